@@ -1,0 +1,80 @@
+"""Typed exceptions of the package.
+
+Library code raises these; only the command line turns them into messages and exit codes. Every message says what was given,
+what was expected, and what to do about it.
+
+Examples
+--------
+>>> from visual_summaries.errors import TargetError, VisualSummariesError
+>>> issubclass(TargetError, VisualSummariesError)
+True
+"""
+
+from __future__ import annotations
+
+
+class VisualSummariesError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    ``exit_code`` is what the command line exits with (documented in its help).
+    """
+
+    exit_code = 1
+
+
+class SettingsError(VisualSummariesError, ValueError):
+    """A parameter has a value that the method cannot work with."""
+
+    exit_code = 2
+
+
+class ClassifierError(VisualSummariesError):
+    """A model specification, checkpoint or network cannot be used."""
+
+    exit_code = 3
+
+
+class MissingExtraError(VisualSummariesError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+    exit_code = 3
+
+
+class TargetError(VisualSummariesError, ValueError):
+    """The class asked for is not one of the network's, or no image is classified as it."""
+
+    exit_code = 4
+
+
+class ImageError(VisualSummariesError, ValueError):
+    """One image cannot be used: corrupt, truncated, too small, too large, or no image at all.
+
+    Attributes
+    ----------
+    reason : str
+        A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``.
+    """
+
+    exit_code = 5
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NoImagesError(VisualSummariesError, ValueError):
+    """Nothing usable was found where images were expected, or fewer than the method needs."""
+
+    exit_code = 5
+
+
+class RunError(VisualSummariesError):
+    """A run directory is in the way, incomplete, or not one of ours."""
+
+    exit_code = 6
+
+
+class ConvergenceError(VisualSummariesError, RuntimeError):
+    """An iterative method ended without converging."""
+
+    exit_code = 7

@@ -1,0 +1,35 @@
+"""Parameters of semantic flow: descriptors and matching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visual_summaries._validate import require_choice, require_in_range
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Parameters of stage 3; the defaults are the published constants.
+
+    Attributes
+    ----------
+    descriptor : str
+        ``"hog"`` (published).
+    method : str
+        ``"nam"``, ``"phm"`` or ``"lom"`` (published).
+    max_aspect_ratio : float
+        Pairs of boxes whose aspect ratios differ by more than this factor score 0.
+    border : float
+        Boxes within this share of the image's sides from its border are left out of matching.
+    """
+
+    descriptor: str = "hog"
+    method: str = "lom"
+    max_aspect_ratio: float = 2.0
+    border: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_choice("descriptor", self.descriptor, ("hog",))
+        require_choice("method", self.method, ("nam", "phm", "lom"))
+        require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
+        require_in_range("border", self.border, 0.0, 0.5)

@@ -1,0 +1,352 @@
+"""The nouns of the package as frozen dataclasses: image, mask, region, member, summary, run.
+
+Conventions, everywhere:
+
+- a *view* is an image as the network sees it: resized and cropped, ``uint8`` ``(H, W, 3)``, not yet normalised;
+- a *mask* is an **evidence** mask on the view: 1 = evidence (hidden to destroy the class), 0 = background. The ``m`` of the
+  paper's formulas (1 = pixel untouched) is 1 minus that;
+- a *box* is ``(x0, y0, x1, y1)`` in view pixels, half open: it covers columns ``x0 .. x1-1`` and rows ``y0 .. y1-1``;
+- probabilities, shares and areas lie in [0, 1].
+
+Two results are equal when all their fields are, arrays compared by shape, type and value.
+
+Examples
+--------
+>>> import numpy as np
+>>> a = Region(index=0, image=2, box=(4, 6, 8, 10), mask=np.ones((4, 4), bool), salient_share=1.0,
+...            contribution=0.7, drop=0.6, distinctiveness=0.1)
+>>> a.area, a == a, a.size
+(16, True, (4, 4))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from visual_summaries.settings import Settings
+
+Box = tuple[int, int, int, int]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are equal, looking into arrays, sequences, mappings and results.
+
+    Examples
+    --------
+    >>> same({"x": np.zeros(2)}, {"x": np.zeros(2)}), same(np.zeros(2), np.zeros(3))
+    (True, False)
+    """
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return (
+            isinstance(a, np.ndarray)
+            and isinstance(b, np.ndarray)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+        )
+    if isinstance(a, Result):
+        return a == b
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b or (a != a and b != b))  # NaN equals NaN: a loaded run equals the computed one
+
+
+class Result:
+    """Equality by value for dataclasses that hold arrays; fields marked ``compare=False`` do not count."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            same(getattr(self, f.name), getattr(other, f.name))
+            for f in fields(self)  # type: ignore[arg-type]
+            if f.compare
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class Image(Result):
+    """One image of the run, as it came in and as the network answers to it.
+
+    Attributes
+    ----------
+    index : int
+        Position in ``run.images``; masks and regions refer to it.
+    name : str
+        Path below the image folder, or a made-up name for arrays.
+    sha256 : str
+        Hash of the file's bytes (of the pixel data for arrays).
+    view : ndarray of uint8, (H, W, 3)
+        The pixels that the network sees.
+    score : float
+        The class's score on the view: its softmax probability, or the target function's value.
+    predicted : int
+        Index of the class that the network gives the highest score.
+    """
+
+    index: int
+    name: str
+    sha256: str
+    view: NDArray[np.uint8]
+    score: float
+    predicted: int
+
+
+@dataclass(frozen=True, eq=False)
+class Mask(Result):
+    """What optimising the evidence mask of one image gave.
+
+    Attributes
+    ----------
+    smooth, sharp : ndarray of float16, (H, W)
+        Evidence masks in [0, 1]; 1 = evidence. `sharp` is the result, `smooth` the stage before it.
+    superpixel : ndarray of float16, (H, W), or None
+        The optional third kind: one value per superpixel.
+    score_before, score_after, score_blurred : float
+        Class score of the view, of the view with the evidence hidden, and of the view hidden altogether.
+    losses : ndarray of float32, (iterations,)
+        The objective at each iteration, all stages one after the other.
+    """
+
+    smooth: NDArray[np.float16]
+    sharp: NDArray[np.float16]
+    superpixel: NDArray[np.float16] | None
+    score_before: float
+    score_after: float
+    score_blurred: float
+    losses: NDArray[np.float32]
+
+    @property
+    def final(self) -> NDArray[np.float16]:
+        """The mask that regions are read from: superpixel if there is one, else sharp."""
+        return self.sharp if self.superpixel is None else self.superpixel
+
+    @property
+    def drop(self) -> float:
+        """Relative loss of the score when the evidence is hidden: (before - after) / before."""
+        return (self.score_before - self.score_after) / max(self.score_before, 1e-12)
+
+    @property
+    def normalized_score(self) -> float:
+        """(after - before) / (before - blurred): -1 when hiding the evidence does as much as hiding everything.
+
+        NaN when hiding everything changes nothing.
+        """
+        span = self.score_before - self.score_blurred
+        return float("nan") if span == 0 else (self.score_after - self.score_before) / span
+
+    @property
+    def area(self) -> float:
+        """Mean of the final evidence mask: share of the image that is hidden."""
+        return float(self.final.mean(dtype=np.float64))
+
+    @property
+    def crispness(self) -> float:
+        """Share of pixels whose evidence is at most 0.1 or at least 0.9."""
+        grey = (self.final > 0.1) & (self.final < 0.9)
+        return 1.0 - float(grey.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Component(Result):
+    """A connected region of one image's binary evidence mask, ranked by what hiding it alone does.
+
+    Attributes
+    ----------
+    image : int
+        Index of its image.
+    box : tuple of int
+        Its bounding box.
+    mask : ndarray of bool, (y1 - y0, x1 - x0)
+        Its pixels inside the box.
+    contribution : float
+        1 minus the class score with this region alone hidden.
+    drop : float
+        Relative loss of the score with this region alone hidden.
+    """
+
+    image: int
+    box: Box
+    mask: NDArray[np.bool_]
+    contribution: float
+    drop: float
+
+    @property
+    def area(self) -> int:
+        """Number of its pixels."""
+        return int(self.mask.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Region(Result):
+    """A kept salient box: what is compared between images and clustered.
+
+    Attributes
+    ----------
+    index : int
+        Position in ``run.regions``, row and column of ``run.similarity``.
+    image : int
+        Index of its image in ``run.images``.
+    box : tuple of int
+        ``(x0, y0, x1, y1)`` in view pixels, half open.
+    mask : ndarray of bool, (y1 - y0, x1 - x0)
+        Evidence pixels inside the box.
+    salient_share : float
+        Share of the box that is evidence.
+    contribution : float
+        1 minus the class score with this region's evidence alone hidden.
+    drop : float
+        Relative loss of the score with this region's evidence alone hidden.
+    distinctiveness : float
+        Mean of its best similarities (100 published) to all boxes of the other images; decides which of two redundant boxes stays.
+    """
+
+    index: int
+    image: int
+    box: Box
+    mask: NDArray[np.bool_]
+    salient_share: float
+    contribution: float
+    drop: float
+    distinctiveness: float
+
+    @property
+    def area(self) -> int:
+        """Area of the box in pixels."""
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) * (y1 - y0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the box in pixels."""
+        x0, y0, x1, y1 = self.box
+        return (y1 - y0, x1 - x0)
+
+
+@dataclass(frozen=True, eq=False)
+class Member(Result):
+    """A region as a member of a summary.
+
+    Attributes
+    ----------
+    region : int
+        Index of the region in ``run.regions``.
+    similarity : float
+        Similarity to the exemplar, as in ``run.similarity`` (of the exemplar itself: the largest of its summary).
+    ssim : float
+        Median structural similarity of this member, warped to the exemplar, to the other members; NaN where it has no other.
+    warped : ndarray of uint8, (h, w, 3)
+        The member's image warped by dense flow into the exemplar's box.
+    """
+
+    region: int
+    similarity: float
+    ssim: float
+    warped: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary(Result):
+    """A group of regions that show one part that the network uses.
+
+    Attributes
+    ----------
+    index : int
+        Rank in ``run.summaries``, best first.
+    exemplar : int
+        Index of the exemplar's region in ``run.regions``.
+    members : tuple of Member
+        Exemplar first, then by similarity to it; at most one region of any image, at most the best 10 (published).
+    cluster : tuple of int
+        All regions of the cluster that the summary was made from.
+    score : float
+        Quality: median SSIM of the warped members over the median of all clusters.
+    importance : float
+        Mean over the members of the relative loss of the class score when the member's evidence alone is hidden.
+    """
+
+    index: int
+    exemplar: int
+    members: tuple[Member, ...]
+    cluster: tuple[int, ...]
+    score: float
+    importance: float
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that was not used, and why.
+
+    Attributes
+    ----------
+    name : str
+        Path below the image folder.
+    reason : str
+        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``.
+    detail : str
+        A sentence for a reader.
+    """
+
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Result):
+    """Everything that explaining one class of one network gave.
+
+    Attributes
+    ----------
+    images : tuple of Image
+        The images that were used.
+    masks : tuple of Mask
+        One for each image, in the same order.
+    components : tuple of Component
+        Connected regions of the masks, image by image, those that contribute most first.
+    regions : tuple of Region
+        Kept salient boxes of all images.
+    similarity : ndarray of float32, (R, R)
+        Symmetric similarities of the regions, >= 0; 0 between regions of one image and on the diagonal.
+    summaries : tuple of Summary
+        Kept summaries, best first.
+    rejected : tuple of Summary
+        Clusters whose quality was too low, in the same form.
+    skipped : tuple of Skipped
+        Images that were set aside, with the reason.
+    settings : Settings
+        Every parameter of the method.
+    manifest : dict
+        Versions, hardware, timings, the classifier and target in words, counts.
+    path : Path or None
+        Where the run is stored.
+    """
+
+    images: tuple[Image, ...]
+    masks: tuple[Mask, ...]
+    components: tuple[Component, ...]
+    regions: tuple[Region, ...]
+    similarity: NDArray[np.float32]
+    summaries: tuple[Summary, ...]
+    rejected: tuple[Summary, ...]
+    skipped: tuple[Skipped, ...]
+    settings: Settings
+    manifest: dict[str, Any]
+    path: Path | None = field(default=None, compare=False)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the self-contained HTML report and return where it is (default: ``report.html`` in the run's folder)."""
+        from visual_summaries.report import write_report  # the rim is imported only when it is asked for
+
+        return write_report(self, path)

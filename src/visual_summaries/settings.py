@@ -1,0 +1,93 @@
+"""All parameters of the method, one settings object for each stage, and the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from visual_summaries._validate import require_choice
+from visual_summaries.clusters.settings import ClusterSettings
+from visual_summaries.flow.settings import FlowSettings
+from visual_summaries.masks.settings import MaskSettings, MaskStage
+from visual_summaries.regions.settings import RegionSettings
+from visual_summaries.summaries.settings import SummarySettings
+
+#: Names accepted by :func:`preset`.
+PRESETS = ("default", "paper")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every parameter of a run; each stage's object documents its own.
+
+    Attributes
+    ----------
+    masks : MaskSettings
+    regions : RegionSettings
+    flow : FlowSettings
+    clusters : ClusterSettings
+    summaries : SummarySettings
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> settings = preset("paper")
+    >>> settings.regions.boxes, settings.clusters.preference_factor
+    (500, 1.3)
+    >>> replace(settings, regions=replace(settings.regions, boxes=200)).regions.boxes
+    200
+    """
+
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    flow: FlowSettings = field(default_factory=FlowSettings)
+    clusters: ClusterSettings = field(default_factory=ClusterSettings)
+    summaries: SummarySettings = field(default_factory=SummarySettings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain dictionaries, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        """Return the settings that :meth:`to_dict` came from.
+
+        Examples
+        --------
+        >>> Settings.from_dict(preset("paper").to_dict()) == preset("paper")
+        True
+        """
+        masks = dict(data["masks"])
+        for stage in ("smooth", "sharp", "superpixel"):
+            if masks.get(stage) is not None:
+                masks[stage] = MaskStage(**masks[stage])
+        return cls(
+            masks=MaskSettings(**masks),
+            regions=RegionSettings(**data["regions"]),
+            flow=FlowSettings(**data["flow"]),
+            clusters=ClusterSettings(**data["clusters"]),
+            summaries=SummarySettings(**data["summaries"]),
+        )
+
+
+def preset(name: str) -> Settings:
+    """Return a named set of parameters.
+
+    Parameters
+    ----------
+    name : str
+        ``"paper"`` is the published procedure; ``"default"`` differs from it where a measurement says so.
+
+    Raises
+    ------
+    SettingsError
+        If there is no preset of that name.
+
+    Examples
+    --------
+    >>> preset("paper").masks.smooth.iterations
+    300
+    """
+    require_choice("preset", name, PRESETS)
+    return Settings()

@@ -1,0 +1,35 @@
+"""Parameters of summaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visual_summaries._validate import require_in_range
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """Parameters of stage 5; the defaults are the published constants.
+
+    Attributes
+    ----------
+    members : int
+        The most members a summary has.
+    min_members : int
+        Clusters with fewer members (regions of different images) make no summary.
+    min_score : float
+        A cluster is kept when its median SSIM over the median of all clusters reaches it.
+    max_low_share : float
+        A member is dropped when this share or more of its SSIMs are under the global median.
+    """
+
+    members: int = 10
+    min_members: int = 2
+    min_score: float = 0.9
+    max_low_share: float = 0.6
+
+    def __post_init__(self) -> None:
+        require_in_range("members", self.members, 2)
+        require_in_range("min_members", self.min_members, 2)
+        require_in_range("min_score", self.min_score, 0.0)
+        require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
