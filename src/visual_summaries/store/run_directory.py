@@ -158,7 +158,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
 
 
 def _scalars(item: Any) -> dict[str, Any]:
-    """The fields of a result that are no arrays."""
+    """Return the fields of a result that are no arrays."""
     values = {f.name: getattr(item, f.name) for f in fields(item)}
     return {k: v for k, v in values.items() if not isinstance(v, np.ndarray) and k != "superpixel"}
 
