@@ -116,12 +116,12 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[st
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from visual_summaries.pipeline import summarize as module
+    from visual_summaries.pipeline import job
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "compute_masks", interrupted)
+    monkeypatch.setattr(job, "compute_masks", interrupted)
     assert main(["run", NETWORK, str(folder), "--target", "0", "--out", str(tmp_path / "out"), "--quiet"]) == 130
     assert "--resume" in capfd.readouterr().err
 
