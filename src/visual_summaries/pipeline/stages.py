@@ -16,7 +16,7 @@ from visual_summaries.masks import iter_masks
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import connected_components, hidden_scores, prune, salient_boxes
-from visual_summaries.regions.proposals import propose_many
+from visual_summaries.regions.proposals import propose_all
 from visual_summaries.regions.salient import evidence_shares
 from visual_summaries.results import Box, Component, Image, Mask, Region
 from visual_summaries.settings import Settings
@@ -115,13 +115,12 @@ def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray
     if (arrays := context.pieces.get("proposals", key)) is not None:
         report_progress(context.progress, "proposals", len(images), len(images))
         return [arrays[f"{index:06d}"].astype(np.int32) for index in range(len(images))]
-    boxes = propose_many(
-        [image.view for image in images],
-        n=settings.boxes,
-        source=settings.proposals,
-        random_state=context.random_state,
-        progress=context.progress,
-    )
+    boxes: list[NDArray[np.int32]] = []
+    for proposed in propose_all(
+        (image.view for image in images), settings.boxes, settings.proposals, random_state=context.random_state
+    ):
+        boxes.append(proposed)
+        report_progress(context.progress, "proposals", len(boxes), len(images))
     context.pieces.put("proposals", key, {f"{index:06d}": value for index, value in enumerate(boxes)})
     return boxes
 
@@ -259,4 +258,4 @@ class Warper:
             return np.ascontiguousarray(view[y0:y1, x0:x1])
         a, b = self._features[exemplar.image], self._features[member.image]
         flow = dense_flow(a, b, match(a, b, method=self._method), guide=view)
-        return np.ascontiguousarray(warp(self._images[member.image].view, flow)[y0:y1, x0:x1])
+        return warp(self._images[member.image].view, flow, exemplar.box)

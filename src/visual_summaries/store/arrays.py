@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,10 @@ from visual_summaries.errors import RunError
 from visual_summaries.store.atomic import atomic_file
 
 Arrays = dict[str, NDArray[np.generic]]
+
+# What zipfile and NumPy raise on damaged files; a flipped bit may also claim encryption (RuntimeError) or an unknown
+# compression (NotImplementedError).
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -34,7 +40,7 @@ def load_arrays(path: Path) -> Arrays:
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; the run is incomplete: resume it or compute it again") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise RunError(f"{path} cannot be read ({error}); it is damaged: delete it and resume the run") from error
 
 
