@@ -154,9 +154,7 @@ def describe_images(context: Context, images: Sequence[Image], boxes: Sequence[N
     """Describe the boxes of each image for matching."""
     features = []
     for image, proposed in zip(images, boxes, strict=True):
-        features.append(
-            describe(image.view, proposed, descriptor=context.settings.flow.descriptor, classifier=context.classifier)
-        )
+        features.append(describe(image.view, proposed, descriptor=context.settings.flow.descriptor))
         report_progress(context.progress, "descriptors", image.index + 1, len(images))
     return features
 
