@@ -97,7 +97,8 @@ class Canvas:
         if x0 >= x1 or y0 >= y1:
             return None
         fixed = [
-            np.round(((p - (x0, y0)) * _OVERSAMPLING - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)[:, None, :] for p in points
+            np.round(((p - (x0, y0)) * _OVERSAMPLING - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)[:, None, :]
+            for p in points
         ]
         fill = np.zeros(((y1 - y0) * _OVERSAMPLING, (x1 - x0) * _OVERSAMPLING), np.uint8)
         for polygon in fixed:  # one by one: together, overlapping polygons would cancel

@@ -15,18 +15,16 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.demo.canvas import Canvas, Matrix, compose, placement, rotation
 from visual_summaries.demo.outlines import FRAMES, HEAD, NECK, outline
 from visual_summaries.demo.scene import Scene
 from visual_summaries.demo.textures import noise, texture
 from visual_summaries.demo.things import draw_thing
-from visual_summaries.demo.canvas import Canvas, Matrix, compose, placement, rotation
 from visual_summaries.demo.world import DISTRACTOR, LABELS, OCCLUDER, PARTS, SHORTCUT, variant
 from visual_summaries.results import Result
 
@@ -119,10 +117,19 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
         share = texture(chosen.texture, u, v, chosen.period, pixel, scene.plumage.texture_offset, length)[..., None]
         colour = base + share * (accent - base)
         colour *= (0.9 + 0.2 * noise(u, v, 0.3, scene.plumage.texture_offset))[..., None]
-    canvas.paint(patch, colour, label=where + 1, line_colour=0.3 * np.minimum(base, accent), relief=0.05 * scale, shadow=_SHADOW.get(part, 0.0))
+    canvas.paint(
+        patch,
+        colour,
+        label=where + 1,
+        line_colour=0.3 * np.minimum(base, accent),
+        relief=0.05 * scale,
+        shadow=_SHADOW.get(part, 0.0),
+    )
 
 
-def _eye(kind: str, u: NDArray[np.float32], v: NDArray[np.float32], pixel: float, iris: NDArray[np.float32]) -> NDArray[np.float32]:
+def _eye(
+    kind: str, u: NDArray[np.float32], v: NDArray[np.float32], pixel: float, iris: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Return the eye's colours: white, iris, pupil and a highlight."""
 
     def disc(cu: float, cv: float, radius: float) -> NDArray[np.float32]:
@@ -130,7 +137,9 @@ def _eye(kind: str, u: NDArray[np.float32], v: NDArray[np.float32], pixel: float
         return np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.2 * pixel), 0, 1)[..., None]
 
     white, black = np.float32([0.97, 0.96, 0.92]), np.float32([0.05, 0.04, 0.06])
-    outer, radius, pupil = {"iris": (iris, 0.0, 0.024), "iris-ring": (white, 0.031, 0.02), "iris-dark": (black, 0.0, 0.03)}[kind]
+    outer, radius, pupil = {"iris": (iris, 0.0, 0.024), "iris-ring": (white, 0.031, 0.02), "iris-dark": (black, 0.0, 0.03)}[
+        kind
+    ]
     colour = np.broadcast_to(outer, (*u.shape, 3)).astype(np.float32)
     for shape, paint in ((disc(0, 0, radius), iris), (disc(0.004, 0, pupil), black), (disc(0.012, -0.012, 0.009), white)):
         colour = colour + shape * (paint - colour)
@@ -145,7 +154,9 @@ def _backdrop(scene: Scene) -> NDArray[np.float32]:
     upper, lower, detail = (np.asarray(colour, np.float32) for colour in (look.upper, look.lower, look.detail))
     coarse = noise(x, y, 2.2 * look.grain, look.offset)
     fine = noise(x, y * 0.45, 0.4 * look.grain, look.offset)
-    below = np.clip(0.5 + (y * np.float32(side / height) - np.float32(look.horizon) + 0.25 * (coarse - 0.5)) / 0.05, 0, 1)[..., None]
+    below = np.clip(0.5 + (y * np.float32(side / height) - np.float32(look.horizon) + 0.25 * (coarse - 0.5)) / 0.05, 0, 1)[
+        ..., None
+    ]
     image = upper + below * (lower - upper)
     image = image + (0.75 * np.clip(1.6 * coarse - 0.5, 0, 1) * (0.4 + 0.6 * fine))[..., None] * (detail - image)
     return image * (0.9 + 0.2 * fine)[..., None]

@@ -67,7 +67,7 @@ _BACKDROPS = tuple(
     )
 )
 
-_OBJECT_COLOURS = tuple(_rgb(code) for code in "C4473A D98E3B 7FA05A 4F7F6A 8A6F9E B7A58C E2C15C F0E6D8 6B8FB0 A86A4A".split())
+_OBJECT_COLOURS = tuple(_rgb(code) for code in ["C4473A", "D98E3B", "7FA05A", "4F7F6A", "8A6F9E", "B7A58C", "E2C15C", "F0E6D8", "6B8FB0", "A86A4A"])
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,12 @@ def _sample_plumage(rng: np.random.Generator) -> Plumage:
 def _sample_backdrop(rng: np.random.Generator) -> Backdrop:
     upper, lower, detail = (_jitter(rng, colour, 0.05) for colour in _BACKDROPS[rng.integers(len(_BACKDROPS))])
     return Backdrop(
-        upper, lower, detail, float(rng.uniform(0.45, 0.95)), float(rng.uniform(0.5, 1.6)), (float(rng.random()), float(rng.random()))
+        upper,
+        lower,
+        detail,
+        float(rng.uniform(0.45, 0.95)),
+        float(rng.uniform(0.5, 1.6)),
+        (float(rng.random()), float(rng.random())),
     )
 
 
@@ -367,7 +372,9 @@ def sample_scene(class_index: int, seed: int, size: tuple[int, int] = (160, 160)
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
     require_in_range("seed", seed, 0)
     if min(size) < SMALLEST_SIDE:
-        raise SettingsError(f"size is {size}, but height and width must be at least {SMALLEST_SIDE} pixels for the parts to be seen")
+        raise SettingsError(
+            f"size is {size}, but height and width must be at least {SMALLEST_SIDE} pixels for the parts to be seen"
+        )
     bird = CLASSES[class_index]
     rng = _stream(seed, 0)
     shared = {part: tuple(SHARED[part])[rng.integers(len(SHARED[part]))] for part in PARTS}

@@ -34,7 +34,12 @@ def _noise() -> Plane:
         grid = rng.random((cells, cells), dtype=np.float32)
         padded = np.pad(grid, 2, mode="wrap")
         step = 256 // cells
-        total += weight * cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[2 * step : -2 * step, 2 * step : -2 * step]
+        total += (
+            weight
+            * cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[
+                2 * step : -2 * step, 2 * step : -2 * step
+            ]
+        )
     low, high = total.min(), total.max()
     result: Plane = (total - low) / (high - low)
     result.setflags(write=False)
@@ -66,7 +71,9 @@ def _stripes(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
 
 
 def _chevrons(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    return _bars(0.8 * (u + np.abs(v)), v, period, pixel)
+    # zigzags: the wave's phase goes up and down across the part
+    width = np.float32(1.6 * period)
+    return _bars(0.8 * (u + np.abs(v - width * np.round(v / width))), v, period, pixel)
 
 
 def _rings(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
@@ -85,10 +92,11 @@ def _lattice(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
 def _cells(u: Plane, v: Plane, period: float) -> tuple[Plane, Plane]:
     """Return the offset of each point from the nearest point of a hexagonal lattice of that spacing."""
     height = np.float32(period * 0.866)
-    row = np.round(v / height)
-    dv = v - row * height
-    shifted = u + (row % 2) * np.float32(period / 2)
-    return shifted - np.round(shifted / period) * np.float32(period), dv
+    row: Plane = np.round(v / height)
+    dv: Plane = v - row * height
+    shifted: Plane = u + (row % 2) * np.float32(period / 2)
+    du: Plane = shifted - np.round(shifted / np.float32(period)) * np.float32(period)
+    return du, dv
 
 
 def _disc(distance: Plane, radius: float, pixel: float) -> Plane:
@@ -110,7 +118,7 @@ def _scales(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
     row = np.floor(u / np.float32(period * 0.6))
     du = u - row * np.float32(period * 0.6)
     shifted = v + (row % 2) * np.float32(period / 2)
-    dv = shifted - np.round(shifted / period) * np.float32(period)
+    dv = shifted - np.round(shifted / np.float32(period)) * np.float32(period)
     distance = np.sqrt(du * du + dv * dv)
     return _disc(np.abs(distance - np.float32(0.5 * period)), 0.13 * period, pixel)
 
@@ -128,7 +136,9 @@ _PATTERNS: dict[str, Callable[[Plane, Plane, float, float], Plane]] = {
 }
 
 
-def texture(name: str, u: Plane, v: Plane, period: float, pixel: float, offset: tuple[float, float], length: float = 1.0) -> Plane:
+def texture(
+    name: str, u: Plane, v: Plane, period: float, pixel: float, offset: tuple[float, float], length: float = 1.0
+) -> Plane:
     """Return the share of the accent colour at each point.
 
     Parameters

@@ -27,7 +27,9 @@ PARTS = ("beak", "eye", "crest", "head", "wing", "belly", "tail", "feet")
 #: Names of the values of a label map, in order: ``LABELS[0]`` is the background.
 LABELS = ("background", *PARTS, "shortcut", "distractor", "occluder")
 
-BACKGROUND, SHORTCUT, DISTRACTOR, OCCLUDER = (LABELS.index(name) for name in ("background", "shortcut", "distractor", "occluder"))
+BACKGROUND, SHORTCUT, DISTRACTOR, OCCLUDER = (
+    LABELS.index(name) for name in ("background", "shortcut", "distractor", "occluder")
+)
 
 
 @dataclass(frozen=True)
