@@ -209,7 +209,7 @@ class Region(Result):
     drop : float
         Relative loss of the score with this region's evidence alone hidden.
     distinctiveness : float
-        Mean of its best similarities (100 published) to all boxes of the other images; decides which of two redundant boxes stays.
+        Mean of its best similarities (100 published) to all boxes of the other images; decides which redundant box stays.
     """
 
     index: int

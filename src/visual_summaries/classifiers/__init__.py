@@ -1,1 +1,23 @@
+"""Classifiers: any network behind one narrow interface - views in, logits out - and the target that is explained."""
 
+from visual_summaries.classifiers.classifier import Classified, Classifier, classify
+from visual_summaries.classifiers.loading import load_classifier
+from visual_summaries.classifiers.names import imagenet_names, resolve_class_names
+from visual_summaries.classifiers.state import borrowed
+from visual_summaries.classifiers.target import Target, find_class, resolve_target
+from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
+
+__all__ = [
+    "Classified",
+    "Classifier",
+    "Target",
+    "ViewTransform",
+    "borrowed",
+    "classify",
+    "find_class",
+    "imagenet_names",
+    "load_classifier",
+    "resolve_class_names",
+    "resolve_target",
+    "resolve_transform",
+]

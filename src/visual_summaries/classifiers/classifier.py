@@ -1,0 +1,390 @@
+"""The one thing that the other stages know of a network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
+from visual_summaries.classifiers.state import borrowed
+from visual_summaries.classifiers.target import Target, resolve_target
+from visual_summaries.classifiers.transforms import ViewTransform
+from visual_summaries.errors import ClassifierError, ImageError
+from visual_summaries.images import ImageLike, open_image
+from visual_summaries.progress import Progress, report_progress
+
+# ITU-R BT.601, what Pillow and OpenCV call grey
+_LUMINANCE = (0.299, 0.587, 0.114)
+
+
+class Classifier:
+    """A network with its transform and class names: views in, logits out.
+
+    The module stays the user's: whatever is done here, its mode, gradient flags, gradients, buffers and device are afterwards what they were.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes normalised images ``(N, C, H, W)``, C = 1 or 3; returns logits ``(N, K)``, alone or in a tuple, mapping or output object.
+        Outputs that are probabilities already are recognised, and their logarithm is taken.
+    transform : ViewTransform
+        How images become views, and the normalisation.
+    class_names : sequence of str, mapping, path or None
+        As many as the network has outputs; None: ImageNet's for 1000 outputs, else indices.
+    spec : str
+        What the network is called in manifests and reports.
+    device : str or torch.device, optional
+        Where the network runs; default where its parameters are.
+
+    Raises
+    ------
+    ClassifierError
+        If the network does not answer images of this size with logits, or the number of names is not its number of outputs.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
+    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime")]
+    >>> classifier.logits(classifier.to_tensor(views)).argmax(dim=1)
+    tensor([0, 1])
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        transform: ViewTransform,
+        class_names: Any = None,
+        spec: str = "",
+        device: str | torch.device | None = None,
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise ClassifierError(f"module is a {type(module).__name__}, but must be a torch.nn.Module")
+        self.module = module
+        self.transform = transform
+        self.spec = spec or type(module).__name__
+        self._device = None if device is None else _device(device)
+        self._depth = 0
+        self._mean, self._std = _column(transform.mean), _column(transform.std)
+        self.outputs = "logits"
+        self.num_classes = self._probe()
+        self.class_names: tuple[str, ...] = resolve_class_names(class_names, self.num_classes, module)
+        #: Other names of each class, for finding it by name.
+        self.synonyms: tuple[tuple[str, ...], ...] = resolve_synonyms(self.class_names)
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.spec!r}, input_size={self.input_size}, num_classes={self.num_classes})"
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """Channels, height and width that the network takes."""
+        return (self.transform.channels, *self.transform.size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device or self._home
+
+    @property
+    def _home(self) -> torch.device:
+        tensor = next(iter([*self.module.parameters(), *self.module.buffers()]), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 over the names, types, shapes and bytes of all parameters and buffers, in the order of their names."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            if isinstance(tensor, Tensor):
+                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+                digest.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+        return digest.hexdigest()
+
+    def view(self, image: ImageLike) -> NDArray[np.uint8]:
+        """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalised.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image, ndarray, Tensor, path or bytes
+            As for :func:`~visual_summaries.images.open_image`.
+        """
+        return self.transform.view(open_image(image, min_side=1))
+
+    def to_tensor(self, views: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Tensor:
+        """Return views as the tensor that :meth:`logits` takes.
+
+        Parameters
+        ----------
+        views : sequence of ndarray, or ndarray (N, H, W, 3)
+            ``uint8``, as :meth:`view` gives them.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(N, C, H, W)`` in [0, 1] on the classifier's device; a network with C = 1 gets the luminance.
+
+        Raises
+        ------
+        ImageError
+            If a view has another shape or type.
+        """
+        height, width = self.transform.size
+        for position, view in enumerate(views):
+            if not isinstance(view, np.ndarray) or view.dtype != np.uint8 or view.shape != (height, width, 3):
+                got = f"{view.dtype} {view.shape}" if isinstance(view, np.ndarray) else type(view).__name__
+                raise ImageError(
+                    f"view {position} is {got}, but must be uint8 ({height}, {width}, 3): make it with classifier.view(image)"
+                )
+        if len(views) == 0:
+            return torch.zeros((0, *self.input_size), device=self.device)
+        with torch.inference_mode(False), torch.no_grad():  # an inference tensor could not be differentiated later
+            stacked = torch.from_numpy(np.stack(list(views))).to(self.device)
+            x = stacked.permute(0, 3, 1, 2).float().div_(255).contiguous()
+            if self.transform.channels == 1:
+                x = (x * torch.tensor(_LUMINANCE, device=x.device).view(1, 3, 1, 1)).sum(dim=1, keepdim=True).clamp_(0, 1)
+            return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the network's logits; differentiable.
+
+        Outside :meth:`frozen` the network is borrowed for this one call.
+
+        Parameters
+        ----------
+        x : Tensor
+            float ``(N, C, H, W)`` in [0, 1], as :meth:`to_tensor` gives it; it is normalised here.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(N, K)``.
+
+        Raises
+        ------
+        ClassifierError
+            If `x` has another number of dimensions, channels, or is no float tensor.
+        """
+        channels, height, width = self.input_size
+        if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != channels or not x.is_floating_point():
+            got = f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ClassifierError(
+                f"logits() got {got}, but takes a float tensor (N, {channels}, {height}, {width}) with values in [0, 1]: "
+                "make it with classifier.to_tensor(views)"
+            )
+        if not self._depth:
+            with self._borrow():
+                return self._forward(x)
+        return self._forward(x)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return the softmax of :meth:`logits`: ``(N, K)``, each row sums to 1."""
+        return self.logits(x).softmax(dim=1)
+
+    @contextmanager
+    def frozen(self) -> Iterator[Classifier]:
+        """Context in which the network is in evaluation mode, has no parameter gradients, and can be differentiated by its input.
+
+        Autograd is enabled even inside ``torch.no_grad()`` and ``torch.inference_mode()``. Afterwards, also after an error,
+        all is as it was: the mode of each submodule, gradient flags, gradients, buffers, device. May be nested.
+
+        Examples
+        --------
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).train()
+        >>> classifier = Classifier(net, transform=ViewTransform((2, 2)))
+        >>> with torch.no_grad(), classifier.frozen():
+        ...     x = torch.zeros(1, 3, 2, 2, requires_grad=True)
+        ...     classifier.logits(x).sum().backward()
+        >>> x.grad.shape, net.training, net[1].weight.requires_grad, net[1].weight.grad
+        (torch.Size([1, 3, 2, 2]), True, True, None)
+        """
+        with torch.inference_mode(False), torch.enable_grad(), self._borrow():
+            yield self
+
+    def describe(self) -> dict[str, Any]:
+        """Return the classifier as a plain dictionary, for manifests.
+
+        Examples
+        --------
+        >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> sorted(Classifier(net, transform=ViewTransform((6, 8))).describe())
+        ['device', 'input_size', 'num_classes', 'outputs', 'parameters', 'spec', 'transform', 'transform_in_words', 'weights_sha256']
+        """
+        return {
+            "spec": self.spec,
+            "input_size": list(self.input_size),
+            "num_classes": self.num_classes,
+            "outputs": self.outputs,
+            "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
+            "transform": self.transform.to_dict(),
+            "transform_in_words": self.transform.in_words(),
+            "weights_sha256": self.weights_sha256,
+            "device": str(self.device),
+        }
+
+    @contextmanager
+    def _borrow(self) -> Iterator[None]:
+        with borrowed(self.module, self._device):
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+    def _forward(self, x: Tensor) -> Tensor:
+        if x.is_inference() and not torch.is_inference_mode_enabled():
+            x = x.clone()
+        normalised = (x - self._mean.to(x.device)) / self._std.to(x.device)
+        weight = next((parameter for parameter in self.module.parameters() if parameter.is_floating_point()), None)
+        if weight is not None and weight.dtype in (torch.float16, torch.bfloat16, torch.float64):
+            normalised = normalised.to(weight.dtype)
+        logits = _logits_of(self.module(normalised), len(x)).float()
+        return logits.clamp_min(1e-12).log() if self.outputs == "probabilities" else logits
+
+    def _probe(self) -> int:
+        """Ask the network about two images, to learn what it answers."""
+        with torch.inference_mode(False), torch.no_grad():
+            generator = torch.Generator().manual_seed(0)
+            x = torch.rand((2, *self.input_size), generator=generator).to(self.device)
+            try:
+                answer = self.logits(x)
+            except (RuntimeError, AssertionError, ValueError) as error:
+                channels, height, width = self.input_size
+                raise ClassifierError(
+                    f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
+                    "Give the size that it was made for as input_size=(C, H, W)"
+                ) from error
+        if (
+            bool((answer >= 0).all())
+            and answer.shape[1] > 1
+            and torch.allclose(answer.sum(dim=1), torch.ones_like(answer[:, 0]), atol=1e-3)
+        ):
+            self.outputs = "probabilities"
+        return answer.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What a network says of some images.
+
+    Attributes
+    ----------
+    scores : ndarray of float32, (N,)
+        The target's score of each image.
+    predicted : ndarray of int64, (N,)
+        Index of the class with the highest logit.
+    hits : ndarray of bool, (N,)
+        Whether that is the target's class; all True for a function as target.
+    """
+
+    scores: NDArray[np.float32]
+    predicted: NDArray[np.int64]
+    hits: NDArray[np.bool_]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of hits; NaN without images."""
+        return float(self.hits.mean()) if len(self.hits) else float("nan")
+
+
+def classify(
+    classifier: Classifier,
+    views: Iterable[NDArray[np.uint8]],
+    target: int | str | Callable[[Tensor], Tensor] | Target,
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Classified:
+    """Return scores and predictions for views, without gradients.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    views : iterable of ndarray of uint8, (H, W, 3)
+        Read batch by batch.
+    target : int, str, callable or Target
+        As for :func:`~visual_summaries.classifiers.resolve_target`.
+    batch_size : int
+        Images at a time.
+    progress : callable, optional
+        Told of the stage ``"images"``, if `views` has a length.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
+    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime", "red")]
+    >>> answer = classify(classifier, views, "red")
+    >>> answer.predicted, answer.hits, round(answer.accuracy, 3)
+    (array([0, 1, 0]), array([ True, False,  True]), 0.667)
+    """
+    if batch_size < 1:
+        raise ClassifierError(f"batch_size is {batch_size}, but must be at least 1")
+    resolved = resolve_target(classifier, target)
+    total = len(views) if isinstance(views, Sequence | np.ndarray) else None
+    scores, predicted, hits = [], [], []
+    done = 0
+    remaining = iter(views)
+    with classifier.frozen(), torch.no_grad():
+        while batch := list(islice(remaining, batch_size)):
+            logits = classifier.logits(classifier.to_tensor(batch))
+            scores.append(resolved.score(logits).float().cpu().numpy())
+            predicted.append(logits.argmax(dim=1).cpu().numpy())
+            hits.append(resolved.hits(logits).cpu().numpy())
+            done += len(batch)
+            if total is not None:
+                report_progress(progress, "images", done, total)
+    return Classified(
+        np.concatenate([np.empty(0, np.float32), *scores]),
+        np.concatenate([np.empty(0, np.int64), *predicted]),
+        np.concatenate([np.empty(0, np.bool_), *hits]),
+    )
+
+
+def _column(values: tuple[float, ...]) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ClassifierError(f"device is {device!r}, but must be one that PyTorch knows, such as 'cpu' or 'cuda'") from error
+    if found.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ClassifierError(f"device is {device!r}, but PyTorch finds no CUDA device here: use device='cpu'")
+        return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
+    return found
+
+
+def _logits_of(answer: Any, count: int) -> Tensor:
+    """Find the logits in what a network returned."""
+    found = answer
+    if isinstance(answer, Mapping) and "logits" in answer:
+        found = answer["logits"]
+    elif hasattr(answer, "logits"):
+        found = answer.logits
+    elif isinstance(answer, tuple | list) and answer:
+        found = answer[0]  # auxiliary outputs follow the main one
+    if isinstance(found, Tensor):
+        if found.ndim == 4 and found.shape[2:] == (1, 1):
+            found = found[:, :, 0, 0]
+        if found.ndim == 2 and len(found) == count:
+            return found
+        got = f"a tensor of shape {tuple(found.shape)}"
+    else:
+        got = f"a {type(found).__name__}"
+    raise ClassifierError(
+        f"the network returned {got} for {count} image(s), but a classifier returns logits ({count}, K): wrap it so that it does"
+    )

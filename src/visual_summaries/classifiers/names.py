@@ -1,0 +1,147 @@
+"""Names of classes: ImageNet's, from a file, from the model, or plain indices."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from timm.data import ImageNetInfo
+from torch import nn
+
+from visual_summaries.errors import ClassifierError
+
+
+@cache
+def imagenet_names() -> tuple[str, ...]:
+    """Return short English names of the 1000 classes of ImageNet-1k, in the usual order, from the list that timm ships.
+
+    The first of WordNet's synonyms; where two classes share it, all synonyms; where they share these too, the index is added.
+
+    Examples
+    --------
+    >>> imagenet_names()[229], imagenet_names()[134], len(set(imagenet_names()))
+    ('Old English sheepdog', 'crane (134)', 1000)
+    """
+    full = ImageNetInfo().label_descriptions()
+    short = [name.split(",")[0].strip() for name in full]
+    counts, full_counts = Counter(short), Counter(full)
+    return tuple(
+        name if counts[name] == 1 else whole if full_counts[whole] == 1 else f"{name} ({index})"
+        for index, (name, whole) in enumerate(zip(short, full, strict=True))
+    )
+
+
+@cache
+def _imagenet_synonyms() -> tuple[tuple[str, ...], ...]:
+    info = ImageNetInfo()
+    return tuple(
+        (*(part.strip() for part in info.index_to_description(index).split(",")), info.index_to_label_name(index))
+        for index in range(1000)
+    )
+
+
+def resolve_synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return other names of each class: for ImageNet's, WordNet's synonyms and identifiers; else none.
+
+    Examples
+    --------
+    >>> resolve_synonyms(imagenet_names())[229], resolve_synonyms(("a", "b"))
+    (('Old English sheepdog', 'bobtail', 'n02105641'), ((), ()))
+    """
+    return _imagenet_synonyms() if class_names == imagenet_names() else ((),) * len(class_names)
+
+
+def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None = None) -> tuple[str, ...]:
+    """Return one name for each output of a network.
+
+    Parameters
+    ----------
+    given : None, sequence, mapping or path
+        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, or a JSON file with one
+        of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers' ``id2label``), ImageNet's
+        for 1000 outputs, else the indices.
+    num_classes : int
+        Number of outputs of the network.
+    module : nn.Module, optional
+        Where to look for a configuration.
+
+    Raises
+    ------
+    ClassifierError
+        If the file cannot be read, or the number of names is not the number of outputs.
+
+    Examples
+    --------
+    >>> resolve_class_names({"1": ["n02", "dog"], "0": ["n01", "cat"]}, 2), resolve_class_names(None, 3)
+    (('cat', 'dog'), ('0', '1', '2'))
+    >>> resolve_class_names(["cat"], 2)
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: give one name for each, in their order
+    """
+    if given is None:
+        return _own_names(module, num_classes)
+    source = "class_names"
+    if isinstance(given, str | os.PathLike):
+        source = f"class_names file {os.fspath(given)}"
+        given = _read(Path(given))
+    names = _listed(given, source)
+    if len(names) != num_classes:
+        plural = "name" if len(names) == 1 else "names"
+        raise ClassifierError(
+            f"{source} holds {len(names)} {plural}, but the network has {num_classes} outputs: give one name for each, in their order"
+        )
+    return names
+
+
+def _own_names(module: nn.Module | None, num_classes: int) -> tuple[str, ...]:
+    cfg = getattr(module, "pretrained_cfg", None)
+    labels = cfg.get("label_names") if isinstance(cfg, Mapping) else getattr(cfg, "label_names", None)
+    if labels is not None and len(labels) == num_classes:
+        return tuple(str(label) for label in labels)
+    id2label = getattr(getattr(module, "config", None), "id2label", None)
+    if isinstance(id2label, Mapping) and len(id2label) == num_classes and not _made_up(id2label):
+        return _listed(id2label, "id2label")
+    return imagenet_names() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
+
+
+def _made_up(id2label: Mapping[Any, Any]) -> bool:
+    """Whether these are the names that transformers makes up when there are none."""
+    return all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClassifierError(f"class_names file {path} cannot be read: {error}") from error
+    if path.suffix.lower() != ".json":
+        return text.rstrip("\r\n").splitlines()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ClassifierError(f"class_names file {path} is not valid JSON: {error}") from error
+
+
+def _listed(given: Any, source: str) -> tuple[str, ...]:
+    if isinstance(given, Mapping):
+        try:
+            by_index = {int(index): value for index, value in given.items()}
+        except (TypeError, ValueError) as error:
+            raise ClassifierError(f"{source} must map indices to names, got keys such as {next(iter(given))!r}") from error
+        if sorted(by_index) != list(range(len(by_index))):
+            missing = next(index for index in range(len(by_index)) if index not in by_index)
+            raise ClassifierError(
+                f"{source} must name all indices from 0 to {len(by_index) - 1}, but index {missing} is missing"
+            )
+        given = [by_index[index] for index in range(len(by_index))]
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise ClassifierError(
+            f"{source} is a {type(given).__name__}, but must be a list of names, {{index: name}} or {{index: [wnid, name]}}"
+        )
+    return tuple(str(item[-1] if isinstance(item, list | tuple) and item else item).strip() for item in given)

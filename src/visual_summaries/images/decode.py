@@ -1,0 +1,199 @@
+"""Any picture - file, bytes, array, tensor - as an upright 8-bit RGB image, or a typed error that says why not."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+import zlib
+from pathlib import Path
+from struct import error as StructError  # noqa: N812 - it is an exception class with a lower-case name
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visual_summaries.errors import ImageError
+
+#: Anything that :func:`open_image` turns into an image.
+ImageLike = str | os.PathLike[str] | bytes | PIL.Image.Image | NDArray[np.generic] | Tensor
+
+#: Shortest side that is accepted, in pixels: less holds no part that anyone could recognise.
+MIN_SIDE = 16
+#: Largest number of pixels that is decoded.
+MAX_PIXELS = 100_000_000
+
+# Pillow knows some forty formats, one of which runs an interpreter (EPS): only these are ever tried on a file.
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
+# What Pillow's decoders raise on broken data (there is no common base class).
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, zlib.error, StructError)
+
+
+def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
+    """Return a picture as an upright 8-bit RGB image.
+
+    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Greyscale, palette and
+    CMYK are converted; transparency is laid on white; 16-bit grey is scaled by its full range (65535 becomes 255); the EXIF
+    rotation is applied.
+
+    Parameters
+    ----------
+    source : path, bytes, PIL.Image.Image, ndarray or Tensor
+        A file or its bytes; an image; an array ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)`` (RGBA), ``uint8`` or float in
+        [0, 1]; a tensor ``(1, H, W)``, ``(3, H, W)`` or ``(4, H, W)`` of the same types.
+    min_side : int
+        Shortest side that is accepted, in pixels.
+    max_pixels : int
+        Largest number of pixels that is accepted. It is compared with what the file's header announces, before any pixel is decoded.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode ``"RGB"``, fully decoded; the file is closed.
+
+    Raises
+    ------
+    ImageError
+        With the reason ``"unreadable"``, ``"truncated"``, ``"too-small"`` or ``"too-large"``.
+
+    Examples
+    --------
+    >>> grey = np.zeros((20, 30), np.uint8)
+    >>> open_image(grey).mode, open_image(grey).size
+    ('RGB', (30, 20))
+    >>> open_image(np.full((20, 30, 3), 255.0))
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.ImageError: float array of shape (20, 30, 3) holds values from 255 to 255, but must lie in [0, 1]: ...
+    """
+    if isinstance(source, np.ndarray | Tensor):
+        return _from_array(source, min_side, max_pixels)
+    if isinstance(source, PIL.Image.Image):
+        name = f"image of mode {source.mode}"
+        _check_size(name, source.size, min_side, max_pixels)
+        return _to_rgb(_load(name, source), name)
+    if isinstance(source, bytes):
+        return _from_file(io.BytesIO(source), f"{len(source)} bytes", min_side, max_pixels)
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            return _from_file(file, str(path), min_side, max_pixels)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+
+def _from_file(file: io.BytesIO | io.BufferedReader, name: str, min_side: int, max_pixels: int) -> PIL.Image.Image:
+    with warnings.catch_warnings():
+        # Pillow warns at its own limit; ours is checked on the next line.
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        try:
+            image = PIL.Image.open(file, formats=_FORMATS)
+        except PIL.UnidentifiedImageError as error:
+            if not file.seek(0, io.SEEK_END):
+                raise ImageError(f"{name} is empty") from error
+            raise ImageError(f"{name} is not a readable JPEG, PNG, WebP, BMP, TIFF or GIF file") from error
+        except PIL.Image.DecompressionBombError as error:
+            raise ImageError(
+                f"{name}: its header announces more pixels than any real picture has, the limit is {max_pixels:,}: {error}",
+                "too-large",
+            ) from error
+        except _BROKEN as error:
+            raise _broken(name, error) from error
+        with image:
+            _check_size(name, image.size, min_side, max_pixels)
+            return _to_rgb(_load(name, image), name)
+
+
+def _check_size(name: str, size: tuple[int, int], min_side: int, max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name} is {height} x {width} pixels (H x W), {width * height:,} in all, but the limit is {max_pixels:,}: "
+            "make it smaller, or raise max_pixels",
+            "too-large",
+        )
+    if min(width, height) < min_side:
+        raise ImageError(
+            f"{name} is {height} x {width} pixels (H x W), but its shorter side must be at least {min_side}", "too-small"
+        )
+
+
+def _broken(name: str, error: Exception) -> ImageError:
+    text = str(error)
+    truncated = "truncated" in text.lower() or isinstance(error, EOFError)
+    what = "is cut short" if truncated else "is damaged"
+    return ImageError(f"{name} {what}: {text or type(error).__name__}", "truncated" if truncated else "unreadable")
+
+
+def _load(name: str, image: PIL.Image.Image) -> PIL.Image.Image:
+    """Decode all pixels and turn the image upright."""
+    try:
+        image.load()
+        return PIL.ImageOps.exif_transpose(image)
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: {error}", "too-large") from error
+    except _BROKEN as error:
+        raise _broken(name, error) from error
+
+
+def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
+    mode = image.mode
+    if mode.startswith("I;16"):
+        # Pillow clips when it converts 16-bit grey to 8 bits; 65535 / 257 = 255 exactly.
+        return _grey(np.asarray(image).astype(np.float64) / 257)
+    if mode == "I":
+        values = np.asarray(image)
+        if image.format == "PNG":  # a 16-bit PNG, for Pillow before 11
+            return _grey(values.astype(np.float64) / 257)
+        raise ImageError(
+            f"{name} holds 32-bit integers from {values.min()} to {values.max()}, which name no brightness: save it with 8 or 16 bits"
+        )
+    if mode == "F":
+        return _from_array(np.asarray(image), 0, image.width * image.height, name)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = PIL.Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return PIL.Image.alpha_composite(white, image).convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError as error:
+        raise ImageError(f"{name} has the colour mode {mode!r}, which cannot be converted: save it as RGB") from error
+
+
+def _grey(values: NDArray[np.float64]) -> PIL.Image.Image:
+    return PIL.Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: int, name: str = "") -> PIL.Image.Image:
+    given = f"{str(array.dtype).removeprefix('torch.')} {'tensor' if isinstance(array, Tensor) else 'array'} of shape {tuple(array.shape)}"
+    if isinstance(array, Tensor):
+        if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
+            raise ImageError(
+                f"{given} is no image, expected (1, H, W), (3, H, W) or (4, H, W): give images one by one, channels first"
+            )
+        tensor = array.detach().cpu()
+        pixels: NDArray[np.generic] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).permute(1, 2, 0).numpy()
+    else:
+        if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+            raise ImageError(
+                f"{given} is no image, expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): give images one by one, channels last"
+            )
+        pixels = array
+    name = name or given
+    _check_size(name, (pixels.shape[1], pixels.shape[0]), min_side, max_pixels)
+    if pixels.dtype.kind == "f":
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0 and high <= 1):  # NaN fails too
+            raise ImageError(
+                f"float{name.removeprefix(str(pixels.dtype))} holds values from {low:g} to {high:g}, but must lie in [0, 1]: "
+                "divide by the largest possible value, and undo any normalisation"
+            )
+        pixels = np.rint(pixels.astype(np.float64) * 255).astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        raise ImageError(f"{name} must be uint8, or float in [0, 1]")
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    return _to_rgb(PIL.Image.fromarray(np.ascontiguousarray(pixels)), name)
