@@ -69,8 +69,8 @@ class Recipe:
 
 
 RECIPES = {
-    "main": Recipe({}, images=9_000, epochs=9),
-    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=6_000, epochs=6),
+    "main": Recipe({}, images=5_000, epochs=10),
+    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=5_000, epochs=4),
     "brief": Recipe({}, images=3_000, epochs=4),
     "tiny": Recipe({"channels": [12, 16, 16, 24], "stem_width": 6}, images=3_000, epochs=6),
 }
@@ -250,13 +250,23 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cache", type=Path, help="a .npz to keep the drawn images in; delete it when the drawing changes")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipes = {name: RECIPES[name] for name in options.only}
     started = time.perf_counter()
-    images, labels = gather(prepare, range(max(recipe.images for recipe in recipes.values())), options.threads)
-    fresh_images, fresh_labels = gather(fresh, range(FRESH_SEED, FRESH_SEED + FRESH_IMAGES), options.threads)
+    most = max(recipe.images for recipe in recipes.values())
+    if options.cache is not None and options.cache.exists():
+        with np.load(options.cache) as kept:
+            images, labels, fresh_images, fresh_labels = (torch.from_numpy(kept[f"arr_{k}"]) for k in range(4))
+    else:
+        images, labels = gather(prepare, range(most), options.threads)
+        fresh_images, fresh_labels = gather(fresh, range(FRESH_SEED, FRESH_SEED + FRESH_IMAGES), options.threads)
+        if options.cache is not None:
+            np.savez(options.cache, *(tensor.numpy() for tensor in (images, labels, fresh_images, fresh_labels)))
+    if len(images) < most:
+        raise SystemExit(f"{options.cache} holds {len(images)} images, but {most} are needed; delete it to have them drawn")
     drawing = time.perf_counter() - started
     print(f"drew {len(images)} + {len(fresh_images)} images in {drawing:.0f} s", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -121,7 +121,7 @@ class Canvas:
     def paint(
         self, patch: Patch, colour: Plane, *, label: int, line_colour: Plane, relief: float = 0.0, shadow: float = 0.0
     ) -> None:
-        """Paint a shape in its outline's colour and its own, shaded as if rounded, and put its label where it covers half a pixel.
+        """Paint a shape and its outline, shaded as if rounded; its label goes where it covers half a pixel.
 
         Parameters
         ----------

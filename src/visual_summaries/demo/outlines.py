@@ -63,7 +63,8 @@ def smooth(points: list[tuple[float, float]], steps: int = 6) -> Polygon:
     t = (np.arange(steps) / steps)[None, :, None]
     a, b, c, d = (q[:, None, :] for q in (before, p, after, beyond))
     curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return curve.reshape(-1, 2)
+    closed: Polygon = curve.reshape(-1, 2)
+    return closed
 
 
 def ellipse(cu: float, cv: float, ru: float, rv: float, egg: float = 0.0) -> Polygon:

@@ -1,7 +1,7 @@
 """Drawing a scene: the image, and for every pixel the part that it shows.
 
-Parts are polygons, drawn at four times the resolution and averaged (anti-aliasing), textured in their own coordinates, shaded as
-if they were rounded, and outlined. Everything is a function of the scene alone.
+Parts are polygons, drawn at four times the resolution and averaged (anti-aliasing), textured in their own coordinates, shaded
+as if they were rounded, and outlined. Everything is a function of the scene alone.
 
 Examples
 --------
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from visual_summaries.demo.canvas import Canvas, Matrix, compose, placement, rotation
 from visual_summaries.demo.outlines import FRAMES, HEAD, NECK, outline
 from visual_summaries.demo.scene import Scene
-from visual_summaries.demo.textures import noise, texture
+from visual_summaries.demo.textures import grain, noise, texture
 from visual_summaries.demo.things import draw_thing
 from visual_summaries.demo.world import DISTRACTOR, LABELS, OCCLUDER, PARTS, SHORTCUT, variant
 from visual_summaries.results import Result
@@ -52,7 +52,8 @@ class Rendering(Result):
 
     def part(self, name: str) -> NDArray[np.bool_]:
         """Return the mask (H, W) of the pixels that show a part or one of the other ``LABELS``."""
-        return self.labels == LABELS.index(name)
+        shown: NDArray[np.bool_] = self.labels == LABELS.index(name)
+        return shown
 
 
 def render(scene: Scene) -> Rendering:
@@ -121,7 +122,7 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
         patch,
         colour,
         label=where + 1,
-        line_colour=0.3 * np.minimum(base, accent),
+        line_colour=np.float32(0.3) * np.minimum(base, accent),
         relief=0.05 * scale,
         shadow=_SHADOW.get(part, 0.0),
     )
@@ -134,13 +135,15 @@ def _eye(
 
     def disc(cu: float, cv: float, radius: float) -> NDArray[np.float32]:
         distance = np.sqrt((u - np.float32(cu)) ** 2 + (v - np.float32(cv)) ** 2)
-        return np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.2 * pixel), 0, 1)[..., None]
+        coverage: NDArray[np.float32] = np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.2 * pixel), 0, 1)[
+            ..., None
+        ]
+        return coverage
 
-    white, black = np.float32([0.97, 0.96, 0.92]), np.float32([0.05, 0.04, 0.06])
-    outer, radius, pupil = {"iris": (iris, 0.0, 0.024), "iris-ring": (white, 0.031, 0.02), "iris-dark": (black, 0.0, 0.03)}[
-        kind
-    ]
-    colour = np.broadcast_to(outer, (*u.shape, 3)).astype(np.float32)
+    white, black = np.array([0.97, 0.96, 0.92], np.float32), np.array([0.05, 0.04, 0.06], np.float32)
+    eyes = {"iris": (iris, 0.0, 0.024), "iris-ring": (white, 0.031, 0.02), "iris-dark": (black, 0.0, 0.03)}
+    outer, radius, pupil = eyes[kind]
+    colour: NDArray[np.float32] = np.tile(outer, (*u.shape, 1))
     for shape, paint in ((disc(0, 0, radius), iris), (disc(0.004, 0, pupil), black), (disc(0.012, -0.012, 0.009), white)):
         colour = colour + shape * (paint - colour)
     return colour
@@ -154,12 +157,12 @@ def _backdrop(scene: Scene) -> NDArray[np.float32]:
     upper, lower, detail = (np.asarray(colour, np.float32) for colour in (look.upper, look.lower, look.detail))
     coarse = noise(x, y, 2.2 * look.grain, look.offset)
     fine = noise(x, y * 0.45, 0.4 * look.grain, look.offset)
-    below = np.clip(0.5 + (y * np.float32(side / height) - np.float32(look.horizon) + 0.25 * (coarse - 0.5)) / 0.05, 0, 1)[
-        ..., None
-    ]
-    image = upper + below * (lower - upper)
-    image = image + (0.75 * np.clip(1.6 * coarse - 0.5, 0, 1) * (0.4 + 0.6 * fine))[..., None] * (detail - image)
-    return image * (0.9 + 0.2 * fine)[..., None]
+    depth = y * np.float32(side / height) - np.float32(look.horizon) + 0.25 * (coarse - 0.5)
+    below = np.clip(0.5 + depth / 0.05, 0, 1)[..., None]
+    image: NDArray[np.float32] = upper + below * (lower - upper)
+    image += (0.75 * np.clip(1.6 * coarse - 0.5, 0, 1) * (0.4 + 0.6 * fine))[..., None] * (detail - image)
+    image *= (0.9 + 0.2 * fine)[..., None]
+    return image
 
 
 def _expose(image: NDArray[np.float32], scene: Scene) -> NDArray[np.uint8]:
@@ -169,6 +172,7 @@ def _expose(image: NDArray[np.float32], scene: Scene) -> NDArray[np.uint8]:
     across = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :]
     down = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
     gain = np.float32(light.gain) * (1 + np.float32(light.slope) * across) * (1 - np.float32(0.25) * (across**2 + down**2))
-    grain = np.random.default_rng([scene.seed, 8]).standard_normal((height, width, 3), dtype=np.float32)
-    lit = image * gain[..., None] * np.asarray(light.tint, np.float32) + np.float32(light.noise) * grain
-    return np.clip(lit * 255 + 0.5, 0, 255).astype(np.uint8)
+    lit = image * (255 * gain[..., None] * np.asarray(light.tint, np.float32))
+    lit += np.float32(255 * light.noise) * grain(scene.size, light.noise_offset)
+    exposed: NDArray[np.uint8] = np.clip(lit + 0.5, 0, 255, out=lit).astype(np.uint8)
+    return exposed

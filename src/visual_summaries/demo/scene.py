@@ -67,7 +67,9 @@ _BACKDROPS = tuple(
     )
 )
 
-_OBJECT_COLOURS = tuple(_rgb(code) for code in ["C4473A", "D98E3B", "7FA05A", "4F7F6A", "8A6F9E", "B7A58C", "E2C15C", "F0E6D8", "6B8FB0", "A86A4A"])
+_OBJECT_COLOURS = tuple(
+    _rgb(code) for code in ("C4473A", "D98E3B", "7FA05A", "4F7F6A", "8A6F9E", "B7A58C", "E2C15C", "F0E6D8", "6B8FB0", "A86A4A")
+)
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,14 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Light:
-    """Direction (degrees), strength and colour of the light, and the strength of the sensor's noise (standard deviation in [0, 1])."""
+    """Direction (degrees), strength and colour of the light, and the noise's standard deviation (in [0, 1])."""
 
     angle: float
     gain: float
     tint: Colour
     slope: float
     noise: float
+    noise_offset: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -293,6 +296,7 @@ def _sample_light(rng: np.random.Generator) -> Light:
         tint=(1 + warmth, 1.0, 1 - warmth),
         slope=float(rng.uniform(-0.15, 0.15)),
         noise=float(rng.uniform(0.005, 0.03)),
+        noise_offset=(float(rng.random()), float(rng.random())),
     )
 
 

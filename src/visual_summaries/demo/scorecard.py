@@ -65,8 +65,8 @@ class Scorecard:
     mean_purity : float
         Mean purity of the summaries; NaN when there is none.
     effects : dict of str to float, or None
-        Mean loss of the class's probability when a planted part is re-drawn as another class's (the shortcut: removed); None when
-        no network was given.
+        Mean loss of the class's probability when a planted part is re-drawn as another class's (the shortcut: removed);
+        None when no network was given.
     used : tuple of str, or None
         Planted parts whose effect is at least 0.1; None when no network was given.
     """
@@ -107,7 +107,7 @@ def part_under(mask: NDArray[np.bool_], box: Box, labels: NDArray[np.uint8]) -> 
     x0, y0, x1, y1 = box
     inside = labels[y0:y1, x0:x1]
     counts = np.bincount(inside[mask] if mask.any() else inside.ravel(), minlength=len(LABELS))
-    return LABELS[int(counts.argmax())]
+    return str(LABELS[int(counts.argmax())])
 
 
 def score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:

@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.errors import SettingsError
+
 Plane = NDArray[np.float32]
 
 _TAU = np.float32(2 * np.pi)
@@ -46,20 +48,35 @@ def _noise() -> Plane:
     return result
 
 
+@cache
+def _grain() -> Plane:
+    """Return a fixed (256, 256, 3) tile of standard normal values."""
+    tile = np.random.default_rng(8).standard_normal((256, 256, 3), dtype=np.float32)
+    tile.setflags(write=False)
+    return tile
+
+
+def grain(size: tuple[int, int], offset: tuple[float, float]) -> Plane:
+    """Return standard normal noise (H, W, 3); `offset`, in [0, 1], says where in a fixed tile it starts (drawing it anew is slow)."""
+    rows = (np.arange(size[0]) + int(offset[0] * 256)) % 256
+    columns = (np.arange(size[1]) + int(offset[1] * 256)) % 256
+    return _grain()[rows[:, None], columns]
+
+
 def noise(u: Plane, v: Plane, scale: float, offset: tuple[float, float]) -> Plane:
     """Return smooth noise in [0, 1] at the coordinates; `scale` is the size of its tile in the coordinates' unit."""
     factor = np.float32(256 / scale)
     x = u * factor + np.float32(offset[0] * 256)
     y = v * factor + np.float32(offset[1] * 256)
-    # remap wraps only by one period: bring the coordinates into the tile first
-    result: Plane = cv2.remap(_noise(), x % 256, y % 256, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    result: Plane = cv2.remap(_noise(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return result
 
 
 def _edge(wave: Plane, period: float, pixel: float) -> Plane:
     """Turn a wave in [-1, 1] into stripes whose edges are about a pixel wide."""
     sharpness = np.float32(max(period / (2 * np.pi * 1.3 * pixel), 0.4))
-    return np.clip(0.5 + sharpness * wave, 0, 1)
+    edges: Plane = np.clip(0.5 + sharpness * wave, 0, 1)
+    return edges
 
 
 def _bars(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
@@ -94,13 +111,14 @@ def _cells(u: Plane, v: Plane, period: float) -> tuple[Plane, Plane]:
     height = np.float32(period * 0.866)
     row: Plane = np.round(v / height)
     dv: Plane = v - row * height
-    shifted: Plane = u + (row % 2) * np.float32(period / 2)
-    du: Plane = shifted - np.round(shifted / np.float32(period)) * np.float32(period)
+    shifted = u + (row % 2) * np.float32(period / 2)
+    du: Plane = (shifted - np.round(shifted / np.float32(period)) * np.float32(period)).astype(np.float32, copy=False)
     return du, dv
 
 
 def _disc(distance: Plane, radius: float, pixel: float) -> Plane:
-    return np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.3 * pixel), 0, 1)
+    disc: Plane = np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.3 * pixel), 0, 1)
+    return disc
 
 
 def _spots(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
@@ -135,6 +153,8 @@ _PATTERNS: dict[str, Callable[[Plane, Plane, float, float], Plane]] = {
     "scales": _scales,
 }
 
+_SMOOTH = ("plain", "gradient", "mottled", "tipped")
+
 
 def texture(
     name: str, u: Plane, v: Plane, period: float, pixel: float, offset: tuple[float, float], length: float = 1.0
@@ -144,7 +164,7 @@ def texture(
     Parameters
     ----------
     name : str
-        A pattern (with a period) or one of ``plain``, ``gradient``, ``mottled``, ``tipped`` (without).
+        A pattern (with a period) or one of ``plain``, ``gradient``, ``mottled``, ``tipped`` (without; `period` is not used).
     u, v : ndarray of float32, (h, w)
         Coordinates in the part's frame, in bird lengths.
     period : float
@@ -160,13 +180,23 @@ def texture(
     -------
     ndarray of float32, (h, w)
         In [0, 1].
+
+    Raises
+    ------
+    SettingsError
+        If there is no texture of that name.
     """
     if name in _PATTERNS:
         return _PATTERNS[name](u, v, period, pixel)
     if name == "mottled":
-        return np.clip(2.2 * noise(u, v, 0.5, offset) - 0.6, 0, 1)
-    if name == "gradient":
-        return np.clip(u * np.float32(1.1 / length), 0, 1)
-    if name == "tipped":
-        return np.clip((u - np.float32(0.5 * length)) / np.float32(0.2 * length), 0, 1)
-    return np.full_like(u, 0.12)
+        share = 2.2 * noise(u, v, 0.5, offset) - 0.6
+    elif name == "gradient":
+        share = u * np.float32(1.1 / length)
+    elif name == "tipped":
+        share = (u - np.float32(0.5 * length)) / np.float32(0.2 * length)
+    elif name == "plain":
+        share = np.full_like(u, 0.12)
+    else:
+        raise SettingsError(f"there is no texture {name!r}; there are {sorted((*_PATTERNS, *_SMOOTH))}")
+    result: Plane = np.clip(share, 0, 1)
+    return result

@@ -93,11 +93,13 @@ def _share(kind: str, layer: int, u: NDArray[np.float32], v: NDArray[np.float32]
             np.maximum(1 - np.abs(v) / 0.03, 0)
             + np.maximum(1 - np.abs(((u + 1.0 - 0.9 * np.abs(v)) % 0.2) - 0.1) / 0.025, 0) * 0.5
         )
-        return np.clip(0.6 * veins, 0, 1)
+        drawn: NDArray[np.float32] = np.clip(0.6 * veins, 0, 1)
+        return drawn
     if kind == "flower":
         return np.full_like(u, float(layer))
     if kind == "egg":
         return 0.7 * texture("spots", u, v, 0.2, pixel, (0.0, 0.0))
     if kind == "mushroom":
         return np.ones_like(u) if layer == 0 else texture("spots", u + np.float32(0.1), v, 0.26, pixel, (0.0, 0.0))
-    return np.clip(noise(u, v, 2.0, (0.3, 0.7)) - 0.4, 0, 1)
+    speckles: NDArray[np.float32] = np.clip(noise(u, v, 2.0, (0.3, 0.7)) - 0.4, 0, 1)
+    return speckles

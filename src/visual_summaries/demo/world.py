@@ -1,9 +1,9 @@
 """The planted-parts world: parts, their variants, the classes, and what every class plants.
 
-A bird has eight parts. A class fixes the variants of two to four of them (its *planted* parts); all other variants are drawn from
-those that all classes share. A planted variant belongs to one class only. Colours are drawn for each bird, whatever its class, and
-shared variants come in the same outlines and colours as planted ones: only fine detail tells the classes apart, so that a blurred
-part is no evidence.
+A bird has eight parts. A class fixes the variants of two to four of them (its *planted* parts); all other variants are drawn
+from those that all classes share. A planted variant belongs to one class only. Colours are drawn for each bird, whatever its
+class, and shared variants come in the same outlines and colours as planted ones: only fine detail tells the classes apart, so
+that a blurred part is no evidence.
 
 Examples
 --------
