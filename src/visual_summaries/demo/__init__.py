@@ -8,6 +8,7 @@ Examples
 """
 
 from visual_summaries.demo.effects import part_effects, used_parts
+from visual_summaries.demo.job import run_demo, scorecard_text
 from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
 from visual_summaries.demo.pictures import Truth, read_truth, write_images
 from visual_summaries.demo.render import Rendering, render
@@ -50,9 +51,11 @@ __all__ = [
     "part_under",
     "read_truth",
     "render",
+    "run_demo",
     "sample_scene",
     "score_run",
     "score_summary",
+    "scorecard_text",
     "used_parts",
     "variant",
     "variants_of",
