@@ -27,7 +27,7 @@ MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 
 # Pillow knows some forty formats, one of which runs an interpreter (EPS): only these are ever tried on a file.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
 # What Pillow's decoders raise on broken data (there is no common base class).
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, zlib.error, StructError)
 
