@@ -62,7 +62,7 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     settings = asdict(replace(context.settings.masks, batch_size=None))
     common: dict[str, Any] = {
         "weights": context.classifier.weights_sha256,
-        "transform": context.classifier.describe(),
+        "transform": context.classifier.transform.to_dict(),
         "settings": settings,
     }
     common["target"] = [context.target.index, context.target.name]
