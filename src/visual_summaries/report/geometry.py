@@ -43,7 +43,7 @@ def convex_hull(mask: NDArray[np.bool_], box: Box) -> Polygon:
     if rows.size == 0:
         return np.zeros((0, 2))
     low = np.stack([columns + x0, rows + y0], axis=1)
-    corners = np.concatenate([low, low + (1, 0), low + (0, 1), low + (1, 1)]).astype(np.int32)
+    corners = np.concatenate([low + offset for offset in np.array([[0, 0], [1, 0], [0, 1], [1, 1]])]).astype(np.int32)
     return np.asarray(cv2.convexHull(corners)).reshape(-1, 2).astype(np.float64)
 
 
