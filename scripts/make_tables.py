@@ -7,8 +7,8 @@ A table stands between two comments; the first names the results file and what t
     ...
     <!-- end -->
 
-`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings. Run without
-arguments to write the tables, with --check to fail when one is not what the results say.
+`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings. Run
+without arguments to write the tables, with --check to fail when one is not what the results say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-BLOCK = re.compile(r"(<!-- results (?P<file>\S+) (?P<what>bars|rows)(?P<columns>[^>]*?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- results (?P<file>\S+) (?P<what>bars|rows)(?P<columns>[^>]*?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL
+)
 
 
 def cell(value: Any) -> str:
@@ -46,7 +48,10 @@ def render(results: dict[str, Any], what: str, columns: str) -> str:
     """Return the table that one block asks for."""
     if what == "bars":
         signs = {"<=": "at most", ">=": "at least", "<": "under", ">": "over"}
-        rows = [[b["name"], b["value"], f"{signs.get(b['sense'], b['sense'])} {cell(b['bound'])}", b["holds"]] for b in results["bars"]]
+        rows = [
+            [b["name"], b["value"], f"{signs.get(b['sense'], b['sense'])} {cell(b['bound'])}", b["holds"]]
+            for b in results["bars"]
+        ]
         return table(["figure", "measured", "asked for", "holds"], rows)
     pairs = [item.partition("=") for item in shlex.split(columns)]
     chosen = [(key, heading or key) for key, _, heading in pairs]

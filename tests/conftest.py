@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("VISUAL_SUMMARIES_STRICT") == "1"
@@ -43,11 +42,15 @@ def chromium() -> str:
     return path
 
 
-class StripeNetwork(torch.nn.Module):
-    """A network whose evidence is known: it looks for red vertical stripes and for blue horizontal stripes, and for nothing else.
+#: Side of the striped patches, in pixels.
+PATCH = 20
 
-    Class 0, "marked", needs both (either alone leaves its probability at about one half); class 1, "plain", is the rest. Stripes
-    are destroyed by the published blur, plain colours are not evidence.
+
+class StripeNetwork(torch.nn.Module):
+    """A network whose evidence is known: red vertical stripes and blue horizontal stripes, and nothing else.
+
+    Class 0, "marked", needs both (either alone leaves its probability at about one half); class 1, "plain", is the rest.
+    Stripes are destroyed by the published blur, plain colours are not evidence.
     """
 
     def __init__(self) -> None:
@@ -59,7 +62,7 @@ class StripeNetwork(torch.nn.Module):
         x = self.norm(x)
         red = (x[:, 0, :, 1:] - x[:, 0, :, :-1]).abs()
         blue = (x[:, 2, 1:, :] - x[:, 2, :-1, :]).abs()
-        found = [F.avg_pool2d(maps.unsqueeze(1), 9, stride=1).amax(dim=(1, 2, 3)) for maps in (red, blue)]
+        found = [maps.sum(dim=(1, 2)) / PATCH**2 for maps in (red, blue)]
         marked = 12 * (found[0].clamp(max=0.5) + found[1].clamp(max=0.5)) + self.bias
         return torch.stack([marked, torch.zeros_like(marked)], dim=1)
 
@@ -73,19 +76,19 @@ class StripedImages:
     blue: list[tuple[int, int, int, int]]
 
 
-def striped_images(count: int, size: tuple[int, int] = (64, 80), random_state: int = 0) -> StripedImages:
-    """Draw a red striped patch in the left half and a blue striped one in the right half of each image."""
+def striped_images(count: int, size: tuple[int, int] = (64, 112), random_state: int = 0) -> StripedImages:
+    """Draw a red striped patch in the left third and a blue striped one in the right third of each image."""
     rng = np.random.default_rng(random_state)
     height, width = size
-    side = 20
+    side = PATCH
     images = np.full((count, height, width, 3), 120, np.uint8)
     red, blue = [], []
     for image in images:
-        y, x = rng.integers(2, height - side - 2), rng.integers(2, width // 2 - side)
+        y, x = rng.integers(2, height - side - 2), rng.integers(2, width // 3 - side + 2)
         image[y : y + side, x : x + side] = (40, 40, 40)
         image[y : y + side, x : x + side, 0] = np.where(np.arange(side) % 4 < 2, 250, 10)[None, :]
         red.append((int(x), int(y), int(x) + side, int(y) + side))
-        y, x = rng.integers(2, height - side - 2), rng.integers(width // 2, width - side - 2)
+        y, x = rng.integers(2, height - side - 2), rng.integers(2 * width // 3 - 2, width - side - 2)
         image[y : y + side, x : x + side] = (40, 40, 40)
         image[y : y + side, x : x + side, 2] = np.where(np.arange(side) % 4 < 2, 250, 10)[:, None]
         blue.append((int(x), int(y), int(x) + side, int(y) + side))
@@ -102,7 +105,7 @@ def make_stripe_network() -> StripeNetwork:
     """Return the network, in evaluation mode, with the transform's configuration in timm's form."""
     module = StripeNetwork().eval()
     module.pretrained_cfg = {
-        "input_size": (3, 64, 80),
+        "input_size": (3, 64, 112),
         "mean": (0.0, 0.0, 0.0),
         "std": (1.0, 1.0, 1.0),
         "crop_pct": 1.0,

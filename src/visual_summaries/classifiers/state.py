@@ -86,8 +86,10 @@ def _switch_mode(module: nn.Module, *, train: bool) -> None:
     try:
         module.train(train)
     except NotImplementedError:
-        # A program from torch.export has fixed behaviour and says so by this error; there is nothing to switch.
-        return
+        # A program from torch.export inside has one mode and says so by this error; its neighbours may have two.
+        module.training = train
+        for child in module.children():
+            _switch_mode(child, train=train)
 
 
 def _put_back(buffer: Tensor, content: Tensor) -> None:

@@ -22,8 +22,8 @@ app = typer.Typer(
     help=(
         "Which parts of its images does a classifier use, again and again, for one class?\n\n"
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
-        "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; 7 a method did "
-        "not converge; 130 interrupted."
+        "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
+        "7 a method did not converge; 130 interrupted."
     ),
 )
 
@@ -123,7 +123,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Do the whole job on drawn birds with planted parts, and score the answer against the truth; needs no download."""
-    from visual_summaries.demo import run_demo
+    from visual_summaries.demo import run_demo, scorecard_text
 
     set_up_logging(quiet)
     with interruptible(), StageProgress(quiet) as progress:
@@ -134,7 +134,7 @@ def demo(
     if as_json:
         _show(result, page, as_json, scorecard=scorecard.to_dict())
     else:
-        stdout.print(scorecard.to_text(), highlight=False, markup=False)
+        stdout.print(scorecard_text(scorecard), highlight=False, markup=False)
         _show(result, page, as_json)
 
 

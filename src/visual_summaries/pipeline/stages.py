@@ -60,7 +60,11 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     """Optimise the evidence mask of each image, one piece an image."""
     # The batch size is no input: an image's mask does not depend on the images beside it.
     settings = asdict(replace(context.settings.masks, batch_size=None))
-    common = {"weights": context.classifier.weights_sha256, "transform": context.classifier.describe(), "settings": settings}
+    common: dict[str, Any] = {
+        "weights": context.classifier.weights_sha256,
+        "transform": context.classifier.describe(),
+        "settings": settings,
+    }
     common["target"] = [context.target.index, context.target.name]
     keys = [context.key("masks", view=view_sha256(image.view), **common) for image in images]
     masks: dict[int, Mask] = {}
@@ -154,9 +158,7 @@ def describe_images(context: Context, images: Sequence[Image], boxes: Sequence[N
     """Describe the boxes of each image for matching."""
     features = []
     for image, proposed in zip(images, boxes, strict=True):
-        features.append(
-            describe(image.view, proposed, descriptor=context.settings.flow.descriptor, classifier=context.classifier)
-        )
+        features.append(describe(image.view, proposed, descriptor=context.settings.flow.descriptor))
         report_progress(context.progress, "descriptors", image.index + 1, len(images))
     return features
 
@@ -226,7 +228,8 @@ def compare_regions(
 def _usable(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.intp]:
     """Leave out boxes with a side under 3 pixels: nothing can be compared inside them."""
     sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
-    return chosen[sides >= 3]
+    usable: NDArray[np.intp] = chosen[sides >= 3]
+    return usable
 
 
 def _hash(array: NDArray[Any]) -> str:

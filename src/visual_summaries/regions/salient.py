@@ -97,7 +97,7 @@ def redundant_pairs(boxes: NDArray[np.integer], overlap: float = 0.5, area_facto
     intersection = np.clip(high - low, 0, None).prod(axis=2)
     smaller = np.minimum(areas[:, None], areas[None, :])
     larger = np.maximum(areas[:, None], areas[None, :])
-    same = (intersection >= overlap * smaller) & (larger <= area_factor * smaller)
+    same: NDArray[np.bool_] = (intersection >= overlap * smaller) & (larger <= area_factor * smaller)
     np.fill_diagonal(same, False)
     return same
 

@@ -116,11 +116,12 @@ def load_run(path: str | Path) -> Run:
 
 def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:
     images = tuple(Image(**item, view=view) for item, view in zip(data["images"], arrays["views"], strict=True))
+    losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
     superpixel = arrays.get("superpixel", [None] * len(images))
     masks = tuple(
-        Mask(**item, smooth=smooth, sharp=sharp, superpixel=segments, losses=losses)
-        for item, smooth, sharp, segments, losses in zip(
-            data["masks"], arrays["smooth"], arrays["sharp"], superpixel, unpack("losses", arrays), strict=True
+        Mask(**item, smooth=smooth, sharp=sharp, superpixel=segments, losses=history)
+        for item, smooth, sharp, segments, history in zip(
+            data["masks"], arrays["smooth"], arrays["sharp"], superpixel, losses, strict=True
         )
     )
     components = tuple(
