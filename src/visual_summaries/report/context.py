@@ -185,7 +185,7 @@ class Page:
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         manifest = self.manifest
         timings = {key: f"{value:.1f} s" for key, value in _dict(manifest.get("timings")).items()}
-        run_facts = {
+        run_facts: dict[str, Any] = {
             key: manifest[key]
             for key in ("created", "source", "preset", "random_state", "include_misclassified", "peak_memory_mib", "format")
             if key in manifest

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon, find_contours, label
+from skimage.measure import find_contours, label
 
 from visual_summaries.results import Box
 
@@ -96,8 +96,14 @@ def contours(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[Polygon]:
     padded = np.pad(mask, 1).astype(np.float64)
     # In the padded array pixel centres are whole numbers, one further on; half a pixel leads from a centre to its edge.
     found = [polygon[:, ::-1] - 0.5 for polygon in find_contours(padded, 0.5, fully_connected="high")]
-    simplified = [approximate_polygon(polygon, tolerance) for polygon in found] if tolerance > 0 else found
-    return [np.asarray(polygon, np.float64) for polygon in simplified if len(polygon) >= 4]
+    if tolerance > 0:
+        found = [_simplified(polygon, tolerance) for polygon in found]
+    return [np.asarray(polygon, np.float64) for polygon in found if len(polygon) >= 4]
+
+
+def _simplified(polygon: Polygon, tolerance: float) -> Polygon:
+    points = cv2.approxPolyDP(polygon[:-1].astype(np.float32)[:, None], tolerance, True).reshape(-1, 2)
+    return np.concatenate([points, points[:1]]).astype(np.float64)
 
 
 def window_around(box: Box, shape: tuple[int, int], margin: float = 0.3) -> Box:

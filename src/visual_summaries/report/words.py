@@ -10,7 +10,7 @@ from statistics import median
 from visual_summaries.results import Mask, Run, Skipped, Summary
 
 #: What stands for a figure that is not known.
-UNKNOWN = "–"  # noqa: RUF001
+UNKNOWN = "–"
 #: Reasons of skipped images, in words (anything else is shown as it is).
 REASONS = {
     "misclassified": "the network sees another class",
@@ -52,7 +52,7 @@ def percent(value: float) -> str:
     """
     if not math.isfinite(value):
         return UNKNOWN
-    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")  # noqa: RUF001
+    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
