@@ -94,6 +94,17 @@
     const { name, value } = event.target;
     if (name in allowed) go({ [name]: value }, true);
   });
+  // A region's row picks it out of the image.
+  for (const type of ["mouseover", "focusin"]) {
+    document.addEventListener(type, (event) => {
+      const row = event.target.closest?.("tr[data-region]");
+      for (const old of document.querySelectorAll(".image.picked, .region.hit")) old.classList.remove("picked", "hit");
+      if (!row) return;
+      const article = row.closest(".image");
+      article.classList.add("picked");
+      article.querySelector(`g[data-region="${row.dataset.region}"]`).classList.add("hit");
+    });
+  }
   theme.addEventListener("click", () => go({ theme: theme.textContent.toLowerCase() }, true));
   theme.hidden = false;
   dark.addEventListener("change", show);
