@@ -52,7 +52,9 @@ def transformer() -> nn.Module:
 
 def exported(path: Path) -> Path:
     torch.manual_seed(1)
-    module = nn.Sequential(nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    ).eval()
     batch = torch.export.Dim("batch", min=1, max=512)
     program = torch.export.export(module, (torch.zeros(2, 3, 60, 84),), dynamic_shapes=({0: batch},))
     torch.export.save(program, path)
@@ -60,7 +62,9 @@ def exported(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "size"), [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84))], ids=["grey", "transformer", "exported"]
+    ("kind", "size"),
+    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84))],
+    ids=["grey", "transformer", "exported"],
 )
 def test_the_whole_job(tmp_path: Path, draw_striped_images: Callable[..., Any], kind: str, size: tuple[int, int]) -> None:
     models = {"grey": GreyNetwork, "transformer": transformer, "exported": lambda: str(exported(tmp_path / "model.pt2"))}
