@@ -2,8 +2,8 @@
 
 Deletion hides pixels in the order of their evidence and looks how fast the class score falls; insertion starts from the hidden
 image and shows them in the same order (Petsiuk et al., RISE, BMVC 2018). *Average drop* and *increase* look at the image with
-nothing but its evidence left (Chattopadhay et al., Grad-CAM++, WACV 2018). Each figure has its control: the same mask moved to a
-random place of the same image, so that area and shape are equal.
+nothing but its evidence left (Chattopadhay et al., Grad-CAM++, WACV 2018). Each figure has its control: the same mask moved to
+a random place of the same image, so that area and shape are equal.
 """
 
 from __future__ import annotations
