@@ -151,7 +151,7 @@ def _range(count: Any, program: torch.export.ExportedProgram) -> tuple[int, int 
     bounds = program.range_constraints.get(count.node.expr)
     if bounds is None:
         return 1, None
-    largest = int(bounds.upper) if bounds.upper.is_finite and int(bounds.upper) < 2**31 else None
+    largest = int(bounds.upper) if bounds.upper < 2**31 else None  # "any" is an infinity that is no number
     return max(int(bounds.lower), 1), largest
 
 
