@@ -217,7 +217,7 @@ def palette(count: int) -> list[str]:
     Examples
     --------
     >>> palette(2)[0]
-    '#e0731b'
+    '#df731b'
     """
     golden = 0.381966  # turns of the hue by the golden angle never come close to an earlier one
     lights = (0.49, 0.62, 0.42)

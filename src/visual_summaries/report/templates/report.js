@@ -15,7 +15,7 @@
   // Takes what is valid from the address; anything else keeps its default. Returns the element to show, if one is named.
   function read() {
     Object.assign(state, defaults);
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     const anchor = /^(summary|image)-(\d+)$/.exec(hash);
     const given = anchor ? [[anchor[1], anchor[2]]] : new URLSearchParams(hash);
     for (const [key, value] of given) {
