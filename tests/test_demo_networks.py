@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from visual_summaries.demo import CLASS_NAMES, CLASSES, NETWORKS, demo_network, network_record, part_effects, render, sample_scene
+from visual_summaries.demo import (
+    CLASS_NAMES,
+    CLASSES,
+    NETWORKS,
+    demo_network,
+    network_record,
+    part_effects,
+    render,
+    sample_scene,
+)
 from visual_summaries.demo.effects import effect, intervene, predict, used_parts
 from visual_summaries.errors import SettingsError
 

@@ -52,7 +52,9 @@ def test_same_seed_same_image():
 
 
 @settings(max_examples=15, deadline=None)
-@given(height=st.integers(32, 120), width=st.integers(32, 120), seed=st.integers(0, 10_000), label=st.integers(0, len(CLASSES) - 1))
+@given(
+    height=st.integers(32, 120), width=st.integers(32, 120), seed=st.integers(0, 10_000), label=st.integers(0, len(CLASSES) - 1)
+)
 def test_any_size(height, width, seed, label):
     drawn = render(sample_scene(label, seed, (height, width)))
     assert drawn.image.shape == (height, width, 3)
@@ -161,7 +163,10 @@ def test_shared_variants_do_not_tell_classes_apart(part):
 
 
 def test_shortcut_rates():
-    rates = [np.mean([sample_scene(label, 500 * label + k).shortcut is not None for k in range(500)]) for label in range(len(CLASSES))]
+    rates = [
+        np.mean([sample_scene(label, 500 * label + k).shortcut is not None for k in range(500)])
+        for label in range(len(CLASSES))
+    ]
     shortcut = CLASS_NAMES.index("mushroomer")
     assert 0.92 < rates[shortcut] < 0.98
     assert max(rate for label, rate in enumerate(rates) if label != shortcut) < 0.05
@@ -201,7 +206,10 @@ def test_birds_fill_a_good_share_of_the_frame():
         (lambda: sample_scene(0, 0).with_variant("wing", "golden"), "variant of wing is 'golden', but must be one of 'plain'"),
         (lambda: sample_scene(0, 0).with_variant("nose", "plain"), "part is 'nose', but must be one of 'beak'"),
         (lambda: sample_scene(0, 0).without("nose"), "part is 'nose'"),
-        (lambda: texture("tartan", np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32), 1, 1, (0, 0)), "no texture 'tartan'"),
+        (
+            lambda: texture("tartan", np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32), 1, 1, (0, 0)),
+            "no texture 'tartan'",
+        ),
     ],
 )
 def test_errors_name_what_was_given(call, message):

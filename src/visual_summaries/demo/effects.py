@@ -65,7 +65,9 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
     variants = PLANTED.get(part, {}) if how == "other" else SHARED[part]
     names = [name for name in variants if name != scene.variants[part]]
     if not names:
-        raise SettingsError(f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {', '.join(PLANTED)}")
+        raise SettingsError(
+            f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {', '.join(PLANTED)}"
+        )
     return scene.with_variant(part, names[scene.seed % len(names)])
 
 
