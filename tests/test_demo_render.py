@@ -1,4 +1,4 @@
-"""The drawn world: the same seed gives the same image, parts can be changed one at a time, classes differ in planted parts only."""
+"""The drawn world: same seed, same image; parts change one at a time; classes differ in planted parts only."""
 
 from __future__ import annotations
 

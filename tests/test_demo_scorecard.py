@@ -141,7 +141,7 @@ def test_folder_of_images(tmp_path):
 
 
 def test_folder_errors(tmp_path):
-    with pytest.raises(RunError, match="has no truth.json"):
+    with pytest.raises(RunError, match="has no truth"):
         read_truth(tmp_path)
     write_images(tmp_path, 0, 1, size=(32, 40))
     with pytest.raises(RunError, match="already holds demo images"):
