@@ -7,8 +7,8 @@ A table stands between two comments; the first names the results file and what t
     ...
     <!-- end -->
 
-`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings. Run without
-arguments to write the tables, with --check to fail when one is not what the results say.
+`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings. Run
+without arguments to write the tables, with --check to fail when one is not what the results say.
 """
 
 from __future__ import annotations

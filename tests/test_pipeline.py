@@ -238,7 +238,7 @@ def test_a_class_that_no_image_is_classified_as(stripe_network: torch.nn.Module)
 
 def test_fewer_than_three_usable_images(striped: Any, stripe_network: torch.nn.Module) -> None:
     mixed = [*striped.images[:2], *plain(1)]
-    with pytest.raises(NoImagesError, match="2 usable images, but at least 3 are needed .*1 misclassified"):
+    with pytest.raises(NoImagesError, match=r"2 usable images, but at least 3 are needed .*1 misclassified"):
         vs.summarize(stripe_network, mixed, "marked")
 
 

@@ -108,7 +108,8 @@ def scorecard_text(scorecard: Scorecard) -> str:
     --------
     >>> from visual_summaries.demo.scorecard import SummaryScore
     >>> score = SummaryScore(0, 4, {"wing": 0.75, "belly": 0.25}, "wing", 0.75)
-    >>> card = Scorecard("barwing", (score,), ("crest", "wing"), ("wing",), 0.75, {"crest": 0.4, "wing": 0.6}, ("crest", "wing"))
+    >>> effects = {"crest": 0.4, "wing": 0.6}
+    >>> card = Scorecard("barwing", (score,), ("crest", "wing"), ("wing",), 0.75, effects, ("crest", "wing"))
     >>> print(scorecard_text(card))
     Planted truth of class barwing
       crest: the network loses 0.40 of the score without it; NO summary

@@ -1,4 +1,4 @@
-"""What the report's template shows, as plain values: no HTML here, and nothing of the run but text, numbers and data URIs there."""
+"""What the report's template shows, as plain values: text, numbers, paths and data URIs, and no HTML."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Page:
 
     def _region(self, region: Region) -> dict[str, Any]:
         x0, y0, x1, y1 = region.box
-        shifted = [polygon + (x0, y0) for polygon in contours(region.mask, TOLERANCE)]
+        shifted = [polygon + np.array([x0, y0]) for polygon in contours(region.mask, TOLERANCE)]
         return {
             "index": region.index,
             "summary": self._summaries_of.get(region.index),
@@ -185,7 +185,7 @@ class Page:
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         manifest = self.manifest
         timings = {key: f"{value:.1f} s" for key, value in _dict(manifest.get("timings")).items()}
-        run_facts = {
+        run_facts: dict[str, Any] = {
             key: manifest[key]
             for key in ("created", "source", "preset", "random_state", "include_misclassified", "peak_memory_mib", "format")
             if key in manifest
@@ -201,11 +201,11 @@ class Page:
 
 
 def text(value: object) -> str:
-    """Return any value as text that UTF-8 can hold: file names may have bytes that are no characters.
+    r"""Return any value as text that UTF-8 can hold: file names may have bytes that are no characters.
 
     Examples
     --------
-    >>> text("a\\udcff.jpg")
+    >>> text("a\udcff.jpg")
     'a?.jpg'
     """
     return str(value).encode("utf-8", "replace").decode("utf-8")
@@ -217,7 +217,7 @@ def palette(count: int) -> list[str]:
     Examples
     --------
     >>> palette(2)[0]
-    '#e0731b'
+    '#df731b'
     """
     golden = 0.381966  # turns of the hue by the golden angle never come close to an earlier one
     lights = (0.49, 0.62, 0.42)
@@ -242,7 +242,7 @@ def _width(share: float) -> float:
 
 
 def _figure(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "–"
+    return f"{value:.3g}" if math.isfinite(value) else words.UNKNOWN
 
 
 def _rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

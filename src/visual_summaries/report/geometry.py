@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon, find_contours, label
+from skimage.measure import find_contours, label
 
 from visual_summaries.results import Box
 
@@ -43,7 +43,7 @@ def convex_hull(mask: NDArray[np.bool_], box: Box) -> Polygon:
     if rows.size == 0:
         return np.zeros((0, 2))
     low = np.stack([columns + x0, rows + y0], axis=1)
-    corners = np.concatenate([low, low + (1, 0), low + (0, 1), low + (1, 1)]).astype(np.int32)
+    corners = np.concatenate([low + offset for offset in np.array([[0, 0], [1, 0], [0, 1], [1, 1]])]).astype(np.int32)
     return np.asarray(cv2.convexHull(corners)).reshape(-1, 2).astype(np.float64)
 
 
@@ -96,8 +96,14 @@ def contours(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[Polygon]:
     padded = np.pad(mask, 1).astype(np.float64)
     # In the padded array pixel centres are whole numbers, one further on; half a pixel leads from a centre to its edge.
     found = [polygon[:, ::-1] - 0.5 for polygon in find_contours(padded, 0.5, fully_connected="high")]
-    simplified = [approximate_polygon(polygon, tolerance) for polygon in found] if tolerance > 0 else found
-    return [np.asarray(polygon, np.float64) for polygon in simplified if len(polygon) >= 4]
+    if tolerance > 0:
+        found = [_simplified(polygon, tolerance) for polygon in found]
+    return [np.asarray(polygon, np.float64) for polygon in found if len(polygon) >= 4]
+
+
+def _simplified(polygon: Polygon, tolerance: float) -> Polygon:
+    points = cv2.approxPolyDP(polygon[:-1].astype(np.float32)[:, None], tolerance, True).reshape(-1, 2)
+    return np.concatenate([points, points[:1]]).astype(np.float64)
 
 
 def window_around(box: Box, shape: tuple[int, int], margin: float = 0.3) -> Box:

@@ -50,8 +50,8 @@ def write_report(run: Run, path: str | Path | None = None) -> Path:
 def render_page(run: Run) -> str:
     """Return the report's HTML.
 
-    All text from outside (class, network and file names, reasons) is escaped. The page's policy allows images from data URIs and
-    the very style sheet and scripts that are built in, known by their hashes; everything else, all requests included, is refused.
+    All text from outside (class, network and file names, reasons) is escaped. The page's policy allows images from data URIs
+    and the very style sheet and scripts that are built in, known by their hashes; all else, requests included, is refused.
     """
     style = _resource("report.css") + _colors(palette(len(run.summaries)))
     early, script = _resource("early.js"), _resource("report.js")

@@ -1,7 +1,7 @@
 """Pictures of regions as the paper draws them, from arrays alone (METHOD 5).
 
-Colours: the evidence keeps its own, the rest is grey; the convex hull of the evidence in the box is red; the regions of the mask
-that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
+Colours: the evidence keeps its own, the rest is grey; the convex hull of the evidence in the box is red; the regions of the
+mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
 """
 
 from __future__ import annotations

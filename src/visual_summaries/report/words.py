@@ -9,6 +9,8 @@ from statistics import median
 
 from visual_summaries.results import Mask, Run, Skipped, Summary
 
+#: What stands for a figure that is not known.
+UNKNOWN = "–"
 #: Reasons of skipped images, in words (anything else is shown as it is).
 REASONS = {
     "misclassified": "the network sees another class",
@@ -34,7 +36,7 @@ def score_text(value: float) -> str:
     ('0.93', 'under 0.01', '0.00', 'over 0.99', '–', '17.25')
     """
     if not math.isfinite(value):
-        return "–"
+        return UNKNOWN
     if 0 < value < 0.005:
         return "under 0.01"
     return "over 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
@@ -47,10 +49,10 @@ def percent(value: float) -> str:
     --------
     >>> percent(0.431).replace(chr(160), " "), percent(-0.02).replace(chr(160), " "), percent(float("nan"))
     ('43 %', '−2 %', '–')
-    """  # noqa: RUF002
+    """
     if not math.isfinite(value):
-        return "–"
-    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")  # noqa: RUF001
+        return UNKNOWN
+    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -130,7 +132,7 @@ def summary_sentence(run: Run, summary: Summary) -> str:
         effect = f"Hiding it, and nothing else, takes {percent(drop)} off the score, on average over the members shown."
     else:
         effect = "Hiding it alone does not lower the score: other evidence makes up for it."
-    found = f"Found in {covered} of {counted(images, 'image')} ({percent(covered / images) if images else '–'})"
+    found = f"Found in {covered} of {counted(images, 'image')} ({percent(covered / images) if images else UNKNOWN})"
     clearest = f"; the {shown} clearest are shown" if shown < covered else ""
     return f"{found}{clearest}. {effect}"
 
@@ -169,8 +171,8 @@ def mask_warnings(mask: Mask) -> list[str]:
 WARNINGS = {
     "weak": (
         "the mask does not halve the score",
-        f"The score with the evidence hidden is more than {percent(1 - WEAK_DROP)} of what it was: these masks do not show what the"
-        " network relies on. More iterations, or a lower weight of the area (l1), may help.",
+        f"The score with the evidence hidden is more than {percent(1 - WEAK_DROP)} of what it was: these masks do not show"
+        " what the network relies on. More iterations, or a lower weight of the area (l1), may help.",
     ),
     "blurred": (
         "blurring all of the image leaves more than half of the score",

@@ -15,7 +15,7 @@
   // Takes what is valid from the address; anything else keeps its default. Returns the element to show, if one is named.
   function read() {
     Object.assign(state, defaults);
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     const anchor = /^(summary|image)-(\d+)$/.exec(hash);
     const given = anchor ? [[anchor[1], anchor[2]]] : new URLSearchParams(hash);
     for (const [key, value] of given) {
@@ -94,6 +94,17 @@
     const { name, value } = event.target;
     if (name in allowed) go({ [name]: value }, true);
   });
+  // A region's row picks it out of the image.
+  for (const type of ["mouseover", "focusin"]) {
+    document.addEventListener(type, (event) => {
+      const row = event.target.closest?.("tr[data-region]");
+      for (const old of document.querySelectorAll(".image.picked, .region.hit")) old.classList.remove("picked", "hit");
+      if (!row) return;
+      const article = row.closest(".image");
+      article.classList.add("picked");
+      article.querySelector(`g[data-region="${row.dataset.region}"]`).classList.add("hit");
+    });
+  }
   theme.addEventListener("click", () => go({ theme: theme.textContent.toLowerCase() }, true));
   theme.hidden = false;
   dark.addEventListener("change", show);
