@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class MaskSettings:
         require_in_range("reduction", self.reduction, 1)
         require_in_range("tv_exponent", self.tv_exponent, 1.0)
         require_in_range("blur_size", self.blur_size, 1)
+        if self.blur_size % 2 == 0:
+            raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a centre")
         require_in_range("blur_sigma", self.blur_sigma, 1e-6)
         require_in_range("noise", self.noise, 0.0)
         require_in_range("less", self.less, 0.0)

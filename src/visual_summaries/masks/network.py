@@ -1,0 +1,176 @@
+"""The only place where mask optimisation asks the network: scores and gradients of masked images, in chunks that fit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visual_summaries.errors import SettingsError
+from visual_summaries.masks.objective import less
+from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.settings import MaskSettings
+
+
+class ScoresOutputs(Protocol):
+    """What this stage needs of a target; :class:`visual_summaries.classifiers.Target` is one."""
+
+    def score(self, logits: Tensor) -> Tensor:
+        """Return the explained score (N,) of outputs (N, K)."""
+        ...
+
+
+class GivesLogits(Protocol):
+    """What this stage needs of a classifier; :class:`visual_summaries.classifiers.Classifier` is one."""
+
+    def to_tensor(self, views: list[np.ndarray]) -> Tensor:
+        """Return views as float32 (N, C, H, W) in [0, 1]."""
+        ...
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return outputs (N, K) of images (N, C, H, W) in [0, 1]; differentiable."""
+        ...
+
+    def frozen(self) -> contextlib.AbstractContextManager[object]:
+        """Put the network into eval mode without parameter gradients, and back at the end."""
+        ...
+
+
+@dataclass
+class Network:
+    """Scores and mask gradients of a classifier for one target.
+
+    Attributes
+    ----------
+    classifier, target
+        See :class:`GivesLogits` and :class:`ScoresOutputs`.
+    settings : MaskSettings
+        Which score, and the weight of the *less* term.
+    chunk : int
+        Images in one pass of the network; halved for good when memory runs out.
+    precision : str
+        ``"float32"``, or ``"bfloat16"``: autocast and channels-last inputs for the gradients (never for :meth:`scores`).
+    passes : int
+        Images that have gone forward and backward so far, for benchmarks.
+    """
+
+    classifier: GivesLogits
+    target: ScoresOutputs
+    settings: MaskSettings
+    chunk: int
+    precision: str = "float32"
+    passes: int = 0
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Return the target's score (N,) of each image, float32, without gradients."""
+        with torch.no_grad():
+            return self._in_chunks(
+                lambda part: (self.target.score(self.classifier.logits(images[part])).float(),), len(images)
+            )[0]
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return the softmax of all outputs (N, K), float32, without gradients: the reference of the *less* term."""
+        with torch.no_grad():
+            return self._in_chunks(lambda part: (self.classifier.logits(images[part]).float().softmax(-1),), len(images))[0]
+
+    def loss_and_gradient(self, images: Tensor, hidden: Tensor, mask: Tensor, extra: Extra) -> tuple[Tensor, Tensor]:
+        """Return the network's part of L for each image and its gradient with respect to the mask.
+
+        Parameters
+        ----------
+        images, hidden : Tensor, (N, C, H, W)
+        mask : Tensor, (N, H, W)
+            1 = untouched.
+        extra : Extra
+            Noise to add and reference scores of the *less* term, each None when the settings do without.
+
+        Returns
+        -------
+        loss : Tensor, (N,)
+        gradient : Tensor, (N, H, W)
+        """
+
+        def one_pass(part: slice) -> tuple[Tensor, Tensor]:
+            leaf = mask[part].detach().requires_grad_()
+            with torch.enable_grad():
+                x = perturb(images[part], hidden[part], leaf)
+                if extra.noise is not None:
+                    x = x + extra.noise[part]
+                with self._fast(x) as fast:
+                    logits = self.classifier.logits(fast).float()
+                loss = self._term(logits, None if extra.reference is None else extra.reference[part])
+                (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+            return loss.detach(), gradient
+
+        self.passes += len(mask)
+        loss, gradient = self._in_chunks(one_pass, len(mask))
+        return loss, gradient
+
+    def _term(self, logits: Tensor, reference: Tensor | None) -> Tensor:
+        value = class_score(self.target, logits, self.settings.score)
+        if reference is not None:
+            value = value + self.settings.less * less(logits.softmax(-1), reference)
+        return value
+
+    @contextlib.contextmanager
+    def _fast(self, x: Tensor) -> Iterator[Tensor]:
+        if self.precision == "float32":
+            yield x
+        else:
+            with torch.autocast(x.device.type, dtype=torch.bfloat16):
+                yield x.contiguous(memory_format=torch.channels_last)
+
+    def _in_chunks(self, one_pass: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Tensor, ...]:
+        while True:
+            try:
+                parts = [one_pass(slice(start, start + self.chunk)) for start in range(0, count, self.chunk)]
+                return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+            except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one
+                if not is_out_of_memory(error) or self.chunk == 1:
+                    raise
+            self.chunk = max(1, min(self.chunk, count) // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Optional ingredients of a pass: noise (N, C, H, W) and reference scores (N, K)."""
+
+    noise: Tensor | None = None
+    reference: Tensor | None = None
+
+
+def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
+    """Return the score that is minimised: the target's own, or the logit of the target's class.
+
+    Raises
+    ------
+    SettingsError
+        If logits are asked for and the target is not a class but a function.
+    """
+    if kind == "probability":
+        return target.score(logits)
+    index = getattr(target, "index", None)
+    if index is None:
+        raise SettingsError(
+            'score="logit" needs a target that is a class, but the target is a function of the outputs; '
+            'let the function return the logit and use score="probability"'
+        )
+    return logits[:, index]
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell an allocation that failed from every other error.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory")), is_out_of_memory(RuntimeError("shape"))
+    (True, False)
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,231 @@
+"""Mask optimisation of any number of images: batches, final scores, and nothing that grows with the number of images."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visual_summaries.errors import ImageError
+from visual_summaries.masks.memory import find_batch_size
+from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs
+from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.published import Solved, solve_published
+from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Mask
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier
+
+
+def iter_masks(
+    classifier: GivesLogits,
+    views: Iterable[NDArray[np.uint8]],
+    target: ScoresOutputs,
+    settings: MaskSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    random_state: int = 0,
+) -> Iterator[tuple[int, Mask]]:
+    """Optimise the evidence mask of each view and yield it with the view's position as soon as it is there.
+
+    Views are taken from the iterable a batch at a time, and nothing of a batch is kept after its masks have been yielded. While
+    the caller has control the network is as it was found.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    views : iterable of ndarray of uint8, (H, W, 3)
+        What the network sees; sizes may differ where the network takes any.
+    target : Target
+    settings : MaskSettings, optional
+        The published procedure when left out.
+    progress : callable, optional
+    random_state : int
+        Seed of the noise, when there is any. An image's noise depends on the seed and its position only.
+
+    Yields
+    ------
+    position : int
+    mask : Mask
+        **Evidence** masks: 1 = evidence, hidden to destroy the class.
+    """
+    total = operator.length_hint(views)
+    tensors = (classifier.to_tensor([view])[0] for view in views)
+    yield from iter_tensors(classifier, tensors, target, settings or MaskSettings(), total, progress, random_state)
+
+
+def optimize_masks(
+    classifier: Classifier,
+    images: Tensor | Sequence[Any],
+    target: Any,
+    preset: str = "default",
+    settings: MaskSettings | None = None,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+    random_state: int = 0,
+) -> list[Mask]:
+    """Find, for each image, the smallest crisp region whose hiding destroys the class.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        See :func:`visual_summaries.load_classifier`. Left as found: mode, gradient flags, buffers, device.
+    images : Tensor (N, C, H, W) with values in [0, 1], or a sequence of paths, PIL images or uint8 arrays (H, W, 3)
+        A tensor goes to the network as it is; anything else through the classifier's evaluation transform. H and W may differ.
+    target : int, str, callable or Target
+        Class index, class name, or a function of the outputs (N, K) that gives the score (N,) to destroy.
+    preset : str
+        ``"default"``, or ``"paper"`` for the published procedure. Not used when `settings` are given.
+    settings : MaskSettings, optional
+    batch_size : int, optional
+        Images optimised at a time; found from free memory when left out.
+    progress : callable, optional
+    random_state : int
+        Seed of the noise, when there is any.
+
+    Returns
+    -------
+    list of Mask
+        One for each image, in order. Masks are **evidence** masks of the view's size (H, W), values in [0, 1]: 1 = evidence.
+        (The paper's m is 1 minus that.)
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be used, or the tensor is not (N, C, H, W) in [0, 1].
+    SettingsError
+        If there is no such preset, or the settings contradict the target.
+    TargetError
+        If the class is not one of the network's.
+
+    Notes
+    -----
+    Minimises ``L(m) = p_c(x m + b (1 - m)) + l1 mean|1-m| + l2 TV_3(m) + l3 mean|m (1-m)|`` (arXiv 1801.09103, section 3.1).
+    """
+    from dataclasses import replace
+
+    from visual_summaries.classifiers import resolve_target
+    from visual_summaries.settings import preset as named_preset
+
+    chosen = named_preset(preset).masks if settings is None else settings
+    if batch_size is not None:
+        chosen = replace(chosen, batch_size=batch_size)
+    tensors: Iterable[Tensor]
+    if isinstance(images, Tensor):
+        check_tensor(images)
+        tensors = images
+    else:
+        tensors = (classifier.to_tensor([view_of(classifier, image)])[0] for image in images)
+    masks = iter_tensors(classifier, tensors, resolve_target(classifier, target), chosen, len(images), progress, random_state)
+    return [mask for _, mask in sorted(masks, key=operator.itemgetter(0))]
+
+
+def view_of(classifier: Classifier, image: Any) -> NDArray[np.uint8]:
+    """Return the view of a path, an array or a PIL image."""
+    from visual_summaries.images import open_image
+
+    return classifier.view(open_image(image) if isinstance(image, str | Path) else image)
+
+
+def check_tensor(images: Tensor) -> None:
+    """Raise ImageError unless `images` is a floating (N, C, H, W) with values in [0, 1]."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ImageError(
+            f"images is a tensor of shape {tuple(images.shape)} and {images.dtype}, but must be floating (N, C, H, W)"
+        )
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):
+        low, high = images.min().item(), images.max().item()
+        raise ImageError(f"images has values from {low:.3g} to {high:.3g}, but must lie in [0, 1], before normalisation")
+
+
+def iter_tensors(
+    classifier: GivesLogits,
+    tensors: Iterable[Tensor],
+    target: ScoresOutputs,
+    settings: MaskSettings,
+    total: int,
+    progress: Progress | None,
+    random_state: int,
+) -> Iterator[tuple[int, Mask]]:
+    """Yield position and Mask of images (C, H, W) in [0, 1], taken from `tensors` as they are needed."""
+    source = enumerate(tensors)
+    waiting: list[tuple[int, Tensor]] = []
+    network: Network | None = None
+    done = 0
+    while True:
+        with torch.no_grad():
+            wanted = 1 if network is None else network.chunk
+            waiting.extend((position, tensor.detach()) for position, tensor in islice(source, wanted - len(waiting)))
+            if not waiting:
+                return
+            with classifier.frozen():
+                if network is None:
+                    network = make_network(classifier, target, settings, waiting[0][1].unsqueeze(0))
+                    continue
+                batch = [item for item in waiting if item[1].shape == waiting[0][1].shape]
+                waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
+                masks = solve_batch(
+                    network, [position for position, _ in batch], torch.stack([x for _, x in batch]), random_state
+                )
+        for (position, _), mask in zip(batch, masks, strict=True):
+            done += 1
+            report_progress(progress, "masks", done, max(total, done))
+            yield position, mask
+
+
+def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:
+    """Return the network ready to be asked: with its batch size."""
+    network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
+    if settings.batch_size is None:
+        network.chunk = find_batch_size(network, image)
+    return network
+
+
+def solve_batch(network: Network, positions: list[int], images: Tensor, random_state: int) -> list[Mask]:
+    """Return the Masks of images (N, C, H, W)."""
+    settings = network.settings
+    hidden = hidden_image(images, settings.blur_size, settings.blur_sigma)
+    generators = [torch.Generator().manual_seed(hash_seed(random_state, position)) for position in positions]
+    return to_masks(network, images, hidden, solve_published(images, hidden, network, generators))
+
+
+def hash_seed(random_state: int, position: int) -> int:
+    """Return a seed that depends on both numbers only."""
+    return int(np.random.SeedSequence([random_state, position]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def to_masks(network: Network, images: Tensor, hidden: Tensor, solved: Solved) -> list[Mask]:
+    """Return what is stored: float16 evidence masks, and scores recomputed in float32 with just these masks."""
+    smooth, sharp = to_evidence(solved.smooth), to_evidence(solved.sharp)
+    superpixel = None if solved.superpixel is None else to_evidence(solved.superpixel)
+    final = sharp if superpixel is None else superpixel
+    before = network.scores(images).tolist()
+    blurred = network.scores(hidden).tolist()
+    after = network.scores(perturb(images, hidden, 1 - final.to(images))).tolist()
+    losses = solved.losses.float().cpu().numpy()
+    return [
+        Mask(
+            smooth=smooth[i].numpy(),
+            sharp=sharp[i].numpy(),
+            superpixel=None if superpixel is None else superpixel[i].numpy(),
+            score_before=before[i],
+            score_after=after[i],
+            score_blurred=blurred[i],
+            losses=losses[:, i].copy(),
+        )
+        for i in range(len(images))
+    ]
+
+
+def to_evidence(mask: Tensor) -> Tensor:
+    """Return ``1 - m`` as float16 on the CPU."""
+    return (1 - mask).half().cpu()
