@@ -26,12 +26,12 @@ from visual_summaries.flow.stages import Stage, as_map, choose_stages, recorded
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
 
-#: The appearance score of two boxes is the square of their cosine, 0 if that is negative.
-POWER = 2.0
+#: The appearance score of two boxes is the fourth power of their cosine, 0 if that is negative.
+POWER = 4.0
 
-_LAST = 3  # how many stages, counted from the last
+_LAST = 2  # how many stages, counted from the last
 _CELLS = 4  # RoIAlign cells along each side of a box
-_CHANNELS = 64  # channels of a stage that are left after projection
+_CHANNELS = 96  # channels of a stage that are left after projection
 _ENLARGE = 10 / 7  # networks that take any size see the image this much larger than their input (320 for 224)
 _MULTIPLE = 32
 
@@ -120,15 +120,15 @@ class DeepDescriptor:
         Returns
         -------
         Tensor of float32, (n, d)
-            Of length 1; the appearance score of two boxes is ``max(0, <a, b>) ** 2``.
+            Of length 1; the appearance score of two boxes is ``max(0, <a, b>) ** 4``.
         """
         return join([pooled(one, boxes, image.shape[:2]) for one in self.maps(image)])
 
 
 def pooled(feature_map: Tensor, boxes: NDArray[np.int32], size: Sequence[int]) -> Tensor:
-    """Pool a map (C, h, w) of an image of `size` (H, W) over boxes: (n, c, 4, 4), c at most 64.
+    """Pool a map (C, h, w) of an image of `size` (H, W) over boxes: (n, c, 4, 4), c at most 96.
 
-    More channels are projected on 64 random orthogonal directions, always the same: that keeps the cosines and bounds memory.
+    More channels are projected on 96 random orthogonal directions, always the same: that keeps the cosines and bounds memory.
     """
     channels, rows, columns = feature_map.shape
     if channels > _CHANNELS:

@@ -34,7 +34,7 @@ class Features:
     size : tuple of int
         Height and width of the image in pixels.
     power : float
-        1 for whitened HOG, 2 for deep descriptors.
+        1 for whitened HOG, 4 for deep descriptors.
     """
 
     boxes: NDArray[np.int32]
