@@ -232,3 +232,12 @@ def test_nearest_images_only():
     mask = compared.repeat(2, 0).repeat(2, 1)
     np.testing.assert_array_equal(few, np.where(mask, every, 0))
     assert len(image_pairs(features, 4)) == len(image_pairs(features, 9)) == 10
+
+
+def test_exponent_applies_to_confidences():
+    features, salient = [random_features(seed) for seed in range(3)], [[2, 3], [5], [7, 8]]
+    result = compare_all(features, salient, FlowSettings(exponent=0.5), best=4)
+    conf = [[match(features[i], features[j]).numpy() ** 0.5 for j in range(3)] for i in range(3)]
+    assert result.similarity[0, 2] == pytest.approx((conf[0][1][2, 5] + conf[1][0][5, 2]) / 2, rel=1e-4)
+    expected = np.sort(np.concatenate([conf[1][0][5], conf[1][2][5]]))[-4:].mean()
+    assert result.best_mean[2] == pytest.approx(expected, rel=1e-4)

@@ -25,8 +25,8 @@ class PairwiseSimilarity:
     Attributes
     ----------
     similarity : ndarray of float32, (R, R)
-        Mean of the confidences of both directions for each pair of salient boxes; R counts the salient boxes of all images,
-        image by image. 0 within an image and on the diagonal.
+        Mean over both directions of the confidences (to the power of the settings) of each pair of salient boxes; R counts the
+        salient boxes of all images, image by image. 0 within an image and on the diagonal.
     best_mean : ndarray of float32, (R,)
         Mean of the best confidences (100 published) of each salient box to all boxes of the other images, its own image
         being A.
@@ -100,6 +100,8 @@ def compare_all(
             forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
             # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
             backward = _confidences(scores.T.contiguous(), geometry[j], geometry[i], settings.method, rows[j])
+            if settings.exponent != 1:
+                forward, backward = forward**settings.exponent, backward**settings.exponent
             top[i].add(forward)
             top[j].add(backward)
             block = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()

@@ -21,6 +21,9 @@ class FlowSettings:
         Pairs of boxes whose aspect ratios differ by more than this factor score 0.
     border : float
         Boxes within this share of the image's sides from its border are left out of matching.
+    exponent : float
+        Similarities are confidences to this power. 1 is published; 0.5 makes purer clusters (docs/flow.md), because it keeps
+        a few very confident matches from outweighing all others.
     neighbours : int
         Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
         their number instead of its square; 0 compares all with all (published).
@@ -30,6 +33,7 @@ class FlowSettings:
     method: str = "lom"
     max_aspect_ratio: float = 2.0
     border: float = 0.01
+    exponent: float = 1.0
     neighbours: int = 0
 
     def __post_init__(self) -> None:
@@ -37,4 +41,5 @@ class FlowSettings:
         require_choice("method", self.method, ("nam", "phm", "lom"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)
+        require_in_range("exponent", self.exponent, 0.0, 10.0)
         require_in_range("neighbours", self.neighbours, 0)
