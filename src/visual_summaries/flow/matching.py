@@ -81,8 +81,10 @@ class Geometry:
         whole = ((low == 0) & (high == limit)).all(1)
         log_aspect = (side[:, 0] / side[:, 1]).log2()
         log_aspect[touches & ~whole] = math.inf
-        shared = torch.minimum(high[:, None], high) - torch.maximum(low[:, None], low)
-        return cls((low + high) / 2, side.prod(1), log_aspect, ~(shared > 0).all(2), features.size)
+        apart = torch.zeros(len(boxes), len(boxes), dtype=torch.bool, device=boxes.device)
+        for start, end in zip(low.T.contiguous(), high.T.contiguous(), strict=True):
+            apart |= start[:, None] >= end  # this one begins where that one has ended
+        return cls((low + high) / 2, side.prod(1), log_aspect, apart | apart.T, features.size)
 
 
 def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geometry, max_aspect_ratio: float = 2.0) -> Tensor:
@@ -238,17 +240,16 @@ def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
     median = counted @ points / counted.sum(1, keepdim=True).clamp_min_(1)
     weight = torch.empty_like(counted)
     for c in range(points.shape[1]):
-        value = points[:, c]
+        value = points[:, c].contiguous()
         # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
         place = torch.where(out, _FAR, value)
-        sums = torch.stack([value, torch.ones_like(value)], 1)
-        current = median[:, c : c + 1]
+        current = median[:, c]
         for _ in range(_STEPS):
-            torch.sub(place, current, out=weight)
+            torch.sub(place, current[:, None], out=weight)
             weight.abs_().clamp_min_(_NEAREST).reciprocal_()
-            total = weight @ sums
-            current = total[:, :1] / total[:, 1:]
-        median[:, c] = torch.where(counted.any(1), current[:, 0], 0.0)
+            # Two passes, yet several times faster than one product with the two columns (value, 1).
+            current = torch.mv(weight, value) / weight.sum(1)
+        median[:, c] = torch.where(counted.any(1), current, 0.0)
     return median
 
 
