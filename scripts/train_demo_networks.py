@@ -72,9 +72,9 @@ class Recipe:
 
 RECIPES = {
     "main": Recipe({}, images=5_000, epochs=10),
-    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=5_000, epochs=4),
-    "brief": Recipe({}, images=3_000, epochs=2.5),
     "tiny": Recipe({"channels": [12, 16, 16, 24], "stem_width": 6}, images=3_000, epochs=6),
+    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=3_000, epochs=3),
+    "brief": Recipe({}, images=3_000, epochs=2.5),
 }
 
 

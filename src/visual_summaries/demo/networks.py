@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from visual_summaries._validate import require_choice
 
 #: Names of the networks, best first.
-NETWORKS = ("main", "narrow", "brief", "tiny")
+NETWORKS = ("main", "tiny", "narrow", "brief")
 
 _WEIGHTS = files("visual_summaries.demo") / "weights"
 
