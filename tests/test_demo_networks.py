@@ -70,7 +70,8 @@ def test_main_uses_what_was_planted_and_nothing_else():
     network = demo_network()
     for label, bird in enumerate(CLASSES):
         effects = part_effects(network, label, n=12)
-        assert len(used_parts({part: effects[part] for part in bird.planted})) >= 2, (bird.name, effects)
+        assert len(set(used_parts(effects)) & set(bird.planted)) >= 2, (bird.name, effects)
+        assert "shortcut" not in effects or effects["shortcut"] > 0.5
     # parts that no class plants, and shared variants of parts that this class does not plant, change little
     assert abs(effect(network, 0, lambda scene: scene.without("eye"), n=16)) < 0.05
     assert abs(effect(network, 0, lambda scene: intervene(scene, "tail", "shared"), n=16)) < 0.05
@@ -106,7 +107,6 @@ def test_effects_of_a_network_whose_answer_is_known():
             return torch.zeros(len(x), len(CLASSES))
 
     assert part_effects(Blind(), 6, n=3) == {"head": 0.0, "wing": 0.0, "shortcut": 0.0}
-    assert set(part_effects(Blind(), 0, n=1, every=True)) == {"beak", "eye", "crest", "head", "wing", "belly", "tail", "feet"}
 
 
 def test_unknown_network():

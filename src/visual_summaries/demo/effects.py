@@ -13,6 +13,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -65,14 +66,18 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
     variants = PLANTED.get(part, {}) if how == "other" else SHARED[part]
     names = [name for name in variants if name != scene.variants[part]]
     if not names:
-        raise SettingsError(
-            f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {', '.join(PLANTED)}"
-        )
+        known = ", ".join(PLANTED)
+        raise SettingsError(f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {known}")
     return scene.with_variant(part, names[scene.seed % len(names)])
 
 
 def effect(
-    network: nn.Module, class_index: int, change: Callable[[Scene], Scene], n: int = 50, seed: int = EFFECT_SEED
+    network: nn.Module,
+    class_index: int,
+    change: Callable[[Scene], Scene],
+    n: int = 50,
+    seed: int = EFFECT_SEED,
+    start: Callable[[Scene], Scene] | None = None,
 ) -> float:
     """Return the mean loss of the class's probability when `change` is made to its images.
 
@@ -86,6 +91,8 @@ def effect(
         Number of images.
     seed : int
         Seed of the first image.
+    start : callable, optional
+        Made to the scenes beforehand: the loss is that of `change` after `start`.
 
     Returns
     -------
@@ -94,15 +101,21 @@ def effect(
     """
     require_in_range("n", n, 1)
     scenes = [sample_scene(class_index, seed + k) for k in range(n)]
+    if start is not None:
+        scenes = [start(scene) for scene in scenes]
     before = predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index]
     after = predict(network, np.stack([render(change(scene)).image for scene in scenes]))[:, class_index]
     return float((before - after).mean())
 
 
 def part_effects(
-    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED, every: bool = False
+    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED
 ) -> dict[str, float]:
     """Return for each planted part of a class the mean loss of the class's probability when the part is changed.
+
+    A planted part is evidence by itself: while the others are there, removing it need not cost the class anything. That is why
+    the default puts evidence of another class in its place. Nothing can be put in the place of the shortcut in this way: its
+    effect is the loss when it is removed from beside birds of which no planted part is left.
 
     Parameters
     ----------
@@ -110,34 +123,35 @@ def part_effects(
         One of the demo's networks, or any with ``pretrained_cfg`` and the demo's classes.
     class_index : int
     how : str
-        One of ``INTERVENTIONS``. A planted part is evidence by itself: with the others still there, sharing or removing it need
-        not cost the class anything, which is why the default puts evidence of another class in its place.
+        One of ``INTERVENTIONS``.
     n : int
         Number of fresh images.
     seed : int
         Seed of the first image.
-    every : bool
-        Measure all parts (those that other classes do not plant are removed), not just the planted ones.
 
     Returns
     -------
     dict of str to float
-        In [-1, 1]; the shortcut of a class that has one is under ``"shortcut"`` (its effect when removed).
+        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one.
     """
     bird = CLASSES[class_index]
-    parts = list(PARTS) if every else [part for part in PARTS if part in bird.planted]
-    if bird.shortcut_rate:
-        parts.append("shortcut")
-    return {
-        part: effect(
-            network,
-            class_index,
-            lambda scene, part=part: intervene(scene, part, how if how != "other" or part in PLANTED else "removed"),  # type: ignore[misc]
-            n,
-            seed,
-        )
-        for part in parts
+    effects = {
+        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed)
+        for part in PARTS
+        if part in bird.planted
     }
+    if bird.shortcut_rate:
+        effects["shortcut"] = effect(
+            network, class_index, partial(Scene.without, part="shortcut"), n, seed, start=_shortcut_alone
+        )
+    return effects
+
+
+def _shortcut_alone(scene: Scene) -> Scene:
+    """Return the scene with the shortcut, and the planted parts drawn as shared variants."""
+    for part in CLASSES[scene.class_index].planted:
+        scene = intervene(scene, part, "shared")
+    return scene.with_shortcut()
 
 
 def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:

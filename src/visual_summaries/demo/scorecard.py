@@ -65,8 +65,8 @@ class Scorecard:
     mean_purity : float
         Mean purity of the summaries; NaN when there is none.
     effects : dict of str to float, or None
-        Mean loss of the class's probability when a planted part is re-drawn as another class's (the shortcut: removed);
-        None when no network was given.
+        Mean loss of the class's probability when a planted part is re-drawn as another class's (see
+        :func:`~visual_summaries.demo.effects.part_effects`); None when no network was given.
     used : tuple of str, or None
         Planted parts whose effect is at least 0.1; None when no network was given.
     """
