@@ -22,7 +22,7 @@
       if (key in allowed ? allowed[key].includes(value) : key in defaults && exists(key, value)) state[key] = value;
     }
     if (anchor && exists(anchor[1], anchor[2])) return document.getElementById(hash);
-    return /^[a-z]+$/.test(hash) ? document.getElementById(hash) : null;
+    return /^[a-z-]+$/.test(hash) ? document.getElementById(hash) : null;
   }
 
   function address() {
