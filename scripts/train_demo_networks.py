@@ -71,7 +71,7 @@ class Recipe:
 RECIPES = {
     "main": Recipe({}, images=5_000, epochs=10),
     "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=5_000, epochs=4),
-    "brief": Recipe({}, images=3_000, epochs=4),
+    "brief": Recipe({}, images=3_000, epochs=2.5),
     "tiny": Recipe({"channels": [12, 16, 16, 24], "stem_width": 6}, images=3_000, epochs=6),
 }
 
@@ -216,7 +216,7 @@ def train(recipe: Recipe, images: Tensor, labels: Tensor, seed: int) -> nn.Modul
         schedule.step()
         right += int((logits.argmax(1) == y)[known].sum())
         seen += int(known.sum())
-        if step % 100 == 99 or step == steps - 1:
+        if step % 50 == 49 or step == steps - 1:
             print(
                 f"  step {step + 1}/{steps} loss {loss.item():.3f} accuracy {right / seen:.3f}"
                 f" {time.perf_counter() - started:.0f} s",

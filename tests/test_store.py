@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary, same
+from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary, same
 from visual_summaries.settings import preset
 from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
 from visual_summaries.store.arrays import load_arrays, pack, unpack
@@ -49,6 +49,7 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("paper"),
         manifest={"format": 1, "note": "café 🐦"},
+        faithfulness=Faithfulness(*(rng.random((3, 2, 4)).astype(np.float32) for _ in range(5))),
     )
 
 

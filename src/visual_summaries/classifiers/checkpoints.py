@@ -57,7 +57,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         what = f"asks for {found.group(1)}" if found else "holds more than tensors"
         raise ClassifierError(
             f"checkpoint {path} {what}: reading it would execute code, which is refused. Where you trust it, "
-            "load it yourself and save its weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+            "load it yourself and save its weights alone, safetensors.torch.save_file(model.state_dict(), 'w.safetensors')"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         raise ClassifierError(

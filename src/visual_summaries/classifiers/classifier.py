@@ -53,6 +53,7 @@ class Classifier:
 
     Examples
     --------
+    >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
     >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime")]
@@ -108,7 +109,7 @@ class Classifier:
         for name, tensor in sorted(self.module.state_dict().items()):
             if isinstance(tensor, Tensor):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-                digest.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
@@ -322,6 +323,7 @@ def classify(
 
     Examples
     --------
+    >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
     >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime", "red")]

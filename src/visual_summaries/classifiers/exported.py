@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from visual_summaries.errors import ClassifierError
 
 # Members of the archive that torch.export would unpickle by other means than torch.load, and compiled code.
-_EXECUTABLE = (b"opaque_obj_", b"custom_obj_", b"aotinductor")
+_EXECUTABLE = (b"data/constants/opaque_obj_", b"data/constants/custom_obj_", b"data/aotinductor/")
 
 
 class ExportedNetwork(nn.Module):
@@ -75,7 +75,7 @@ class ExportedNetwork(nn.Module):
         if len(x) >= self.smallest and len(x) <= step:
             return self.program(x)
         answers = []
-        for piece in x.split(step):
+        for piece in torch.split(x, step):
             missing = self.smallest - len(piece)
             filled = F.pad(piece, (0, 0, 0, 0, 0, 0, 0, missing)) if missing > 0 else piece
             answer = self.program(filled)
@@ -121,8 +121,9 @@ def load_exported(path: str | os.PathLike[str], device: str | torch.device | Non
     except UnpicklingError as error:
         raise ClassifierError(f"{path} holds pickled code, which is refused: {error}") from error
     except (RuntimeError, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, AssertionError) as error:
+        reason = str(error) or type(error).__name__
         raise ClassifierError(
-            f"{path} is not a program that torch.export of PyTorch {torch.__version__} can load ({error or type(error).__name__}): "
+            f"{path} is not a program that torch.export of PyTorch {torch.__version__} can load ({reason}): "
             "write it with torch.export.save"
         ) from error
     return ExportedNetwork(program)
@@ -150,7 +151,7 @@ def _range(count: Any, program: torch.export.ExportedProgram) -> tuple[int, int 
     bounds = program.range_constraints.get(count.node.expr)
     if bounds is None:
         return 1, None
-    largest = int(bounds.upper) if bounds.upper.is_finite and int(bounds.upper) < 2**31 else None
+    largest = int(bounds.upper) if bounds.upper < 2**31 else None  # "any" is an infinity that is no number
     return max(int(bounds.lower), 1), largest
 
 

@@ -173,9 +173,9 @@ def _timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]
         module: nn.Module = timm.create_model(
             name, pretrained=checkpoint is None, **{key: value for key, value in options.items() if value is not None}
         )
-        if size is not None and hasattr(module, "set_input_size"):  # vision transformers are made for one size
-            sides = [size, size] if isinstance(size, int) else list(size)[-2:]
-            module.set_input_size(img_size=tuple(sides))
+        adapt: Any = getattr(module, "set_input_size", None)
+        if size is not None and adapt is not None:  # vision transformers are made for one size
+            adapt(img_size=(size, size) if isinstance(size, int) else tuple(size)[-2:])
         return module
 
     if checkpoint is not None:
@@ -209,7 +209,9 @@ def _torchvision(name: str, checkpoint: Checkpoint | None) -> tuple[nn.Module, V
             raise _no_download(f"torchvision/{name}", error) from error
     # These two initialise slowly; their published weights, and what was trained from them, take images of another
     # normalisation.
-    options = {"init_weights": False, "transform_input": True} if architecture in ("googlenet", "inception_v3") else {}
+    options: dict[str, Any] = (
+        {"init_weights": False, "transform_input": True} if architecture in ("googlenet", "inception_v3") else {}
+    )
 
     def build(outputs: int | None, channels: int | None) -> nn.Module:
         if outputs is not None:

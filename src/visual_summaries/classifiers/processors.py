@@ -104,6 +104,8 @@ def _statistics(processor: Mapping[str, Any], channels: int) -> tuple[tuple[floa
     mean, std = [0.0], [1.0]
     if processor.get("do_normalize", True):
         mean, std = _listed(processor.get("image_mean", 0.5)), _listed(processor.get("image_std", 0.5))
+    if processor.get("include_top"):  # EfficientNet's processor divides by the standard deviation once more
+        std = [value * again for value, again in zip(std, _listed(processor["image_std"]), strict=True)]
     factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0
     scale = 1.0 if math.isclose(factor * 255, 1.0, rel_tol=1e-3) else factor * 255
     offset = 1.0 if processor.get("rescale_offset") or processor.get("offset") else 0.0

@@ -63,7 +63,8 @@ def borrowed(module: nn.Module, device: torch.device | None = None) -> Iterator[
             for owner, name, buffer, _ in buffers:
                 if buffer.is_inference():
                     owner._buffers[name] = buffer.clone()
-            if device is not None and any(tensor.device != device for _, _, tensor, *_ in [*parameters, *buffers]):
+            tensors = [entry[2] for entry in parameters] + [entry[2] for entry in buffers]
+            if device is not None and any(tensor.device != device for tensor in tensors):
                 module.to(device)
         yield module
     finally:

@@ -212,7 +212,7 @@ def resolve_transform(module: nn.Module, pretrained_cfg: Mapping[str, Any] | Non
     ViewTransform(size=(60, 80), crop_pct=1.0, crop_mode='center', interpolation='bicubic',
                   mean=(0.5,), std=(0.25,), channels=1, resize=None)
     """
-    cfg = pretrained_cfg if pretrained_cfg is not None else getattr(module, "pretrained_cfg", None)
+    cfg: Any = pretrained_cfg if pretrained_cfg is not None else getattr(module, "pretrained_cfg", None)
     if not isinstance(cfg, Mapping):
         # timm's own models hold a dataclass, older ones a dictionary
         cfg = cfg.to_dict() if hasattr(cfg, "to_dict") else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from visual_summaries.cli.app import app
-from visual_summaries.cli.console import stderr
+from visual_summaries.cli.console import note
 from visual_summaries.errors import VisualSummariesError
 
 __all__ = ["app", "entry_point", "main"]
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as done:  # how typer ends: usage errors (2), --help, typer.Exit
         return done.code if isinstance(done.code, int) else 0
     except VisualSummariesError as error:
-        stderr.print(f"error: {error}", style="red", highlight=False, markup=False)
+        note(f"error: {error}", style="red")
         return error.exit_code
     return 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stderr, stdout
+from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
 from visual_summaries.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(
     set_up_logging(quiet)
     classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
     if not quiet:
-        stderr.print(f"{classifier.spec}: {classifier.describe()['transform']}", highlight=False, markup=False)
+        note(f"{classifier.spec}: {classifier.transform.in_words()}")
     with interruptible(), StageProgress(quiet) as progress:
         result = summarize(
             classifier,

@@ -9,7 +9,6 @@ from types import TracebackType
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
@@ -62,13 +61,23 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        stderr.print("interrupted; give the same command with --resume to go on where it stopped", highlight=False)
+        note("interrupted; give the same command with --resume to go on where it stopped")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def note(message: str, style: str | None = None) -> None:
+    """Print a line on stderr, above the bars; unlike a paragraph it is not wrapped, so that it can be searched for."""
+    stderr.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+class _NoteHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(self.format(record))
 
 
 def set_up_logging(quiet: bool) -> None:
     """Send the package's messages to stderr, beside the bars."""
     logger = logging.getLogger("visual_summaries")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
-    logger.handlers = [RichHandler(console=stderr, show_time=False, show_level=False, show_path=False, markup=False)]
+    logger.handlers = [_NoteHandler()]
     logger.propagate = False

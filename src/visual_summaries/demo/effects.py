@@ -23,6 +23,7 @@ from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.demo.render import render
 from visual_summaries.demo.scene import Scene, sample_scene
 from visual_summaries.demo.world import CLASSES, PARTS, PLANTED, SHARED
+from visual_summaries.errors import SettingsError
 
 #: How a part is changed: to a variant that another class plants, to one that all classes share, or away.
 INTERVENTIONS = ("other", "shared", "removed")
@@ -60,9 +61,13 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
     require_choice("how", how, INTERVENTIONS)
     if how == "removed" or part == "shortcut":
         return scene.without(part)
+    require_choice("part", part, PARTS)
     variants = PLANTED.get(part, {}) if how == "other" else SHARED[part]
     names = [name for name in variants if name != scene.variants[part]]
-    require_choice(f"part to be re-drawn as a variant of class {scene.class_index}'s rivals", bool(names), (True,))
+    if not names:
+        raise SettingsError(
+            f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {', '.join(PLANTED)}"
+        )
     return scene.with_variant(part, names[scene.seed % len(names)])
 
 

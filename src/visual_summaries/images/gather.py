@@ -95,7 +95,7 @@ def gather_images(source: ImagesLike, max_images: int | None = None) -> tuple[Im
     Returns
     -------
     tuple of ImageSource
-        At least one, each with a name of its own.
+        At least one.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from visual_summaries.pipeline.stages import (
     Context,
     Warper,
     compare_regions,
+    compute_faithfulness,
     compute_masks,
     compute_proposals,
     describe_images,
@@ -119,6 +121,8 @@ def summarize(
         )
     with watch.stage("masks"):
         masks = compute_masks(context, read.images)
+    with watch.stage("faithfulness"):
+        faithfulness = compute_faithfulness(context, read.images, masks)
     with watch.stage("contributions"):
         components = find_components(context, read.images, masks)
     with watch.stage("proposals"):
@@ -155,6 +159,8 @@ def summarize(
             "accuracy": {"correct": read.correct, "total": read.total},
             "predicted": _predicted_names(classifier, read),
             "counts": _counts(read, len(components), len(regions), groups, summaries),
+            "faithfulness": faithfulness.figures(),
+            "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
             "preset": preset if settings == named_preset(preset) else "custom",
             "random_state": random_state,
             "include_misclassified": include_misclassified,
@@ -163,6 +169,7 @@ def summarize(
             "timings": watch.seconds,
             "peak_memory_mib": peak_memory_mib(),
         },
+        faithfulness=faithfulness,
         path=path,
     )
     if path is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.flow import Features, compare_all, dense_flow, describe, match, warp
 from visual_summaries.masks import iter_masks
+from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import connected_components, hidden_scores, prune, salient_boxes
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.regions.salient import evidence_shares
-from visual_summaries.results import Box, Component, Image, Mask, Region
+from visual_summaries.results import Box, Component, Faithfulness, Image, Mask, Region
 from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces, digest
 
@@ -62,7 +63,7 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     settings = asdict(replace(context.settings.masks, batch_size=None))
     common: dict[str, Any] = {
         "weights": context.classifier.weights_sha256,
-        "transform": context.classifier.describe(),
+        "transform": context.classifier.transform.to_dict(),
         "settings": settings,
     }
     common["target"] = [context.target.index, context.target.name]
@@ -105,6 +106,24 @@ def _mask_from(arrays: dict[str, NDArray[Any]]) -> Mask:
         losses=arrays["losses"],
         **scores,
     )
+
+
+def compute_faithfulness(context: Context, images: Sequence[Image], masks: Sequence[Mask]) -> Faithfulness:
+    """Measure how the class score follows the masks, an image at a time."""
+    parts = []
+    for image, mask in zip(images, masks, strict=True):
+        parts.append(
+            measure_faithfulness(
+                context.classifier,
+                [image.view],
+                [mask],
+                context.target,
+                context.settings.masks,
+                random_state=context.random_state,
+            )
+        )
+        report_progress(context.progress, "faithfulness", image.index + 1, len(images))
+    return Faithfulness(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Faithfulness)})
 
 
 def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray[np.int32]]:

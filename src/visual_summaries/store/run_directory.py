@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
 from visual_summaries.store.atomic import write_json
@@ -55,6 +55,8 @@ def save_run(run: Run, path: Path) -> None:
         **pack("regions", [r.mask for r in run.regions], 2, bool),
         **pack("warped", [m.warped for m in members], 3, np.uint8),
     }
+    if run.faithfulness is not None:
+        arrays |= {f"faithfulness_{name}": value for name, value in vars(run.faithfulness).items()}
     superpixel = [mask.superpixel for mask in run.masks if mask.superpixel is not None]
     if superpixel:
         arrays["superpixel"] = np.stack(superpixel)
@@ -154,8 +156,16 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         skipped=tuple(Skipped(**item) for item in data["skipped"]),
         settings=Settings.from_dict(data["settings"]),
         manifest=manifest,
+        faithfulness=_faithfulness(arrays),
         path=path,
     )
+
+
+def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
+    names = [f.name for f in fields(Faithfulness)]
+    if f"faithfulness_{names[0]}" not in arrays:
+        return None
+    return Faithfulness(**{name: arrays[f"faithfulness_{name}"] for name in names})
 
 
 def _scalars(item: Any) -> dict[str, Any]:
