@@ -231,21 +231,11 @@ def test_warnings(reader: Reader) -> None:
     assert "of the image: the mask hides" not in reader.flat
 
 
-@pytest.mark.parametrize(
-    ("after", "blurred", "area", "expected"),
-    [
-        (0.4, 0.4, 0.5, []),
-        (0.41, 0.4, 0.5, ["weak"]),
-        (0.0, 0.41, 0.5, ["blurred"]),
-        (0.0, 0.0, 0.7, ["large"]),
-        (NAN, 0.0, 0.5, ["weak"]),  # not known to be good
-        (0.9, 0.9, 1.0, ["weak", "blurred", "large"]),
-    ],
-)
-def test_when_a_mask_is_warned_about(after: float, blurred: float, area: float, expected: list[str]) -> None:
-    evidence = np.zeros((10, 20), np.float16)
-    evidence[: round(10 * area)] = 1
-    assert words.mask_warnings(Mask(evidence, evidence, None, 0.8, after, blurred, np.ones(1, np.float32))) == expected
+def test_every_warning_of_a_mask_has_words() -> None:
+    evidence = np.ones((10, 20), np.float16)
+    mask = Mask(evidence, evidence, None, 0.8, 0.7, 0.7, np.ones(1, np.float32))
+    assert set(mask.warnings) == set(words.WARNINGS)
+    assert [positions for _, _, positions in words.warning_groups([mask, mask])] == [[0, 1]] * 3
 
 
 def test_regions_are_data_too(run: Run, reader: Reader) -> None:

@@ -66,6 +66,7 @@ class Page:
             "no_summary": None if run.summaries else words.no_summary_reason(run),
             "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
             "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
+            "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
             "min_score": f"{run.settings.summaries.min_score:g}",
             "images": [self._image(image, mask) for image, mask in zip(run.images, run.masks, strict=True)],
             "skipped": [
@@ -159,9 +160,12 @@ class Page:
             "drop": words.percent(mask.drop),
             "area": words.percent(mask.area),
             "crispness": words.percent(mask.crispness),
-            "regions": [self._region(region) for region in self.run.regions if region.image == image.index],
-            "notes": [words.WARNINGS[key][0] for key in words.mask_warnings(mask)],
+            "regions": [self._region(region) for region in sorted(self._regions_of(image.index), key=_lowest_last)],
+            "notes": [words.WARNINGS[key][0] for key in mask.warnings],
         }
+
+    def _regions_of(self, image: int) -> list[Region]:
+        return [region for region in self.run.regions if region.image == image]
 
     def _region(self, region: Region) -> dict[str, Any]:
         x0, y0, x1, y1 = region.box
@@ -275,6 +279,10 @@ def _dict(value: object) -> Mapping[str, Any]:
 def _width(share: float) -> float:
     """Return the length of a bar out of 100; what cannot be drawn has none."""
     return round(100 * min(max(share, 0.0), 1.0), 1) if math.isfinite(share) else 0.0
+
+
+def _lowest_last(region: Region) -> float:
+    return -region.drop if math.isfinite(region.drop) else math.inf
 
 
 def _number(value: float) -> float | None:
