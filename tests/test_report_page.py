@@ -21,7 +21,7 @@ import pytest
 from visual_summaries.errors import RunError
 from visual_summaries.report import render_page, words, write_report
 from visual_summaries.report.layout import distances, layout
-from visual_summaries.results import Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.results import Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary
 from visual_summaries.settings import Settings
 
 if TYPE_CHECKING:
@@ -308,6 +308,23 @@ def test_manifest_may_be_empty(run: Run) -> None:
 def test_warnings_of_the_run_are_shown(run: Run) -> None:
     shown = Reader(render_page(replace(run, manifest=run.manifest | {"warnings": ["4 masks <did> not converge"]})))
     assert "4 masks <did> not converge" in shown.flat
+
+
+def test_counts_of_mask_warnings_are_not_shown_twice(run: Run) -> None:
+    shown = Reader(render_page(replace(run, manifest=run.manifest | {"warnings": {"weak": 1, "other": 2}})))
+    assert "weak: 1" not in shown.flat
+    assert "other: 2" in shown.flat
+
+
+def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
+    assert "Do the masks hold?" not in reader.flat
+    curve = np.array([[[1.0, 0.0], [1.0, 0.5]]], np.float32)
+    evidence = np.array([[[0.1, 0.9], [0.8, 0.2]]], np.float32)
+    one = Faithfulness(curve, 1 - curve, evidence, np.ones(1, np.float32), np.full(1, 0.3, np.float32))
+    shown = Reader(render_page(replace(run, faithfulness=one)))
+    assert "Score lost when the evidence is hidden (high is good) 90 % 20 %" in shown.flat
+    assert "strongest evidence first (low is good) 0.50 0.75" in shown.flat
+    assert set(words.FAITHFULNESS) <= set(one.figures())
 
 
 def test_masks_that_find_little_are_not_called_evidence(run: Run) -> None:

@@ -80,6 +80,7 @@ class Page:
             "skipped_counts": [(text(reason), count) for reason, count in words.skipped_by_reason(run.skipped)],
             "warnings": self._warnings(),
             "map": self._map(),
+            "faithfulness": self._faithfulness(),
             "facts": self._facts(),
             "palette": palette(len(run.summaries)),
             "counts": {"images": len(run.images), "regions": len(run.regions), "skipped": len(run.skipped)},
@@ -220,7 +221,20 @@ class Page:
             for title, explanation, positions in words.warning_groups(self.run.masks)
         ]
         given = self.manifest.get("warnings") or []
+        if isinstance(given, Mapping):  # counts of the masks' warnings, which are above with their images
+            given = [f"{name}: {count}" for name, count in given.items() if name not in words.WARNINGS]
         return found + [{"title": text(message), "text": "", "images": []} for message in given]
+
+    def _faithfulness(self) -> list[tuple[str, str, str]]:
+        """Return what each figure means, its value for the masks and for their moved copies."""
+        if self.run.faithfulness is None:
+            return []
+        figures = self.run.faithfulness.figures()
+        return [
+            (meaning, form(figures[key][0]), form(figures[key][1]))
+            for key, (meaning, form) in words.FAITHFULNESS.items()
+            if key in figures
+        ]
 
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         manifest = self.manifest

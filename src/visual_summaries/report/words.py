@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 from visual_summaries.results import Mask, Run, Skipped, Summary
@@ -160,6 +160,16 @@ WARNINGS = {
         "the mask hides more than 60\u00a0% of the image",
         "So much is hidden that the mask hardly points at a part. A higher weight of the area (l1) may help.",
     ),
+}
+
+
+#: What each figure of :class:`~visual_summaries.results.Faithfulness` means, and how it is written.
+FAITHFULNESS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "drop": ("Score lost when the evidence is hidden (high is good)", percent),
+    "average_drop": ("Score lost when nothing but the evidence is shown (low is good)", percent),
+    "increase": ("Images whose score rises when nothing but the evidence is shown (high is good)", percent),
+    "deletion": ("Mean score while pixels are hidden, strongest evidence first (low is good)", score_text),
+    "insertion": ("Mean score while pixels are shown, strongest evidence first (high is good)", score_text),
 }
 
 
