@@ -700,8 +700,9 @@ def test_overlay_is_drawn_as_by_the_renderer(visit: Opener) -> None:
 @pytest.mark.browser
 def test_all_is_shown_without_a_script_and_on_paper(visit: Opener) -> None:
     assert shown(visit(java_script_enabled=False), ".summary") == ["summary-1", "summary-2"]
-    page = visit()
+    page = visit("#theme=dark", color_scheme="dark")
     page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert shown(page, ".summary") == ["summary-1", "summary-2"]
     assert shown(page, ".switch") == []
 
