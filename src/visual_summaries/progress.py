@@ -21,7 +21,18 @@ from collections.abc import Callable
 Progress = Callable[[str, int, int], None]
 
 #: The stages of a run, in the order in which data flows through them.
-STAGES = ("images", "masks", "proposals", "contributions", "descriptors", "similarity", "clusters", "summaries", "report")
+STAGES = (
+    "images",
+    "masks",
+    "faithfulness",
+    "proposals",
+    "contributions",
+    "descriptors",
+    "similarity",
+    "clusters",
+    "summaries",
+    "report",
+)
 
 
 def report_progress(progress: Progress | None, stage: str, done: int, total: int) -> None:

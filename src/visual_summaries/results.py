@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 if TYPE_CHECKING:
     from visual_summaries.settings import Settings
@@ -52,12 +53,23 @@ def same(a: Any, b: Any) -> bool:
             and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
         )
     if isinstance(a, Result):
-        return a == b
+        return bool(a == b)
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b or (a != a and b != b))  # NaN equals NaN: a loaded run equals the computed one
+
+
+def area_under(curve: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the area under curves over [0, 1] by the trapezoidal rule; curves lie along the last axis.
+
+    Examples
+    --------
+    >>> float(area_under(np.array([1.0, 0.0, 0.0])))
+    0.25
+    """
+    return np.asarray(trapezoid(curve.astype(np.float64), dx=1 / (curve.shape[-1] - 1), axis=-1))
 
 
 class Result:
@@ -152,10 +164,84 @@ class Mask(Result):
         return float(self.final.mean(dtype=np.float64))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong with this mask, as names that reports and manifests use.
+
+        ``"blurred"``: the hidden image keeps more than half of the score, so hiding pixels cannot tell what is used.
+        ``"large"``: the evidence is over 60 % of the image. ``"weak"``: hiding the evidence leaves more than half
+        of the score.
+        """
+        found = []
+        if self.score_blurred > 0.5 * self.score_before:
+            found.append("blurred")
+        if self.area > 0.6:
+            found.append("large")
+        if self.score_after > 0.5 * self.score_before:
+            found.append("weak")
+        return tuple(found)
+
+    @property
     def crispness(self) -> float:
         """Share of pixels whose evidence is at most 0.1 or at least 0.9."""
         grey = (self.final > 0.1) & (self.final < 0.9)
         return 1.0 - float(grey.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Faithfulness(Result):
+    """How the class score follows the masks, and copies of them moved to random places (the control).
+
+    In each array the axis of length 2 holds the mask first, its moved copy second.
+
+    Attributes
+    ----------
+    deletion : ndarray of float32, (N, 2, S + 1)
+        Score with the first 0, 1/S, ... 1 of the pixels hidden, the strongest evidence first.
+    insertion : ndarray of float32, (N, 2, S + 1)
+        Score with the first 0, 1/S, ... 1 of the pixels shown and all others hidden.
+    evidence : ndarray of float32, (N, 2, 2)
+        Score with the evidence hidden, and with nothing but the evidence shown (last axis).
+    score_before : ndarray of float32, (N,)
+        Score of the whole image.
+    area : ndarray of float32, (N,)
+        Share of the image that is evidence.
+
+    Examples
+    --------
+    >>> curve = np.array([[[1.0, 0.0], [1.0, 0.5]]], np.float32)
+    >>> evidence = np.array([[[0.1, 0.9], [0.8, 0.2]]], np.float32)
+    >>> one = Faithfulness(curve, 1 - curve, evidence, np.ones(1, np.float32), np.full(1, 0.3, np.float32))
+    >>> one.figures()["deletion"], one.figures()["average_drop"]
+    ((0.5, 0.75), (0.1, 0.8))
+    """
+
+    deletion: NDArray[np.float32]
+    insertion: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+    score_before: NDArray[np.float32]
+    area: NDArray[np.float32]
+
+    def figures(self) -> dict[str, tuple[float, float]]:
+        """Return the mean of each figure over the images, for the masks and for their moved copies.
+
+        ``deletion``, ``insertion``: areas under the curves (deletion better low, insertion high). ``drop``: relative loss of
+        the score with the evidence hidden; ``drop_over_area``: that over the share of the image that is hidden.
+        ``average_drop``, ``increase``: with only the evidence shown, the mean relative loss of the score, and the share of
+        images whose score rises.
+        """
+        before = np.maximum(self.score_before.astype(np.float64), 1e-12)[:, None]
+        hidden, shown = self.evidence[..., 0].astype(np.float64), self.evidence[..., 1].astype(np.float64)
+        drop = (before - hidden) / before
+        values = {
+            "deletion": area_under(self.deletion),
+            "insertion": area_under(self.insertion),
+            "drop": drop,
+            "drop_over_area": drop / np.maximum(self.area.astype(np.float64), 1e-12)[:, None],
+            "average_drop": np.maximum(before - shown, 0) / before,
+            "increase": (shown > before).astype(np.float64),
+        }
+        means = {name: value.mean(axis=0).round(6) for name, value in values.items()}
+        return {name: (float(mean[0]), float(mean[1])) for name, mean in means.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +295,7 @@ class Region(Result):
     drop : float
         Relative loss of the score with this region's evidence alone hidden.
     distinctiveness : float
-        Mean of its best similarities (100 published) to all boxes of the other images; decides which of two redundant boxes stays.
+        Mean of its best similarities (100 published) to all boxes of the other images; decides which redundant box stays.
     """
 
     index: int
@@ -329,6 +415,8 @@ class Run(Result):
         Every parameter of the method.
     manifest : dict
         Versions, hardware, timings, the classifier and target in words, counts.
+    faithfulness : Faithfulness or None
+        Deletion and insertion curves of the masks, with their control.
     path : Path or None
         Where the run is stored.
     """
@@ -343,6 +431,7 @@ class Run(Result):
     skipped: tuple[Skipped, ...]
     settings: Settings
     manifest: dict[str, Any]
+    faithfulness: Faithfulness | None = None
     path: Path | None = field(default=None, compare=False)
 
     def report(self, path: str | Path | None = None) -> Path:

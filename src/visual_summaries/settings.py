@@ -10,11 +10,9 @@ from visual_summaries._validate import require_choice
 from visual_summaries.clusters.settings import ClusterSettings
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.masks.settings import MaskSettings, MaskStage
+from visual_summaries.presets import PRESETS
 from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.summaries.settings import SummarySettings
-
-#: Names accepted by :func:`preset`.
-PRESETS = ("default", "paper")
 
 
 @dataclass(frozen=True)

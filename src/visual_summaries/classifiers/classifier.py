@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -30,13 +29,14 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 class Classifier:
     """A network with its transform and class names: views in, logits out.
 
-    The module stays the user's: whatever is done here, its mode, gradient flags, gradients, buffers and device are afterwards what they were.
+    The module stays the user's: whatever is done here, its mode, gradient flags, gradients, buffers and device are afterwards
+    what they were.
 
     Parameters
     ----------
     module : nn.Module
-        Takes normalised images ``(N, C, H, W)``, C = 1 or 3; returns logits ``(N, K)``, alone or in a tuple, mapping or output object.
-        Outputs that are probabilities already are recognised, and their logarithm is taken.
+        Takes normalised images ``(N, C, H, W)``, C = 1 or 3; returns logits ``(N, K)``, alone or in a tuple, mapping or output
+        object. Outputs that are probabilities already are recognised, and their logarithm is taken.
     transform : ViewTransform
         How images become views, and the normalisation.
     class_names : sequence of str, mapping, path or None
@@ -53,6 +53,7 @@ class Classifier:
 
     Examples
     --------
+    >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
     >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime")]
@@ -108,7 +109,7 @@ class Classifier:
         for name, tensor in sorted(self.module.state_dict().items()):
             if isinstance(tensor, Tensor):
                 digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-                digest.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
@@ -193,7 +194,7 @@ class Classifier:
 
     @contextmanager
     def frozen(self) -> Iterator[Classifier]:
-        """Context in which the network is in evaluation mode, has no parameter gradients, and can be differentiated by its input.
+        """Context in which the network is in evaluation mode, without parameter gradients, and differentiable by its input.
 
         Autograd is enabled even inside ``torch.no_grad()`` and ``torch.inference_mode()``. Afterwards, also after an error,
         all is as it was: the mode of each submodule, gradient flags, gradients, buffers, device. May be nested.
@@ -217,8 +218,9 @@ class Classifier:
         Examples
         --------
         >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        >>> sorted(Classifier(net, transform=ViewTransform((6, 8))).describe())
-        ['device', 'input_size', 'num_classes', 'outputs', 'parameters', 'spec', 'transform', 'transform_in_words', 'weights_sha256']
+        >>> description = Classifier(net, transform=ViewTransform((6, 8))).describe()
+        >>> description["input_size"], description["num_classes"], description["outputs"]
+        ([3, 6, 8], 3, 'logits')
         """
         return {
             "spec": self.spec,
@@ -321,6 +323,7 @@ def classify(
 
     Examples
     --------
+    >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
     >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime", "red")]
@@ -386,5 +389,6 @@ def _logits_of(answer: Any, count: int) -> Tensor:
     else:
         got = f"a {type(found).__name__}"
     raise ClassifierError(
-        f"the network returned {got} for {count} image(s), but a classifier returns logits ({count}, K): wrap it so that it does"
+        f"the network returned {got} for {count} image(s), but a classifier returns logits ({count}, K): "
+        "wrap it so that it does"
     )

@@ -3,51 +3,274 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib
-import importlib.util
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import timm
 import torch
+import torchvision
 from torch import nn
 
+from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint
 from visual_summaries.classifiers.classifier import Classifier
-from visual_summaries.classifiers.transforms import resolve_transform
-from visual_summaries.errors import ClassifierError
+from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
+from visual_summaries.classifiers.functions import build_from_file, build_from_module
+from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
+from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
+from visual_summaries.errors import ClassifierError, MissingExtraError
 
-_FORMS = "timm/NAME, torchvision/NAME, hf/NAME, path/to/file.py:function, package.module:function, or model.pt2"
+#: The forms of a model specification.
+FORMS = "timm/NAME, torchvision/NAME, hf/NAME, path/to/file.py:function, package.module:function, or model.pt2"
+
+Checkpoint = str | os.PathLike[str]
+Names = Sequence[str] | Mapping[Any, Any] | str | os.PathLike[str]
 
 
 def load_classifier(
-    spec: str | nn.Module,
-    checkpoint: Any = None,
-    class_names: Any = None,
+    spec: str | os.PathLike[str] | nn.Module,
+    checkpoint: Checkpoint | None = None,
+    class_names: Names | None = None,
     device: str | torch.device | None = None,
-    **overrides: Any,
+    *,
+    input_size: int | Sequence[int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    crop_pct: float | None = None,
+    crop_mode: str | None = None,
+    interpolation: str | None = None,
+    resize: int | tuple[int, int] | None = None,
 ) -> Classifier:
-    """Return the classifier that a specification names."""
+    """Return the classifier that a specification names, with the transform of its own configuration.
+
+    Parameters
+    ----------
+    spec : str or nn.Module
+        One of
+
+        - ``timm/NAME``, with the pretrained weights of timm;
+        - ``torchvision/NAME`` or ``torchvision/NAME.WEIGHTS`` (``torchvision/resnet50.IMAGENET1K_V1``);
+        - ``hf/NAME``: an image classifier of transformers, by its name on the hub or its folder (extra ``hf``);
+        - ``path/to/file.py:function`` or ``package.module:function``: anything callable without arguments that returns an
+        ``nn.Module``;
+        - ``model.pt2``: a program saved by ``torch.export.save``;
+        - a module itself.
+    checkpoint : path, optional
+        Weights for the network: safetensors, or a file of ``torch.save`` that holds tensors only. Pretrained weights are then
+        not downloaded, and the number of outputs and channels is the checkpoint's.
+    class_names : sequence, mapping or path, optional
+        See :func:`~visual_summaries.classifiers.resolve_class_names`. Default: the model's own, ImageNet's for 1000 outputs,
+        else indices.
+    device : str or torch.device, optional
+        Where the network runs; default where it is made (the CPU).
+    input_size : int, (H, W) or (C, H, W), optional
+        This and what follows override the model's own transform, see :class:`~visual_summaries.classifiers.ViewTransform`.
+    mean, std, crop_pct, crop_mode, interpolation, resize : optional
+        As there.
+
+    Raises
+    ------
+    ClassifierError
+        If the specification, checkpoint or names do not fit; the message says what would.
+    MissingExtraError
+        If transformers is needed and not installed.
+    SettingsError
+        If an override has an impossible value.
+
+    Examples
+    --------
+    >>> classifier = load_classifier("torch.nn:Flatten", input_size=(2, 4), class_names=[f"pixel {i}" for i in range(24)])
+    >>> classifier
+    Classifier('torch.nn:Flatten', input_size=(3, 2, 4), num_classes=24)
+    >>> load_classifier("timm/resnet51")
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.ClassifierError: timm has no model 'resnet51'; did you mean ...
+    """
+    overrides = {
+        "input_size": input_size,
+        "mean": mean,
+        "std": std,
+        "crop_pct": crop_pct,
+        "crop_mode": crop_mode,
+        "interpolation": interpolation,
+        "resize": resize,
+    }
+    # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
-        module = spec if isinstance(spec, nn.Module) else _from_function(spec)
-    name = type(spec).__name__ if isinstance(spec, nn.Module) else spec
-    transform = resolve_transform(module).replace(**overrides)
-    return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
+        if isinstance(spec, nn.Module):
+            if checkpoint is not None:
+                raise ClassifierError("checkpoint goes with a model specification: load it into the module yourself")
+            name, module, transform = type(spec).__name__, spec, None
+        else:
+            name = os.fspath(spec)
+            module, transform = _build(name, checkpoint, overrides, device)
+            if device is not None and not isinstance(module, ExportedNetwork):
+                module = module.to(torch.device(device))
+        transform = (transform or resolve_transform(module)).replace(**overrides)
+        return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
 
 
-def _from_function(spec: str) -> nn.Module:
+def _build(
+    spec: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any], device: str | torch.device | None
+) -> tuple[nn.Module, ViewTransform | None]:
     place, _, function = spec.rpartition(":")
-    if not place:
-        raise ClassifierError(f"model {spec!r} is not understood, expected {_FORMS}")
     if place.endswith(".py"):
-        path = Path(place)
-        sys.path.insert(0, str(path.parent.resolve()))
-        found = importlib.util.spec_from_file_location(f"_vs_{path.stem}", path)
-        code = importlib.util.module_from_spec(found)
-        found.loader.exec_module(code)
-    else:
-        code = importlib.import_module(place)
-    return getattr(code, function)()
+        return _with_weights(build_from_file(place, function), checkpoint), None
+    if spec.endswith(".pt2"):
+        if checkpoint is not None:
+            raise ClassifierError("a .pt2 file holds its weights: leave the checkpoint out")
+        network = load_exported(spec, device)
+        return network, _exported_transform(network, overrides)
+    library, _, name = spec.partition("/")
+    if library == "timm" and name:
+        return _timm(name, checkpoint, overrides), None
+    if library == "torchvision" and name:
+        return _torchvision(name, checkpoint)
+    if library == "hf" and name:
+        return _hf(name, checkpoint, overrides)
+    if place and "/" not in spec:
+        return _with_weights(build_from_module(place, function), checkpoint), None
+    guesses = [form for form, known in (("timm", timm.list_models()), ("torchvision", _torchvision_names())) if spec in known]
+    hint = f"; did you mean {' or '.join(f'{form}/{spec}' for form in guesses)}?" if guesses else ""
+    if spec.endswith(".py"):
+        hint = f"; name the function that builds the network, {spec}:function"
+    raise ClassifierError(f"model {spec!r} is not understood, expected {FORMS}{hint}")
+
+
+def _with_weights(module: nn.Module, checkpoint: Checkpoint | None) -> nn.Module:
+    if checkpoint is not None:
+        load_weights(module, read_checkpoint(checkpoint), f"checkpoint {os.fspath(checkpoint)}")
+    return module
+
+
+def _exported_transform(network: ExportedNetwork, overrides: Mapping[str, Any]) -> ViewTransform:
+    channels, height, width = network.input_size
+    if height is None or width is None:
+        if overrides["input_size"] is None:
+            raise ClassifierError("the exported program takes images of any size: say which to use, input_size=(H, W)")
+        height, width = height or 224, width or 224  # replaced by the override
+    return resolve_transform(network, {"input_size": (channels or 3, height, width), "interpolation": "bilinear"})
+
+
+def _timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]) -> nn.Module:
+    size = overrides["input_size"]
+    own_channels = int(size[0]) if isinstance(size, Sequence) and len(size) == 3 else None
+    on_hub = name.startswith(("hf-hub:", "hf_hub:", "local-dir:"))
+    if not on_hub:
+        architecture, _, tag = name.partition(".")
+        if not timm.is_model(architecture):
+            raise ClassifierError(f"timm has no model {name!r}{_suggest(name, timm.list_models())}")
+        tags = timm.list_pretrained(f"{architecture}.*")
+        if tag and name not in tags:
+            raise ClassifierError(f"timm has no weights {tag!r} for {architecture}{_suggest(name, tags, cutoff=0)}")
+        if checkpoint is None and not tags and not timm.models.is_model_pretrained(architecture):
+            raise ClassifierError(f"timm has no pretrained weights for {name!r}: give a checkpoint")
+
+    def build(outputs: int | None, channels: int | None) -> nn.Module:
+        options = {"num_classes": outputs, "in_chans": channels or own_channels}
+        module: nn.Module = timm.create_model(
+            name, pretrained=checkpoint is None, **{key: value for key, value in options.items() if value is not None}
+        )
+        adapt: Any = getattr(module, "set_input_size", None)
+        if size is not None and adapt is not None:  # vision transformers are made for one size
+            adapt(img_size=(size, size) if isinstance(size, int) else tuple(size)[-2:])
+        return module
+
+    if checkpoint is not None:
+        return build_for(build, checkpoint)
+    try:
+        module = build(None, None)
+    except OSError as error:
+        raise _no_download(f"timm/{name}", error) from error
+    if getattr(module, "num_classes", None) == 0:
+        raise ClassifierError(f"timm/{name} gives features, it has no classes: choose a model with a classification head")
+    return module
+
+
+def _torchvision_names() -> list[str]:
+    return list(torchvision.models.list_models(module=torchvision.models))
+
+
+def _torchvision(name: str, checkpoint: Checkpoint | None) -> tuple[nn.Module, ViewTransform | None]:
+    architecture, _, tag = name.partition(".")
+    if architecture not in _torchvision_names():
+        raise ClassifierError(f"torchvision has no classifier {architecture!r}{_suggest(architecture, _torchvision_names())}")
+    choices = torchvision.models.get_model_weights(architecture)
+    if tag and tag not in choices.__members__:
+        raise ClassifierError(f"torchvision has no weights {tag!r} for {architecture}; it has {', '.join(choices.__members__)}")
+    weights = choices[tag or "DEFAULT"]
+    transform = transform_of_preset(weights.transforms())
+    if checkpoint is None:
+        try:
+            return torchvision.models.get_model(architecture, weights=weights), transform
+        except OSError as error:
+            raise _no_download(f"torchvision/{name}", error) from error
+    # These two initialise slowly; their published weights, and what was trained from them, take images of another
+    # normalisation.
+    options: dict[str, Any] = (
+        {"init_weights": False, "transform_input": True} if architecture in ("googlenet", "inception_v3") else {}
+    )
+
+    def build(outputs: int | None, channels: int | None) -> nn.Module:
+        if outputs is not None:
+            options["num_classes"] = outputs
+        module: nn.Module = torchvision.models.get_model(architecture, weights=None, **options)
+        return module
+
+    return build_for(build, checkpoint), transform
+
+
+def _hf(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]) -> tuple[nn.Module, ViewTransform | None]:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError("hf/ models need transformers: pip install 'visual-summaries[hf]'") from error
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
+        raise ClassifierError(f"there is no folder {name} with a model of transformers: give hf/NAME or hf/FOLDER")
+    place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    try:
+        config = transformers.AutoConfig.from_pretrained(place)
+        transform = _hf_transform(transformers, place, int(getattr(config, "num_channels", 3)), overrides)
+        if checkpoint is None:
+            return transformers.AutoModelForImageClassification.from_pretrained(place), transform
+    except OSError as error:
+        raise _no_download(f"hf/{name}", error) from error
+    except ValueError as error:
+        raise ClassifierError(
+            f"hf/{name} is not an image classifier that transformers {transformers.__version__} can load: {error}"
+        ) from error
+
+    def build(outputs: int | None, channels: int | None) -> nn.Module:
+        if outputs is not None:
+            config.num_labels = outputs
+        if channels is not None:
+            config.num_channels = channels
+        module: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
+        return module
+
+    return build_for(build, checkpoint), transform
+
+
+def _hf_transform(transformers: Any, place: str, channels: int, overrides: Mapping[str, Any]) -> ViewTransform | None:
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(place)
+    except OSError:
+        if any(overrides[name] is None for name in ("input_size", "mean", "std")):
+            raise
+        return None  # all that matters is given
+    return transform_of_processor(processor.to_dict(), channels)
+
+
+def _suggest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name, list(known), n=5, cutoff=cutoff)
+    return f"; did you mean {', '.join(close)}?" if close else ""
+
+
+def _no_download(spec: str, error: Exception) -> ClassifierError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ClassifierError(
+        f"the files of {spec} are not here and could not be downloaded ({reason}): "
+        "check the name and the connection, or give weights that you have with --checkpoint FILE (checkpoint=FILE)"
+    )

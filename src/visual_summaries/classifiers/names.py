@@ -62,9 +62,9 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     Parameters
     ----------
     given : None, sequence, mapping or path
-        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, or a JSON file with one
-        of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers' ``id2label``), ImageNet's
-        for 1000 outputs, else the indices.
+        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, or a JSON file with
+        one of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
+        ``id2label``), ImageNet's for 1000 outputs, else the indices.
     num_classes : int
         Number of outputs of the network.
     module : nn.Module, optional
@@ -82,7 +82,7 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     >>> resolve_class_names(["cat"], 2)
     Traceback (most recent call last):
     ...
-    visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: give one name for each, in their order
+    visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: ...
     """
     if given is None:
         return _own_names(module, num_classes)
@@ -94,7 +94,8 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     if len(names) != num_classes:
         plural = "name" if len(names) == 1 else "names"
         raise ClassifierError(
-            f"{source} holds {len(names)} {plural}, but the network has {num_classes} outputs: give one name for each, in their order"
+            f"{source} holds {len(names)} {plural}, but the network has {num_classes} outputs: "
+            "give one name for each, in their order"
         )
     return names
 

@@ -63,7 +63,8 @@ def borrowed(module: nn.Module, device: torch.device | None = None) -> Iterator[
             for owner, name, buffer, _ in buffers:
                 if buffer.is_inference():
                     owner._buffers[name] = buffer.clone()
-            if device is not None and any(tensor.device != device for _, _, tensor, *_ in [*parameters, *buffers]):
+            tensors = [entry[2] for entry in parameters] + [entry[2] for entry in buffers]
+            if device is not None and any(tensor.device != device for tensor in tensors):
                 module.to(device)
         yield module
     finally:
@@ -86,8 +87,10 @@ def _switch_mode(module: nn.Module, *, train: bool) -> None:
     try:
         module.train(train)
     except NotImplementedError:
-        # A program from torch.export has fixed behaviour and says so by this error; there is nothing to switch.
-        return
+        # A program from torch.export inside has one mode and says so by this error; its neighbours may have two.
+        module.training = train
+        for child in module.children():
+            _switch_mode(child, train=train)
 
 
 def _put_back(buffer: Tensor, content: Tensor) -> None:

@@ -35,7 +35,8 @@ class Target:
     name : str
         Name of the class or function.
     kind : str
-        ``"probability"``: softmax probability of the class, in [0, 1]; ``"logit"``: its raw logit. Without meaning for a function.
+        ``"probability"``: softmax probability of the class, in [0, 1]; ``"logit"``: its raw logit. Without meaning for a
+        function.
     function : callable, optional
         Takes logits ``(N, K)``, returns scores ``(N,)``.
 
@@ -79,7 +80,10 @@ class Target:
         return scores
 
     def hits(self, logits: Tensor) -> Tensor:
-        """Return for each image whether the network gives this class the highest score: bool ``(N,)``; all True for a function."""
+        """Return for each image whether the network gives this class the highest score, bool ``(N,)``.
+
+        All True for a function.
+        """
         if self.index is None:
             return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         return logits.argmax(dim=1) == self.index
@@ -109,13 +113,14 @@ def resolve_target(
     --------
     >>> from visual_summaries.classifiers import Classifier, ViewTransform
     >>> net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    >>> classifier = Classifier(net, transform=ViewTransform((8, 10)), class_names=["tabby, tabby cat", "Old English sheepdog", "tiger cat"])
+    >>> names = ["tabby, tabby cat", "Old English sheepdog", "tiger cat"]
+    >>> classifier = Classifier(net, transform=ViewTransform((8, 10)), class_names=names)
     >>> resolve_target(classifier, "old-english_SHEEPDOG").index, resolve_target(classifier, "tabby").index
     (1, 0)
     >>> resolve_target(classifier, "cat")
     Traceback (most recent call last):
     ...
-    visual_summaries.errors.TargetError: target 'cat' fits 2 classes: 0 'tabby, tabby cat', 2 'tiger cat'; give the index or the full name
+    visual_summaries.errors.TargetError: target 'cat' fits 2 classes: 0 'tabby, tabby cat', 2 'tiger cat'; ...
     """
     if isinstance(target, Target):
         return target
@@ -139,8 +144,8 @@ def resolve_target(
 def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequence[str]] | None = None) -> int:
     """Return the index of the class that a text means.
 
-    Tried in this order, the first that fits any class decides: the name to the letter; the name apart from case and separators; a
-    number; a synonym (given, or the parts of a name between commas); consecutive words of a name or synonym.
+    Tried in this order, the first that fits any class decides: the name to the letter; the name apart from case and
+    separators; a number; a synonym (given, or the parts of a name between commas); consecutive words of a name or synonym.
 
     Parameters
     ----------
@@ -156,9 +161,10 @@ def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequenc
 
     Examples
     --------
-    >>> find_class(["tench", "running shoe"], "RunningShoe"), find_class(["tench", "running shoe"], "shoe"), find_class(["a", "b"], "1")
+    >>> names = ["tench", "running shoe"]
+    >>> find_class(names, "RunningShoe"), find_class(names, "shoe"), find_class(names, "1")
     (1, 1, 1)
-    >>> find_class(["tench", "running shoe"], "tensh")
+    >>> find_class(names, "tensh")
     Traceback (most recent call last):
     ...
     visual_summaries.errors.TargetError: target 'tensh' is none of the 2 classes; did you mean 0 'tench'?

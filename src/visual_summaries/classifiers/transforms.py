@@ -42,9 +42,10 @@ class ViewTransform:
         Normalisation of values in [0, 1], one for each channel of the network.
     channels : int
         1 (the network gets the luminance of the view) or 3.
-    resize : int, optional
-        Length in pixels to which the shorter side is resized before the centre is cut, as torchvision and transformers state it;
-        takes the place of `crop_pct` and `crop_mode`.
+    resize : int or (int, int), optional
+        As torchvision and transformers state it: the length in pixels to which the shorter side is resized, or the height and
+        width to which the image is resized without keeping its aspect ratio, before the centre is cut. Takes the place of
+        `crop_pct` and `crop_mode`.
 
     Raises
     ------
@@ -68,7 +69,7 @@ class ViewTransform:
     mean: tuple[float, ...] = timm.data.IMAGENET_DEFAULT_MEAN
     std: tuple[float, ...] = timm.data.IMAGENET_DEFAULT_STD
     channels: int = 3
-    resize: int | None = None
+    resize: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
@@ -81,7 +82,8 @@ class ViewTransform:
         require_choice("interpolation", self.interpolation, INTERPOLATIONS)
         require_choice("channels", self.channels, (1, 3))
         if self.resize is not None:
-            require_in_range("resize", self.resize, 1)
+            for side in [self.resize] if isinstance(self.resize, int) else self.resize:
+                require_in_range("resize", side, 1)
         for name in ("mean", "std"):
             values = getattr(self, name)
             if len(values) != self.channels or not all(math.isfinite(value) for value in values):
@@ -95,7 +97,9 @@ class ViewTransform:
         """Return what the network sees of an RGB image: ``uint8`` ``(H, W, 3)``, not yet normalised."""
         if self.resize is not None:
             mode = functional.InterpolationMode(self.interpolation)
-            resized = functional.resize(image, [self.resize], interpolation=mode)
+            resized = functional.resize(
+                image, [self.resize] if isinstance(self.resize, int) else list(self.resize), interpolation=mode
+            )
             return np.array(functional.center_crop(resized, list(self.size)))
         fill = self.mean if self.channels == 3 else self.mean * 3  # "border" pads RGB
         pipeline = timm.data.create_transform(
@@ -112,8 +116,8 @@ class ViewTransform:
     def replace(self, **overrides: Any) -> ViewTransform:
         """Return the transform with some parameters changed; see :func:`~visual_summaries.classifiers.load_classifier`.
 
-        ``input_size`` is an int, ``(H, W)`` or ``(C, H, W)``. When the size changes and `resize` is not given, the resized image changes in
-        proportion. A single mean or std holds for all channels.
+        ``input_size`` is an int, ``(H, W)`` or ``(C, H, W)``. When the size changes and `resize` is not given, the resized
+        image changes in proportion. A single mean or std holds for all channels.
 
         Examples
         --------
@@ -131,7 +135,11 @@ class ViewTransform:
                     changes.setdefault(name, values * 3 if channels == 3 else (sum(values) / len(values),))
         if self.resize is not None and "resize" not in changes and {"size", "crop_pct", "crop_mode"} & changes.keys():
             changes["resize"] = None
-            changes.setdefault("crop_pct", self.size[0] / self.resize)
+            if not isinstance(self.resize, int):
+                changes.setdefault("crop_mode", "squash")
+            changes.setdefault(
+                "crop_pct", min(1.0, min(self.size) / (self.resize if isinstance(self.resize, int) else min(self.resize)))
+            )
         for name in ("mean", "std"):
             if name in changes:
                 values = changes[name]
@@ -153,8 +161,10 @@ class ViewTransform:
         """Return one sentence for a reader."""
         height, width = self.size
         scaled = (math.floor(height / self.crop_pct), math.floor(width / self.crop_pct))
-        if self.resize is not None:
+        if isinstance(self.resize, int):
             first = f"resize the shorter side to {self.resize}"
+        elif self.resize is not None:
+            first = f"resize to {self.resize[0]} x {self.resize[1]} without keeping the aspect ratio"
         elif self.crop_mode == "squash":
             first = f"resize to {scaled[0]} x {scaled[1]} without keeping the aspect ratio"
         elif self.crop_mode == "border":
@@ -188,19 +198,21 @@ def resolve_transform(module: nn.Module, pretrained_cfg: Mapping[str, Any] | Non
     Parameters
     ----------
     module : nn.Module
-        Any module; ``module.pretrained_cfg`` is read if it is a mapping. Where the module's first convolution takes one channel and the
-        configuration speaks of three (timm keeps it so for ``in_chans=1``), the mean of the three statistics is taken.
+        Any module; ``module.pretrained_cfg`` is read if it is a mapping. Where the module's first convolution takes one
+        channel and the configuration speaks of three (timm keeps it so for ``in_chans=1``), the mean of the three statistics
+        is taken.
     pretrained_cfg : mapping, optional
         Used in place of the module's own.
 
     Examples
     --------
     >>> net = nn.Conv2d(1, 4, 3)
-    >>> net.pretrained_cfg = {"input_size": (1, 60, 80), "mean": (0.5,), "std": (0.25,), "crop_pct": 1.0, "interpolation": "bilinear"}
+    >>> net.pretrained_cfg = {"input_size": (1, 60, 80), "mean": (0.5,), "std": (0.25,), "crop_pct": 1.0}
     >>> resolve_transform(net)
-    ViewTransform(size=(60, 80), crop_pct=1.0, crop_mode='center', interpolation='bilinear', mean=(0.5,), std=(0.25,), channels=1, resize=None)
+    ViewTransform(size=(60, 80), crop_pct=1.0, crop_mode='center', interpolation='bicubic',
+                  mean=(0.5,), std=(0.25,), channels=1, resize=None)
     """
-    cfg = pretrained_cfg if pretrained_cfg is not None else getattr(module, "pretrained_cfg", None)
+    cfg: Any = pretrained_cfg if pretrained_cfg is not None else getattr(module, "pretrained_cfg", None)
     if not isinstance(cfg, Mapping):
         # timm's own models hold a dataclass, older ones a dictionary
         cfg = cfg.to_dict() if hasattr(cfg, "to_dict") else {}

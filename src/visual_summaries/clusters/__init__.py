@@ -1,1 +1,6 @@
+"""Stage 4: groups of regions that are alike."""
 
+from visual_summaries.clusters.affinity import Clusters, cluster
+from visual_summaries.clusters.settings import ClusterSettings
+
+__all__ = ["ClusterSettings", "Clusters", "cluster"]

@@ -1,1 +1,63 @@
+"""A world with planted parts: drawn birds whose classes differ in known parts, networks trained on them, and a scorecard.
 
+Examples
+--------
+>>> from visual_summaries.demo import demo_network, render, sample_scene
+>>> render(sample_scene(class_index=0, seed=1)).image.shape
+(160, 160, 3)
+"""
+
+from visual_summaries.demo.effects import part_effects, used_parts
+from visual_summaries.demo.job import run_demo, scorecard_text
+from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
+from visual_summaries.demo.pictures import Truth, read_truth, write_images
+from visual_summaries.demo.render import Rendering, render
+from visual_summaries.demo.scene import Scene, sample_scene
+from visual_summaries.demo.scorecard import Scorecard, SummaryScore, labels_for, part_under, score_run, score_summary
+from visual_summaries.demo.world import (
+    CLASS_NAMES,
+    CLASSES,
+    LABELS,
+    PARTS,
+    PLANTED,
+    SHARED,
+    BirdClass,
+    Variant,
+    owner,
+    variant,
+    variants_of,
+)
+
+__all__ = [
+    "CLASSES",
+    "CLASS_NAMES",
+    "LABELS",
+    "NETWORKS",
+    "PARTS",
+    "PLANTED",
+    "SHARED",
+    "BirdClass",
+    "Rendering",
+    "Scene",
+    "Scorecard",
+    "SummaryScore",
+    "Truth",
+    "Variant",
+    "demo_network",
+    "labels_for",
+    "network_record",
+    "owner",
+    "part_effects",
+    "part_under",
+    "read_truth",
+    "render",
+    "run_demo",
+    "sample_scene",
+    "score_run",
+    "score_summary",
+    "scorecard_text",
+    "used_parts",
+    "variant",
+    "variants_of",
+    "write_images",
+]

@@ -1,1 +1,26 @@
+"""Proposal Flow: what boxes look like, how boxes of two images match, and the pixel flow that follows."""
 
+from visual_summaries.flow.dense import FILTERS, DenseFlow, dense_flow, warp
+from visual_summaries.flow.features import DESCRIPTORS, Features, describe
+from visual_summaries.flow.hog import hog_boxes
+from visual_summaries.flow.matching import METHODS, match
+from visual_summaries.flow.pairs import PairwiseSimilarity, compare_all
+from visual_summaries.flow.settings import FlowSettings
+from visual_summaries.flow.whitening import Whitening
+
+__all__ = [
+    "DESCRIPTORS",
+    "FILTERS",
+    "METHODS",
+    "DenseFlow",
+    "Features",
+    "FlowSettings",
+    "PairwiseSimilarity",
+    "Whitening",
+    "compare_all",
+    "dense_flow",
+    "describe",
+    "hog_boxes",
+    "match",
+    "warp",
+]

@@ -7,7 +7,7 @@ import os
 import warnings
 import zlib
 from pathlib import Path
-from struct import error as StructError  # noqa: N812 - it is an exception class with a lower-case name
+from struct import error as StructError
 
 import numpy as np
 import PIL.Image
@@ -27,7 +27,7 @@ MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 
 # Pillow knows some forty formats, one of which runs an interpreter (EPS): only these are ever tried on a file.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
 # What Pillow's decoders raise on broken data (there is no common base class).
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, zlib.error, StructError)
 
@@ -35,19 +35,20 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """Return a picture as an upright 8-bit RGB image.
 
-    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Greyscale, palette and
-    CMYK are converted; transparency is laid on white; 16-bit grey is scaled by its full range (65535 becomes 255); the EXIF
-    rotation is applied.
+    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Greyscale,
+    palette and CMYK are converted; transparency is laid on white; 16-bit grey is scaled by its full range (65535 becomes 255);
+    the EXIF rotation is applied.
 
     Parameters
     ----------
     source : path, bytes, PIL.Image.Image, ndarray or Tensor
-        A file or its bytes; an image; an array ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)`` (RGBA), ``uint8`` or float in
-        [0, 1]; a tensor ``(1, H, W)``, ``(3, H, W)`` or ``(4, H, W)`` of the same types.
+        A file or its bytes; an image; an array ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)`` (RGBA), ``uint8`` or
+        float in [0, 1]; a tensor ``(1, H, W)``, ``(3, H, W)`` or ``(4, H, W)`` of the same types.
     min_side : int
         Shortest side that is accepted, in pixels.
     max_pixels : int
-        Largest number of pixels that is accepted. It is compared with what the file's header announces, before any pixel is decoded.
+        Largest number of pixels that is accepted. It is compared with what the file's header announces, before any pixel is
+        decoded.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
     >>> open_image(np.full((20, 30, 3), 255.0))
     Traceback (most recent call last):
     ...
-    visual_summaries.errors.ImageError: float array of shape (20, 30, 3) holds values from 255 to 255, but must lie in [0, 1]: ...
+    visual_summaries.errors.ImageError: float array of shape (20, 30, 3) holds values from 255 to 255, ...
     """
     if isinstance(source, np.ndarray | Tensor):
         return _from_array(source, min_side, max_pixels)
@@ -149,7 +150,8 @@ def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
         if image.format == "PNG":  # a 16-bit PNG, for Pillow before 11
             return _grey(values.astype(np.float64) / 257)
         raise ImageError(
-            f"{name} holds 32-bit integers from {values.min()} to {values.max()}, which name no brightness: save it with 8 or 16 bits"
+            f"{name} holds 32-bit integers from {values.min()} to {values.max()}, of which none is white for certain: "
+            "save it with 8 or 16 bits"
         )
     if mode == "F":
         return _from_array(np.asarray(image), 0, image.width * image.height, name)
@@ -168,7 +170,8 @@ def _grey(values: NDArray[np.float64]) -> PIL.Image.Image:
 
 
 def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: int, name: str = "") -> PIL.Image.Image:
-    given = f"{str(array.dtype).removeprefix('torch.')} {'tensor' if isinstance(array, Tensor) else 'array'} of shape {tuple(array.shape)}"
+    kind = "tensor" if isinstance(array, Tensor) else "array"
+    given = f"{str(array.dtype).removeprefix('torch.')} {kind} of shape {tuple(array.shape)}"
     if isinstance(array, Tensor):
         if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
             raise ImageError(
@@ -179,7 +182,8 @@ def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: 
     else:
         if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
             raise ImageError(
-                f"{given} is no image, expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): give images one by one, channels last"
+                f"{given} is no image, expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): "
+                "give images one by one, channels last"
             )
         pixels = array
     name = name or given

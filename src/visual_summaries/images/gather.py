@@ -81,20 +81,21 @@ def gather_images(source: ImagesLike, max_images: int | None = None) -> tuple[Im
     """Return the images of a folder, of a list or of a tensor as sources that are opened one at a time.
 
     A folder is searched with all folders below it, hidden ones apart; its images come in the natural order of their
-    paths (``2.jpg`` before ``10.jpg``), the same on every machine. No image is opened: one that cannot be decoded says so when it is loaded.
+    paths (``2.jpg`` before ``10.jpg``), the same on every machine. No image is opened: one that cannot be decoded says so when
+    it is loaded.
 
     Parameters
     ----------
     source : path, iterable of paths or arrays, ndarray or Tensor
-        A folder; one image in any form that :func:`~visual_summaries.images.open_image` takes; an iterable of such images (a generator is
-        read up to `max_images` and its images are kept); a tensor ``(N, C, H, W)`` or an array ``(N, H, W, C)``.
+        A folder; one image in any form that :func:`~visual_summaries.images.open_image` takes; an iterable of such images (a
+        generator is read up to `max_images` and its images are kept); a tensor ``(N, C, H, W)`` or an array ``(N, H, W, C)``.
     max_images : int, optional
         Take the first so many.
 
     Returns
     -------
     tuple of ImageSource
-        At least one, each with a name of its own.
+        At least one.
 
     Raises
     ------

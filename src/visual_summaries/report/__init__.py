@@ -1,1 +1,6 @@
+"""The page that people look at: one HTML file per run, and the pictures of regions in it."""
 
+from visual_summaries.report.html import render_page, write_report
+from visual_summaries.report.rendering import bright_on_grey, render_region
+
+__all__ = ["bright_on_grey", "render_page", "render_region", "write_report"]

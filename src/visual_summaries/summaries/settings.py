@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visual_summaries._validate import require_in_range
+from visual_summaries._validate import require_choice, require_in_range
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,19 @@ class SummarySettings:
         A cluster is kept when its median SSIM over the median of all clusters reaches it.
     max_low_share : float
         A member is dropped when this share or more of its SSIMs are under the global median.
+    rank : str
+        Summaries are ranked by ``"score"`` (quality, published) or by ``"importance"`` (loss of the class score when hidden).
     """
 
     members: int = 10
     min_members: int = 2
     min_score: float = 0.9
     max_low_share: float = 0.6
+    rank: str = "score"
 
     def __post_init__(self) -> None:
         require_in_range("members", self.members, 2)
         require_in_range("min_members", self.min_members, 2)
         require_in_range("min_score", self.min_score, 0.0)
         require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
+        require_choice("rank", self.rank, ("score", "importance"))

@@ -1,0 +1,35 @@
+# Two commands on a fresh machine: `make demo` does the main job, `make test` checks everything.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format clean
+
+# The virtual environment remembers by a stamp what it was made from.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint]"
+	touch $@
+
+demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write demo-run/run/report.html
+	rm -rf demo-run
+	$(BIN)/visual-summaries demo --out demo-run
+
+test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.installed-test  ## style, docstrings and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test  ## mend what the linters can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

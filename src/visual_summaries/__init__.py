@@ -1,0 +1,100 @@
+"""Visual summaries of an image classifier: the parts of its images that it uses, again and again, for one class.
+
+The names below are the public interface; each is documented where it is defined. They are imported when they are first used, so
+that ``import visual_summaries`` and the command line's help stay fast.
+
+Examples
+--------
+>>> import visual_summaries as vs
+>>> vs.preset("paper").masks.sharp.iterations
+150
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier, Target, load_classifier
+    from visual_summaries.clusters import Clusters, cluster
+    from visual_summaries.errors import VisualSummariesError
+    from visual_summaries.flow import Features, dense_flow, describe, match, warp
+    from visual_summaries.images import open_image
+    from visual_summaries.masks import optimize_masks
+    from visual_summaries.pipeline import summarize
+    from visual_summaries.regions import propose_boxes
+    from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary
+    from visual_summaries.settings import Settings, preset
+    from visual_summaries.store import load_run
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Classifier": "classifiers",
+    "Target": "classifiers",
+    "load_classifier": "classifiers",
+    "Clusters": "clusters",
+    "cluster": "clusters",
+    "VisualSummariesError": "errors",
+    "Features": "flow",
+    "dense_flow": "flow",
+    "describe": "flow",
+    "match": "flow",
+    "warp": "flow",
+    "open_image": "images",
+    "optimize_masks": "masks",
+    "summarize": "pipeline",
+    "propose_boxes": "regions",
+    "Component": "results",
+    "Image": "results",
+    "Mask": "results",
+    "Member": "results",
+    "Region": "results",
+    "Run": "results",
+    "Skipped": "results",
+    "Summary": "results",
+    "Settings": "settings",
+    "preset": "settings",
+    "load_run": "store",
+}
+
+__all__ = [
+    "Classifier",
+    "Clusters",
+    "Component",
+    "Features",
+    "Image",
+    "Mask",
+    "Member",
+    "Region",
+    "Run",
+    "Settings",
+    "Skipped",
+    "Summary",
+    "Target",
+    "VisualSummariesError",
+    "__version__",
+    "cluster",
+    "dense_flow",
+    "describe",
+    "load_classifier",
+    "load_run",
+    "match",
+    "open_image",
+    "optimize_masks",
+    "preset",
+    "propose_boxes",
+    "summarize",
+    "warp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

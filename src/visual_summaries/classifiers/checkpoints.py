@@ -1,0 +1,179 @@
+"""Weights from files, never executing anything that a file holds."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from visual_summaries.errors import ClassifierError
+
+#: A function that builds the network, for a number of outputs and of input channels (None: the network's own).
+Builder = Callable[[int | None, int | None], nn.Module]
+
+# Under these names training scripts keep the weights inside a checkpoint.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "state_dict_ema", "model_ema", "module")
+# What training scripts put before every name: DataParallel, torch.compile, Lightning and common attribute names.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "classifier.")
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Return the weights in a safetensors file, or in a file of ``torch.save`` that holds tensors only.
+
+    Raises
+    ------
+    ClassifierError
+        If there is no such file, it is damaged, it holds no weights, or reading it would execute code.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights.pt"
+    >>> torch.save({"epoch": 3, "state_dict": nn.Linear(2, 1).state_dict()}, path)
+    >>> {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
+    {'weight': (1, 2), 'bias': (1,)}
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ClassifierError(
+            f"checkpoint {path} does not exist or is no file: give a .safetensors file, or one written by torch.save"
+        )
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ClassifierError(f"checkpoint {path} is not a valid safetensors file: {error}") from error
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"asks for {found.group(1)}" if found else "holds more than tensors"
+        raise ClassifierError(
+            f"checkpoint {path} {what}: reading it would execute code, which is refused. Where you trust it, "
+            "load it yourself and save its weights alone, safetensors.torch.save_file(model.state_dict(), 'w.safetensors')"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise ClassifierError(
+            f"checkpoint {path} cannot be read ({error or type(error).__name__}): it is damaged, or was written neither by "
+            "safetensors nor by torch.save"
+        ) from error
+    return _unwrap(content, path)
+
+
+def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping):
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        inner = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), Mapping)), None)
+        if inner is None:
+            if tensors:
+                return tensors
+            break
+        content = inner
+    held = (
+        f"a mapping with {', '.join(map(repr, list(content)[:5]))}"
+        if isinstance(content, Mapping)
+        else f"a {type(content).__name__}"
+    )
+    raise ClassifierError(f"checkpoint {path} holds {held}, but no weights: save model.state_dict()")
+
+
+def match_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights under the names that a network expects, without the prefix that a training script put before them.
+
+    Examples
+    --------
+    >>> net = nn.Linear(2, 1)
+    >>> sorted(match_prefix({f"module.{name}": value for name, value in net.state_dict().items()}, net.state_dict()))
+    ['bias', 'weight']
+    """
+    current = dict(weights)
+    while not current.keys() & expected.keys():
+        shared = next((prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in current)), None)
+        if shared is None:
+            return dict(weights)
+        current = {name.removeprefix(shared): value for name, value in current.items() if name.startswith(shared)}
+    return current
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put weights into a module, all of them, exactly.
+
+    Raises
+    ------
+    ClassifierError
+        If names are missing, unexpected, or have another shape; the first few are named.
+
+    Examples
+    --------
+    >>> load_weights(nn.Linear(2, 1), {"weight": torch.zeros(1, 3), "scale": torch.ones(1)}, "checkpoint w.pt")
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.ClassifierError: checkpoint w.pt does not fit the network Linear:
+    1 of 2 weights missing (bias); 1 unexpected (scale); 1 of another shape (weight: (1, 3) in the file, (1, 2) in the network).
+    Give the checkpoint of this very architecture, or the model specification that it was trained with
+    """
+    expected = module.state_dict()
+    weights = match_prefix(weights, expected)
+    # counters of batch norm, absent from old or folded files; evaluation does not use them
+    missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in weights if name not in expected]
+    reshaped = [
+        f"{name}: {tuple(weights[name].shape)} in the file, {tuple(expected[name].shape)} in the network"
+        for name in expected
+        if name in weights and weights[name].shape != expected[name].shape
+    ]
+    if missing or unexpected or reshaped:
+        problems = [
+            (f"{len(missing)} of {len(expected)} weights missing", missing),
+            (f"{len(unexpected)} unexpected", unexpected),
+            (f"{len(reshaped)} of another shape", reshaped),
+        ]
+        listed = "; ".join(
+            f"{what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" for what, names in problems if names
+        )
+        raise ClassifierError(
+            f"{source} does not fit the network {type(module).__name__}: {listed}. "
+            "Give the checkpoint of this very architecture, or the model specification that it was trained with"
+        )
+    module.load_state_dict(dict(weights), strict=False)
+
+
+def build_for(build: Builder, path: str | os.PathLike[str]) -> nn.Module:
+    """Build a network of a known architecture with the weights of a checkpoint.
+
+    The number of outputs and of input channels is read from the checkpoint: where its layers differ from the
+    architecture's in nothing else, the network is built anew with these numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights.pt"
+    >>> torch.save(nn.Linear(2, 7).state_dict(), path)
+    >>> build_for(lambda outputs, channels: nn.Linear(2, outputs or 1000), path)
+    Linear(in_features=2, out_features=7, bias=True)
+    """
+    weights = read_checkpoint(path)
+    module = build(None, None)
+    expected = module.state_dict()
+    found = match_prefix(weights, expected)
+    outputs: set[int] = set()
+    channels: set[int] = set()
+    for name, tensor in expected.items():
+        new, old = (tuple(found[name].shape) if name in found else tuple(tensor.shape)), tuple(tensor.shape)
+        if new == old or len(new) != len(old) or not new:
+            continue
+        if new[1:] == old[1:]:
+            outputs.add(new[0])
+        elif len(new) == 4 and new[0] == old[0] and new[2:] == old[2:]:
+            channels.add(new[1])
+    if len(outputs) <= 1 and len(channels) <= 1 and outputs | channels:
+        module = build(next(iter(outputs), None), next(iter(channels), None))
+    load_weights(module, weights, f"checkpoint {os.fspath(path)}")
+    return module

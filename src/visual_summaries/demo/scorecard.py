@@ -1,0 +1,192 @@
+"""How well a run's summaries agree with the planted truth.
+
+Examples
+--------
+>>> labels = np.zeros((8, 8), np.uint8)
+>>> labels[2:6, 2:6] = LABELS.index("wing")
+>>> part_under(np.ones((4, 4), bool), (2, 2, 6, 6), labels)
+'wing'
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from visual_summaries._validate import require_in_range
+from visual_summaries.demo.effects import part_effects, used_parts
+from visual_summaries.demo.world import CLASSES, LABELS, PARTS
+from visual_summaries.errors import RunError
+from visual_summaries.results import Box, Run, Summary
+
+
+@dataclass(frozen=True)
+class SummaryScore:
+    """Where the members of one summary lie.
+
+    Attributes
+    ----------
+    index : int
+        The summary's position in ``run.summaries``.
+    members : int
+    shares : dict of str to float
+        Share of the members on each of ``LABELS`` that has any, largest first.
+    part : str
+        The label that most members lie on (of equals, the first of ``LABELS``).
+    purity : float
+        Share of the members on it.
+    """
+
+    index: int
+    members: int
+    shares: dict[str, float]
+    part: str
+    purity: float
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """A run against the planted truth.
+
+    Attributes
+    ----------
+    class_name : str
+    summaries : tuple of SummaryScore
+    planted : tuple of str
+        The class's planted parts, and ``"shortcut"`` when it has one.
+    found : tuple of str
+        Those of them that are the part of at least one summary.
+    mean_purity : float
+        Mean purity of the summaries; NaN when there is none.
+    effects : dict of str to float, or None
+        Mean loss of the class's probability when a planted part is re-drawn as another class's (the shortcut: removed);
+        None when no network was given.
+    used : tuple of str, or None
+        Planted parts whose effect is at least 0.1; None when no network was given.
+    """
+
+    class_name: str
+    summaries: tuple[SummaryScore, ...]
+    planted: tuple[str, ...]
+    found: tuple[str, ...]
+    mean_purity: float
+    effects: dict[str, float] | None = None
+    used: tuple[str, ...] | None = None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Planted parts without a summary, among those that the network uses when that is known."""
+        return tuple(part for part in (self.planted if self.used is None else self.used) if part not in self.found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; NaN becomes None."""
+        data = asdict(self)
+        data["mean_purity"] = None if np.isnan(self.mean_purity) else self.mean_purity
+        data["missed"] = self.missed
+        return data
+
+
+def part_under(mask: NDArray[np.bool_], box: Box, labels: NDArray[np.uint8]) -> str:
+    """Return the label that has most of the evidence pixels of a region (of equals, the first of ``LABELS``).
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (y1 - y0, x1 - x0)
+        Evidence pixels in the box; where there is none, the whole box counts.
+    box : tuple of int
+        ``(x0, y0, x1, y1)``, half open.
+    labels : ndarray of uint8, (H, W)
+        Indices into ``LABELS``.
+    """
+    x0, y0, x1, y1 = box
+    inside = labels[y0:y1, x0:x1]
+    counts = np.bincount(inside[mask] if mask.any() else inside.ravel(), minlength=len(LABELS))
+    return str(LABELS[int(counts.argmax())])
+
+
+def score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:
+    """Return where a summary's members lie; `parts` is the label under each of the run's regions."""
+    counts = Counter(parts[member.region] for member in summary.members)
+    total = sum(counts.values())
+    order = sorted(counts, key=lambda label: (-counts[label], LABELS.index(label)))
+    shares = {label: counts[label] / total for label in order}
+    return SummaryScore(summary.index, total, shares, order[0], shares[order[0]])
+
+
+def score_run(
+    run: Run, labels: Sequence[NDArray[np.uint8]], class_index: int, network: nn.Module | None = None, images: int = 50
+) -> Scorecard:
+    """Compare a run with the planted truth.
+
+    Parameters
+    ----------
+    run : Run
+    labels : sequence of ndarray of uint8, (H, W)
+        Label map of each of ``run.images``, in their order and of their views' size.
+    class_index : int
+        The class that was explained.
+    network : nn.Module, optional
+        A demo network: which planted parts it uses is then measured by intervention.
+    images : int
+        Number of fresh images for that.
+
+    Returns
+    -------
+    Scorecard
+
+    Raises
+    ------
+    RunError
+        If the label maps do not fit the run's images.
+
+    See Also
+    --------
+    labels_for : label maps of a run on a folder of demo images.
+    """
+    require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
+    if len(labels) != len(run.images):
+        raise RunError(
+            f"{len(labels)} label maps were given for a run of {len(run.images)} images; give one for each, in their order"
+        )
+    for image, truth in zip(run.images, labels, strict=True):
+        if truth.shape != image.view.shape[:2]:
+            raise RunError(
+                f"the label map of {image.name} is {truth.shape}, its view {image.view.shape[:2]}; "
+                "draw the images at the network's input size, or resize the label maps (nearest neighbour) to the view"
+            )
+    parts = [part_under(region.mask, region.box, labels[region.image]) for region in run.regions]
+    scores = tuple(score_summary(summary, parts) for summary in run.summaries)
+    bird = CLASSES[class_index]
+    planted = (*(part for part in PARTS if part in bird.planted), *(("shortcut",) if bird.shortcut_rate else ()))
+    effects = None if network is None else part_effects(network, class_index, n=images)
+    return Scorecard(
+        class_name=bird.name,
+        summaries=scores,
+        planted=planted,
+        found=tuple(part for part in planted if any(score.part == part for score in scores)),
+        mean_purity=float(np.mean([score.purity for score in scores])) if scores else float("nan"),
+        effects=effects,
+        used=None if effects is None else used_parts(effects),
+    )
+
+
+def labels_for(run: Run, truth: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return the label maps of a run's images, in their order, from maps keyed by file name.
+
+    Raises
+    ------
+    RunError
+        If an image has none.
+    """
+    missing = [image.name for image in run.images if image.name not in truth]
+    if missing:
+        raise RunError(
+            f"no truth for {missing[0]} (and {len(missing) - 1} more); read it from the folder the run's images came from"
+        )
+    return [truth[image.name] for image in run.images]

@@ -1,0 +1,115 @@
+"""What is known of the boxes of one image: where they are and what they look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from visual_summaries.flow.hog import hog_boxes
+from visual_summaries.flow.whitening import Whitening
+
+#: Names accepted by :func:`describe`.
+DESCRIPTORS = ("hog",)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Boxes of one image with a descriptor for each.
+
+    Attributes
+    ----------
+    boxes : ndarray of int32, (n, 4)
+        ``(x0, y0, x1, y1)`` in pixels, half open.
+    descriptors : Tensor of float32, (n, d)
+        The appearance score of two boxes is ``max(0, <a, b>) ** power``.
+    size : tuple of int
+        Height and width of the image in pixels.
+    power : float
+        1 for whitened HOG.
+    """
+
+    boxes: NDArray[np.int32]
+    descriptors: Tensor
+    size: tuple[int, int]
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (
+            self.boxes.ndim != 2
+            or self.boxes.shape[1] != 4
+            or self.descriptors.ndim != 2
+            or len(self.boxes) != len(self.descriptors)
+        ):
+            raise ValueError(
+                f"boxes {self.boxes.shape} and descriptors {tuple(self.descriptors.shape)} do not belong together; "
+                "expected (n, 4) and (n, d) with the same n"
+            )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def to(self, device: torch.device | str) -> Features:
+        """Return the same features with the descriptors on another device."""
+        return replace(self, descriptors=self.descriptors.to(device))
+
+
+def checked_boxes(boxes: ArrayLike, size: tuple[int, int]) -> NDArray[np.int32]:
+    """Return `boxes` as int32 (n, 4), or raise if one is empty or leaves an image of `size` (H, W)."""
+    array = np.asarray(boxes, np.int32).reshape(-1, 4)
+    height, width = size
+    wrong = (array[:, 0] < 0) | (array[:, 1] < 0) | (array[:, 2] > width) | (array[:, 3] > height)
+    wrong |= (array[:, 2] <= array[:, 0]) | (array[:, 3] <= array[:, 1])
+    if wrong.any():
+        raise ValueError(
+            f"box {array[wrong][0].tolist()} is empty or leaves the image of {width} x {height} pixels; "
+            "boxes are (x0, y0, x1, y1), half open"
+        )
+    return array
+
+
+def describe(
+    image: NDArray[np.uint8],
+    boxes: ArrayLike,
+    descriptor: str = "hog",
+    whitening: Whitening | None = None,
+) -> Features:
+    """Describe boxes of an image.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, (H, W, 3)
+    boxes : array_like of int, (n, 4)
+        ``(x0, y0, x1, y1)`` in pixels, half open, inside the image.
+    descriptor : str
+        ``"hog"`` (published): whitened HOG of 1984 values.
+    whitening : Whitening, optional
+        Statistics of natural HOG cells; the shipped ones by default.
+
+    Returns
+    -------
+    Features
+
+    Raises
+    ------
+    ValueError
+        If a box is empty or leaves the image, or the descriptor is unknown.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    >>> features = describe(image, [(0, 0, 80, 60), (10, 10, 40, 30)])
+    >>> features.size, features.descriptors.shape
+    ((60, 80), torch.Size([2, 1984]))
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
+    if descriptor not in DESCRIPTORS:
+        raise ValueError(f"descriptor is {descriptor!r}, but must be one of {', '.join(map(repr, DESCRIPTORS))}")
+    size = (image.shape[0], image.shape[1])
+    array = checked_boxes(boxes, size)
+    whitening = Whitening.default() if whitening is None else whitening
+    return Features(array, whitening(hog_boxes(image, array)), size)

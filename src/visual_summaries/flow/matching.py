@@ -1,0 +1,282 @@
+"""Proposal Flow: confidences of all matches between the boxes of two images.
+
+Ham, Cho, Schmid, Ponce, "Proposal Flow", CVPR 2016. Three matchers share an appearance score ``s(i, j)`` of box i of image
+A and box j of image B:
+
+- *NAM*, naive appearance matching: s alone;
+- *PHM*, probabilistic Hough matching: s times the votes that all matches give to the same offset and change of scale;
+- *LOM*, local offset matching: s times how well the match agrees with the offset on which the boxes that overlap box i agree.
+
+Where the formulas leave room, this is how they are read:
+
+- an offset is the difference of the boxes' centres in pixels (B minus A); a *scale* is the ratio of areas, B over A, in
+  LOM, and half of its log2 (the log2 of the ratio of sides) in PHM; ``|.|_xy`` is the Euclidean length;
+- a box overlaps another when they share at least one pixel; every box overlaps itself, so it is one of its own neighbours;
+- boxes that are left out (they touch the border and are not the whole image) neither match nor serve as neighbours; neither
+  does a box without any match of positive score take part in its neighbours' median;
+- the geometric median starts from the mean; a reweighting step is ``o <- sum(x / max(|x - o|, e)) / sum(1 / max(|x - o|,
+  e))``, coordinate by coordinate, e = 1e-3;
+- PHM's offsets are counted in square cells, as many as fit the range of all possible offsets 8000 times over; the Gaussian
+  of 5 x 5 x 5 bins has a standard deviation of one bin and sums to one; scales beyond the range count in the outermost bin.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visual_summaries._validate import require_choice
+from visual_summaries.flow.features import Features
+
+#: Names accepted by :func:`match`.
+METHODS = ("nam", "phm", "lom")
+
+_STEPS = 20  # reweighting steps of the geometric median
+_NEAREST = 1e-3  # closer than this counts as this close
+_PER_PIXEL = 0.05  # LOM: how fast confidence falls with the distance from the local offset ...
+_PER_SCALE = 0.3  # ... and with the difference from the local ratio of areas
+_SPATIAL_CELLS = 8000
+_SCALE_BINS = 20
+_SCALE_RANGE = 4.0
+_FAR = 1e18  # stands for a coordinate that must not count: its weight, 1e-18, is lost in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """What matching needs to know of the boxes of one image, computed once and used for all its pairs.
+
+    Attributes
+    ----------
+    centre : Tensor of float32, (n, 2)
+        In pixels.
+    area : Tensor of float32, (n,)
+        In pixels.
+    log_aspect : Tensor of float32, (n,)
+        log2 of width over height; infinite for boxes that are left out, so that they differ too much from any other.
+    apart : Tensor of bool, (n, n)
+        Which boxes are not neighbours.
+    size : tuple of int
+        Height and width of the image.
+    """
+
+    centre: Tensor
+    area: Tensor
+    log_aspect: Tensor
+    apart: Tensor
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, features: Features, border: float = 0.01) -> Geometry:
+        """Compute the geometry of the boxes; those within the share `border` of the sides from the border are left out."""
+        boxes = torch.from_numpy(np.ascontiguousarray(features.boxes)).to(features.descriptors.device, torch.float32)
+        low, high = boxes[:, :2], boxes[:, 2:]
+        side = high - low
+        height, width = features.size
+        limit = boxes.new_tensor([width, height])
+        touches = ((low < border * limit) | (high > limit - border * limit)).any(1)
+        whole = ((low == 0) & (high == limit)).all(1)
+        log_aspect = (side[:, 0] / side[:, 1]).log2()
+        log_aspect[touches & ~whole] = math.inf
+        shared = torch.minimum(high[:, None], high) - torch.maximum(low[:, None], low)
+        return cls((low + high) / 2, side.prod(1), log_aspect, ~(shared > 0).all(2), features.size)
+
+
+def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geometry, max_aspect_ratio: float = 2.0) -> Tensor:
+    """Return the appearance scores s (n_a, n_b), >= 0; 0 where aspect ratios differ too much or a box is left out."""
+    if a.descriptors.shape[1] != b.descriptors.shape[1] or a.power != b.power:
+        raise ValueError(
+            f"descriptors of {a.descriptors.shape[1]} values (power {a.power}) cannot be matched "
+            f"with those of {b.descriptors.shape[1]} (power {b.power}); describe both images in the same way"
+        )
+    scores = (a.descriptors @ b.descriptors.T).clamp_min_(0)
+    if a.power == 2:
+        scores.square_()
+    elif a.power != 1:
+        scores.pow_(a.power)
+    difference = (geometry_a.log_aspect[:, None] - geometry_b.log_aspect).abs_()
+    # inf - inf is nan, which must count as too different as well: hence "not at most" instead of "more than"
+    return scores.mul_(difference <= math.log2(max_aspect_ratio) + 1e-6)
+
+
+def match(
+    a: Features,
+    b: Features,
+    method: str = "lom",
+    *,
+    max_aspect_ratio: float = 2.0,
+    border: float = 0.01,
+) -> Tensor:
+    """Return the confidence of every match between the boxes of two images.
+
+    Parameters
+    ----------
+    a, b : Features
+    method : str
+        ``"nam"``, ``"phm"`` or ``"lom"`` (see the module's description).
+    max_aspect_ratio : float
+        Pairs of boxes whose aspect ratios differ by more than this factor get 0.
+    border : float
+        Boxes within this share of the image's sides from its border get 0, except the whole image.
+
+    Returns
+    -------
+    Tensor of float32, (n_a, n_b)
+        Confidences >= 0, on the device of the descriptors. LOM is not symmetric: swapping the images gives other values.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such method.
+    ValueError
+        If the two images were described in different ways.
+
+    Examples
+    --------
+    Box 0 of A looks like box 0 of B, which has moved by (10, 4) pixels:
+
+    >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
+    >>> a = Features(boxes, torch.eye(2), (80, 90))
+    >>> b = Features(boxes + np.array([10, 4, 10, 4], np.int32), torch.eye(2), (80, 90))
+    >>> match(a, b, "lom")
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    require_choice("method", method, METHODS)
+    geometry_a, geometry_b = Geometry.of(a, border), Geometry.of(b, border)
+    scores = appearance(a, b, geometry_a, geometry_b, max_aspect_ratio)
+    if method == "lom":
+        return local_offsets(scores, geometry_a, geometry_b).confidences(scores)
+    if method == "phm":
+        return scores * hough_votes(scores, geometry_a, geometry_b)
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class LocalOffsets:
+    """What the neighbours of some boxes of A agree on, and what is needed to judge matches by it.
+
+    Attributes
+    ----------
+    position : Tensor of float32, (k, 2)
+        Where the centre of each box is expected in B.
+    scale : Tensor of float32, (k,)
+        Expected ratio of areas, B over A.
+    weight : Tensor of float32, (k,)
+        The neighbours' share of all best scores.
+    area : Tensor of float32, (k,)
+        Areas of the boxes in A.
+    target : Geometry
+        The boxes of B.
+    """
+
+    position: Tensor
+    scale: Tensor
+    weight: Tensor
+    area: Tensor
+    target: Geometry
+
+    def confidences(self, scores: Tensor) -> Tensor:
+        """Return LOM's confidences (k, n_b) from the appearance scores (k, n_b) of the same boxes."""
+        x, y = self.target.centre.T
+        distance = (x - self.position[:, :1]).square_()
+        distance += (y - self.position[:, 1:]).square_()
+        exponent = distance.sqrt_().mul_(-_PER_PIXEL)
+        exponent.sub_((self.target.area / self.area[:, None]).sub_(self.scale[:, None]).abs_(), alpha=_PER_SCALE)
+        confidences: Tensor = exponent.exp_().mul_(scores).mul_(self.weight[:, None])
+        return confidences
+
+
+def local_offsets(scores: Tensor, a: Geometry, b: Geometry, rows: Tensor | None = None) -> LocalOffsets:
+    """Return on what offset the neighbours of each box of A agree.
+
+    Parameters
+    ----------
+    scores : Tensor of float32, (n_a, n_b)
+        Appearance scores of all boxes.
+    a, b : Geometry
+    rows : Tensor of int64, (k,), optional
+        Only these boxes of A; all by default.
+
+    Returns
+    -------
+    LocalOffsets
+    """
+    best, partner = scores.max(1)
+    offset = torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
+    apart, centre, area = (a.apart, a.centre, a.area) if rows is None else (a.apart[rows], a.centre[rows], a.area[rows])
+    out = apart | (best <= 0)
+    counted = (~out).to(scores.dtype)
+    median = geometric_medians(offset, counted, out)
+    weight = (counted @ best) / best.sum().clamp_min(torch.finfo(best.dtype).tiny)
+    return LocalOffsets(centre + median[:, :2], median[:, 2], weight, area, b)
+
+
+def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
+    """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
+
+    Parameters
+    ----------
+    points : Tensor of float32, (n, c)
+    counted : Tensor of float32, (k, n)
+        1 where a point belongs to a subset, else 0.
+    out : Tensor of bool, (k, n)
+        The opposite of `counted`.
+
+    Returns
+    -------
+    Tensor of float32, (k, c)
+        0 for an empty subset.
+    """
+    size = counted.sum(1, keepdim=True).clamp_min_(1)
+    median = counted @ points / size
+    weight = torch.empty_like(counted)
+    for c in range(points.shape[1]):
+        value = points[:, c]
+        # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
+        place = torch.where(out, _FAR, value)
+        sums = torch.stack([value, torch.ones_like(value)], 1)
+        current = median[:, c : c + 1]
+        for _ in range(_STEPS):
+            torch.sub(place, current, out=weight)
+            weight.abs_().clamp_min_(_NEAREST).reciprocal_()
+            total = weight @ sums
+            current = total[:, :1] / total[:, 1:]
+        median[:, c] = torch.where(counted.any(1), current[:, 0], 0.0)
+    return median
+
+
+def hough_votes(scores: Tensor, a: Geometry, b: Geometry) -> Tensor:
+    """Return, for each match, the votes of all matches for its bin of offset and scale (PHM), (n_a, n_b)."""
+    (height_a, width_a), (height_b, width_b) = a.size, b.size
+    step = math.sqrt((width_a + width_b) * (height_a + height_b) / _SPATIAL_CELLS)
+    columns, rows = math.ceil((width_a + width_b) / step), math.ceil((height_a + height_b) / step)
+    x = ((b.centre[:, 0] - a.centre[:, :1] + width_a) / step).long().clamp_(0, columns - 1)
+    y = ((b.centre[:, 1] - a.centre[:, 1:] + height_a) / step).long().clamp_(0, rows - 1)
+    scale = 0.5 * (b.area / a.area[:, None]).log2_()
+    z = ((scale + _SCALE_RANGE) * (_SCALE_BINS / (2 * _SCALE_RANGE))).floor_().long().clamp_(0, _SCALE_BINS - 1)
+    bins = (z * rows + y) * columns + x
+    # Each box of A votes at most once in a bin, by its best match there.
+    voters = (torch.arange(len(scores), device=scores.device)[:, None] * (_SCALE_BINS * rows * columns) + bins).flatten()
+    ballots, inverse = torch.unique(voters, return_inverse=True)
+    votes = scores.new_zeros(len(ballots)).scatter_reduce_(0, inverse, scores.flatten(), "amax")
+    space = scores.new_zeros(_SCALE_BINS * rows * columns).index_add_(0, ballots % (_SCALE_BINS * rows * columns), votes)
+    smooth = _smoothed(space.view(_SCALE_BINS, rows, columns))
+    return smooth.flatten()[bins]
+
+
+def _smoothed(space: Tensor) -> Tensor:
+    """Convolve a 3-D array with a Gaussian of 5 x 5 x 5 bins and standard deviation 1; nothing lies outside."""
+    kernel = torch.exp(-0.5 * torch.arange(-2.0, 3.0, device=space.device) ** 2)
+    kernel = kernel / kernel.sum()
+    out = space[None, None]
+    for axis in range(3):
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = 5
+        padding = [0, 0, 0]
+        padding[axis] = 2
+        out = torch.nn.functional.conv3d(out, kernel.view(shape), padding=padding)
+    return out[0, 0]

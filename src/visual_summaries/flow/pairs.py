@@ -1,0 +1,151 @@
+"""Similarities of salient boxes over all pairs of images, in memory that does not grow with the number of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from visual_summaries.flow.features import Features
+from visual_summaries.flow.matching import Geometry, appearance, hough_votes, local_offsets
+from visual_summaries.flow.settings import FlowSettings
+from visual_summaries.progress import Progress, report_progress
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseSimilarity:
+    """What comparing all images leaves.
+
+    Attributes
+    ----------
+    similarity : ndarray of float32, (R, R)
+        Mean of the confidences of both directions for each pair of salient boxes; R counts the salient boxes of all images,
+        image by image. 0 within an image and on the diagonal.
+    best_mean : ndarray of float32, (R,)
+        Mean of the best confidences (100 published) of each salient box to all boxes of the other images, its own image
+        being A.
+    """
+
+    similarity: NDArray[np.float32]
+    best_mean: NDArray[np.float32]
+
+
+def compare_all(
+    features: Sequence[Features],
+    salient: Sequence[ArrayLike],
+    settings: FlowSettings | None = None,
+    *,
+    best: int = 100,
+    progress: Progress | None = None,
+) -> PairwiseSimilarity:
+    """Compare the salient boxes of every image with all boxes of every other image.
+
+    All boxes of two images take part in their matching, but only the rows of the salient ones are worked out; the
+    confidences of a pair of images are dropped as soon as its block of the result is filled in.
+
+    Parameters
+    ----------
+    features : sequence of Features
+        One for each image, all described in the same way.
+    salient : sequence of array_like of int
+        For each image, which of its boxes are salient (possibly none).
+    settings : FlowSettings, optional
+    best : int
+        How many best confidences are averaged for `best_mean`.
+    progress : Progress, optional
+        Called with stage ``"similarity"`` and the number of pairs of images done.
+
+    Returns
+    -------
+    PairwiseSimilarity
+
+    Raises
+    ------
+    ValueError
+        If `features` and `salient` differ in length.
+
+    Examples
+    --------
+    >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
+    >>> images = [Features(boxes, torch.eye(2), (80, 90)) for _ in range(3)]
+    >>> result = compare_all(images, [[0], [0, 1], []], best=1)
+    >>> result.similarity
+    array([[0., 1., 0.],
+           [1., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    >>> result.best_mean
+    array([1., 1., 1.], dtype=float32)
+    """
+    if len(features) != len(salient):
+        raise ValueError(
+            f"{len(features)} images are described, but salient boxes are given for {len(salient)}; "
+            "give one array for each image"
+        )
+    settings = FlowSettings() if settings is None else settings
+    rows = [torch.as_tensor(np.asarray(chosen, np.int64).reshape(-1)) for chosen in salient]
+    start = [0, *accumulate(len(chosen) for chosen in rows)]
+    geometry = [Geometry.of(one, settings.border) for one in features]
+    similarity = np.zeros((start[-1], start[-1]), np.float32)
+    top = [_Best(len(chosen), best) for chosen in rows]
+    total = len(features) * (len(features) - 1) // 2
+    done = 0
+    for i, a in enumerate(features):
+        for j in range(i + 1, len(features)):
+            done += 1
+            if not len(rows[i]) and not len(rows[j]):
+                continue
+            scores = appearance(a, features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
+            forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
+            # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
+            backward = _confidences(scores.T.contiguous(), geometry[j], geometry[i], settings.method, rows[j])
+            top[i].add(forward)
+            top[j].add(backward)
+            block = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
+            similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = block
+            similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = block.T
+            if done % 16 == 0 or done == total:
+                report_progress(progress, "similarity", done, total)
+    report_progress(progress, "similarity", total, total)
+    means = [one.mean() for one in top]
+    return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
+
+
+def _confidences(scores: Tensor, a: Geometry, b: Geometry, method: str, rows: Tensor) -> Tensor:
+    """Confidences of only some boxes of A with all boxes of B, (k, n_b)."""
+    if method == "lom":
+        return local_offsets(scores, a, b, rows).confidences(scores[rows])
+    if method == "phm":
+        return (scores * hough_votes(scores, a, b))[rows]
+    return scores[rows]
+
+
+class _Best:
+    """The largest values that each of some rows has seen so far."""
+
+    def __init__(self, rows: int, best: int) -> None:
+        self._best = best
+        self._values = torch.zeros(rows, 0)
+        self._waiting: list[Tensor] = []
+
+    def add(self, values: Tensor) -> None:
+        """Take in new values (rows, n)."""
+        # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
+        self._waiting.append(values.topk(min(self._best, values.shape[1]), 1).values.cpu())
+        if len(self._waiting) == 16:
+            self._merge()
+
+    def _merge(self) -> None:
+        both = torch.cat([self._values, *self._waiting], 1)
+        self._values, self._waiting = both.topk(min(self._best, both.shape[1]), 1).values, []
+
+    def mean(self) -> NDArray[np.float32]:
+        """Mean of the best values of each row; 0 if it has seen none."""
+        self._merge()
+        count = max(self._values.shape[1], 1)
+        result: NDArray[np.float32] = (self._values.sum(1) / count).numpy()
+        return result

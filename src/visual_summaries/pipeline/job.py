@@ -1,0 +1,199 @@
+"""From a classifier and images of one class to visual summaries: the whole job."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
+from visual_summaries.clusters import Clusters, cluster
+from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_memory_mib, versions
+from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_images
+from visual_summaries.pipeline.stages import (
+    Context,
+    Warper,
+    compare_regions,
+    compute_faithfulness,
+    compute_masks,
+    compute_proposals,
+    describe_images,
+    find_components,
+)
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Run
+from visual_summaries.settings import Settings
+from visual_summaries.settings import preset as named_preset
+from visual_summaries.store import Pieces, require_free, save_run
+from visual_summaries.store.run_directory import FORMAT
+from visual_summaries.summaries import SummarySet, build_summaries
+
+logger = logging.getLogger("visual_summaries")
+
+
+def summarize(
+    classifier: Classifier | torch.nn.Module | str,
+    images: ImageSources,
+    target: int | str | Any,
+    out: str | Path | None = None,
+    *,
+    preset: str = "default",
+    settings: Settings | None = None,
+    max_images: int | None = None,
+    include_misclassified: bool = False,
+    batch_size: int | None = None,
+    resume: bool = False,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Run:
+    """Find the parts that a classifier uses again and again for one class.
+
+    Parameters
+    ----------
+    classifier : Classifier, Module or str
+        What to explain; a specification or a module goes through :func:`visual_summaries.load_classifier`.
+    images : str, Path, iterable or tensor
+        Images of the class: a folder (searched recursively), paths, arrays, or a tensor ``(N, C, H, W)`` in [0, 1].
+    target : int, str or callable
+        Index or name of the class, or a function of the outputs ``(N, K) -> (N,)``.
+    out : str or Path, optional
+        Folder to keep the run in; it must be new or empty, unless `resume` is set. Without it the run is in memory only.
+    preset : str
+        ``"default"`` or ``"paper"``; see :func:`visual_summaries.preset`.
+    settings : Settings, optional
+        Parameters of every stage, instead of a preset.
+    max_images : int, optional
+        Explain at most this many images, the first usable ones in the order of their names.
+    include_misclassified : bool
+        Keep images that the network gives another class.
+    batch_size : int, optional
+        Images that pass the network at a time; found from the free memory unless given. It does not change the result.
+    resume : bool
+        Go on with an interrupted run in `out`: pieces made from the same inputs are not computed again.
+    random_state : int
+        Seed of everything that is drawn at random.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError
+        If `out` holds a run already (and `resume` is not set), or cannot be written to.
+    ClassifierError, TargetError, NoImagesError
+        If the model, the class or the images cannot be used; the message says what to do.
+    ConvergenceError
+        If clustering does not converge. What was computed before stays in `out`.
+    """
+    if not isinstance(classifier, Classifier):
+        classifier = load_classifier(classifier)
+    resolved = resolve_target(classifier, target)
+    settings = settings or named_preset(preset)
+    if batch_size is not None:
+        settings = replace(settings, masks=replace(settings.masks, batch_size=batch_size))
+    path = None if out is None else Path(out)
+    if path is not None:
+        require_free(path, resume)
+    # A function cannot be hashed: pieces made for one must not be taken for those of another.
+    keep_pieces = path is not None and resolved.index is not None
+    context = Context(
+        classifier, resolved, settings, random_state, Pieces(path / "pieces" if path and keep_pieces else None), progress
+    )
+
+    watch = Stopwatch()
+    with watch.stage("images"):
+        read = read_images(
+            classifier,
+            images,
+            resolved,
+            max_images=max_images,
+            include_misclassified=include_misclassified,
+            batch_size=batch_size or 32,
+            progress=progress,
+        )
+    with watch.stage("masks"):
+        masks = compute_masks(context, read.images)
+    with watch.stage("faithfulness"):
+        faithfulness = compute_faithfulness(context, read.images, masks)
+    with watch.stage("contributions"):
+        components = find_components(context, read.images, masks)
+    with watch.stage("proposals"):
+        boxes = compute_proposals(context, read.images)
+    with watch.stage("descriptors"):
+        features = describe_images(context, read.images, boxes)
+    with watch.stage("similarity"):
+        regions, similarity = compare_regions(context, read.images, masks, features)
+    with watch.stage("clusters"):
+        groups = cluster(similarity, settings.clusters, random_state=random_state)
+        report_progress(progress, "clusters", 1, 1)
+    with watch.stage("summaries"):
+        warper = Warper(read.images, features, settings.flow.method)
+        summaries = build_summaries(regions, similarity, groups, warper, settings.summaries, progress=progress)
+    logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
+
+    run = Run(
+        images=read.images,
+        masks=tuple(masks),
+        components=tuple(components),
+        regions=tuple(regions),
+        similarity=similarity,
+        summaries=summaries.kept,
+        rejected=summaries.rejected,
+        skipped=read.skipped,
+        settings=settings,
+        manifest={
+            "format": FORMAT,
+            "complete": True,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "classifier": classifier.describe(),
+            "target": {"index": resolved.index, "name": resolved.name},
+            "source": _source_name(images),
+            "accuracy": {"correct": read.correct, "total": read.total},
+            "predicted": _predicted_names(classifier, read),
+            "counts": _counts(read, len(components), len(regions), groups, summaries),
+            "faithfulness": faithfulness.figures(),
+            "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
+            "preset": preset if settings == named_preset(preset) else "custom",
+            "random_state": random_state,
+            "include_misclassified": include_misclassified,
+            "versions": versions(),
+            "hardware": hardware(classifier.device),
+            "timings": watch.seconds,
+            "peak_memory_mib": peak_memory_mib(),
+        },
+        faithfulness=faithfulness,
+        path=path,
+    )
+    if path is not None:
+        save_run(run, path)
+    return run
+
+
+def _source_name(images: object) -> str:
+    return Path(images).name if isinstance(images, str | Path) else type(images).__name__
+
+
+def _predicted_names(classifier: Classifier, read: ImageSet) -> dict[str, str]:
+    """Names of the classes that the network gives to the images of the run, by index (JSON has string keys only)."""
+    return {str(index): classifier.class_names[index] for index in sorted({image.predicted for image in read.images})}
+
+
+def _counts(read: ImageSet, components: int, regions: int, groups: Clusters, summaries: SummarySet) -> dict[str, int]:
+    return {
+        "images": len(read.images),
+        "skipped": len(read.skipped),
+        "components": components,
+        "regions": regions,
+        "clusters": len(groups.exemplars),
+        "clusters_of_too_few_images": summaries.small,
+        "summaries": len(summaries.kept),
+        "rejected": len(summaries.rejected),
+    }

@@ -1,0 +1,162 @@
+"""The images of a run: read, shown to the network, and set aside with a reason where they cannot serve."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visual_summaries.classifiers import Classifier, Target, classify
+from visual_summaries.errors import ImageError, NoImagesError, TargetError
+from visual_summaries.images import gather_images
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Image, Skipped
+
+logger = logging.getLogger("visual_summaries")
+
+#: Fewer images than this cannot show that anything is used again and again.
+MIN_IMAGES = 3
+
+ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """What reading gave.
+
+    Attributes
+    ----------
+    images : tuple of Image
+        To be explained, in the order of the source.
+    skipped : tuple of Skipped
+        Unreadable and misclassified ones.
+    correct, total : int
+        How many of the readable images that were looked at the network gives the class.
+    """
+
+    images: tuple[Image, ...]
+    skipped: tuple[Skipped, ...]
+    correct: int
+    total: int
+
+
+def read_images(
+    classifier: Classifier,
+    source: ImageSources,
+    target: Target,
+    *,
+    max_images: int | None = None,
+    include_misclassified: bool = False,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Read images until `max_images` usable ones are found.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    source : str, Path, iterable or tensor
+        A folder, paths, arrays, or a tensor; see :func:`visual_summaries.images.gather_images`.
+    target : Target
+    max_images : int, optional
+        Stop at this many usable images.
+    include_misclassified : bool
+        Keep images that the network gives another class.
+    batch_size : int
+        Images that pass the network at a time.
+    progress : callable, optional
+
+    Returns
+    -------
+    ImageSet
+
+    Raises
+    ------
+    NoImagesError
+        If fewer than 3 images are usable.
+    TargetError
+        If images were read but the network gives none of them the class.
+    """
+    sources = gather_images(source)
+    waiting = iter(sources)
+    expected = len(sources) if max_images is None else min(max_images, len(sources))
+    images: list[Image] = []
+    skipped: list[Skipped] = []
+    others: Counter[str] = Counter()
+    correct = total = 0
+    while (max_images is None or len(images) < max_images) and (batch := list(islice(waiting, batch_size))):
+        readable: list[tuple[str, str, NDArray[np.uint8]]] = []
+        for item in batch:
+            try:
+                readable.append((item.name, item.sha256(), classifier.view(item.load())))
+            except ImageError as error:
+                skipped.append(Skipped(item.name, error.reason, str(error)))
+        if not readable:
+            continue
+        answers = classify(classifier, [view for _, _, view in readable], target, batch_size=batch_size)
+        for (name, sha256, view), score, predicted, hit in zip(
+            readable, answers.scores, answers.predicted, answers.hits, strict=True
+        ):
+            if max_images is not None and len(images) == max_images:
+                break
+            total += 1
+            correct += bool(hit)
+            if not hit:
+                said = classifier.class_names[int(predicted)]
+                others[said] += 1
+                if not include_misclassified:
+                    detail = f"the network says {said}; its score for {target.name} is {float(score):.3f}"
+                    skipped.append(Skipped(name, "misclassified", detail))
+                    continue
+            images.append(Image(len(images), name, sha256, view, float(score), int(predicted)))
+            report_progress(progress, "images", len(images), expected)
+    report_progress(progress, "images", len(images), len(images))
+    result = ImageSet(tuple(images), tuple(skipped), correct, total)
+    _require_enough(result, target, others)
+    logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
+    if skipped:
+        logger.info("set aside: %s", in_words(skipped))
+    return result
+
+
+def in_words(skipped: Iterable[Skipped]) -> str:
+    """Return skipped images as counts by reason.
+
+    Examples
+    --------
+    >>> in_words([Skipped("a", "truncated", ""), Skipped("b", "misclassified", ""), Skipped("c", "truncated", "")])
+    '2 truncated, 1 misclassified'
+    """
+    counts = Counter(item.reason for item in skipped)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+
+
+def _require_enough(result: ImageSet, target: Target, others: Counter[str]) -> None:
+    if len(result.images) >= MIN_IMAGES:
+        return
+    if result.total and not result.correct and not result.images:
+        said = ", ".join(f"{name} ({count})" for name, count in others.most_common(3))
+        raise TargetError(
+            f"none of the {result.total} images is classified as {target.name}; the network says {said}. Check the target and "
+            "the preprocessing, or explain the images all the same with --include-misclassified (include_misclassified=True)"
+        )
+    reasons = f"; set aside: {in_words(result.skipped)}" if result.skipped else ""
+    example = next((f" (for example {item.name}: {item.detail})" for item in result.skipped), "")
+    raise NoImagesError(
+        f"{len(result.images)} usable images, but at least {MIN_IMAGES} are needed to find what they share{reasons}{example}; "
+        "add images of the class"
+    )
+
+
+def view_sha256(view: NDArray[np.uint8]) -> str:
+    """Return a hash of the pixels that the network sees."""
+    return hashlib.sha256(repr(view.shape).encode() + view.tobytes()).hexdigest()

@@ -1,0 +1,10 @@
+"""Names of the presets, apart from their contents so that the command line's help need not load the stages.
+
+Examples
+--------
+>>> PRESETS
+('default', 'paper')
+"""
+
+#: Names accepted by :func:`visual_summaries.preset`.
+PRESETS = ("default", "paper")

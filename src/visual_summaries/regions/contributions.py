@@ -1,0 +1,74 @@
+"""What hiding a region alone does to the class score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.results import Box
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier, Target
+
+
+def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a region's pixels as an evidence mask of the whole image.
+
+    Examples
+    --------
+    >>> full_mask((1, 0, 3, 1), np.array([[True, False]]), (2, 4)).astype(int).tolist()
+    [[0, 1, 0, 0], [0, 0, 0, 0]]
+    """
+    mask = np.zeros(shape, dtype=bool)
+    x0, y0, x1, y1 = box
+    mask[y0:y1, x0:x1] = pixels
+    return mask
+
+
+def hidden_scores(
+    classifier: Classifier,
+    view: NDArray[np.uint8],
+    target: Target,
+    regions: Sequence[tuple[Box, NDArray[np.bool_]]],
+    settings: MaskSettings | None = None,
+    *,
+    batch_size: int = 32,
+) -> NDArray[np.float64]:
+    """Return the class score of a view with each region alone hidden (METHOD 2), in float32.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    view : ndarray of uint8, (H, W, 3)
+    target : Target
+    regions : sequence of (box, pixels)
+        Evidence pixels inside each box, ``bool (y1 - y0, x1 - x0)``, True = hidden.
+    settings : MaskSettings, optional
+        How pixels are hidden (blur).
+    batch_size : int
+        Regions that pass the network at a time.
+
+    Returns
+    -------
+    ndarray of float64, (len(regions),)
+        Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
+    """
+    settings = settings or MaskSettings()
+    scores = np.empty(len(regions))
+    with classifier.frozen(), torch.no_grad():
+        x = classifier.to_tensor([view])
+        hidden = hidden_image(x, settings.blur_size, settings.blur_sigma)
+        for start in range(0, len(regions), batch_size):
+            batch = regions[start : start + batch_size]
+            evidence = np.stack([full_mask(box, pixels, view.shape[:2]) for box, pixels in batch])
+            keep = torch.from_numpy(~evidence).to(x)
+            perturbed = perturb(x.expand(len(batch), -1, -1, -1), hidden.expand(len(batch), -1, -1, -1), keep)
+            score = target.score(classifier.logits(perturbed))
+            scores[start : start + len(batch)] = score.double().cpu().numpy()
+    return scores

@@ -1,0 +1,197 @@
+"""Figures and findings in words that a reader without the method in mind understands."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from visual_summaries.results import Mask, Run, Skipped, Summary
+
+#: What stands for a figure that is not known.
+UNKNOWN = "–"
+#: Reasons of skipped images, in words (anything else is shown as it is).
+REASONS = {
+    "misclassified": "the network sees another class",
+    "unreadable": "cannot be read as an image",
+    "truncated": "the file is cut short",
+    "too-small": "too small",
+    "too-large": "too large",
+}
+#: A mask does not do its work when the score it leaves is more than this share of the score before ...
+WEAK_DROP = 0.5
+#: ... the blurred image is no reference when it keeps more than this share of the score ...
+BLURRED_SHARE = 0.5
+#: ... and a mask is no evidence when it hides more than this share of the image.
+LARGE_AREA = 0.6
+
+
+def score_text(value: float) -> str:
+    """Return a score in two decimals; small ones are not rounded to nothing.
+
+    Examples
+    --------
+    >>> score_text(0.934), score_text(0.0004), score_text(0.0), score_text(0.9995), score_text(float("nan")), score_text(17.254)
+    ('0.93', 'under 0.01', '0.00', 'over 0.99', '–', '17.25')
+    """
+    if not math.isfinite(value):
+        return UNKNOWN
+    if 0 < value < 0.005:
+        return "under 0.01"
+    return "over 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage, with a real minus and a space that does not break.
+
+    Examples
+    --------
+    >>> percent(0.431).replace(chr(160), " "), percent(-0.02).replace(chr(160), " "), percent(float("nan"))
+    ('43 %', '−2 %', '–')
+    """
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(2, "image"), counted(0, "summary", "summaries")
+    ('1 image', '2 images', '0 summaries')
+    """
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def covered_images(run: Run, summary: Summary) -> int:
+    """Return how many images have a region in the summary's cluster."""
+    return len({run.regions[index].image for index in summary.cluster})
+
+
+def headline(run: Run, name: str) -> str:
+    """Return what the class relies on, in one or two plain sentences."""
+    return f"{_hiding_sentence(run, name)} {_summaries_sentence(run)}"
+
+
+def _hiding_sentence(run: Run, name: str) -> str:
+    if not run.masks:
+        return f"No image was explained, so nothing is known of what “{name}” relies on."
+    before = median(mask.score_before for mask in run.masks)
+    after = median(mask.score_after for mask in run.masks)
+    if before > 0 and after > before * (1 - WEAK_DROP):
+        return (
+            f"Hiding the evidence found here takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
+            " the masks miss much of what the network relies on."
+        )
+    return f"Hiding the evidence found here takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
+
+
+def _summaries_sentence(run: Run) -> str:
+    if not run.summaries:
+        return "No part of it comes back often and alike enough to be a visual summary."
+    ranked = [summary for summary in run.summaries if math.isfinite(summary.importance)] or list(run.summaries)
+    top = max(ranked, key=lambda summary: summary.importance if math.isfinite(summary.importance) else 0.0)
+    where = f"{covered_images(run, top)} of {counted(len(run.images), 'image')}"
+    if len(run.summaries) == 1:
+        return f"The one visual summary covers {where}."
+    number = "" if top.index == 0 else f", no. {top.index + 1},"
+    return f"{len(run.summaries)} visual summaries; the most important{number} covers {where}."
+
+
+def no_summary_reason(run: Run) -> str:
+    """Return why a run has no summary, and what may help."""
+    regions = run.settings.regions
+    if not run.regions:
+        return (
+            f"No proposed box is evidence over more than {percent(regions.salient_share)} of its area. Look at the masks of the"
+            " images below: if they are empty or tiny, the network may rely on the whole picture; more proposed boxes"
+            " (regions.boxes) or a lower regions.salient_share let smaller evidence through."
+        )
+    if run.rejected:
+        return (
+            f"{counted(len(run.regions), 'region')} were compared, but the members of every cluster"
+            f" ({len(run.rejected)}) look too unlike each other: their quality is under {run.settings.summaries.min_score:g}."
+            " They are shown under “Rejected clusters”. More images of the class usually help."
+        )
+    return (
+        f"{counted(len(run.regions), 'region')} were compared, but no group of them comes from"
+        f" {run.settings.summaries.min_members} images or more. More images of the class usually help."
+    )
+
+
+def summary_sentence(run: Run, summary: Summary) -> str:
+    """Return what a summary is, in plain words."""
+    covered, images, shown = covered_images(run, summary), len(run.images), len(summary.members)
+    drop = summary.importance
+    if not math.isfinite(drop):
+        effect = "What hiding it does to the score was not measured."
+    elif drop > 0:
+        effect = f"Hiding it, and nothing else, takes {percent(drop)} off the score, on average over the members shown."
+    else:
+        effect = "Hiding it alone does not lower the score: other evidence makes up for it."
+    found = f"Found in {covered} of {counted(images, 'image')} ({percent(covered / images) if images else UNKNOWN})"
+    clearest = f"; the {shown} clearest are shown" if shown < covered else ""
+    return f"{found}{clearest}. {effect}"
+
+
+def skipped_by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, int]]:
+    """Return the reasons in words with their counts, most frequent first.
+
+    Examples
+    --------
+    >>> skipped_by_reason([Skipped("a", "truncated", ""), Skipped("b", "truncated", ""), Skipped("c", "odd", "")])
+    [('the file is cut short', 2), ('odd', 1)]
+    """
+    return Counter(REASONS.get(item.reason, item.reason) for item in skipped).most_common()
+
+
+def mask_warnings(mask: Mask) -> list[str]:
+    """Return which of ``"weak"``, ``"blurred"`` and ``"large"`` hold for a mask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> full = np.ones((2, 3), np.float16)
+    >>> mask_warnings(Mask(full, full, None, 0.9, 0.8, 0.7, np.zeros(1, np.float32)))
+    ['weak', 'blurred', 'large']
+    """
+    found = []
+    if not mask.score_after <= mask.score_before * (1 - WEAK_DROP):
+        found.append("weak")
+    if mask.score_blurred > mask.score_before * BLURRED_SHARE:
+        found.append("blurred")
+    if mask.area > LARGE_AREA:
+        found.append("large")
+    return found
+
+
+WARNINGS = {
+    "weak": (
+        "the mask does not halve the score",
+        f"The score with the evidence hidden is more than {percent(1 - WEAK_DROP)} of what it was: these masks do not show"
+        " what the network relies on. More iterations, or a lower weight of the area (l1), may help.",
+    ),
+    "blurred": (
+        "blurring all of the image leaves more than half of the score",
+        "The network recognises these images even when they are blurred altogether, so hiding by blur says little"
+        " about them: the network uses coarse shape or colour. A stronger blur (masks.blur_size, masks.blur_sigma) may help.",
+    ),
+    "large": (
+        f"the mask hides more than {percent(LARGE_AREA)} of the image",
+        "So much is hidden that the mask hardly points at a part. A higher weight of the area (l1) may help.",
+    ),
+}
+
+
+def warning_groups(masks: Sequence[Mask]) -> list[tuple[str, str, list[int]]]:
+    """Return title, explanation and image positions of each warning that holds for some mask."""
+    flags = [mask_warnings(mask) for mask in masks]
+    groups = []
+    for key, (title, text) in WARNINGS.items():
+        positions = [position for position, found in enumerate(flags) if key in found]
+        if positions:
+            groups.append((f"{counted(len(positions), 'image')}: {title}", text, positions))
+    return groups

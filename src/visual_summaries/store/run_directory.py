@@ -1,0 +1,218 @@
+"""A run on disk: plain JSON for what is small, ``.npz`` without pickle for arrays, the manifest last.
+
+Layout::
+
+    manifest.json   written last: its presence means that the run is complete
+    run.json        images, masks, regions, summaries without their arrays; skipped images; settings
+    arrays.npz      views, masks, region pixels, similarity, warped members
+    report.html     the report
+    pieces/         finished pieces of the stages, for --resume
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.errors import RunError
+from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.settings import Settings
+from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
+from visual_summaries.store.atomic import write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def save_run(run: Run, path: Path) -> None:
+    """Write a run to a directory; the manifest comes last.
+
+    Parameters
+    ----------
+    run : Run
+    path : Path
+        The run's directory; made if it is not there.
+
+    Raises
+    ------
+    RunError
+        If the directory cannot be written to.
+    """
+    summaries = run.summaries + run.rejected
+    members = [member for summary in summaries for member in summary.members]
+    arrays: dict[str, NDArray[np.generic]] = {
+        "views": np.stack([image.view for image in run.images]),
+        "smooth": np.stack([mask.smooth for mask in run.masks]),
+        "sharp": np.stack([mask.sharp for mask in run.masks]),
+        "similarity": run.similarity,
+        **pack("losses", [mask.losses for mask in run.masks], 1, np.float32),
+        **pack("components", [c.mask for c in run.components], 2, bool),
+        **pack("regions", [r.mask for r in run.regions], 2, bool),
+        **pack("warped", [m.warped for m in members], 3, np.uint8),
+    }
+    if run.faithfulness is not None:
+        arrays |= {f"faithfulness_{name}": value for name, value in vars(run.faithfulness).items()}
+    superpixel = [mask.superpixel for mask in run.masks if mask.superpixel is not None]
+    if superpixel:
+        arrays["superpixel"] = np.stack(superpixel)
+    save_arrays(path / "arrays.npz", arrays)
+    write_json(
+        path / "run.json",
+        {
+            "images": [_scalars(image) for image in run.images],
+            "masks": [_scalars(mask) for mask in run.masks],
+            "components": [_scalars(component) for component in run.components],
+            "regions": [_scalars(region) for region in run.regions],
+            "summaries": [_summary_scalars(summary) for summary in run.summaries],
+            "rejected": [_summary_scalars(summary) for summary in run.rejected],
+            "skipped": [_scalars(skipped) for skipped in run.skipped],
+            "settings": run.settings.to_dict(),
+        },
+    )
+    write_json(path / MANIFEST, run.manifest)
+
+
+def load_run(path: str | Path) -> Run:
+    """Return the run that a directory holds; it equals the run that was computed.
+
+    Nothing in the directory is executed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A directory that ``summarize`` or ``visual-summaries run`` wrote.
+
+    Raises
+    ------
+    RunError
+        If there is no such directory, it holds no complete run, or a file of it is damaged or of another format.
+
+    Examples
+    --------
+    >>> load_run("no/such/run")
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.RunError: no/such/run is not a folder; give the folder that a run was written to (--out)
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise RunError(f"{path} is not a folder; give the folder that a run was written to (--out)")
+    manifest = _read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
+            "install the version that wrote it (its 'versions' entry tells) or compute the run again"
+        )
+    data = _read_json(path / "run.json")
+    arrays = load_arrays(path / "arrays.npz")
+    try:
+        return _assemble(path, manifest, data, arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunError(f"{path} is damaged ({type(error).__name__}: {error}); compute the run again") from error
+
+
+def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:
+    images = tuple(Image(**item, view=view) for item, view in zip(data["images"], arrays["views"], strict=True))
+    losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
+    superpixel = arrays.get("superpixel", [None] * len(images))
+    masks = tuple(
+        Mask(**item, smooth=smooth, sharp=sharp, superpixel=segments, losses=history)
+        for item, smooth, sharp, segments, history in zip(
+            data["masks"], arrays["smooth"], arrays["sharp"], superpixel, losses, strict=True
+        )
+    )
+    components = tuple(
+        Component(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
+        for item, mask in zip(data["components"], unpack("components", arrays), strict=True)
+    )
+    regions = tuple(
+        Region(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
+        for item, mask in zip(data["regions"], unpack("regions", arrays), strict=True)
+    )
+    warped = iter(cast("list[NDArray[np.uint8]]", unpack("warped", arrays)))
+    summaries, rejected = (
+        tuple(
+            Summary(
+                **{**item, "members": tuple(Member(**m, warped=next(warped)) for m in item["members"])}
+                | {"cluster": tuple(item["cluster"])}
+            )
+            for item in data[group]
+        )
+        for group in ("summaries", "rejected")
+    )
+    return Run(
+        images=images,
+        masks=masks,
+        components=components,
+        regions=regions,
+        similarity=arrays["similarity"],
+        summaries=summaries,
+        rejected=rejected,
+        skipped=tuple(Skipped(**item) for item in data["skipped"]),
+        settings=Settings.from_dict(data["settings"]),
+        manifest=manifest,
+        faithfulness=_faithfulness(arrays),
+        path=path,
+    )
+
+
+def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
+    names = [f.name for f in fields(Faithfulness)]
+    if f"faithfulness_{names[0]}" not in arrays:
+        return None
+    return Faithfulness(**{name: arrays[f"faithfulness_{name}"] for name in names})
+
+
+def _scalars(item: Any) -> dict[str, Any]:
+    """Return the fields of a result that are no arrays."""
+    values = {f.name: getattr(item, f.name) for f in fields(item)}
+    return {k: v for k, v in values.items() if not isinstance(v, np.ndarray) and k != "superpixel"}
+
+
+def _summary_scalars(summary: Summary) -> dict[str, Any]:
+    return {**_scalars(summary), "members": [_scalars(member) for member in summary.members]}
+
+
+def _boxed(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "box": tuple(item["box"])}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: {path.parent} holds no complete run; finish it with --resume") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}); it is damaged: compute the run again") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} holds {type(value).__name__}, but must hold a JSON object; compute the run again")
+    return value
+
+
+def require_free(path: Path, resume: bool) -> None:
+    """Check that a run may be written to a directory.
+
+    Raises
+    ------
+    RunError
+        If it holds a run already and `resume` is not set, or holds something else.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise RunError(f"{path} is a file, but the output must be a folder; choose another --out")
+    names = {entry.name for entry in path.iterdir()}
+    ours = names & {MANIFEST, "pieces", "run.json"}
+    if ours and not resume:
+        state = "a complete" if MANIFEST in names else "an unfinished"
+        raise RunError(
+            f"{path} already holds {state} run; add --resume (resume=True) to go on with it, or choose another --out"
+        )
+    if names and not ours:
+        listed = ", ".join(sorted(names)[:3])
+        raise RunError(f"{path} is not empty ({listed}, ...) and holds no run; choose a new or empty folder")

@@ -1,0 +1,176 @@
+"""From clusters of regions to summaries: members, quality, rank (METHOD 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.clusters.affinity import Clusters
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Member, Region, Result, Summary
+from visual_summaries.summaries.quality import consistent_members, pairwise_ssim, upper
+from visual_summaries.summaries.settings import SummarySettings
+
+#: ``warp(exemplar, member)``: the member's image warped by dense flow into the exemplar's box, ``uint8 (h, w, 3)``.
+Warp = Callable[[Region, Region], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class SummarySet(Result):
+    """Summaries of a run.
+
+    Attributes
+    ----------
+    kept : tuple of Summary
+        Best first; ``index`` is the rank.
+    rejected : tuple of Summary
+        Clusters whose members do not look alike once warped, in the same form; ``index`` goes on where `kept` ends.
+    small : int
+        Clusters with regions of too few images to make a summary.
+    """
+
+    kept: tuple[Summary, ...]
+    rejected: tuple[Summary, ...]
+    small: int
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    cluster: tuple[int, ...]
+    members: tuple[Member, ...]
+    ssims: NDArray[np.float64]
+
+
+def choose_members(
+    cluster: Sequence[int], exemplar: int, regions: Sequence[Region], similarity: NDArray[np.floating], limit: int = 10
+) -> list[int]:
+    """Return the regions that represent a cluster: the exemplar, then the most similar to it, one an image, at most `limit`.
+
+    Parameters
+    ----------
+    cluster : sequence of int
+        Regions of the cluster.
+    exemplar : int
+        Its exemplar.
+    regions : sequence of Region
+        All regions of the run.
+    similarity : ndarray, (R, R)
+    limit : int
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> box, mask = (0, 0, 1, 1), np.ones((1, 1), bool)
+    >>> regions = [Region(i, image, box, mask, 1.0, 0.0, 0.0, 0.0) for i, image in enumerate([0, 1, 1, 0, 2])]
+    >>> similarity = np.zeros((5, 5))
+    >>> similarity[0] = [0, 0.5, 0.7, 0, 0.6]
+    >>> choose_members(range(5), 0, regions, similarity)  # 1 is of the same image as the better 2, 3 of the exemplar's
+    [0, 2, 4]
+    """
+    chosen = [exemplar]
+    seen = {regions[exemplar].image}
+    others = [index for index in cluster if index != exemplar]
+    for index in sorted(others, key=lambda i: (-float(similarity[exemplar, i]), i)):
+        if len(chosen) == limit:
+            break
+        if regions[index].image not in seen:
+            seen.add(regions[index].image)
+            chosen.append(index)
+    return chosen
+
+
+def build_summaries(
+    regions: Sequence[Region],
+    similarity: NDArray[np.floating],
+    clusters: Clusters,
+    warp: Warp,
+    settings: SummarySettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> SummarySet:
+    """Make a summary of each cluster, keep those whose members look alike once warped to the exemplar, and rank them.
+
+    A cluster's score is its median SSIM over the median of the clusters' medians; it is kept from ``settings.min_score`` on. A
+    member of a kept cluster is dropped when ``settings.max_low_share`` of its SSIMs or more lie under the median of all pairs
+    of all clusters.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+        Kept regions of all images; ``regions[i].index == i``.
+    similarity : ndarray, (R, R)
+        Symmetric similarities.
+    clusters : Clusters
+    warp : callable
+        ``warp(exemplar, member) -> uint8 (h, w, 3)`` with the size of the exemplar's box.
+    settings : SummarySettings, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    SummarySet
+    """
+    settings = settings or SummarySettings()
+    candidates: list[_Candidate] = []
+    small = 0
+    for index, exemplar in enumerate(clusters.exemplars):
+        group = clusters.members(index)
+        chosen = choose_members(group.tolist(), int(exemplar), regions, similarity, settings.members)
+        if len(chosen) < settings.min_members:
+            small += 1
+        else:
+            crops = [warp(regions[int(exemplar)], regions[i]) for i in chosen]
+            candidates.append(_candidate(tuple(group.tolist()), chosen, crops, similarity))
+        report_progress(progress, "summaries", index + 1, len(clusters.exemplars))
+    if not candidates:
+        return SummarySet((), (), small)
+    medians = [float(np.median(upper(c.ssims))) for c in candidates]
+    middle = float(np.median(medians))
+    all_pairs = float(np.median(np.concatenate([upper(c.ssims) for c in candidates])))
+
+    kept: list[Summary] = []
+    rejected: list[Summary] = []
+    for candidate, median in zip(candidates, medians, strict=True):
+        # A median of 0 or less (warps that share nothing) leaves the ratio without meaning: such clusters compare by sign only.
+        score = median / middle if middle > 0 else float(median >= middle)
+        consistent = consistent_members(candidate.ssims, all_pairs, settings.max_low_share)
+        if score >= settings.min_score and consistent.sum() >= settings.min_members:
+            members = tuple(m for m, keep in zip(candidate.members, consistent, strict=True) if keep)
+            kept.append(_summary(candidate, members, score, regions))
+        else:
+            rejected.append(_summary(candidate, candidate.members, score, regions))
+    kept.sort(key=lambda s: _rank_key(s, settings.rank))
+    rejected.sort(key=lambda s: -s.score)
+    return SummarySet(
+        tuple(replace(s, index=i) for i, s in enumerate(kept)),
+        tuple(replace(s, index=i) for i, s in enumerate(rejected, start=len(kept))),
+        small,
+    )
+
+
+def _candidate(
+    cluster: tuple[int, ...], chosen: list[int], crops: list[NDArray[np.uint8]], similarity: NDArray[np.floating]
+) -> _Candidate:
+    ssims = pairwise_ssim(crops)
+    to_exemplar = similarity[chosen[0], chosen].astype(float)
+    to_exemplar[0] = to_exemplar[1:].max()
+    members = tuple(
+        Member(region=region, similarity=float(to_exemplar[k]), ssim=float(np.nanmedian(ssims[k])), warped=crops[k])
+        for k, region in enumerate(chosen)
+    )
+    return _Candidate(cluster, members, ssims)
+
+
+def _summary(candidate: _Candidate, members: tuple[Member, ...], score: float, regions: Sequence[Region]) -> Summary:
+    importance = float(np.mean([regions[m.region].drop for m in members]))
+    return Summary(0, members[0].region, members, candidate.cluster, score, importance)
+
+
+def _rank_key(summary: Summary, rank: str) -> tuple[float, int]:
+    return (-(summary.importance if rank == "importance" else summary.score), summary.exemplar)

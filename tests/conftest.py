@@ -1,0 +1,128 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+STRICT = os.environ.get("VISUAL_SUMMARIES_STRICT") == "1"
+
+
+def missing(what: str) -> None:
+    """Skip the test, or fail it where everything must be present (CI)."""
+    if STRICT:
+        pytest.fail(f"{what}, and VISUAL_SUMMARIES_STRICT=1 allows no skip")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real networks and photographs (weights/ and images/)."""
+    path = Path(os.environ.get("VISUAL_SUMMARIES_DATA", ROOT.parent / "shared" / "data"))
+    if not (path / "weights" / "nets.py").is_file():
+        missing(f"no real networks and photographs at {path} (set VISUAL_SUMMARIES_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser that pages are tested in."""
+    path = os.environ.get("VISUAL_SUMMARIES_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        missing("no chromium on the PATH (Debian: apt-get install chromium)")
+    assert path is not None
+    return path
+
+
+#: Side of the striped patches, in pixels.
+PATCH = 20
+
+
+class StripeNetwork(torch.nn.Module):
+    """A network whose evidence is known: red vertical stripes and blue horizontal stripes, and nothing else.
+
+    Class 0, "marked", needs both (either alone leaves its probability at about one half); class 1, "plain", is the rest.
+    Stripes are destroyed by the published blur, plain colours are not evidence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor(-6.0))
+        self.norm = torch.nn.BatchNorm2d(3)  # has buffers that must not change
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x)
+        red = (x[:, 0, :, 1:] - x[:, 0, :, :-1]).abs()
+        blue = (x[:, 2, 1:, :] - x[:, 2, :-1, :]).abs()
+        found = [maps.sum(dim=(1, 2)) / PATCH**2 for maps in (red, blue)]
+        marked = 12 * (found[0].clamp(max=0.5) + found[1].clamp(max=0.5)) + self.bias
+        return torch.stack([marked, torch.zeros_like(marked)], dim=1)
+
+
+@dataclass(frozen=True)
+class StripedImages:
+    """Images (N, H, W, 3) with a patch of red vertical and one of blue horizontal stripes, and the patches' boxes."""
+
+    images: np.ndarray
+    red: list[tuple[int, int, int, int]]
+    blue: list[tuple[int, int, int, int]]
+
+
+def striped_images(count: int, size: tuple[int, int] = (64, 112), random_state: int = 0) -> StripedImages:
+    """Draw a red striped patch in the left third and a blue striped one in the right third of each image."""
+    rng = np.random.default_rng(random_state)
+    height, width = size
+    side = PATCH
+    images = np.full((count, height, width, 3), 120, np.uint8)
+    red, blue = [], []
+    for image in images:
+        y, x = rng.integers(2, height - side - 2), rng.integers(2, width // 3 - side + 2)
+        image[y : y + side, x : x + side] = (40, 40, 40)
+        image[y : y + side, x : x + side, 0] = np.where(np.arange(side) % 4 < 2, 250, 10)[None, :]
+        red.append((int(x), int(y), int(x) + side, int(y) + side))
+        y, x = rng.integers(2, height - side - 2), rng.integers(2 * width // 3 - 2, width - side - 2)
+        image[y : y + side, x : x + side] = (40, 40, 40)
+        image[y : y + side, x : x + side, 2] = np.where(np.arange(side) % 4 < 2, 250, 10)[:, None]
+        blue.append((int(x), int(y), int(x) + side, int(y) + side))
+    return StripedImages(images, red, blue)
+
+
+@pytest.fixture(scope="session")
+def draw_striped_images() -> Callable[..., StripedImages]:
+    """The function that draws them."""
+    return striped_images
+
+
+def make_stripe_network() -> StripeNetwork:
+    """Return the network, in evaluation mode, with the transform's configuration in timm's form."""
+    module = StripeNetwork().eval()
+    module.pretrained_cfg = {
+        "input_size": (3, 64, 112),
+        "mean": (0.0, 0.0, 0.0),
+        "std": (1.0, 1.0, 1.0),
+        "crop_pct": 1.0,
+        "interpolation": "bilinear",
+        "num_classes": 2,
+        "label_names": ("marked", "plain"),
+    }
+    return module
+
+
+@pytest.fixture(scope="session")
+def shared_stripe_network() -> StripeNetwork:
+    """The network for fixtures of a whole module; tests that change it take `stripe_network`."""
+    return make_stripe_network()
+
+
+@pytest.fixture
+def stripe_network() -> StripeNetwork:
+    """A network of the test's own."""
+    return make_stripe_network()

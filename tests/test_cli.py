@@ -1,0 +1,139 @@
+"""The command line: what it prints where, and the exit code of each kind of failure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image as PillowImage
+
+from visual_summaries.cli import main
+
+NETWORK = f"{Path(__file__).parent / 'conftest.py'}:make_stripe_network"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, draw_striped_images: Callable[..., Any]) -> Path:
+    path = tmp_path_factory.mktemp("images")
+    for index, image in enumerate(draw_striped_images(4).images):
+        PillowImage.fromarray(image).save(path / f"{index}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "marked"
+    assert main(["run", NETWORK, str(folder), "--target", "marked", "--out", str(path), "--quiet"]) == 0
+    return path
+
+
+def test_a_run_writes_its_folder_and_report(out: Path) -> None:
+    assert {"manifest.json", "run.json", "arrays.npz", "report.html"} <= {entry.name for entry in out.iterdir()}
+    assert json.loads((out / "manifest.json").read_text())["preset"] == "default"
+
+
+def test_json_alone_is_on_stdout_and_progress_on_stderr(
+    tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", NETWORK, str(folder), "--target", "0", "--out", str(tmp_path / "out"), "--json", "--seed", "3"]
+    assert main(arguments) == 0
+    printed = capfd.readouterr()
+    found = json.loads(printed.out)
+    assert found["accuracy"] == {"correct": 4, "total": 4}
+    assert found["counts"]["summaries"] == len(found["summaries"])
+    assert Path(found["report"]) == tmp_path / "out" / "report.html"
+    for stage in ("masks", "similarity", "summaries"):
+        assert stage in printed.err
+    assert "4 of 4 images are classified as marked" in printed.err
+
+
+def test_resume_of_a_complete_run(out: Path, folder: Path) -> None:
+    arguments = ["run", NETWORK, str(folder), "--target", "marked", "--out", str(out), "--quiet"]
+    assert main(arguments) == 6
+    before = json.loads((out / "run.json").read_text())
+    assert main([*arguments, "--resume"]) == 0
+    assert json.loads((out / "run.json").read_text()) == before
+
+
+def test_the_report_is_written_again(out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "again.html"
+    assert main(["report", str(out), "--out", str(page)]) == 0
+    assert page.read_text() == (out / "report.html").read_text()
+    assert "again.html" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ({"model": "timm/resnet5o"}, 3, "resnet50"),
+        ({"model": "no_such_file.py:network"}, 3, "no_such_file.py"),
+        ({"--checkpoint": "wrong.safetensors"}, 3, "unexpected"),
+        ({"--target": "market"}, 4, "marked"),
+        ({"--target": "plain"}, 4, "none of the 4 images is classified as plain"),
+        ({"images": "nowhere"}, 5, "nowhere"),
+        ({"--out": "taken"}, 6, "is not empty"),
+        ({"--preset": "papers"}, 2, "'default', 'paper'"),
+        ({"--max-images": "2"}, 2, "max-images"),
+    ],
+    ids=["model", "file", "checkpoint", "class", "never-predicted", "no-folder", "output", "preset", "too-few"],
+)
+def test_wrong_input_ends_with_a_remedy_and_its_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    change: dict[str, str],
+    code: int,
+    message: str,
+) -> None:
+    from safetensors.torch import save_file
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    save_file({"nothing.weight": torch.zeros(1)}, "wrong.safetensors")
+    Path("taken").mkdir()
+    Path("taken", "thesis.tex").touch()
+    values = {"model": NETWORK, "images": str(folder), "--target": "marked", "--out": "out"} | change
+    arguments = ["run", values.pop("model"), values.pop("images"), "--quiet"]
+    for option, value in values.items():
+        arguments += [option, value]
+    assert main(arguments) == code
+    assert message in capfd.readouterr().err
+    assert not Path("out", "manifest.json").exists()
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 6
+    assert "holds no complete run" in capfd.readouterr().err.replace("\n", " ")
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from visual_summaries.pipeline import job
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "compute_masks", interrupted)
+    assert main(["run", NETWORK, str(folder), "--target", "0", "--out", str(tmp_path / "out"), "--quiet"]) == 130
+    assert "--resume" in capfd.readouterr().err
+
+
+def test_help_names_every_command_and_exit_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "visual_summaries", "--help"], capture_output=True, text=True, check=True, env={"COLUMNS": "200"}
+    )
+    for word in ("run", "report", "demo", "Exit codes", "130"):
+        assert word in done.stdout
+
+
+def test_help_does_not_load_torch() -> None:
+    code = "import sys; from visual_summaries.cli import main; main(['run', '--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

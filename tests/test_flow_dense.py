@@ -1,0 +1,99 @@
+"""Dense flow on matches whose displacement can be worked out by hand, and on photographs with a known warp."""
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from visual_summaries.errors import SettingsError
+from visual_summaries.flow import FILTERS, Features, dense_flow, describe, match, warp
+from visual_summaries.regions.proposals import propose_boxes
+
+
+def features(boxes, size):
+    boxes = np.asarray(boxes, np.int32)
+    return Features(boxes, torch.eye(len(boxes)), size)
+
+
+def test_affine_map_of_the_most_confident_box():
+    a = features([[10, 20, 30, 40], [10, 20, 20, 40]], (60, 80))
+    b = features([[20, 10, 60, 50], [50, 30, 70, 50]], (70, 90))
+    result = dense_flow(a, b, torch.tensor([[1.0, 0.0], [0.0, 0.5]]), completion="none", tolerance=1)
+    # The large box is the more confident: it doubles in size, so the centre of pixel (12, 21) goes to (20, 10) + 2 *
+    # (2.5, 1.5) = (25, 13).
+    assert result.flow[21, 12] == pytest.approx([25 - 12.5, 13 - 21.5])
+    swapped = dense_flow(a, b, torch.tensor([[0.5, 0.0], [0.0, 1.0]]), completion="none", tolerance=1)
+    # Now the small one: twice as wide, as high as before, so (12.5, 21.5) goes to (50, 30) + (2 * 2.5, 1.5).
+    assert swapped.flow[21, 12] == pytest.approx([55 - 12.5, 31.5 - 21.5])
+    assert swapped.flow.shape == (60, 80, 2)
+    assert result.valid[20:40, 10:30].all()
+    assert result.valid.sum() == 400
+
+
+def test_matches_that_the_other_direction_denies_are_dropped():
+    # Both boxes of A go to the only box of B, whose best match is box 0: pixels of box 1 come back somewhere else.
+    a = features([[5, 5, 25, 25], [60, 30, 80, 50]], (60, 90))
+    b = Features(np.array([[5, 5, 25, 25]], np.int32), torch.ones(1, 2), (60, 90))
+    result = dense_flow(a, b, torch.tensor([[1.0], [0.9]]), completion="none")
+    assert result.valid[5:25, 5:25].all()
+    assert result.valid.sum() == 400
+    assert not result.flow.any()  # holes take the nearest valid displacement, which is none
+
+
+@pytest.mark.parametrize("completion", FILTERS)
+def test_constant_motion_stays_constant_when_filled(completion):
+    a = features([[10, 10, 40, 40], [50, 20, 80, 50]], (60, 90))
+    b = features(a.boxes + np.array([6, -4, 6, -4]), (60, 100))
+    guide = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    flow = dense_flow(a, b, torch.eye(2), guide=guide, completion=completion).flow
+    np.testing.assert_allclose(flow, np.broadcast_to([6, -4], flow.shape), atol=1e-2)
+
+
+def test_filled_flow_keeps_the_edges_of_the_guide():
+    guide = np.zeros((40, 80, 3), np.uint8)
+    guide[:, 40:] = 255
+    a = features([[2, 2, 20, 38], [60, 2, 78, 38]], (40, 80))
+    b = features([[2, 2, 20, 38], [70, 2, 88, 38]], (40, 100))
+    flow = dense_flow(a, b, torch.eye(2), guide=guide).flow
+    assert abs(flow[20, 36, 0]) < 1
+    assert abs(flow[20, 43, 0] - 10) < 1
+
+
+def test_nothing_matches():
+    a, b = features([[10, 10, 40, 40]], (50, 60)), features([[10, 10, 40, 40]], (50, 60))
+    result = dense_flow(a, b, torch.zeros(1, 1))
+    assert not result.flow.any()
+    assert not result.valid.any()
+
+
+def test_a_moved_photograph_comes_back():
+    image = np.ascontiguousarray(data.astronaut()[::2, ::2])[:200, :240]
+    moved = np.roll(image, (14, -18), (0, 1))
+    a, b = (describe(one, propose_boxes(one, 200)) for one in (image, moved))
+    # The same boxes exist in both but for the border.
+    flow = dense_flow(a, b, match(a, b, "lom"), guide=image)
+    inner = flow.flow[40:-40, 40:-40]
+    off = np.hypot(inner[..., 0] + 18, inner[..., 1] - 14)
+    assert np.median(off) < 4
+    box = (60, 50, 160, 150)
+    before = np.abs(moved[50:150, 60:160].astype(int) - image[50:150, 60:160]).mean()
+    after = np.abs(warp(moved, flow, box).astype(int) - image[50:150, 60:160]).mean()
+    assert after < 0.6 * before
+
+
+def test_warp_takes_pixels_from_where_the_flow_points():
+    image = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    flow = np.zeros((20, 40, 2), np.float32)
+    flow[..., 0], flow[..., 1] = 7, 3
+    np.testing.assert_array_equal(warp(image, flow), image[3:23, 7:47])
+    np.testing.assert_array_equal(warp(image, flow, (5, 2, 15, 18)), image[5:21, 12:22])
+
+
+def test_wrong_arguments_are_named():
+    a, b = features([[1, 1, 5, 5]], (20, 30)), features([[1, 1, 5, 5], [2, 2, 9, 9]], (20, 30))
+    with pytest.raises(ValueError, match=r"shape \(2, 1\), but the images have 1 and 2 boxes"):
+        dense_flow(a, b, torch.zeros(2, 1))
+    with pytest.raises(ValueError, match="image A has height and width"):
+        dense_flow(a, b, torch.zeros(1, 2), guide=np.zeros((30, 20, 3), np.uint8))
+    with pytest.raises(SettingsError, match="completion is 'median', but must be one of"):
+        dense_flow(a, b, torch.zeros(1, 2), completion="median")

@@ -1,0 +1,288 @@
+"""The whole job on a network whose evidence is known, through the public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+
+import visual_summaries as vs
+from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
+from visual_summaries.masks import MaskStage
+from visual_summaries.results import Run
+
+COUNT = 6
+
+
+def quick_settings() -> vs.Settings:
+    """The published method with fewer steps: enough for a network with two patches of evidence."""
+    settings = vs.preset("paper")
+    masks = replace(settings.masks, smooth=MaskStage(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskStage(60, l1=0.01, l2=1.0, l3=2.0))
+    masks = replace(masks, batch_size=2)
+    return replace(settings, masks=masks, regions=replace(settings.regions, boxes=250))
+
+
+@pytest.fixture(scope="module")
+def striped(draw_striped_images: Callable[..., Any]) -> Any:
+    return draw_striped_images(COUNT)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, striped: Any) -> Path:
+    """Striped images as a user's folder, with a corrupt file and an image of another class between them."""
+    path = tmp_path_factory.mktemp("images")
+    for index, image in enumerate(striped.images):
+        PillowImage.fromarray(image).save(path / f"{index}.png")
+    (path / "3_broken.png").write_bytes(b"no image at all")
+    PillowImage.new("RGB", (112, 64), (120, 120, 120)).save(path / "4_plain.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, folder: Path, shared_stripe_network: torch.nn.Module) -> Run:
+    out = tmp_path_factory.mktemp("runs") / "marked"
+    return vs.summarize(shared_stripe_network, folder, "marked", out, settings=quick_settings())
+
+
+def share_near(mask: np.ndarray, box: tuple[int, int, int, int], margin: int = 6) -> float:
+    x0, y0, x1, y1 = box
+    return float(mask[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin].sum() / mask.sum())
+
+
+def cover(mask: np.ndarray, box: tuple[int, int, int, int]) -> float:
+    x0, y0, x1, y1 = box
+    return float(mask[y0:y1, x0:x1].mean())
+
+
+def test_masks_lie_on_the_evidence_and_destroy_the_class(run: Run, striped: Any) -> None:
+    for image, mask in zip(run.images, run.masks, strict=True):
+        evidence = mask.final > 0.5
+        red, blue = striped.red[image.index], striped.blue[image.index]
+        assert share_near(evidence, red) + share_near(evidence, blue) > 0.95
+        assert min(cover(evidence, red), cover(evidence, blue)) > 0.8
+        assert mask.score_before == pytest.approx(0.9975, abs=1e-3)
+        assert mask.score_after < 0.3
+
+
+def test_images_set_aside_are_counted_with_the_reason(run: Run) -> None:
+    assert {item.name: item.reason for item in run.skipped} == {"3_broken.png": "unreadable", "4_plain.png": "misclassified"}
+    assert run.manifest["accuracy"] == {"correct": COUNT, "total": COUNT + 1}
+    assert [image.name for image in run.images] == [f"{i}.png" for i in range(COUNT)]
+
+
+def test_each_summary_is_one_kind_of_patch_and_both_kinds_have_one(run: Run, striped: Any) -> None:
+    kinds = set()
+    for summary in run.summaries:
+        on_red = []
+        for member in summary.members:
+            region = run.regions[member.region]
+            x0, y0, x1, y1 = region.box
+            rx0, ry0, rx1, ry1 = striped.red[region.image]
+            overlap = max(0, min(x1, rx1) - max(x0, rx0)) * max(0, min(y1, ry1) - max(y0, ry0))
+            on_red.append(overlap > 0.5 * region.area)
+        assert len(set(on_red)) == 1
+        kinds.add(on_red[0])
+    assert kinds == {True, False}
+
+
+def test_contributions_agree_with_hiding_by_another_blur(run: Run, shared_stripe_network: torch.nn.Module) -> None:
+    """Each of the two patches alone takes a good part of the score; OpenCV's blur is the reference."""
+    for image in run.images:
+        own = [component for component in run.components if component.image == image.index]
+        assert own == sorted(own, key=lambda c: -c.contribution)
+        assert len([component for component in own if component.contribution > 0.2]) == 2
+        view = image.view.astype(np.float32) / 255
+        blurred = cv2.GaussianBlur(view, (11, 11), 10, borderType=cv2.BORDER_REPLICATE)
+        regions = [region for region in run.regions if region.image == image.index]
+        for part in [*own, *regions]:
+            x0, y0, x1, y1 = part.box
+            hidden = np.zeros(view.shape[:2], bool)
+            hidden[y0:y1, x0:x1] = part.mask
+            changed = np.where(hidden[..., None], blurred, view)
+            with torch.no_grad():
+                logits = shared_stripe_network(torch.from_numpy(changed).permute(2, 0, 1)[None])
+            score = logits.softmax(1)[0, 0].item()
+            assert part.contribution == pytest.approx(1 - score, abs=1e-4)
+            assert part.drop == pytest.approx((image.score - score) / image.score, abs=1e-4)
+
+
+def test_regions_are_salient_and_not_redundant(run: Run) -> None:
+    for region in run.regions:
+        x0, y0, x1, y1 = region.box
+        assert region.mask.shape == (y1 - y0, x1 - x0)
+        assert region.mask.mean() == pytest.approx(region.salient_share)
+        assert region.salient_share > 0.75
+    assert run.similarity.shape == (len(run.regions),) * 2
+    np.testing.assert_array_equal(run.similarity, run.similarity.T)
+    owner = np.array([region.image for region in run.regions])
+    assert not run.similarity[owner[:, None] == owner[None, :]].any()
+
+
+def test_a_loaded_run_equals_the_computed_one(run: Run) -> None:
+    assert run.path is not None
+    assert vs.load_run(run.path) == run
+
+
+def test_the_manifest_tells_how_the_run_was_made(run: Run) -> None:
+    manifest = run.manifest
+    assert manifest["target"] == {"index": 0, "name": "marked"}
+    assert manifest["preset"] == "custom"
+    assert manifest["counts"]["summaries"] == len(run.summaries)
+    assert {"images", "masks", "similarity", "summaries"} <= set(manifest["timings"])
+    assert (
+        manifest["versions"]["torch"] == torch.__version__.split("+")[0] or manifest["versions"]["torch"] == torch.__version__
+    )
+
+
+def test_resume_finds_the_pieces_and_gives_the_same_run(
+    tmp_path: Path, folder: Path, stripe_network: torch.nn.Module, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after two masks, resumed: only the missing ones are computed, and the result is that of the whole run."""
+    out = tmp_path / "out"
+    computed: list[int] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "masks" and done >= 2:
+            raise KeyboardInterrupt
+
+    settings = quick_settings()
+    with pytest.raises(KeyboardInterrupt):
+        vs.summarize(stripe_network, folder, "marked", out, settings=settings, progress=stop)
+    with pytest.raises(RunError, match="already holds an unfinished run"):
+        vs.summarize(stripe_network, folder, "marked", out, settings=settings)
+
+    from visual_summaries.pipeline import stages
+
+    original = stages.iter_masks
+
+    def counted(classifier: Any, views: Any, *args: Any, **kwargs: Any) -> Any:
+        views = list(views)
+        computed.append(len(views))
+        return original(classifier, views, *args, **kwargs)
+
+    monkeypatch.setattr(stages, "iter_masks", counted)
+    resumed = vs.summarize(stripe_network, folder, "marked", out, settings=settings, resume=True)
+    assert computed == [COUNT - 2]
+    assert resumed.summaries == run.summaries
+    assert resumed.masks == run.masks
+    again = vs.summarize(stripe_network, folder, "marked", out, settings=settings, resume=True)
+    assert computed == [COUNT - 2, 0]
+    assert again.summaries == run.summaries
+
+
+def test_changed_settings_do_not_find_old_pieces(
+    tmp_path: Path, folder: Path, stripe_network: torch.nn.Module, run: Run
+) -> None:
+    settings = quick_settings()
+    other = replace(settings, masks=replace(settings.masks, sharp=replace(settings.masks.sharp, l1=0.02)))
+    vs.summarize(stripe_network, folder, "marked", tmp_path / "out", settings=settings)
+    changed = vs.summarize(stripe_network, folder, "marked", tmp_path / "out", settings=other, resume=True)
+    assert changed.masks != run.masks
+
+
+def test_the_network_is_left_as_it_was_found(striped: Any, stripe_network: torch.nn.Module) -> None:
+    stripe_network.train()
+    stripe_network.bias.requires_grad_(False)
+    before = {name: value.clone() for name, value in stripe_network.state_dict().items()}
+    with torch.no_grad():
+        vs.summarize(stripe_network, list(striped.images), "marked", settings=quick_settings())
+    assert stripe_network.training
+    assert stripe_network.norm.training
+    assert not stripe_network.bias.requires_grad
+    assert stripe_network.norm.weight.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in stripe_network.state_dict().items())
+
+
+def test_arrays_and_tensors_give_the_same_run_as_files(striped: Any, stripe_network: torch.nn.Module, run: Run) -> None:
+    from_arrays = vs.summarize(stripe_network, list(striped.images), "marked", settings=quick_settings())
+    tensor = torch.from_numpy(striped.images).permute(0, 3, 1, 2).float() / 255
+    from_tensor = vs.summarize(stripe_network, tensor, 0, settings=quick_settings())
+    assert from_arrays.masks == from_tensor.masks == run.masks
+    assert from_arrays.path is None
+
+
+def test_a_function_of_the_outputs_as_target(striped: Any, stripe_network: torch.nn.Module) -> None:
+    run = vs.summarize(
+        stripe_network, list(striped.images[:4]), lambda logits: logits[:, 0].sigmoid(), settings=quick_settings()
+    )
+    assert run.manifest["target"]["index"] is None
+    assert all(mask.score_before > 0.9 > 0.5 > mask.score_after for mask in run.masks)
+
+
+def test_no_more_than_max_images(striped: Any, stripe_network: torch.nn.Module) -> None:
+    run = vs.summarize(stripe_network, list(striped.images), "marked", settings=quick_settings(), max_images=4)
+    assert len(run.images) == 4
+
+
+def test_misclassified_images_are_kept_when_asked(folder: Path, stripe_network: torch.nn.Module) -> None:
+    run = vs.summarize(stripe_network, folder, "marked", settings=quick_settings(), include_misclassified=True)
+    assert len(run.images) == COUNT + 1
+    assert [item.reason for item in run.skipped] == ["unreadable"]
+
+
+def plain(count: int) -> list[np.ndarray]:
+    return [np.full((64, 112, 3), 120, np.uint8)] * count
+
+
+def test_a_class_that_no_image_is_classified_as(stripe_network: torch.nn.Module) -> None:
+    with pytest.raises(TargetError, match=r"none of the 5 images is classified as marked; the network says plain \(5\)"):
+        vs.summarize(stripe_network, plain(5), "marked")
+
+
+def test_fewer_than_three_usable_images(striped: Any, stripe_network: torch.nn.Module) -> None:
+    mixed = [*striped.images[:2], *plain(1)]
+    with pytest.raises(NoImagesError, match=r"2 usable images, but at least 3 are needed .*1 misclassified"):
+        vs.summarize(stripe_network, mixed, "marked")
+
+
+def test_a_folder_of_corrupt_files(tmp_path: Path, stripe_network: torch.nn.Module) -> None:
+    for index in range(4):
+        (tmp_path / f"{index}.jpg").write_bytes(b"\xff\xd8 no image")
+    with pytest.raises(NoImagesError, match=r"0 usable images.*4 unreadable \(for example 0\.jpg"):
+        vs.summarize(stripe_network, tmp_path, "marked")
+
+
+@pytest.mark.parametrize("made", ["missing", "empty"])
+def test_empty_and_missing_folders(tmp_path: Path, stripe_network: torch.nn.Module, made: str) -> None:
+    path = tmp_path / made
+    if made == "empty":
+        path.mkdir()
+    with pytest.raises(NoImagesError, match=made):
+        vs.summarize(stripe_network, path, "marked")
+
+
+def test_a_class_that_the_network_does_not_have(striped: Any, stripe_network: torch.nn.Module) -> None:
+    with pytest.raises(TargetError, match="marked"):
+        vs.summarize(stripe_network, list(striped.images), "market")
+    with pytest.raises(TargetError, match="7"):
+        vs.summarize(stripe_network, list(striped.images), 7)
+
+
+def test_a_folder_that_holds_a_run_is_not_touched(run: Run, folder: Path, stripe_network: torch.nn.Module) -> None:
+    assert run.path is not None
+    before = (run.path / "manifest.json").read_bytes()
+    with pytest.raises(RunError, match="already holds a complete run"):
+        vs.summarize(stripe_network, folder, "marked", run.path)
+    assert (run.path / "manifest.json").read_bytes() == before
+
+
+def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
+    tmp_path: Path, striped: Any, stripe_network: torch.nn.Module
+) -> None:
+    settings = quick_settings()
+    settings = replace(settings, clusters=replace(settings.clusters, max_iterations=5))
+    with pytest.raises(ConvergenceError, match="did not converge"):
+        vs.summarize(stripe_network, list(striped.images), "marked", tmp_path / "out", settings=settings)
+    assert len(list((tmp_path / "out" / "pieces" / "masks").iterdir())) == COUNT
+
+
+def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:
+    with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'paper'"):
+        vs.summarize(stripe_network, list(striped.images), "marked", preset="papers")

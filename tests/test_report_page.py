@@ -1,0 +1,627 @@
+"""The page: what it says, what it escapes, and every control of it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import cv2
+import numpy as np
+import pytest
+
+from visual_summaries.errors import RunError
+from visual_summaries.report import render_page, words, write_report
+from visual_summaries.results import Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SCRIPT = "<script>alert(1)</script>"
+NAMES = (
+    f"{SCRIPT}.png",
+    "smile \N{GRINNING FACE} \"double\" & 'single'.jpg",
+    "bytes \udcff.png",
+    '"><img src=x onerror=alert(1)>.png',
+    "{{ 7 * 7 }}{% raw %}.png",
+    "sub/ordinary.png",
+)
+NAN = float("nan")
+
+
+def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30) -> Run:
+    """Draw a run: two discs of evidence in each image; the left are summary 1, the right summary 2; one cluster is rejected."""
+    rng = np.random.default_rng(0)
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    unit = height / 48
+    images, masks, regions = [], [], []
+    for index in range(count):
+        view = np.stack([rows * 255 // height, columns * 255 // width, np.full(size, 40 + 150 * index // count)], axis=2)
+        view = (view + rng.integers(0, texture, view.shape)).clip(0, 255).astype(np.uint8)
+        evidence = np.zeros(size)
+        boxes = []
+        for x, y in ((16, 20 + index % 4), (44, 26 - index % 3)):
+            evidence[(columns - x * unit) ** 2 + (rows - y * unit) ** 2 < (9 * unit) ** 2] = 1
+            boxes.append(tuple(round(v * unit) for v in (x - 7, y - 7, x + 7, y + 7)))
+        boxes.append(tuple(round(v * unit) for v in (12, 14, 22, 24)))
+        smooth = cv2.GaussianBlur(evidence, (0, 0), 3 * unit)
+        images.append(Image(index, NAMES[index % len(NAMES)], "0" * 64, view, 0.9, 0 if index else 1))
+        after = 0.8 if index == 1 else 0.01
+        blurred = 0.6 if index == 2 else 0.1
+        masks.append(
+            Mask(smooth.astype(np.float16), evidence.astype(np.float16), None, 0.9, after, blurred, np.ones(3, np.float32))
+        )
+        for box in boxes:
+            x0, y0, x1, y1 = box
+            inside = evidence[y0:y1, x0:x1] > 0.5
+            regions.append(Region(len(regions), index, box, inside, float(inside.mean()), 0.6, 0.4, 0.2))
+
+    def summary(rank: int, part: int, score: float, importance: float) -> Summary:
+        cluster = tuple(range(part, 3 * count, 3))[: count if part == 0 else count - 1]
+        h, w = regions[part].size
+        members = []
+        for number, region in enumerate(cluster[:10]):
+            x0, y0, x1, y1 = regions[region].box
+            patch = cv2.resize(images[regions[region].image].view[y0:y1, x0:x1], (w, h))
+            members.append(Member(region, 2.5 - 0.1 * number, NAN if part == 2 else 0.4, patch))
+        return Summary(rank, cluster[0], tuple(members), cluster, score, importance)
+
+    return Run(
+        images=tuple(images),
+        masks=tuple(masks),
+        components=(),
+        regions=tuple(regions),
+        similarity=np.zeros((len(regions), len(regions)), np.float32),
+        summaries=(summary(0, 0, 1.25, 0.43), summary(1, 1, 1.0, NAN)),
+        rejected=(summary(0, 2, NAN, -0.02),),
+        skipped=(
+            Skipped(f"a/{SCRIPT}", "truncated", "ends after <b>312</b> bytes"),
+            Skipped("b.png", "misclassified", "seen as collie"),
+            Skipped("c.png", "misclassified", "seen as collie"),
+        ),
+        settings=Settings(),
+        manifest={
+            "format": 1,
+            "complete": True,
+            "created": "2026-01-02T03:04:05+00:00",
+            "classifier": {
+                "spec": f"net.py:{SCRIPT}",
+                "input_size": [3, *size],
+                "num_classes": 2,
+                "transform": {"crop_pct": 1.0},
+            },
+            "target": {"index": 0, "name": f"robin {SCRIPT}"},
+            "predicted": {"0": "robin", "1": "<i>collie</i>"},
+            "accuracy": {"correct": count - 1, "total": count},
+            "versions": {"python": "3.11"},
+            "hardware": {"device": "cpu"},
+            "timings": {"masks": 1.25},
+            "random_state": 0,
+            "preset": "default",
+            "source": "photos & more",
+        },
+    )
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, the text shown, and the contents of style and script tags."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.raw: dict[str, list[str]] = {"style": [], "script": []}
+        self._inside: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag if tag in self.raw else None
+        if tag in ("th", "td", "dt", "dd"):
+            self.text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[self._inside].append(data)
+        else:
+            self.text += data
+
+    @property
+    def flat(self) -> str:
+        """The text with white space joined, no-break spaces as spaces."""
+        return " ".join(self.text.split())
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return make_run()
+
+
+@pytest.fixture(scope="module")
+def page_text(run: Run) -> str:
+    return render_page(run)
+
+
+@pytest.fixture(scope="module")
+def reader(page_text: str) -> Reader:
+    return Reader(page_text)
+
+
+def test_awkward_names_are_text(page_text: str, reader: Reader) -> None:
+    assert [tag for tag, _ in reader.tags].count("script") == 2  # ours
+    assert all(not name.startswith("on") for _, attributes in reader.tags for name in attributes)
+    assert "robin <script>alert(1)</script>" in reader.text
+    assert "ends after <b>312</b> bytes" in reader.text
+    assert NAMES[1] in reader.text
+    assert NAMES[4] in reader.text  # a template's own signs are not run
+    assert "bytes ?.png" in reader.text
+    page_text.encode()  # can be written
+
+
+def test_nothing_is_requested(page_text: str, reader: Reader) -> None:
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+        assert "style" not in attributes  # the policy would refuse it
+    assert "url(" not in "".join(reader.raw["style"])
+    assert not re.search(r"\b(fetch|XMLHttpRequest|import|innerHTML|eval)\b", "".join(reader.raw["script"]))
+
+
+def test_policy_names_the_very_styles_and_scripts(reader: Reader) -> None:
+    [policy] = [a["content"] for tag, a in reader.tags if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert directives["default-src"] == "'none'"
+    assert directives["img-src"] == "data:"
+
+    def hashes(texts: list[str]) -> str:
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)
+
+    assert directives["style-src"] == hashes(reader.raw["style"])
+    assert directives["script-src"] == hashes(reader.raw["script"])
+    assert "unsafe" not in policy
+
+
+def test_first_screen_says_it_all(reader: Reader) -> None:
+    assert "sees the class in 5 of 6 images (83 %)" in reader.flat
+    assert (
+        "Hiding the evidence found here takes the score of “robin <script>alert(1)</script>” from 0.90 to 0.01. "
+        "2 visual summaries; the most important covers 6 of 6 images." in reader.flat
+    )
+    assert "Found in 5 of 6 images (83 %). What hiding it does to the score was not measured." in reader.flat
+    assert "takes 43 % off the score" in reader.flat
+
+
+def test_each_image_is_embedded_once(page_text: str) -> None:
+    uris = re.findall(r"data:image/webp;base64,[A-Za-z0-9+/=]+", page_text)
+    # views, smooth and sharp masks, cards, warped members
+    assert len(uris) == 6 + 6 + 6 + 2 + 6 + 5
+    assert len(set(uris)) >= len(uris) - 4 - 4  # some discs lie alike, so their masks are the same
+
+
+def test_skipped_images_are_counted_with_reasons(reader: Reader) -> None:
+    assert "2 the network sees another class" in reader.flat
+    assert "1 the file is cut short" in reader.flat
+    assert "3 images set aside" in reader.flat
+
+
+def test_warnings(reader: Reader) -> None:
+    assert "1 image: the mask does not halve the score" in reader.flat
+    assert "1 image: blurring all of the image leaves more than half of the score" in reader.flat
+    assert "of the image: the mask hides" not in reader.flat
+
+
+@pytest.mark.parametrize(
+    ("after", "blurred", "area", "expected"),
+    [
+        (0.4, 0.4, 0.5, []),
+        (0.41, 0.4, 0.5, ["weak"]),
+        (0.0, 0.41, 0.5, ["blurred"]),
+        (0.0, 0.0, 0.7, ["large"]),
+        (NAN, 0.0, 0.5, ["weak"]),  # not known to be good
+        (0.9, 0.9, 1.0, ["weak", "blurred", "large"]),
+    ],
+)
+def test_when_a_mask_is_warned_about(after: float, blurred: float, area: float, expected: list[str]) -> None:
+    evidence = np.zeros((10, 20), np.float16)
+    evidence[: round(10 * area)] = 1
+    assert words.mask_warnings(Mask(evidence, evidence, None, 0.8, after, blurred, np.ones(1, np.float32))) == expected
+
+
+def test_settings_versions_and_timings(run: Run, reader: Reader) -> None:
+    for row in (
+        f"clusters.preference_factor {run.settings.clusters.preference_factor}",
+        f"masks.smooth.iterations {run.settings.masks.smooth.iterations}",
+        "python 3.11",
+        "masks 1.2 s",
+        "random_state 0",
+    ):
+        assert row in reader.flat
+    assert "transform.crop_pct 1.0" in reader.flat
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"regions": (), "rejected": ()}, "No proposed box is evidence over more than 75 % of its area."),
+        ({}, "the members of every cluster (1) look too unlike each other: their quality is under"),
+        ({"rejected": ()}, "18 regions were compared, but no group of them comes from 2 images or more."),
+    ],
+)
+def test_no_summary_says_why(run: Run, change: dict[str, Any], reason: str) -> None:
+    shown = Reader(render_page(replace(run, summaries=(), **change)))
+    assert "No visual summary" in shown.flat
+    assert reason in shown.flat
+
+
+def test_manifest_may_be_empty(run: Run) -> None:
+    shown = Reader(render_page(replace(run, manifest={}, skipped=())))
+    assert "the target" in shown.flat
+    assert "unknown network" in shown.flat
+    assert "None: every image that was found is used." in shown.flat
+
+
+def test_warnings_of_the_run_are_shown(run: Run) -> None:
+    shown = Reader(render_page(replace(run, manifest=run.manifest | {"warnings": ["4 masks <did> not converge"]})))
+    assert "4 masks <did> not converge" in shown.flat
+
+
+def test_masks_that_find_little_are_not_called_evidence(run: Run) -> None:
+    masks = tuple(replace(mask, score_after=0.7) for mask in run.masks)
+    assert "only from 0.90 to 0.70: the masks miss much" in Reader(render_page(replace(run, masks=masks))).flat
+
+
+def test_same_run_same_page(run: Run, page_text: str) -> None:
+    assert render_page(run) == page_text
+
+
+def test_written_where_asked(run: Run, page_text: str, tmp_path: Path) -> None:
+    path = write_report(run, tmp_path / "deep" / "page.html")
+    assert path.read_text(encoding="utf-8") == page_text
+    assert [file.name for file in path.parent.iterdir()] == ["page.html"]  # no temporary file stays
+
+
+def test_written_into_the_runs_folder(run: Run, page_text: str, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("old")
+    path = replace(run, path=tmp_path).report()
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8") == page_text
+
+
+def test_no_path_is_an_error(run: Run) -> None:
+    with pytest.raises(RunError, match=r"not stored in a folder, so give the report a path: run\.report\('report\.html'\)"):
+        write_report(run)
+
+
+def test_a_folder_is_no_path(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is a folder, but the report is one file"):
+        write_report(run, tmp_path)
+
+
+def test_hundred_images_stay_under_15_mb() -> None:
+    # Noise over every pixel is harder to compress than any photograph.
+    assert len(render_page(make_run(100, (224, 300), texture=60))) < 15e6
+
+
+def _themes() -> dict[str, dict[str, str]]:
+    css = (Path(words.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    blocks = re.findall(r"color-scheme: (light|dark);([^}]*)}", css)
+    found = [(name, dict(re.findall(r"--([a-z]+): (#[0-9a-f]{3,6});", body))) for name, body in blocks]
+    assert [name for name, _ in found] == ["light", "dark", "dark"]
+    assert found[1] == found[2]  # chosen by the system or by the button, dark is dark
+    return dict(found)
+
+
+def _contrast(first: str, second: str) -> float:
+    """WCAG 2 contrast ratio of two colours."""
+
+    def luminance(color: str) -> float:
+        digits = color[1:] if len(color) == 7 else "".join(c * 2 for c in color[1:])
+        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast_is_aa(theme: str) -> None:
+    assert _contrast("#000", "#ffffff") == pytest.approx(21)
+    colors = _themes()[theme]
+    for text in ("ink", "soft", "accent", "warn"):
+        for ground in ("bg", "card", "tint"):
+            assert _contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
+    assert _contrast(colors["bg"], colors["accent"]) >= 4.5  # the chosen switch
+    assert _contrast(colors["accent"], colors["rail"]) >= 3  # bars
+
+
+# In a browser.
+
+Opener = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (pip install visual-summaries[test])"
+    )
+    quiet = [
+        "--disable-background-networking",
+        "--no-first-run",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+    ]
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *quiet])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(run, tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture
+def visit(browser: Browser, report: Path) -> Iterator[Opener]:
+    """Opens the report; at the end no console message, error or request may have been seen."""
+    contexts, seen = [], []
+
+    def open_page(hash_: str = "", width: int = 1280, height: int = 800, path: Path = report, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: seen.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: seen.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: seen.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        page.goto(path.as_uri() + hash_)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert seen == []
+
+
+def shown(page: Page, selector: str) -> list[str]:
+    """Ids of the elements that can be seen."""
+    return page.eval_on_selector_all(selector, "all => all.filter(e => e.checkVisibility()).map(e => e.id)")
+
+
+def state(page: Page) -> dict[str, str]:
+    """The state in the address."""
+    return {key: values[0] for key, values in parse_qs(page.url.partition("#")[2]).items()}
+
+
+@pytest.mark.browser
+def test_opens_with_the_first_summary(visit: Opener) -> None:
+    page = visit()
+    assert shown(page, ".summary") == ["summary-1"]
+    assert shown(page, ".image") == []
+    # class, sentence and the strip lie on the first screen
+    for selector in ("h1", ".headline", ".card.open"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+
+@pytest.mark.browser
+def test_cards_open_their_summary_and_back_returns(visit: Opener) -> None:
+    page = visit()
+    page.click(".card >> nth=1")
+    assert shown(page, ".summary") == ["summary-2"]
+    assert state(page) == {"summary": "2"}
+    assert page.get_attribute(".card >> nth=1", "aria-current") == "true"
+    assert page.get_attribute(".card >> nth=0", "aria-current") is None
+    page.go_back()
+    assert shown(page, ".summary") == ["summary-1"]
+    page.focus(".card >> nth=1")
+    page.keyboard.press("Enter")
+    assert shown(page, ".summary") == ["summary-2"]
+
+
+@pytest.mark.browser
+def test_switch_changes_all_members_at_once(visit: Opener) -> None:
+    page = visit()
+    for view, seen, hidden in (
+        ("image", ".in-image", ".in-overlay"),
+        ("mask", ".in-mask", ".in-overlay"),
+        ("warped", "img.in-warped", ".tile svg"),
+        ("overlay", ".in-overlay", ".in-image"),
+    ):
+        page.click(f"#views input[value={view}]", force=True)
+        tiles = "#summary-1 .tile"
+        displayed = "all => all.map(e => getComputedStyle(e).display != 'none')"
+        assert all(page.eval_on_selector_all(f"{tiles} {seen}", displayed)), view
+        assert not any(page.eval_on_selector_all(f"#summary-1 .members {hidden}", displayed)), view
+        assert state(page).get("view", "overlay") == view
+    page.focus("#views input:checked")
+    page.keyboard.press("ArrowLeft")
+    assert state(page) == {"view": "mask"}
+
+
+@pytest.mark.browser
+def test_figures_of_a_member_show_on_hover_and_on_focus(visit: Opener) -> None:
+    page = visit()
+    opacity = "e => { e.getAnimations().forEach(a => a.finish()); return getComputedStyle(e).opacity }"
+    tips = page.locator("#summary-1 .tip")
+    assert tips.nth(2).evaluate(opacity) == "0"
+    page.hover("#summary-1 .tile >> nth=2")
+    assert tips.nth(2).evaluate(opacity) == "1"
+    assert "similarity 2.3" in tips.nth(2).inner_text()
+    assert "score −40" in tips.nth(2).inner_text()
+    page.focus("#summary-1 .tile >> nth=2")
+    page.keyboard.press("Tab")
+    assert tips.nth(3).evaluate(opacity) == "1"
+
+
+@pytest.mark.browser
+def test_touch_shows_figures_at_once(visit: Opener) -> None:
+    page = visit(width=390, height=800, has_touch=True, is_mobile=True)
+    assert page.locator("#summary-1 .tip").first.evaluate("e => getComputedStyle(e).opacity") == "1"
+    page.tap(".card >> nth=1")
+    assert shown(page, ".summary") == ["summary-2"]
+
+
+@pytest.mark.browser
+def test_member_leads_to_its_image_and_back(visit: Opener) -> None:
+    page = visit()
+    page.click("#summary-1 .tile >> nth=3")
+    assert shown(page, ".image") == ["image-3"]
+    assert page.evaluate("document.activeElement.id") == "image-3-title"
+    assert page.locator("#image-3 > svg").bounding_box()["y"] < 400  # type: ignore[index]
+    page.click("#image-3 a[rel=next]")
+    assert shown(page, ".image") == ["image-4"]
+    page.click("#image-4 a[rel=prev]")
+    page.click("#image-3 a[data-summary='2']")
+    assert shown(page, ".summary") == ["summary-2"]
+    assert state(page) == {"image": "3", "summary": "2"}
+    page.click("#image-3 [data-close]")
+    assert shown(page, ".image") == []
+    assert state(page) == {"summary": "2"}
+    page.click(".gallery a >> nth=5")
+    assert shown(page, ".image") == ["image-5"]
+
+
+@pytest.mark.browser
+def test_mask_switch_and_regions_of_an_image(visit: Opener) -> None:
+    page = visit("#image-2")
+    assert shown(page, ".image") == ["image-2"]
+    display = "e => getComputedStyle(e).display"
+    for mask in ("off", "smooth", "sharp"):
+        page.click(f"#masks input[value={mask}]", force=True)
+        visible = [
+            kind for kind in ("off", "smooth", "sharp") if page.locator(f"#image-2 .m-{kind}").evaluate(display) != "none"
+        ]
+        assert visible == [mask]
+    assert page.locator("#image-2 g.region.c1").count() == 1
+    assert page.locator("#image-2 g.region.other").count() == 1
+    page.hover("#image-2 tr[data-region] >> nth=1")
+    assert page.eval_on_selector_all("#image-2 .region.hit", "all => all.map(e => e.dataset.region)") == ["7"]
+    page.hover("h2 >> nth=-1")
+    assert page.locator(".region.hit").count() == 0
+
+
+@pytest.mark.browser
+def test_state_is_read_from_the_address(visit: Opener) -> None:
+    page = visit("#summary=2&image=4&view=mask&mask=smooth&theme=dark")
+    assert shown(page, ".summary") == ["summary-2"]
+    assert shown(page, ".image") == ["image-4"]
+    assert page.evaluate("({...document.documentElement.dataset})") == {"view": "mask", "mask": "smooth", "theme": "dark"}
+    assert page.is_checked("#views input[value=mask]")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "address", ["#summary=99&image=-1&view=evil&theme=x", "#image-99", "#%E0%A4", "#<img src=x>", "#nowhere"]
+)
+def test_a_wrong_address_is_harmless(visit: Opener, address: str) -> None:
+    page = visit(address)
+    assert shown(page, ".summary") == ["summary-1"]
+    assert page.evaluate("document.documentElement.dataset.view") == "overlay"
+
+
+@pytest.mark.browser
+def test_theme_follows_the_system_until_chosen(visit: Opener) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    light, dark = visit(color_scheme="light"), visit(color_scheme="dark")
+    assert light.evaluate(background) != dark.evaluate(background)
+    expected = dark.evaluate(background)
+    light.click("#theme")
+    assert light.evaluate(background) == expected
+    assert light.inner_text("#theme") == "Light"
+    light.reload()
+    assert light.evaluate(background) == expected
+
+
+@pytest.mark.browser
+def test_panels_open_from_the_top(visit: Opener) -> None:
+    page = visit()
+    for link, panel in (
+        ("nav a[href='#reading']", "reading"),
+        (".alerts a[href='#warnings']", "warnings"),
+        (".alerts a[href='#skipped']", "skipped"),
+    ):
+        page.click(link)
+        assert page.locator(f"#{panel}").evaluate("e => e.open")
+        page.evaluate("scrollTo(0, 0)")
+    page.click("#rejected > summary")
+    assert page.locator("#rejected .tile").first.is_visible()
+    page.click("#warnings .links a >> nth=0")
+    assert shown(page, ".image") == ["image-1"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1280, 3840])
+def test_nothing_sticks_out_at_any_width(visit: Opener, width: int, tmp_path: Path) -> None:
+    page = visit("#image=1", width=width, height=round(width * 0.6) if width > 400 else 740)
+    page.eval_on_selector_all("details", "all => all.forEach(e => e.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    size = page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")
+    assert size >= (16 if width < 3840 else 22)
+    picture = cv2.imdecode(np.frombuffer(page.screenshot(path=tmp_path / f"{width}.png"), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[1] == width
+    assert picture.std() > 10  # something is drawn
+
+
+@pytest.mark.browser
+def test_overlay_is_drawn_as_by_the_renderer(visit: Opener) -> None:
+    """The page draws with SVG what `render_region` draws with OpenCV: same colours in the same places."""
+    page = visit()
+    element = page.locator("#summary-1 .exemplar svg")
+    picture = cv2.imdecode(np.frombuffer(element.screenshot(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    scale = picture.shape[1] / 64
+
+    def at(x: float, y: float) -> np.ndarray:
+        return picture[round(y * scale), round(x * scale)]
+
+    inside, outside = at(16, 20), at(32, 42)
+    assert inside.max() - inside.min() > 30  # in colour
+    assert outside.max() - outside.min() <= 2  # grey
+    column = picture[:, round(16 * scale)]
+    assert (np.abs(column - (255, 59, 53)).max(axis=1) < 40).any()  # hull
+    assert (np.abs(column - (0, 220, 236)).max(axis=1) < 40).any()  # outline of the disc beyond the box
+
+
+@pytest.mark.browser
+def test_all_is_shown_without_a_script_and_on_paper(visit: Opener) -> None:
+    assert shown(visit(java_script_enabled=False), ".summary") == ["summary-1", "summary-2"]
+    page = visit()
+    page.emulate_media(media="print")
+    assert shown(page, ".summary") == ["summary-1", "summary-2"]
+    assert shown(page, ".switch") == []
+
+
+@pytest.mark.browser
+def test_pictures_and_controls_have_names(visit: Opener) -> None:
+    page = visit("#image=1")
+    assert page.locator("img:not([alt]), img[alt='']").count() == 0
+    assert page.locator("svg:not([aria-label]):not([aria-hidden])").count() == 0
+    unnamed = "all => all.filter(e => !(e.textContent.trim() || e.ariaLabel || e.querySelector('[aria-label]'))).length"
+    assert page.eval_on_selector_all("a, button", unnamed) == 0
+    ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.browser
+def test_a_large_report_opens_fast(visit: Opener, tmp_path: Path) -> None:
+    path = write_report(make_run(100, (160, 224)), tmp_path / "large.html")
+    visit(path=path)  # warm up
+    opened = [visit(path=path).evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") for _ in range(3)]
+    assert 0 < min(opened) < 1000  # milliseconds

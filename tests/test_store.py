@@ -1,0 +1,192 @@
+"""Runs on disk: what is loaded equals what was saved, and damage is a typed error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from visual_summaries.errors import RunError
+from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary, same
+from visual_summaries.settings import preset
+from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
+from visual_summaries.store.arrays import load_arrays, pack, unpack
+from visual_summaries.store.atomic import atomic_file
+
+H, W = 12, 20
+
+
+def small_run(superpixel: bool = False, seed: int = 0) -> Run:
+    rng = np.random.default_rng(seed)
+
+    def evidence() -> np.ndarray:
+        return rng.random((H, W)).astype(np.float16)
+
+    images = tuple(
+        Image(i, f"a/{i}.jpg", "ab" * 32, rng.integers(0, 256, (H, W, 3), dtype=np.uint8), 0.1 + 0.2, 7) for i in range(3)
+    )
+    masks = tuple(
+        Mask(evidence(), evidence(), evidence() if superpixel else None, 0.9, 1e-7, 0.3, rng.random(4 + i).astype(np.float32))
+        for i in range(3)
+    )
+    regions = tuple(Region(i, i, (i, 2, i + 5, 8), rng.random((6, 5)) < 0.5, 0.8, 0.5, 0.4, float("nan")) for i in range(3))
+    members = tuple(Member(i, 0.5, float("nan"), rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for i in range(3))
+    return Run(
+        images=images,
+        masks=masks,
+        components=(Component(0, (0, 0, 3, 2), np.ones((2, 3), bool), 0.4, 0.2),),
+        regions=regions,
+        similarity=rng.random((3, 3)).astype(np.float32),
+        summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3),),
+        rejected=(Summary(1, 2, members[2:], (2,), float("nan"), 0.3),),
+        skipped=(Skipped("b.txt", "unreadable", "no image"),),
+        settings=preset("paper"),
+        manifest={"format": 1, "note": "café 🐦"},
+        faithfulness=Faithfulness(*(rng.random((3, 2, 4)).astype(np.float32) for _ in range(5))),
+    )
+
+
+@pytest.mark.parametrize("superpixel", [False, True])
+def test_a_loaded_run_equals_the_saved_one(tmp_path: Path, superpixel: bool) -> None:
+    run = small_run(superpixel)
+    save_run(run, tmp_path / "run")
+    loaded = load_run(tmp_path / "run")
+    assert loaded == run
+    assert loaded.path == tmp_path / "run"
+
+
+def test_equality_looks_into_every_array() -> None:
+    run = small_run()
+    changed = run.masks[1].sharp.copy()
+    changed[3, 4] += np.float16(0.25)
+    masks = (run.masks[0], replace(run.masks[1], sharp=changed), run.masks[2])
+    assert run != replace(run, masks=masks)
+    assert run == replace(run, path=Path("elsewhere"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=5))
+def test_ragged_arrays_survive_packing(shapes: list[tuple[int, int]]) -> None:
+    items = [np.arange(h * w).reshape(h, w) % 3 == 0 for h, w in shapes]
+    assert same(unpack("x", pack("x", items, 2, bool)), items)
+
+
+def test_no_manifest_means_not_complete(tmp_path: Path) -> None:
+    save_run(small_run(), tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(RunError, match="holds no complete run; finish it with --resume"):
+        load_run(tmp_path)
+
+
+def test_another_format_is_named(tmp_path: Path) -> None:
+    save_run(replace(small_run(), manifest={"format": 99}), tmp_path)
+    with pytest.raises(RunError, match="has format 99, but this version reads format 1"):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "run.json", "arrays.npz"])
+@pytest.mark.parametrize("damage", ["truncate", "rubbish", "list"])
+def test_damaged_files_are_typed_errors(tmp_path: Path, name: str, damage: str) -> None:
+    save_run(small_run(), tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    path.write_bytes({"truncate": whole[: len(whole) // 2], "rubbish": b"\x00\xff rubbish", "list": b"[1, 2]"}[damage])
+    with pytest.raises(RunError, match=name.replace(".", r"\.")):
+        load_run(tmp_path)
+
+
+def test_a_missing_field_is_a_typed_error(tmp_path: Path) -> None:
+    save_run(small_run(), tmp_path)
+    data = json.loads((tmp_path / "run.json").read_text())
+    del data["regions"][0]["box"]
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    with pytest.raises(RunError, match="is damaged"):
+        load_run(tmp_path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**9), st.integers(0, 255))
+def test_one_changed_byte_gives_the_run_or_a_typed_error(tmp_path: Path, place: int, value: int) -> None:
+    save_run(small_run(), tmp_path)
+    path = tmp_path / "arrays.npz"
+    raw = bytearray(path.read_bytes())
+    raw[place % len(raw)] = value
+    path.write_bytes(bytes(raw))
+    with contextlib.suppress(RunError):
+        load_run(tmp_path)
+
+
+def test_a_pickle_inside_a_run_is_not_executed(tmp_path: Path) -> None:
+    save_run(small_run(), tmp_path)
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "executed",))
+
+    with (tmp_path / "arrays.npz").open("wb") as file:
+        np.savez(file, views=np.array([Payload()], dtype=object))
+    with pytest.raises(RunError, match=r"arrays\.npz cannot be read"):
+        load_run(tmp_path)
+    (tmp_path / "arrays.npz").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(RunError, match=r"arrays\.npz cannot be read"):
+        load_run(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def fail_half_way() -> None:
+        with atomic_file(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_half_way()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pieces_are_found_by_their_inputs(tmp_path: Path) -> None:
+    pieces = Pieces(tmp_path)
+    key = digest({"view": "x", "settings": {"l1": 0.5}})
+    assert pieces.get("masks", key) is None
+    pieces.put("masks", key, {"sharp": np.arange(3)})
+    assert same(pieces.get("masks", key), {"sharp": np.arange(3)})
+    assert pieces.get("masks", digest({"view": "x", "settings": {"l1": 0.6}})) is None
+    Pieces(None).put("masks", key, {"sharp": np.arange(3)})
+    assert Pieces(None).get("masks", key) is None
+
+
+def test_output_folders(tmp_path: Path) -> None:
+    require_free(tmp_path / "new", resume=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="is a file"):
+        require_free(tmp_path / "file", resume=True)
+    with pytest.raises(RunError, match=r"not empty \(file, \.\.\.\) and holds no run"):
+        require_free(tmp_path, resume=True)
+    save_run(small_run(), tmp_path / "run")
+    with pytest.raises(RunError, match="already holds a complete run; add --resume"):
+        require_free(tmp_path / "run", resume=False)
+    require_free(tmp_path / "run", resume=True)
+    (tmp_path / "half" / "pieces").mkdir(parents=True)
+    with pytest.raises(RunError, match="already holds an unfinished run"):
+        require_free(tmp_path / "half", resume=False)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot write"):
+        save_run(small_run(), tmp_path / "file" / "run")
+
+
+def test_arrays_of_an_absent_file(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is missing; the run is incomplete"):
+        load_arrays(tmp_path / "none.npz")

@@ -1,0 +1,111 @@
+"""Members, quality and rank of summaries on clusters whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from visual_summaries.clusters import Clusters
+from visual_summaries.errors import SettingsError
+from visual_summaries.results import Region
+from visual_summaries.summaries import SummarySettings, build_summaries, consistent_members, pairwise_ssim, ssim
+
+H, W = 16, 24
+
+
+def region(index: int, image: int, drop: float = 0.5) -> Region:
+    return Region(index, image, (0, 0, W, H), np.ones((H, W), bool), 1.0, 0.5, drop, 0.0)
+
+
+def texture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (H, W, 3), dtype=np.uint8)
+
+
+def clusters_of(labels: list[int], exemplars: list[int]) -> Clusters:
+    return Clusters(np.array(labels), np.array(exemplars))
+
+
+def test_ssim_of_equal_and_of_unrelated_crops() -> None:
+    assert ssim(texture(0), texture(0)) == 1.0
+    assert abs(ssim(texture(0), texture(1))) < 0.2
+    assert ssim(texture(0)[:4, :5], texture(0)[:4, :5]) == 1.0  # smaller than the window
+
+
+def test_ssim_refuses_crops_of_different_size() -> None:
+    with pytest.raises(SettingsError, match=r"\(16, 24, 3\) and \(16, 20, 3\)"):
+        ssim(texture(0), texture(0)[:, :20])
+
+
+def test_pairs_are_symmetric_without_diagonal() -> None:
+    values = pairwise_ssim([texture(0), texture(1), texture(0)])
+    np.testing.assert_array_equal(values, values.T)
+    assert np.isnan(np.diag(values)).all()
+    assert values[0, 2] == 1.0
+
+
+def test_the_exemplar_is_never_dropped() -> None:
+    assert consistent_members(pairwise_ssim([texture(0), texture(1), texture(1)]), 0.5).tolist() == [True, True, True]
+    # 0 agrees with nobody (2 of 2 low), 1 and 2 with each other (1 of 2 low).
+    assert consistent_members(pairwise_ssim([texture(1), texture(1), texture(0)]), 0.5).tolist() == [True, True, False]
+
+
+def test_clusters_that_look_alike_are_kept_and_noise_is_rejected() -> None:
+    """Clusters 0 and 1 warp to one picture each, 2 to noise, 3 has one image only."""
+    regions = [region(i, image) for i, image in enumerate([0, 1, 2, 0, 1, 2, 0, 1, 2, 3, 3])]
+    labels = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
+    similarity = np.where(np.equal.outer(labels, labels), 0.9, 0.1)
+
+    def warp(exemplar: Region, member: Region) -> np.ndarray:
+        return texture(member.index + 100) if labels[exemplar.index] == 2 else texture(labels[exemplar.index])
+
+    result = build_summaries(regions, similarity, clusters_of(labels, [0, 3, 6, 9]), warp)
+    assert [s.exemplar for s in result.kept] == [0, 3]
+    assert [s.index for s in result.kept] == [0, 1]
+    assert all(s.score == pytest.approx(1.0) for s in result.kept)
+    assert [s.exemplar for s in result.rejected] == [6]
+    assert result.rejected[0].index == 2
+    assert result.rejected[0].score < 0.2
+    assert result.small == 1
+
+
+def test_a_member_that_does_not_look_like_the_others_is_dropped() -> None:
+    regions = [region(i, i) for i in range(5)]
+    similarity = np.full((5, 5), 0.5)
+
+    def warp(_: Region, member: Region) -> np.ndarray:
+        return texture(7) if member.index != 3 else texture(8)
+
+    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 5, [0]), warp).kept
+    assert [m.region for m in summary.members] == [0, 1, 2, 4]
+    assert summary.cluster == (0, 1, 2, 3, 4)
+
+
+def test_members_are_ordered_by_similarity_one_an_image_and_at_most_ten() -> None:
+    regions = [region(i, min(i, 13)) for i in range(15)]  # 13 and 14 share an image
+    similarity = np.zeros((15, 15))
+    similarity[0, :] = similarity[:, 0] = np.linspace(0, 1, 15)
+    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 15, [0]), lambda *_: texture(0)).kept
+    assert [m.region for m in summary.members] == [0, 14, 12, 11, 10, 9, 8, 7, 6, 5]
+    assert summary.members[0].similarity == pytest.approx(1.0)  # the exemplar's own: the best of the others
+
+
+@pytest.mark.parametrize(("rank", "order"), [("score", [3, 0]), ("importance", [0, 3])])
+def test_rank_by_quality_or_by_importance(rank: str, order: list[int]) -> None:
+    regions = [region(i, i % 3, drop=0.9 if i < 3 else 0.1) for i in range(6)]
+    similarity = np.full((6, 6), 0.5)
+
+    def warp(exemplar: Region, member: Region) -> np.ndarray:
+        crop = texture(exemplar.index)
+        if exemplar.index == 0 and member.index == 2:  # one member of the first cluster looks a little different
+            noise = np.random.default_rng(0).integers(-9, 10, crop.shape)
+            crop = (crop.astype(int) + noise).clip(0, 255).astype(np.uint8)
+        return crop
+
+    result = build_summaries(regions, similarity, clusters_of([0, 0, 0, 1, 1, 1], [0, 3]), warp, SummarySettings(rank=rank))
+    assert [s.exemplar for s in result.kept] == order
+    assert {s.exemplar: s.importance for s in result.kept} == pytest.approx({0: 0.9, 3: 0.1})
+
+
+def test_no_clusters_no_summaries() -> None:
+    result = build_summaries([], np.zeros((0, 0)), clusters_of([], []), lambda *_: texture(0))
+    assert (result.kept, result.rejected, result.small) == ((), (), 0)
