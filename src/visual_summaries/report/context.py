@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -55,7 +56,7 @@ class Page:
         created = text(manifest.get("created", ""))
         return {
             "target": self.target,
-            "network": text(_dict(manifest.get("classifier")).get("spec", "unknown network")),
+            "network": short_spec(text(_dict(manifest.get("classifier")).get("spec", "unknown network"))),
             "source": text(manifest.get("source", "")),
             "created": created,
             "date": created[:10],
@@ -263,6 +264,20 @@ def text(value: object) -> str:
     'a?.jpg'
     """
     return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def short_spec(spec: str) -> str:
+    """Return a network's name without the folders of its file; the details of the page have it whole.
+
+    Examples
+    --------
+    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
+    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
+    """
+    path, colon, function = spec.partition(".py:")
+    if colon or spec.endswith(".pt2"):
+        return re.split(r"[/\\]", path)[-1] + colon + function
+    return spec
 
 
 def palette(count: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.manifold import TSNE
 
 #: Fewer regions than this make no map.
@@ -35,7 +36,7 @@ def distances(similarity: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[np.float64]:
-    """Place regions in the unit square by t-SNE (van der Maaten & Hinton, JMLR 2008) of their distances.
+    """Place regions in the unit square by t-SNE (van der Maaten & Hinton, JMLR 2008) of their distances, evenly spread.
 
     Parameters
     ----------
@@ -59,5 +60,7 @@ def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[n
         raise ValueError(f"{count} regions make no map: {FEWEST} are needed")
     tsne = TSNE(metric="precomputed", init="random", perplexity=min(20.0, (count - 1) / 3), random_state=random_state)
     points = tsne.fit_transform(distances(similarity)).astype(np.float64)
+    # Regions that are like no other fly far off and would press the rest into a spot; half of each coordinate is its rank.
     low, span = points.min(axis=0), np.ptp(points, axis=0)
-    return np.asarray((points - low) / np.where(span > 0, span, 1))
+    ranks = rankdata(points, axis=0) - 1
+    return np.asarray((points - low) / np.where(span > 0, span, 1) + ranks / (count - 1)) / 2
