@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from visual_summaries.demo.effects import part_effects
+from visual_summaries.demo.effects import part_effects, redraw_effects
 from visual_summaries.demo.networks import build
 from visual_summaries.demo.render import Rendering, render
 from visual_summaries.demo.scene import Scene, sample_scene
@@ -73,7 +73,7 @@ class Recipe:
 RECIPES = {
     "main": Recipe({}, images=5_000, epochs=10),
     "tiny": Recipe({"channels": [12, 16, 16, 24], "stem_width": 6}, images=3_000, epochs=6),
-    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=3_000, epochs=3),
+    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=3_000, epochs=4),
     "brief": Recipe({}, images=3_000, epochs=2.5),
 }
 
@@ -255,7 +255,11 @@ def measure(name: str, folder: Path, images: Tensor, labels: Tensor) -> dict[str
         "accuracy_images": len(images),
         "accuracy_first_seed": FRESH_SEED,
         "effects": {
-            bird.name: {part: round(loss, 3) for part, loss in part_effects(network, label).items()}
+            bird.name: {part: round(value, 3) for part, value in part_effects(network, label, 50).items()}
+            for label, bird in enumerate(CLASSES)
+        },
+        "redraw_effects": {
+            bird.name: {part: round(value, 3) for part, value in redraw_effects(network, label).items()}
             for label, bird in enumerate(CLASSES)
         },
     }

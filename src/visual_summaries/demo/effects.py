@@ -4,16 +4,18 @@ Examples
 --------
 >>> from visual_summaries.demo.networks import demo_network
 >>> effects = part_effects(demo_network(), 0, n=8)
->>> sorted(effects)
-['crest', 'wing']
+>>> sorted(effects), 0.7 < sum(effects.values()) <= 1
+(['crest', 'wing'], True)
 >>> used_parts(effects)
 ('crest', 'wing')
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import combinations
+from math import factorial
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ from visual_summaries.errors import SettingsError
 #: How a part is changed: to a variant that another class plants, to one that all classes share, or away.
 INTERVENTIONS = ("other", "shared", "removed")
 
-#: Mean loss of probability from which on a part counts as used.
+#: Effect from which on a part counts as used.
 USED = 0.1
 
 #: First seed of the images that effects are measured on; neither training nor the measurement of accuracy uses these.
@@ -72,12 +74,7 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
 
 
 def effect(
-    network: nn.Module,
-    class_index: int,
-    change: Callable[[Scene], Scene],
-    n: int = 50,
-    seed: int = EFFECT_SEED,
-    start: Callable[[Scene], Scene] | None = None,
+    network: nn.Module, class_index: int, change: Callable[[Scene], Scene], n: int = 50, seed: int = EFFECT_SEED
 ) -> float:
     """Return the mean loss of the class's probability when `change` is made to its images.
 
@@ -91,8 +88,6 @@ def effect(
         Number of images.
     seed : int
         Seed of the first image.
-    start : callable, optional
-        Made to the scenes beforehand: the loss is that of `change` after `start`.
 
     Returns
     -------
@@ -101,29 +96,49 @@ def effect(
     """
     require_in_range("n", n, 1)
     scenes = [sample_scene(class_index, seed + k) for k in range(n)]
-    if start is not None:
-        scenes = [start(scene) for scene in scenes]
     before = predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index]
     after = predict(network, np.stack([render(change(scene)).image for scene in scenes]))[:, class_index]
     return float((before - after).mean())
 
 
-def part_effects(
+def redraw_effects(
     network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED
 ) -> dict[str, float]:
-    """Return for each planted part of a class the mean loss of the class's probability when the part is changed.
+    """Return for each planted part of a class the mean loss of the class's probability when that part alone is changed.
 
-    A planted part is evidence by itself: while the others are there, removing it need not cost the class anything. That is why
-    the default puts evidence of another class in its place. Nothing can be put in the place of the shortcut in this way: its
-    effect is the loss when it is removed from beside birds of which no planted part is left.
+    The other planted parts stay, and each may be evidence enough: a small loss does not say that the part is not used. See
+    :func:`part_effects` for that.
+
+    Parameters
+    ----------
+    network, class_index, n, seed
+        As in :func:`part_effects`.
+    how : str
+        One of ``INTERVENTIONS``.
+
+    Returns
+    -------
+    dict of str to float
+        In [-1, 1], for the planted parts in the order of ``PARTS``.
+    """
+    planted = CLASSES[class_index].planted
+    return {
+        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed) for part in PARTS if part in planted
+    }
+
+
+def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = EFFECT_SEED) -> dict[str, float]:
+    """Return what each planted part of a class (and its shortcut) adds to the class's probability: its Shapley value.
+
+    Every subset of the planted parts is drawn, the others as shared variants (the shortcut: not at all), all else equal; a
+    part's effect is what adding it gives on average over the orders in which parts can be added. Parts that are evidence enough
+    by themselves share the effect; leaving out one at a time would find none of them.
 
     Parameters
     ----------
     network : nn.Module
         One of the demo's networks, or any with ``pretrained_cfg`` and the demo's classes.
     class_index : int
-    how : str
-        One of ``INTERVENTIONS``.
     n : int
         Number of fresh images.
     seed : int
@@ -132,26 +147,37 @@ def part_effects(
     Returns
     -------
     dict of str to float
-        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one.
+        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one. Their sum
+        is the mean probability with all of them minus that with none.
     """
+    require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
+    require_in_range("n", n, 1)
     bird = CLASSES[class_index]
-    effects = {
-        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed)
-        for part in PARTS
-        if part in bird.planted
-    }
-    if bird.shortcut_rate:
-        effects["shortcut"] = effect(
-            network, class_index, partial(Scene.without, part="shortcut"), n, seed, start=_shortcut_alone
-        )
+    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+    scenes = [sample_scene(class_index, seed + k).with_shortcut() for k in range(n)]
+    if not bird.shortcut_rate:
+        scenes = [scene.without("shortcut") for scene in scenes]
+    values: dict[frozenset[str], float] = {}
+    for size in range(len(players) + 1):
+        for present in combinations(players, size):
+            hidden = [part for part in players if part not in present]
+            images = np.stack([render(_hide(scene, hidden)).image for scene in scenes])
+            values[frozenset(present)] = float(predict(network, images)[:, class_index].mean())
+    count = len(players)
+    effects = dict.fromkeys(players, 0.0)
+    for drawn, value in values.items():
+        for part in players:
+            # a subset with the part counts for it, one without against it, each by the share of orders in which it comes up
+            before = len(drawn) - (part in drawn)
+            weight = factorial(before) * factorial(count - before - 1) / factorial(count)
+            effects[part] += weight * value if part in drawn else -weight * value
     return effects
 
 
-def _shortcut_alone(scene: Scene) -> Scene:
-    """Return the scene with the shortcut, and the planted parts drawn as shared variants."""
-    for part in CLASSES[scene.class_index].planted:
+def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
+    for part in parts:
         scene = intervene(scene, part, "shared")
-    return scene.with_shortcut()
+    return scene
 
 
 def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ class FlowSettings:
     Attributes
     ----------
     descriptor : str
-        ``"hog"`` (published).
+        ``"hog"`` (published), ``"deep"`` (feature maps of the explained network) or ``"auto"`` (deep where the network has
+        feature maps, else HOG).
     method : str
         ``"nam"``, ``"phm"`` or ``"lom"`` (published).
     max_aspect_ratio : float
@@ -29,7 +30,7 @@ class FlowSettings:
     border: float = 0.01
 
     def __post_init__(self) -> None:
-        require_choice("descriptor", self.descriptor, ("hog",))
+        require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
         require_choice("method", self.method, ("nam", "phm", "lom"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)

@@ -65,7 +65,9 @@ class FastSolver:
         Gives device and type.
     """
 
-    def __init__(self, network: Network, schedule: FastSchedule, shape: tuple[int, int, int], places: int, like: Tensor) -> None:
+    def __init__(
+        self, network: Network, schedule: FastSchedule, shape: tuple[int, int, int], places: int, like: Tensor
+    ) -> None:
         self.network, self.schedule = network, schedule
         self.shape = shape
         c, h, w = shape
@@ -138,7 +140,9 @@ class FastSolver:
             for place, smooth in zip(turned.tolist(), fields.clamp(0, 1).half().cpu(), strict=True):
                 self.item(place).smooth = smooth
             self.trial[turned] = project(fields, self.contrast(turned))
-        done = (self.step_of[busy] >= self.schedule.shape_steps + self.schedule.refine_steps) | (self.trust[busy] < self.schedule.least_trust)
+        done = (self.step_of[busy] >= self.schedule.shape_steps + self.schedule.refine_steps) | (
+            self.trust[busy] < self.schedule.least_trust
+        )
         return self.finish(busy[done]) if bool(done.any()) else []
 
     def item(self, place: int) -> Item:

@@ -179,7 +179,12 @@ Source = Iterator[tuple[int, Tensor]]
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
     """Tell whether the fast optimiser applies: a class scored by its probability, and none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
-    return settings.fast is not None and plain and class_index(target) is not None and getattr(target, "kind", "probability") == "probability"
+    return (
+        settings.fast is not None
+        and plain
+        and class_index(target) is not None
+        and getattr(target, "kind", "probability") == "probability"
+    )
 
 
 def iter_published(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
