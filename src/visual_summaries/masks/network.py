@@ -111,6 +111,29 @@ class Network:
         loss, gradient = self._in_chunks(one_pass, len(mask))
         return loss, gradient
 
+    def odds_and_gradient(self, images: Tensor, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-odds (N,) of the target's class and their gradient with respect to the mask (N, H, W).
+
+        Parameters
+        ----------
+        images, hidden : Tensor, (N, C, H, W)
+        mask : Tensor, (N, H, W)
+            1 = untouched.
+        """
+
+        def one_pass(part: slice) -> tuple[Tensor, Tensor]:
+            leaf = mask[part].detach().requires_grad_()
+            with torch.enable_grad():
+                with self._fast(perturb(images[part], hidden[part], leaf)) as x:
+                    logits = self.classifier.logits(x).float()
+                odds = log_odds(logits, self.target)
+                (gradient,) = torch.autograd.grad(odds.sum(), leaf)
+            return odds.detach().to(mask.dtype), gradient
+
+        self.passes += len(mask)
+        odds, gradient = self._in_chunks(one_pass, len(mask))
+        return odds, gradient
+
     def _term(self, logits: Tensor, reference: Tensor | None) -> Tensor:
         value = class_score(self.target, logits, self.settings.score)
         if reference is not None:
@@ -163,6 +186,26 @@ def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
             'let the function return the logit and use score="probability"'
         )
     return logits[:, index]
+
+
+def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
+    """Return ``log(p / (1 - p))`` of the target's class: its logit minus the log-sum-exp of the others.
+
+    Examples
+    --------
+    >>> from visual_summaries.classifiers import Target
+    >>> round(log_odds(torch.tensor([[2.0, 0.5, 0.5]]), Target(0, "cat")).item(), 4)  # 2 - (0.5 + log 2)
+    0.8069
+    """
+    index = class_index(target)
+    assert index is not None  # noqa: S101 - functions go to the published optimiser
+    others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
+    return logits[:, index] - others.logsumexp(dim=1)
+
+
+def class_index(target: ScoresOutputs) -> int | None:
+    """Return the index of the class that a target is, None when it is a function."""
+    return getattr(target, "index", None)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -99,6 +99,44 @@ def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
     return value
 
 
+def geometry_gradient(evidence: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
+    """Return the gradient of :func:`geometry` with respect to the evidence 1 - m, times the number of pixels.
+
+    Written out because the fast optimiser asks for it many times between two network passes: autograd takes three times as long.
+
+    Parameters
+    ----------
+    evidence : Tensor, (N, H, W)
+        Values in [0, 1]; 1 = hidden.
+    stage : MaskStage
+        Gives l1, l2, l3.
+    exponent : float
+        Beta of the total variation.
+
+    Returns
+    -------
+    Tensor, (N, H, W)
+
+    Examples
+    --------
+    >>> import torch
+    >>> evidence = torch.tensor([[[0.5, 0.0], [0.5, 0.0]]])
+    >>> geometry_gradient(evidence, MaskStage(1, l1=0.0, l2=1.0, l3=0.0)).tolist()  # 3 * 0.5^2 * pixels / differences
+    [[[1.5, -1.5], [1.5, -1.5]]]
+    """
+    gradient = evidence * (-2 * stage.l3) + (stage.l3 + stage.l1)
+    h, w = evidence.shape[-2:]
+    for dim, size in ((-2, h), (-1, w)):
+        if stage.l2 and size > 1:
+            difference = evidence.diff(dim=dim)
+            magnitude = difference.abs()
+            power = magnitude if exponent == 3.0 else magnitude.pow_(exponent - 2) if exponent != 2.0 else 1.0
+            difference.mul_(power).mul_(stage.l2 * exponent * size / (size - 1))
+            gradient.narrow(dim, 1, size - 1).add_(difference)
+            gradient.narrow(dim, 0, size - 1).sub_(difference)
+    return gradient
+
+
 def less(probabilities: Tensor, reference: Tensor) -> Tensor:
     """Return ``mean(max(0, f(x(m)) - f(x)))`` over the classes: what hiding evidence may not do is to raise other scores.
 

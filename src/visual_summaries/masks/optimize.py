@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries.errors import ImageError
+from visual_summaries.masks.fast import FastSolver
 from visual_summaries.masks.memory import find_batch_size
-from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs
+from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.published import Solved, solve_published
 from visual_summaries.masks.settings import MaskSettings
@@ -157,29 +158,87 @@ def iter_tensors(
     random_state: int,
 ) -> Iterator[tuple[int, Mask]]:
     """Yield position and Mask of images (C, H, W) in [0, 1], taken from `tensors` as they are needed."""
-    source = enumerate(tensors)
-    waiting: list[tuple[int, Tensor]] = []
-    network: Network | None = None
+    source = ((position, tensor.detach()) for position, tensor in enumerate(tensors))
+    first = next(source, None)
+    if first is None:
+        return
+    with torch.no_grad(), classifier.frozen():
+        network = make_network(classifier, target, settings, first[1].unsqueeze(0))
+    solve = iter_fast if uses_fast(settings, target) else iter_published
     done = 0
+    for position, mask in solve(network, chain([first], source), random_state):
+        done += 1
+        report_progress(progress, "masks", done, max(total, done))
+        yield position, mask
+
+
+#: Positions and images (C, H, W) that wait to be optimised.
+Source = Iterator[tuple[int, Tensor]]
+
+
+def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
+    """Tell whether the fast optimiser applies: a class scored by its probability, and none of the optional terms."""
+    plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
+    return (
+        settings.fast is not None
+        and plain
+        and class_index(target) is not None
+        and getattr(target, "kind", "probability") == "probability"
+    )
+
+
+def iter_published(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
+    """Yield masks of the published optimiser, a batch of images of one size at a time."""
+    waiting: list[tuple[int, Tensor]] = []
     while True:
         with torch.no_grad():
-            wanted = 1 if network is None else network.chunk
-            waiting.extend((position, tensor.detach()) for position, tensor in islice(source, wanted - len(waiting)))
+            waiting.extend(islice(source, network.chunk - len(waiting)))
             if not waiting:
                 return
-            with classifier.frozen():
-                if network is None:
-                    network = make_network(classifier, target, settings, waiting[0][1].unsqueeze(0))
-                    continue
-                batch = [item for item in waiting if item[1].shape == waiting[0][1].shape]
-                waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
-                masks = solve_batch(
-                    network, [position for position, _ in batch], torch.stack([x for _, x in batch]), random_state
-                )
-        for (position, _), mask in zip(batch, masks, strict=True):
-            done += 1
-            report_progress(progress, "masks", done, max(total, done))
-            yield position, mask
+            batch = [item for item in waiting if item[1].shape == waiting[0][1].shape]
+            waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
+            positions = [position for position, _ in batch]
+            with network.classifier.frozen():
+                masks = solve_batch(network, positions, torch.stack([image for _, image in batch]), random_state)
+        yield from zip(positions, masks, strict=True)
+
+
+def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
+    """Yield masks of the fast optimiser; images that are finished leave the batch and the next ones take their places."""
+    schedule = network.settings.fast
+    assert schedule is not None  # noqa: S101 - see uses_fast
+    places = network.chunk  # stays, also when running out of memory makes the chunks smaller
+    solver: FastSolver | None = None
+    waiting: list[tuple[int, Tensor]] = []
+    while True:
+        with torch.no_grad():
+            room = places if solver is None else len(solver.free)
+            waiting.extend(islice(source, room - len(waiting)))
+            if not waiting and (solver is None or not solver.busy):
+                return
+            with network.classifier.frozen():
+                if waiting and (solver is None or (not solver.busy and waiting[0][1].shape != solver.shape)):
+                    solver = FastSolver(network, schedule, tuple(waiting[0][1].shape), min(places, len(waiting)), waiting[0][1])
+                assert solver is not None  # noqa: S101 - made above when there was none
+                fitting = [item for item in waiting if item[1].shape == solver.shape][: len(solver.free)]
+                if fitting:
+                    taken = {position for position, _ in fitting}
+                    waiting = [item for item in waiting if item[0] not in taken]
+                    solver.admit([position for position, _ in fitting], torch.stack([image for _, image in fitting]))
+                finished = solver.step()
+        for result in finished:
+            yield (
+                result.position,
+                Mask(
+                    smooth=result.smooth.numpy(),
+                    sharp=result.sharp.numpy(),
+                    superpixel=None,
+                    score_before=result.before,
+                    score_after=result.after,
+                    score_blurred=result.blurred,
+                    losses=np.array(result.losses, np.float32),
+                ),
+            )
 
 
 def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:

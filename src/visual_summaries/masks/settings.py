@@ -34,6 +34,59 @@ class MaskStage:
 
 
 @dataclass(frozen=True)
+class FastSchedule:
+    """Parameters of the fast optimiser (:mod:`visual_summaries.masks.fast`); each was set by measurement (docs/masks.md).
+
+    Attributes
+    ----------
+    shape_steps, refine_steps : int
+        Network passes of the two phases.
+    reduction, sigma : int, float
+        The density has 1/`reduction` of the view's resolution; its upsampled field is blurred with `sigma` pixels.
+    learning_rate, second_decay : float
+        Adam's, on the density: step, and decay of the mean square (the usual 0.999 would remember all of so few steps).
+    first_contrast, last_contrast : float
+        Contrast of the projection to 0 and 1, at the first and last shape step.
+    first_area, last_area, boundary : float
+        Weights of mean evidence (first and last shape step) and of the boundary's length.
+    kept : float
+        Share of the score that the shape phase leaves; three times that is allowed in the end before p weighs more.
+    multiplier, largest_multiplier, adaptation : float
+        First and largest weight of the log-odds against the area, and how fast it follows the score.
+    inner_steps, inner_rate : int, float
+        Steps without the network between two passes of the refining phase.
+    trust, least_trust : float
+        How far a pixel may move in the first refining step; an image below the least trust is finished.
+    """
+
+    shape_steps: int = 32
+    refine_steps: int = 8
+    reduction: int = 8
+    sigma: float = 2.0
+    learning_rate: float = 0.2
+    second_decay: float = 0.999
+    first_contrast: float = 2.0
+    last_contrast: float = 24.0
+    first_area: float = 1.0
+    last_area: float = 0.1
+    boundary: float = 3.0
+    kept: float = 0.001
+    multiplier: float = 0.05
+    largest_multiplier: float = 0.5
+    adaptation: float = 0.2
+    inner_steps: int = 20
+    inner_rate: float = 0.05
+    trust: float = 0.5
+    least_trust: float = 0.03
+
+    def __post_init__(self) -> None:
+        require_in_range("shape_steps", self.shape_steps, 1)
+        require_in_range("refine_steps", self.refine_steps, 0)
+        require_in_range("reduction", self.reduction, 1)
+        require_in_range("kept", self.kept, 1e-6, 0.5)
+
+
+@dataclass(frozen=True)
 class MaskSettings:
     """Parameters of :func:`visual_summaries.optimize_masks`; the defaults are the published constants.
 
@@ -61,6 +114,12 @@ class MaskSettings:
         Number of superpixels of the third stage (SLIC; compactness 10, sigma 0.5).
     batch_size : int or None
         Images optimised at a time; None finds it.
+    fast : FastSchedule or None
+        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without noise,
+        *less* term or superpixels; it minimises the same L with the coefficients of `sharp`. Elsewhere the published one.
+    precision : str
+        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to be
+        fastest on this network and agrees with float32. Final scores are float32 either way.
     """
 
     smooth: MaskStage = field(default_factory=lambda: MaskStage(300, l1=0.5, l2=0.01, l3=0.0))
@@ -76,6 +135,8 @@ class MaskSettings:
     score: str = "probability"
     segments: int = 2000
     batch_size: int | None = None
+    fast: FastSchedule | None = None
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         require_in_range("reduction", self.reduction, 1)
@@ -88,5 +149,17 @@ class MaskSettings:
         require_in_range("less", self.less, 0.0)
         require_choice("score", self.score, ("probability", "logit"))
         require_in_range("segments", self.segments, 2)
+        require_choice("precision", self.precision, ("float32", "auto"))
         if self.batch_size is not None:
             require_in_range("batch_size", self.batch_size, 1)
+
+
+def fast_mask_settings() -> MaskSettings:
+    """Return the settings of the preset ``"default"``: the published objective, the fast optimiser, the fastest precision.
+
+    Examples
+    --------
+    >>> fast_mask_settings().sharp == MaskSettings().sharp, fast_mask_settings().fast is None
+    (True, False)
+    """
+    return MaskSettings(fast=FastSchedule(), precision="auto")

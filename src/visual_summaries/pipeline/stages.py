@@ -177,7 +177,9 @@ def describe_images(context: Context, images: Sequence[Image], boxes: Sequence[N
     """Describe the boxes of each image for matching."""
     features = []
     for image, proposed in zip(images, boxes, strict=True):
-        features.append(describe(image.view, proposed, descriptor=context.settings.flow.descriptor))
+        features.append(
+            describe(image.view, proposed, descriptor=context.settings.flow.descriptor, classifier=context.classifier)
+        )
         report_progress(context.progress, "descriptors", image.index + 1, len(images))
     return features
 
