@@ -9,7 +9,7 @@ from typing import Any
 from visual_summaries._validate import require_choice
 from visual_summaries.clusters.settings import ClusterSettings
 from visual_summaries.flow.settings import FlowSettings
-from visual_summaries.masks.settings import MaskSettings, MaskStage
+from visual_summaries.masks.settings import FastSchedule, MaskSettings, MaskStage, fast_mask_settings
 from visual_summaries.presets import PRESETS
 from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.summaries.settings import SummarySettings
@@ -53,13 +53,15 @@ class Settings:
 
         Examples
         --------
-        >>> Settings.from_dict(preset("paper").to_dict()) == preset("paper")
-        True
+        >>> [Settings.from_dict(preset(name).to_dict()) == preset(name) for name in PRESETS]
+        [True, True]
         """
         masks = dict(data["masks"])
         for stage in ("smooth", "sharp", "superpixel"):
             if masks.get(stage) is not None:
                 masks[stage] = MaskStage(**masks[stage])
+        if masks.get("fast") is not None:
+            masks["fast"] = FastSchedule(**masks["fast"])
         return cls(
             masks=MaskSettings(**masks),
             regions=RegionSettings(**data["regions"]),
@@ -88,4 +90,4 @@ def preset(name: str) -> Settings:
     300
     """
     require_choice("preset", name, PRESETS)
-    return Settings()
+    return Settings(masks=fast_mask_settings()) if name == "default" else Settings()

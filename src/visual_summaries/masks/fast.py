@@ -65,7 +65,9 @@ class FastSolver:
         Gives device and type.
     """
 
-    def __init__(self, network: Network, schedule: FastSchedule, shape: tuple[int, int, int], places: int, like: Tensor) -> None:
+    def __init__(
+        self, network: Network, schedule: FastSchedule, shape: tuple[int, int, int], places: int, like: Tensor
+    ) -> None:
         self.network, self.schedule = network, schedule
         self.shape = shape
         c, h, w = shape
@@ -138,7 +140,9 @@ class FastSolver:
             for place, smooth in zip(turned.tolist(), fields.clamp(0, 1).half().cpu(), strict=True):
                 self.item(place).smooth = smooth
             self.trial[turned] = project(fields, self.contrast(turned))
-        done = (self.step_of[busy] >= self.schedule.shape_steps + self.schedule.refine_steps) | (self.trust[busy] < self.schedule.least_trust)
+        done = (self.step_of[busy] >= self.schedule.shape_steps + self.schedule.refine_steps) | (
+            self.trust[busy] < self.schedule.least_trust
+        )
         return self.finish(busy[done]) if bool(done.any()) else []
 
     def item(self, place: int) -> Item:
@@ -164,7 +168,7 @@ class FastSolver:
     def move_shape(self, places: Tensor, fields: Tensor, contrast: Tensor, odds: Tensor, slope: Tensor) -> None:
         """Take one Adam step on the densities and adapt the multipliers."""
         schedule = self.schedule
-        before, blurred = self.before[places], self.blurred[places]
+        before = self.before[places]
         # Below half of what may stay the network's pull fades: there is nothing left to gain from it.
         floor = (2 * schedule.kept * before).clamp(1e-6, 0.5)
         pull = self.log_mu[places].exp() * torch.sigmoid(odds - torch.logit(floor))
@@ -182,14 +186,13 @@ class FastSolver:
         self.moment1[places], self.moment2[places] = first, second
         change = (first / (1 - 0.9**count)) / ((second / (1 - schedule.second_decay**count)).sqrt() + 1e-12)
         self.density[places] = (self.density[places] - schedule.learning_rate * change).clamp_(0, 1)
-        wanted = torch.maximum(schedule.kept * before, blurred)
-        excess = torch.log((torch.sigmoid(odds) + 1e-6 * before) / wanted.clamp_min(1e-12)).clamp(-1, 1)
+        excess = torch.log((torch.sigmoid(odds) / before.clamp_min(1e-12) + 1e-6) / schedule.kept).clamp(-1, 1)
         low_mu, high_mu = math.log(1e-3), math.log(schedule.largest_multiplier)
         self.log_mu[places] = (self.log_mu[places] + schedule.adaptation * excess).clamp(low_mu, high_mu)
 
     def allowed(self, places: Tensor) -> Tensor:
         """Return the score (n,) above which p weighs more."""
-        return 3 * self.schedule.kept * self.before[places] + self.blurred[places]
+        return 3 * self.schedule.kept * self.before[places]
 
     def merit(self, places: Tensor, p: Tensor, geometric: Tensor) -> Tensor:
         """Return what decides between two masks: L, and more for p above what is allowed."""

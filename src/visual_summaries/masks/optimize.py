@@ -15,6 +15,7 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.kernel import fastest_kernel
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import hidden_image, perturb
@@ -179,7 +180,12 @@ Source = Iterator[tuple[int, Tensor]]
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
     """Tell whether the fast optimiser applies: a class scored by its probability, and none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
-    return settings.fast is not None and plain and class_index(target) is not None and getattr(target, "kind", "probability") == "probability"
+    return (
+        settings.fast is not None
+        and plain
+        and class_index(target) is not None
+        and getattr(target, "kind", "probability") == "probability"
+    )
 
 
 def iter_published(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
@@ -237,10 +243,13 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
 
 
 def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:
-    """Return the network ready to be asked: with its batch size."""
+    """Return the network ready to be asked: with its batch size and the fastest way to its gradients."""
     network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
     if settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
+    if settings.precision == "auto":
+        network.kernel = fastest_kernel(network, image)
+        network.passes = 0
     return network
 
 
