@@ -1,7 +1,7 @@
 """Masks: the published procedure as published, beside the default, on real networks and photographs.
 
-Run with ``python benchmarks/masks.py --data DIR --json FILE``; DIR holds ``weights/nets.py`` and ``images/``. The published procedure runs
-in float32, one image at a time, 300 + 150 Adam steps. Everything runs on the machine's accelerator when there is one.
+Run with ``python benchmarks/masks.py --data DIR --json FILE``; DIR holds ``weights/nets.py`` and ``images/``. The published
+procedure runs in float32, one image at a time, 300 + 150 Adam steps. Everything runs on the accelerator when there is one.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def timed(work: Callable[[], list[vs.Mask]], images: int) -> tuple[list[vs.Mask]
 
 
 def share_in_network(classifier: Classifier, images: torch.Tensor, index: int) -> float:
-    """Return the share of the default's time that passes inside the network's forward and backward (measured in a run of its own)."""
+    """Return the share of the default's time that passes in the network's forward and backward, in a run of its own."""
     inside = 0.0
     one_pass = Network.odds_and_gradient
 
@@ -150,7 +150,7 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
         index,
         settings=replace(MaskSettings(), batch_size=1, smooth=replace(MaskSettings().smooth, iterations=3)),
     )
-    # Half of the default before the published procedure and half after it, so that a machine that others use is as busy for both.
+    # Half of the default before the published procedure and half after it: shows whether the machine was as busy for both.
     half = len(images) // 2
     default_a, time_a = timed(lambda: vs.optimize_masks(classifier, images[:half], index), half)
     published, time_published = timed(
@@ -257,7 +257,8 @@ def main() -> None:
         bars = [bar for one in rows for bar in bars_of(one, 10.0 if device == "cpu" else 100.0)]
         result.update(bars=bars, peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         print(
-            f"{name}: {row['speedup']:.1f} times faster ({row['speedup_processor']:.1f} in processor time), in the network {row['share_in_network']:.0%}"
+            f"{name}: {row['speedup']:.1f} times faster ({row['speedup_processor']:.1f} in processor time), "
+            f"{row['share_in_network']:.0%} of the default in the network"
         )
         for bar in bars_of(row, 10.0 if device == "cpu" else 100.0):
             print(

@@ -1,7 +1,7 @@
 """How to run a network fastest for gradients: measured on the network at hand, not guessed.
 
-Candidates are float32 and bfloat16 autocast with channels-last images, on a copy of the network whose batch norm is folded into its
-convolutions (where it has any, and where the copy answers as the network does). The user's own module is never changed.
+Candidates are float32 and bfloat16 autocast with channels-last images, on a copy of the network whose batch norm is folded into
+its convolutions (where it has any, and where the copy answers as the network does). The user's own module is never changed.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def fold_batch_norms(module: nn.Module) -> int:
         before: tuple[str, nn.Module] | None = None
         for name, child in list(parent.named_children()):
             rest = what_follows(child)
-            if before is not None and type(before[1]) is nn.Conv2d and rest is not None and not child.training:
-                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))  # type: ignore[type-var]
+            if before is not None and rest is not None and type(before[1]) is nn.Conv2d and isinstance(child, nn.BatchNorm2d):
+                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
                 setattr(parent, name, rest)
                 before, count = None, count + 1
             else:
@@ -125,7 +125,7 @@ def what_follows(module: nn.Module) -> nn.Module | None:
     """Return what is left of a batch norm when its affine map is gone: timm's carries an activation. None for other modules."""
     if type(module) is nn.BatchNorm2d:
         return nn.Identity()
-    if isinstance(module, nn.BatchNorm2d) and isinstance(getattr(module, "act", None), nn.Module):
-        drop = getattr(module, "drop", None)
-        return nn.Sequential(drop if isinstance(drop, nn.Module) else nn.Identity(), module.act)
+    activation = getattr(module, "act", None)
+    if isinstance(module, nn.BatchNorm2d) and isinstance(activation, nn.Module):
+        return activation  # in eval mode its drop layer does nothing
     return None

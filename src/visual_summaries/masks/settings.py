@@ -115,11 +115,11 @@ class MaskSettings:
     batch_size : int or None
         Images optimised at a time; None finds it.
     fast : FastSchedule or None
-        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without noise,
-        *less* term or superpixels; it minimises the same L with the coefficients of `sharp`. Elsewhere the published one.
+        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without
+        noise, *less* term or superpixels; it minimises the same L, coefficients of `sharp`. Elsewhere the published one.
     precision : str
-        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to be
-        fastest on this network and agrees with float32. Final scores are float32 either way.
+        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to
+        be fastest on this network and agrees with float32. Final scores are float32 either way.
     """
 
     smooth: MaskStage = field(default_factory=lambda: MaskStage(300, l1=0.5, l2=0.01, l3=0.0))
