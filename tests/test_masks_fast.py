@@ -22,6 +22,7 @@ from visual_summaries.masks.settings import FastSchedule, fast_mask_settings
 
 H, W = 48, 64
 PATCH = (slice(14, 32), slice(22, 44))
+PATCH_AREA = 18 * 22 / (H * W)
 SETTINGS = replace(fast_mask_settings(), precision="float32", batch_size=4)
 
 
@@ -107,7 +108,8 @@ def test_fast_masks_have_the_published_objective_in_a_tenth_of_the_passes():
         # A rectangle of equal pixels is the published procedure's best case; photographs are benchmarks/masks.py's business.
         assert objective_of(ours) <= 1.1 * objective_of(theirs)
         assert ours.drop >= theirs.drop - 0.005
-        assert ours.sharp[PATCH].sum() > 0.9 * ours.sharp.sum()
+        assert ours.sharp[PATCH].mean() > 0.95
+        assert ours.area < 1.6 * PATCH_AREA
         assert ours.smooth.shape == ours.sharp.shape == (H, W)
         assert 0 <= ours.sharp.min() <= ours.sharp.max() <= 1
 
