@@ -15,6 +15,7 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.kernel import fastest_kernel
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import hidden_image, perturb
@@ -163,11 +164,11 @@ def iter_tensors(
     if first is None:
         return
     with torch.no_grad(), classifier.frozen():
-        network = make_network(classifier, target, settings, first[1].unsqueeze(0))
+        # A copy: what came from inference mode could not be differentiated.
+        network = make_network(classifier, target, settings, first[1].unsqueeze(0).clone())
     solve = iter_fast if uses_fast(settings, target) else iter_published
-    done = 0
-    for position, mask in solve(network, chain([first], source), random_state):
-        done += 1
+    masks = solve(network, chain([first], source), random_state)
+    for done, (position, mask) in enumerate(masks, start=1):
         report_progress(progress, "masks", done, max(total, done))
         yield position, mask
 
@@ -218,7 +219,7 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
                 return
             with network.classifier.frozen():
                 if waiting and (solver is None or (not solver.busy and waiting[0][1].shape != solver.shape)):
-                    solver = FastSolver(network, schedule, tuple(waiting[0][1].shape), min(places, len(waiting)), waiting[0][1])
+                    solver = FastSolver(network, schedule, waiting[0][1], min(places, len(waiting)))
                 assert solver is not None  # noqa: S101 - made above when there was none
                 fitting = [item for item in waiting if item[1].shape == solver.shape][: len(solver.free)]
                 if fitting:
@@ -242,10 +243,13 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
 
 
 def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:
-    """Return the network ready to be asked: with its batch size."""
+    """Return the network ready to be asked: with its batch size and the fastest way to its gradients."""
     network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
     if settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
+    if settings.precision == "auto":
+        network.kernel = fastest_kernel(network, image)
+        network.passes = 0
     return network
 
 

@@ -63,17 +63,17 @@ class FastSchedule:
     refine_steps: int = 8
     reduction: int = 8
     sigma: float = 2.0
-    learning_rate: float = 0.2
-    second_decay: float = 0.999
+    learning_rate: float = 0.25
+    second_decay: float = 0.95
     first_contrast: float = 2.0
     last_contrast: float = 24.0
     first_area: float = 1.0
     last_area: float = 0.1
     boundary: float = 3.0
     kept: float = 0.001
-    multiplier: float = 0.05
+    multiplier: float = 0.02
     largest_multiplier: float = 0.5
-    adaptation: float = 0.2
+    adaptation: float = 0.3
     inner_steps: int = 20
     inner_rate: float = 0.05
     trust: float = 0.5
@@ -115,11 +115,11 @@ class MaskSettings:
     batch_size : int or None
         Images optimised at a time; None finds it.
     fast : FastSchedule or None
-        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without noise,
-        *less* term or superpixels; it minimises the same L with the coefficients of `sharp`. Elsewhere the published one.
+        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without
+        noise, *less* term or superpixels; it minimises the same L, coefficients of `sharp`. Elsewhere the published one.
     precision : str
-        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to be
-        fastest on this network and agrees with float32. Final scores are float32 either way.
+        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to
+        be fastest on this network and agrees with float32. Final scores are float32 either way.
     """
 
     smooth: MaskStage = field(default_factory=lambda: MaskStage(300, l1=0.5, l2=0.01, l3=0.0))
