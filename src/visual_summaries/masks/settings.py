@@ -41,8 +41,8 @@ class FastSchedule:
     ----------
     shape_steps, refine_steps : int
         Network passes of the two phases.
-    reduction, sigma : int, float
-        The density has 1/`reduction` of the view's resolution; its upsampled field is blurred with `sigma` pixels.
+    cells, sigma : int, float
+        The density has `cells` square cells along the view's shorter side; its upsampled field is blurred with `sigma` cells.
     learning_rate, second_decay : float
         Adam's, on the density: step, and decay of the mean square (the usual 0.999 would remember all of so few steps).
     first_contrast, last_contrast : float
@@ -59,10 +59,10 @@ class FastSchedule:
         How far a pixel may move in the first refining step; an image below the least trust is finished.
     """
 
-    shape_steps: int = 32
-    refine_steps: int = 8
-    reduction: int = 8
-    sigma: float = 2.0
+    shape_steps: int = 48
+    refine_steps: int = 14
+    cells: int = 32
+    sigma: float = 0.3
     learning_rate: float = 0.25
     second_decay: float = 0.95
     first_contrast: float = 2.0
@@ -82,7 +82,8 @@ class FastSchedule:
     def __post_init__(self) -> None:
         require_in_range("shape_steps", self.shape_steps, 1)
         require_in_range("refine_steps", self.refine_steps, 0)
-        require_in_range("reduction", self.reduction, 1)
+        require_in_range("cells", self.cells, 2)
+        require_in_range("sigma", self.sigma, 0.0)
         require_in_range("kept", self.kept, 1e-6, 0.5)
 
 
