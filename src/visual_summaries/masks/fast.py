@@ -29,9 +29,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from visual_summaries.masks.hiding import hidden_pixels
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import geometry, geometry_gradient
-from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
+from visual_summaries.masks.perturb import gaussian_blur, perturb
 from visual_summaries.masks.published import initial_mask
 from visual_summaries.masks.settings import FastSchedule
 
@@ -99,7 +100,7 @@ class FastSolver:
         """Give images (N, C, H, W) free places."""
         places = torch.tensor(self.free[: len(positions)], device=images.device)
         settings, schedule = self.network.settings, self.schedule
-        hidden = hidden_image(images, settings.blur_size, settings.blur_sigma)
+        hidden = hidden_pixels(images, settings)
         self.images[places], self.hidden[places] = images, hidden
         self.before[places] = self.network.scores(images).to(images)
         self.blurred[places] = self.network.scores(hidden).to(images)

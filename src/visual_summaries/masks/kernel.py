@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from visual_summaries.masks.hiding import hidden_pixels
 from visual_summaries.masks.network import Extra, GivesLogits, Kernel, Network
-from visual_summaries.masks.perturb import hidden_image
 
 #: Images in a pass that is timed, timed passes of each candidate (the fastest counts).
 PROBE_IMAGES, PROBE_PASSES = 4, 2
@@ -35,7 +35,7 @@ class Measured:
 
 def fastest_kernel(network: Network, image: Tensor) -> Kernel:
     """Return the fastest way to gradients that agrees with plain float32 on variations of `image` (1, C, H, W)."""
-    hidden = hidden_image(image, network.settings.blur_size, network.settings.blur_sigma)
+    hidden = hidden_pixels(image, network.settings)
     probe = torch.cat([torch.lerp(hidden, image, share) for share in (1.0, 0.9, 0.75, 0.5)])[: min(network.chunk, PROBE_IMAGES)]
     reference = measure(network, Kernel(), probe)
     folded = fold(network.classifier, probe)
@@ -54,7 +54,7 @@ def measure(network: Network, kernel: Kernel, images: Tensor) -> Measured:
     """Run one way to gradients on images (n, C, H, W) and time it, after a first pass that does not count."""
     asked = Network(network.classifier, network.target, network.settings, network.chunk, kernel)
     mask = images.new_ones(len(images), *images.shape[-2:])
-    hidden = hidden_image(images, network.settings.blur_size, network.settings.blur_sigma)
+    hidden = hidden_pixels(images, network.settings)
     seconds = []
     for _ in range(1 + PROBE_PASSES):
         start = time.perf_counter()

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.hiding import hidden_pixels
 from visual_summaries.masks.kernel import fastest_kernel
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.published import Solved, solve_published
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
@@ -256,7 +257,7 @@ def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskS
 def solve_batch(network: Network, positions: list[int], images: Tensor, random_state: int) -> list[Mask]:
     """Return the Masks of images (N, C, H, W)."""
     settings = network.settings
-    hidden = hidden_image(images, settings.blur_size, settings.blur_sigma)
+    hidden = hidden_pixels(images, settings)
     generators = [torch.Generator().manual_seed(hash_seed(random_state, position)) for position in positions]
     return to_masks(network, images, hidden, solve_published(images, hidden, network, generators))
 

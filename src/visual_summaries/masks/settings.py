@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import SettingsError
 
+#: What hidden pixels may show.
+HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
+
 
 @dataclass(frozen=True)
 class MaskStage:
@@ -103,8 +106,11 @@ class MaskSettings:
         Sigma, in pixels, of the blur of the upsampled smooth mask.
     tv_exponent : float
         Beta of the total variation.
+    hidden : str
+        What hidden pixels show: ``"blur"`` (published), ``"strong-blur"``, ``"mean"``, ``"noise"`` or ``"inpaint"``; see
+        :func:`visual_summaries.masks.hiding.hide`.
     blur_size, blur_sigma : int, float
-        Gaussian that makes the hidden image: kernel side and sigma in pixels.
+        Gaussian of ``"blur"``: kernel side and sigma in pixels.
     noise : float
         Standard deviation of Gaussian noise added to the perturbed view at each step.
     less : float
@@ -129,6 +135,7 @@ class MaskSettings:
     reduction: int = 8
     smooth_sigma: float = 5.0
     tv_exponent: float = 3.0
+    hidden: str = "blur"
     blur_size: int = 11
     blur_sigma: float = 10.0
     noise: float = 0.0
@@ -142,6 +149,7 @@ class MaskSettings:
     def __post_init__(self) -> None:
         require_in_range("reduction", self.reduction, 1)
         require_in_range("tv_exponent", self.tv_exponent, 1.0)
+        require_choice("hidden", self.hidden, HIDINGS)
         require_in_range("blur_size", self.blur_size, 1)
         if self.blur_size % 2 == 0:
             raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a centre")
