@@ -79,7 +79,7 @@ def direct_lom(a: Features, b: Features) -> NDArray[np.float32]:
             points = offset[near]
             o = points.mean(0)
             for _ in range(20):
-                weight = 1 / np.maximum(np.abs(points - o), 1e-3)
+                weight = 1 / np.maximum(np.abs(points - o), 1e-2)
                 o = (weight * points).sum(0) / weight.sum(0)
             away = np.hypot(*(centre_b - centre_a[i] - o[:2]).T)
             fit = np.exp(-0.05 * away - 0.3 * np.abs(area_b / area_a[i] - o[2]))

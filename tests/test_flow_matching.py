@@ -57,7 +57,7 @@ def overlap(p, q):
 def geometric_median_by_loops(values):
     o = sum(values) / len(values)
     for _ in range(20):
-        weights = [1 / max(abs(v - o), 1e-3) for v in values]
+        weights = [1 / max(abs(v - o), 1e-2) for v in values]
         o = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
     return o
 

@@ -15,7 +15,7 @@ Where the formulas leave room, this is how they are read:
 - boxes that are left out (they touch the border and are not the whole image) neither match nor serve as neighbours; neither
   does a box without any match of positive score take part in its neighbours' median;
 - the geometric median starts from the mean; a reweighting step is ``o <- sum(x / max(|x - o|, e)) / sum(1 / max(|x - o|,
-  e))``, coordinate by coordinate, e = 1e-3;
+  e))``, coordinate by coordinate, e = 1e-2;
 - PHM's offsets are counted in square cells, as many as fit the range of all possible offsets 8000 times over; the Gaussian
   of 5 x 5 x 5 bins has a standard deviation of one bin and sums to one; scales beyond the range count in the outermost bin.
 """
@@ -36,7 +36,7 @@ from visual_summaries.flow.features import Features
 METHODS = ("nam", "phm", "lom")
 
 _STEPS = 20  # reweighting steps of the geometric median
-_NEAREST = 1e-3  # closer than this counts as this close
+_NEAREST = 1e-2  # closer than this counts as this close
 _PER_PIXEL = 0.05  # LOM: how fast confidence falls with the distance from the local offset ...
 _PER_SCALE = 0.3  # ... and with the difference from the local ratio of areas
 _SPATIAL_CELLS = 8000

@@ -57,7 +57,7 @@ class Whitening:
 
     mean: NDArray[np.float32]
     autocovariance: NDArray[np.float32]
-    ridge: float = 0.02
+    ridge: float = 0.1
 
     def __post_init__(self) -> None:
         if self.mean.shape != (CHANNELS,) or self.autocovariance.shape != (_OFFSETS, _OFFSETS, CHANNELS, CHANNELS):
@@ -106,7 +106,7 @@ class Whitening:
         cls,
         images: Iterable[NDArray[np.uint8]],
         *,
-        ridge: float = 0.02,
+        ridge: float = 0.1,
         shrinkage: Whitening | None = None,
         weight: float = 0.5,
     ) -> Whitening:
