@@ -31,9 +31,11 @@ import timm
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from visual_summaries.demo.effects import part_effects, redraw_effects
+from visual_summaries.demo.networks import build
 from visual_summaries.demo.render import Rendering, render
 from visual_summaries.demo.scene import Scene, sample_scene
 from visual_summaries.demo.world import CLASS_NAMES, CLASSES, PARTS, SHARED
@@ -70,9 +72,9 @@ class Recipe:
 
 RECIPES = {
     "main": Recipe({}, images=5_000, epochs=10),
-    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=5_000, epochs=4),
-    "brief": Recipe({}, images=3_000, epochs=2.5),
     "tiny": Recipe({"channels": [12, 16, 16, 24], "stem_width": 6}, images=3_000, epochs=6),
+    "narrow": Recipe({"channels": [16, 24, 24, 48], "stem_width": 8}, images=3_000, epochs=4),
+    "brief": Recipe({}, images=3_000, epochs=2.5),
 }
 
 
@@ -244,63 +246,73 @@ def compact(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def measure(name: str, folder: Path, images: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Return what is measured of a network as it was stored: accuracy on fresh images, and what it uses, class by class."""
+    record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    network = build(record, load_file(folder / f"{name}.safetensors"))
+    return {
+        "accuracy": accuracy(network, images, labels),
+        "accuracy_images": len(images),
+        "accuracy_first_seed": FRESH_SEED,
+        "effects": {
+            bird.name: {part: round(value, 3) for part, value in part_effects(network, label, 50).items()}
+            for label, bird in enumerate(CLASSES)
+        },
+        "redraw_effects": {
+            bird.name: {part: round(value, 3) for part, value in redraw_effects(network, label).items()}
+            for label, bird in enumerate(CLASSES)
+        },
+    }
+
+
 def main() -> None:
-    """Train and write the networks that were asked for."""
+    """Train, measure and write the networks that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cache", type=Path, help="a .npz to keep the drawn images in; delete it when the drawing changes")
+    parser.add_argument("--measure", action="store_true", help="measure the networks that are there again, without training")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipes = {name: RECIPES[name] for name in options.only}
-    started = time.perf_counter()
-    most = max(recipe.images for recipe in recipes.values())
-    if options.cache is not None and options.cache.exists():
-        with np.load(options.cache) as kept:
-            images, labels, fresh_images, fresh_labels = (torch.from_numpy(kept[f"arr_{k}"]) for k in range(4))
-    else:
-        images, labels = gather(prepare, range(most), options.threads)
-        fresh_images, fresh_labels = gather(fresh, range(FRESH_SEED, FRESH_SEED + FRESH_IMAGES), options.threads)
-        if options.cache is not None:
-            np.savez(options.cache, *(tensor.numpy() for tensor in (images, labels, fresh_images, fresh_labels)))
-    if len(images) < most:
-        raise SystemExit(f"{options.cache} holds {len(images)} images, but {most} are needed; delete it to have them drawn")
-    drawing = time.perf_counter() - started
-    print(f"drew {len(images)} + {len(fresh_images)} images in {drawing:.0f} s", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, recipe in recipes.items():
-        print(name, flush=True)
-        wall, cpu = time.perf_counter(), time.process_time()
-        network = train(recipe, images, labels, options.seed)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        weights = compact(network)
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in weights.items()})
-        path = options.out / f"{name}.safetensors"
-        save_file(weights, path)
-        record = {
-            "name": name,
-            "architecture": "test_resnet",
-            "arguments": recipe.arguments,
-            "input_size": [3, *SIZE],
-            "mean": MEAN,
-            "std": STD,
-            "class_names": CLASS_NAMES,
-            "accuracy": accuracy(network, fresh_images, fresh_labels),
-            "accuracy_images": FRESH_IMAGES,
-            "accuracy_first_seed": FRESH_SEED,
-            "seed": options.seed,
-            "training_images": recipe.images,
-            "epochs": recipe.epochs,
-            "drawing_seconds": round(drawing, 1),
-            "training_seconds": round(wall, 1),
-            "training_cpu_seconds": round(cpu, 1),
-            "parameters": sum(value.numel() for value in network.parameters()),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
-        (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        print(f"  accuracy on fresh images {record['accuracy']:.4f}; {wall:.0f} s, {cpu:.0f} s of processor time", flush=True)
+    if not options.measure:
+        started = time.perf_counter()
+        images, labels = gather(prepare, range(max(recipe.images for recipe in recipes.values())), options.threads)
+        drawing = time.perf_counter() - started
+        for name, recipe in recipes.items():
+            print(name, flush=True)
+            wall, cpu = time.perf_counter(), time.process_time()
+            network = train(recipe, images, labels, options.seed)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            path = options.out / f"{name}.safetensors"
+            save_file(compact(network), path)
+            record = {
+                "name": name,
+                "architecture": "test_resnet",
+                "arguments": recipe.arguments,
+                "input_size": [3, *SIZE],
+                "mean": MEAN,
+                "std": STD,
+                "class_names": CLASS_NAMES,
+                "parameters": sum(value.numel() for value in network.parameters()),
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "seed": options.seed,
+                "training_images": recipe.images,
+                "epochs": recipe.epochs,
+                "threads": options.threads,
+                "drawing_seconds": round(drawing, 1),
+                "training_seconds": round(wall, 1),
+                "training_cpu_seconds": round(cpu, 1),
+            }
+            (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    fresh_images, fresh_labels = gather(fresh, range(FRESH_SEED, FRESH_SEED + FRESH_IMAGES), options.threads)
+    for name in recipes:
+        path = options.out / f"{name}.json"
+        record = json.loads(path.read_text(encoding="utf-8")) | measure(name, options.out, fresh_images, fresh_labels)
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(f"{name}: accuracy on fresh images {record['accuracy']:.4f}, effects {record['effects']}", flush=True)
 
 
 if __name__ == "__main__":

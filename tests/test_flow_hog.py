@@ -144,6 +144,6 @@ def test_describe_says_what_is_wrong_with_boxes():
         describe(image, [(0, 0, 60, 40), (50, 0, 61, 10)])
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):
         describe(np.zeros((40, 60), np.uint8), [(0, 0, 60, 40)])
-    with pytest.raises(ValueError, match="'sift', but must be one of 'hog'"):
+    with pytest.raises(ValueError, match="'sift', but must be one of 'auto', 'deep', 'hog'"):
         describe(image, [(0, 0, 60, 40)], "sift")
     assert describe(image, np.zeros((0, 4), int)).descriptors.shape == (0, 1984)

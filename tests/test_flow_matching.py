@@ -8,6 +8,7 @@ import torch
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import Features, FlowSettings, compare_all, match
+from visual_summaries.flow.pairs import image_pairs
 
 SIZES = ((90, 120), (100, 110))
 
@@ -121,7 +122,7 @@ LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops}
 
 
 @pytest.mark.parametrize("method", LOOPS)
-@pytest.mark.parametrize(("seed", "power"), [(0, 1.0), (1, 2.0), (2, 1.5)])
+@pytest.mark.parametrize(("seed", "power"), [(0, 1.0), (1, 4.0), (2, 1.5)])
 def test_methods_equal_loops(method, seed, power):
     a, b = random_features(seed, power=power), random_features(seed + 50, n=31, size=SIZES[1], power=power)
     conf = match(a, b, method).numpy()
@@ -214,3 +215,29 @@ def test_compare_all_without_anything_to_compare():
     assert not alone.best_mean.any()
     with pytest.raises(ValueError, match="2 images are described, but salient boxes are given for 1"):
         compare_all([random_features(0), random_features(1)], [[1]])
+
+
+def test_nearest_images_only():
+    features = [random_features(seed) for seed in range(5)]
+    pairs = image_pairs(features, 1)
+    whole = np.stack([one.descriptors[0].numpy() for one in features])
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    cosine = whole @ whole.T - 3 * np.eye(5)
+    assert set(pairs) == {(min(i, j), max(i, j)) for i, j in enumerate(cosine.argmax(1).tolist())}
+    salient = [[3, 4]] * 5
+    few, every = (compare_all(features, salient, FlowSettings(neighbours=k)).similarity for k in (1, 0))
+    compared = np.zeros((5, 5), bool)
+    for i, j in pairs:
+        compared[i, j] = compared[j, i] = True
+    mask = compared.repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(few, np.where(mask, every, 0))
+    assert len(image_pairs(features, 4)) == len(image_pairs(features, 9)) == 10
+
+
+def test_exponent_applies_to_confidences():
+    features, salient = [random_features(seed) for seed in range(3)], [[2, 3], [5], [7, 8]]
+    result = compare_all(features, salient, FlowSettings(exponent=0.5), best=4)
+    conf = [[match(features[i], features[j]).numpy() ** 0.5 for j in range(3)] for i in range(3)]
+    assert result.similarity[0, 2] == pytest.approx((conf[0][1][2, 5] + conf[1][0][5, 2]) / 2, rel=1e-4)
+    expected = np.sort(np.concatenate([conf[1][0][5], conf[1][2][5]]))[-4:].mean()
+    assert result.best_mean[2] == pytest.approx(expected, rel=1e-4)

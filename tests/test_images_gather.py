@@ -37,6 +37,13 @@ def test_link_loops_end_and_linked_folders_are_followed_once(tmp_path):
     assert names(tmp_path / "in") == ["again/2.png", "sub/1.png"]
 
 
+def test_a_link_to_a_folder_above_shows_what_is_new_there_once(tmp_path):
+    save(tmp_path / "in" / "1.png")
+    save(tmp_path / "out" / "2.png")
+    (tmp_path / "in" / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert names(tmp_path / "in") == ["1.png", "up/out/2.png"]
+
+
 def test_nothing_is_opened_before_it_is_loaded(tmp_path):
     save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"broken")

@@ -53,8 +53,8 @@ class Settings:
 
         Examples
         --------
-        >>> [Settings.from_dict(preset(name).to_dict()) == preset(name) for name in PRESETS]
-        [True, True]
+        >>> all(Settings.from_dict(preset(name).to_dict()) == preset(name) for name in PRESETS)
+        True
         """
         masks = dict(data["masks"])
         for stage in ("smooth", "sharp", "superpixel"):
@@ -90,4 +90,6 @@ def preset(name: str) -> Settings:
     300
     """
     require_choice("preset", name, PRESETS)
-    return Settings(masks=fast_mask_settings()) if name == "default" else Settings()
+    if name == "paper":
+        return Settings()
+    return Settings(masks=fast_mask_settings(), flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote"))

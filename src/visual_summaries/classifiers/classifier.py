@@ -244,8 +244,6 @@ class Classifier:
                 self._depth -= 1
 
     def _forward(self, x: Tensor) -> Tensor:
-        if x.is_inference() and not torch.is_inference_mode_enabled():
-            x = x.clone()
         normalised = (x - self._mean.to(x.device)) / self._std.to(x.device)
         weight = next((parameter for parameter in self.module.parameters() if parameter.is_floating_point()), None)
         if weight is not None and weight.dtype in (torch.float16, torch.bfloat16, torch.float64):

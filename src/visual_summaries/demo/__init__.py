@@ -7,7 +7,7 @@ Examples
 (160, 160, 3)
 """
 
-from visual_summaries.demo.effects import part_effects, used_parts
+from visual_summaries.demo.effects import part_effects, redraw_effects, used_parts
 from visual_summaries.demo.job import run_demo, scorecard_text
 from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
 from visual_summaries.demo.pictures import Truth, read_truth, write_images
@@ -50,6 +50,7 @@ __all__ = [
     "part_effects",
     "part_under",
     "read_truth",
+    "redraw_effects",
     "render",
     "run_demo",
     "sample_scene",

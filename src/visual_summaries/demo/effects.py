@@ -4,15 +4,18 @@ Examples
 --------
 >>> from visual_summaries.demo.networks import demo_network
 >>> effects = part_effects(demo_network(), 0, n=8)
->>> sorted(effects)
-['crest', 'wing']
+>>> sorted(effects), 0.7 < sum(effects.values()) <= 1
+(['crest', 'wing'], True)
 >>> used_parts(effects)
 ('crest', 'wing')
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from math import factorial
 
 import numpy as np
 import torch
@@ -28,7 +31,7 @@ from visual_summaries.errors import SettingsError
 #: How a part is changed: to a variant that another class plants, to one that all classes share, or away.
 INTERVENTIONS = ("other", "shared", "removed")
 
-#: Mean loss of probability from which on a part counts as used.
+#: Effect from which on a part counts as used.
 USED = 0.1
 
 #: First seed of the images that effects are measured on; neither training nor the measurement of accuracy uses these.
@@ -65,9 +68,8 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
     variants = PLANTED.get(part, {}) if how == "other" else SHARED[part]
     names = [name for name in variants if name != scene.variants[part]]
     if not names:
-        raise SettingsError(
-            f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {', '.join(PLANTED)}"
-        )
+        known = ", ".join(PLANTED)
+        raise SettingsError(f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {known}")
     return scene.with_variant(part, names[scene.seed % len(names)])
 
 
@@ -99,45 +101,83 @@ def effect(
     return float((before - after).mean())
 
 
-def part_effects(
-    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED, every: bool = False
+def redraw_effects(
+    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED
 ) -> dict[str, float]:
-    """Return for each planted part of a class the mean loss of the class's probability when the part is changed.
+    """Return for each planted part of a class the mean loss of the class's probability when that part alone is changed.
+
+    The other planted parts stay, and each may be evidence enough: a small loss does not say that the part is not used. See
+    :func:`part_effects` for that.
+
+    Parameters
+    ----------
+    network, class_index, n, seed
+        As in :func:`part_effects`.
+    how : str
+        One of ``INTERVENTIONS``.
+
+    Returns
+    -------
+    dict of str to float
+        In [-1, 1], for the planted parts in the order of ``PARTS``.
+    """
+    planted = CLASSES[class_index].planted
+    return {
+        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed) for part in PARTS if part in planted
+    }
+
+
+def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = EFFECT_SEED) -> dict[str, float]:
+    """Return what each planted part of a class (and its shortcut) adds to the class's probability: its Shapley value.
+
+    Every subset of the planted parts is drawn, the others as shared variants (the shortcut: not at all), all else equal; a
+    part's effect is what adding it gives on average over the orders in which parts can be added. Parts that are evidence enough
+    by themselves share the effect; leaving out one at a time would find none of them.
 
     Parameters
     ----------
     network : nn.Module
         One of the demo's networks, or any with ``pretrained_cfg`` and the demo's classes.
     class_index : int
-    how : str
-        One of ``INTERVENTIONS``. A planted part is evidence by itself: with the others still there, sharing or removing it need
-        not cost the class anything, which is why the default puts evidence of another class in its place.
     n : int
         Number of fresh images.
     seed : int
         Seed of the first image.
-    every : bool
-        Measure all parts (those that other classes do not plant are removed), not just the planted ones.
 
     Returns
     -------
     dict of str to float
-        In [-1, 1]; the shortcut of a class that has one is under ``"shortcut"`` (its effect when removed).
+        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one. Their sum
+        is the mean probability with all of them minus that with none.
     """
+    require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
+    require_in_range("n", n, 1)
     bird = CLASSES[class_index]
-    parts = list(PARTS) if every else [part for part in PARTS if part in bird.planted]
-    if bird.shortcut_rate:
-        parts.append("shortcut")
-    return {
-        part: effect(
-            network,
-            class_index,
-            lambda scene, part=part: intervene(scene, part, how if how != "other" or part in PLANTED else "removed"),  # type: ignore[misc]
-            n,
-            seed,
-        )
-        for part in parts
-    }
+    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+    scenes = [sample_scene(class_index, seed + k).with_shortcut() for k in range(n)]
+    if not bird.shortcut_rate:
+        scenes = [scene.without("shortcut") for scene in scenes]
+    values: dict[frozenset[str], float] = {}
+    for size in range(len(players) + 1):
+        for present in combinations(players, size):
+            hidden = [part for part in players if part not in present]
+            images = np.stack([render(_hide(scene, hidden)).image for scene in scenes])
+            values[frozenset(present)] = float(predict(network, images)[:, class_index].mean())
+    count = len(players)
+    effects = dict.fromkeys(players, 0.0)
+    for drawn, value in values.items():
+        for part in players:
+            # a subset with the part counts for it, one without against it, each by the share of orders in which it comes up
+            before = len(drawn) - (part in drawn)
+            weight = factorial(before) * factorial(count - before - 1) / factorial(count)
+            effects[part] += weight * value if part in drawn else -weight * value
+    return effects
+
+
+def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
+    for part in parts:
+        scene = intervene(scene, part, "shared")
+    return scene
 
 
 def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:

@@ -16,17 +16,18 @@ True
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
 import timm
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from visual_summaries._validate import require_choice
 
 #: Names of the networks, best first.
-NETWORKS = ("main", "narrow", "brief", "tiny")
+NETWORKS = ("main", "tiny", "narrow", "brief")
 
 _WEIGHTS = files("visual_summaries.demo") / "weights"
 
@@ -63,11 +64,16 @@ def demo_network(name: str = "main") -> nn.Module:
         If there is no network of that name.
     """
     record = network_record(name)
+    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
+        weights = load_file(path)
+    return build(record, weights)
+
+
+def build(record: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network that a record describes, with these weights, in eval mode."""
     network: nn.Module = timm.create_model(
         record["architecture"], pretrained=False, num_classes=len(record["class_names"]), **record["arguments"]
     )
-    with as_file(_WEIGHTS / f"{name}.safetensors") as path:
-        weights = load_file(path)
     # stored in half precision to keep the package small; computed with in single
     network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in weights.items()})
     network.pretrained_cfg = {  # type: ignore[assignment]

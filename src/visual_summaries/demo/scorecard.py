@@ -65,8 +65,8 @@ class Scorecard:
     mean_purity : float
         Mean purity of the summaries; NaN when there is none.
     effects : dict of str to float, or None
-        Mean loss of the class's probability when a planted part is re-drawn as another class's (the shortcut: removed);
-        None when no network was given.
+        What each planted part adds to the class's probability
+        (:func:`~visual_summaries.demo.effects.part_effects`); None when no network was given.
     used : tuple of str, or None
         Planted parts whose effect is at least 0.1; None when no network was given.
     """
@@ -120,7 +120,7 @@ def score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:
 
 
 def score_run(
-    run: Run, labels: Sequence[NDArray[np.uint8]], class_index: int, network: nn.Module | None = None, images: int = 50
+    run: Run, labels: Sequence[NDArray[np.uint8]], class_index: int, network: nn.Module | None = None, images: int = 25
 ) -> Scorecard:
     """Compare a run with the planted truth.
 

@@ -1,6 +1,6 @@
 """Proposal Flow: what boxes look like, how boxes of two images match, and the pixel flow that follows."""
 
-from visual_summaries.flow.dense import FILTERS, DenseFlow, dense_flow, warp
+from visual_summaries.flow.dense import ASSIGNMENTS, FILTERS, DenseFlow, dense_flow, warp
 from visual_summaries.flow.features import DESCRIPTORS, Features, describe
 from visual_summaries.flow.hog import hog_boxes
 from visual_summaries.flow.matching import METHODS, match
@@ -9,6 +9,7 @@ from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.flow.whitening import Whitening
 
 __all__ = [
+    "ASSIGNMENTS",
     "DESCRIPTORS",
     "FILTERS",
     "METHODS",

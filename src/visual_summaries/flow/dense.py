@@ -7,6 +7,7 @@ holes are filled and edges kept by an edge-aware filter guided by the image.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -20,9 +21,15 @@ from visual_summaries.results import Box
 
 #: Names of edge-aware filters accepted by :func:`dense_flow`.
 FILTERS = ("fast_global_smoother", "guided", "none")
+#: Ways of assigning matches to pixels accepted by :func:`dense_flow`.
+ASSIGNMENTS = ("best", "vote")
 
 _LAMBDA = 500.0  # fast global smoother: strength ...
 _SIGMA = 8.0  # ... and the colour difference that stops it
+_VOTERS = 32  # most heavily weighted matches of a pixel that vote
+_BANDWIDTH = 0.05  # displacements this share of the other image's longer side apart support each other
+_SHIFTS = 5  # mean-shift steps from the best supported displacement
+_VOTE_CELLS = 32  # votes are counted on a grid of about this many cells along the shorter side
 _FLOOR = 1e-6  # a share of valid neighbours below this is none at all
 
 
@@ -48,6 +55,7 @@ def dense_flow(
     confidences: torch.Tensor,
     *,
     guide: NDArray[np.uint8] | None = None,
+    assignment: str = "vote",
     completion: str = "fast_global_smoother",
     tolerance: float = 0.1,
 ) -> DenseFlow:
@@ -60,6 +68,10 @@ def dense_flow(
         What :func:`~visual_summaries.flow.match` gives for `a` and `b`.
     guide : ndarray of uint8, (H, W, 3), optional
         Image A, whose edges the filled flow keeps. Without it the smoothing ignores edges.
+    assignment : str
+        How a pixel chooses among the matches that cover it: ``"best"`` takes the most confident one (published), ``"vote"`` the
+        densest group of displacements, each match weighted by its confidence and by how nearly it is its partner's best match,
+        too.
     completion : str
         ``"fast_global_smoother"``, ``"guided"`` (guided filter) or ``"none"`` (pixels without a match take the displacement
         of the nearest valid one).
@@ -74,7 +86,7 @@ def dense_flow(
     Raises
     ------
     SettingsError
-        If there is no such filter.
+        If there is no such filter or assignment.
     ValueError
         If the shapes do not belong together.
 
@@ -89,22 +101,33 @@ def dense_flow(
     >>> result.flow[20, 20], int(result.valid.sum())
     (array([10.,  4.], dtype=float32), 600)
     """
+    require_choice("assignment", assignment, ASSIGNMENTS)
     require_choice("completion", completion, FILTERS)
     if tuple(confidences.shape) != (len(a), len(b)):
         raise ValueError(f"confidences has shape {tuple(confidences.shape)}, but the images have {len(a)} and {len(b)} boxes")
     if guide is not None and guide.shape[:2] != a.size:
         raise ValueError(f"guide has shape {guide.shape}, but image A has height and width {a.size}")
     table = confidences.detach().cpu()
-    flow, found = _most_confident(a.boxes, b.boxes, table, a.size)
-    back, found_back = _most_confident(b.boxes, a.boxes, table.T, b.size)
+    assign = _most_confident if assignment == "best" else _voted
+    flow, found = assign(a.boxes, b.boxes, table, a.size, max(b.size))
+    back, found_back = assign(b.boxes, a.boxes, table.T, b.size, max(a.size))
     valid = found & _confirmed(flow, back, found_back, tolerance * max(a.size))
     if valid.any():  # else the unconfirmed flow is the best there is
         flow = _completed(flow, valid, guide, completion)
     return DenseFlow(flow, valid)
 
 
+def _affine(boxes: NDArray[np.int32], others: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return scale and shift (n, 2) of the maps from each box to its partner: displacement = place * (scale - 1) + shift."""
+    source, target = boxes.astype(np.float32), others.astype(np.float32)
+    scale = (target[:, 2:] - target[:, :2]) / (source[:, 2:] - source[:, :2])
+    # Pixel centres lie half a pixel inside: x' + 1/2 = target + (x + 1/2 - source) * scale.
+    shift = target[:, :2] - source[:, :2] * scale + 0.5 * scale - 0.5
+    return scale.astype(np.float32), shift.astype(np.float32)
+
+
 def _most_confident(
-    boxes: NDArray[np.int32], others: NDArray[np.int32], confidences: torch.Tensor, size: tuple[int, int]
+    boxes: NDArray[np.int32], others: NDArray[np.int32], confidences: torch.Tensor, size: tuple[int, int], _reach: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Flow of each pixel by the most confident match that covers it, and where there is one."""
     height, width = size
@@ -115,15 +138,55 @@ def _most_confident(
         x0, y0, x1, y1 = boxes[i]
         owner[y0:y1, x0:x1] = i
     found = owner >= 0
-    source = boxes.astype(np.float32)
-    target = others[partner.numpy()].astype(np.float32)
-    scale = (target[:, 2:] - target[:, :2]) / (source[:, 2:] - source[:, :2])
-    # Pixel centres lie half a pixel inside: x' + 1/2 = target + (x + 1/2 - source) * scale.
-    shift = target[:, :2] - source[:, :2] * scale + 0.5 * scale - 0.5
+    scale, shift = _affine(boxes, others[partner.numpy()])
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     place = np.stack([x, y], 2)
     flow = np.where(found[:, :, None], place * (scale[owner] - 1) + shift[owner], 0)
     return flow.astype(np.float32), found
+
+
+def _voted(
+    boxes: NDArray[np.int32], others: NDArray[np.int32], confidences: torch.Tensor, size: tuple[int, int], reach: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Flow of each pixel by the mode of the displacements of the matches that cover it, and where there is one.
+
+    Counted on a grid of some pixels' width and interpolated: the matches' boxes are no finer.
+    """
+    height, width = size
+    best, partner = confidences.max(1)
+    rival = confidences.max(0).values[partner]
+    weight = best * best / rival.clamp_min(torch.finfo(best.dtype).tiny)
+    step = max(2, round(min(size) / _VOTE_CELLS))
+    rows, columns = math.ceil(height / step), math.ceil(width / step)
+    y, x = (((torch.arange(n) + 0.5) * extent / n - 0.5) for n, extent in ((rows, height), (columns, width)))
+    left, top, right, bottom = torch.from_numpy(boxes.astype(np.float32)).T
+    down = (y[:, None] >= top - 0.5) & (y[:, None] < bottom - 0.5)
+    across = (x[:, None] >= left - 0.5) & (x[:, None] < right - 0.5)
+    cover = (down[:, None] & across[None]).view(rows * columns, len(boxes))
+    vote, voter = (cover * weight).topk(min(_VOTERS, len(boxes)), 1)
+    scale, shift = (torch.from_numpy(part) for part in _affine(boxes, others[partner.numpy()]))
+    place = torch.stack([x.expand(rows, -1), y[:, None].expand(-1, columns)], 2).view(-1, 1, 2)
+    displacement = place * (scale[voter] - 1) + shift[voter]
+    mode = _mode(displacement, vote, _BANDWIDTH * reach).view(rows, columns, 2).numpy()
+    flow = cv2.resize(np.ascontiguousarray(mode), (width, height), interpolation=cv2.INTER_LINEAR)
+    covered = (vote[:, 0] > 0).view(rows, columns).numpy().astype(np.uint8)
+    found = cv2.resize(covered, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(flow, np.float32), found.astype(bool)
+
+
+def _mode(points: torch.Tensor, weight: torch.Tensor, bandwidth: float) -> torch.Tensor:
+    """Return the mode (g, 2) of each row of weighted points (g, k, 2): mean shift from the densest one."""
+    falloff = -0.5 / bandwidth**2
+    x, y = points.unbind(2)
+    apart = (x[:, :, None] - x[:, None]).square_() + (y[:, :, None] - y[:, None]).square_()
+    density = (apart.mul_(falloff).exp_() @ weight[:, :, None])[:, :, 0]
+    density = density.masked_fill_(weight <= 0, -1.0)
+    mode = points[torch.arange(len(points)), density.argmax(1)]
+    for _ in range(_SHIFTS):
+        near = weight * (points - mode[:, None]).square().sum(2).mul_(falloff).exp_()
+        total = near.sum(1, keepdim=True)
+        mode = torch.where(total > 0, (near[:, None] @ points)[:, 0] / total.clamp_min(torch.finfo(total.dtype).tiny), mode)
+    return mode
 
 
 def _confirmed(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from visual_summaries.flow.deep import POWER, deep_descriptor
 from visual_summaries.flow.hog import hog_boxes
 from visual_summaries.flow.whitening import Whitening
 
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier
+
 #: Names accepted by :func:`describe`.
-DESCRIPTORS = ("hog",)
+DESCRIPTORS = ("auto", "deep", "hog")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +34,7 @@ class Features:
     size : tuple of int
         Height and width of the image in pixels.
     power : float
-        1 for whitened HOG.
+        1 for whitened HOG, 4 for deep descriptors.
     """
 
     boxes: NDArray[np.int32]
@@ -76,6 +81,7 @@ def describe(
     boxes: ArrayLike,
     descriptor: str = "hog",
     whitening: Whitening | None = None,
+    classifier: Classifier | None = None,
 ) -> Features:
     """Describe boxes of an image.
 
@@ -85,9 +91,12 @@ def describe(
     boxes : array_like of int, (n, 4)
         ``(x0, y0, x1, y1)`` in pixels, half open, inside the image.
     descriptor : str
-        ``"hog"`` (published): whitened HOG of 1984 values.
+        ``"hog"`` (published): whitened HOG of 1984 values. ``"deep"``: feature maps of the explained network, pooled over each
+        box. ``"auto"``: deep where a classifier is given that has feature maps, else HOG.
     whitening : Whitening, optional
         Statistics of natural HOG cells; the shipped ones by default.
+    classifier : Classifier, optional
+        The network whose feature maps describe the boxes.
 
     Returns
     -------
@@ -96,7 +105,9 @@ def describe(
     Raises
     ------
     ValueError
-        If a box is empty or leaves the image, or the descriptor is unknown.
+        If a box is empty or leaves the image, the descriptor is unknown, or it is ``"deep"`` and there is no classifier.
+    ClassifierError
+        If the descriptor is ``"deep"`` and the network has no feature maps.
 
     Examples
     --------
@@ -111,5 +122,13 @@ def describe(
         raise ValueError(f"descriptor is {descriptor!r}, but must be one of {', '.join(map(repr, DESCRIPTORS))}")
     size = (image.shape[0], image.shape[1])
     array = checked_boxes(boxes, size)
+    if descriptor == "deep" and classifier is None:
+        raise ValueError(
+            "descriptor is 'deep', which needs the network: give describe(..., classifier=...), or use descriptor='hog'"
+        )
+    if descriptor != "hog" and classifier is not None:
+        deep = deep_descriptor(classifier)
+        if deep.stages or descriptor == "deep":
+            return Features(array, deep(image, array), size, POWER)
     whitening = Whitening.default() if whitening is None else whitening
     return Features(array, whitening(hog_boxes(image, array)), size)

@@ -81,8 +81,10 @@ class Geometry:
         whole = ((low == 0) & (high == limit)).all(1)
         log_aspect = (side[:, 0] / side[:, 1]).log2()
         log_aspect[touches & ~whole] = math.inf
-        shared = torch.minimum(high[:, None], high) - torch.maximum(low[:, None], low)
-        return cls((low + high) / 2, side.prod(1), log_aspect, ~(shared > 0).all(2), features.size)
+        apart = torch.zeros(len(boxes), len(boxes), dtype=torch.bool, device=boxes.device)
+        for start, end in zip(low.T.contiguous(), high.T.contiguous(), strict=True):
+            apart |= start[:, None] >= end  # this one begins where that one has ended
+        return cls((low + high) / 2, side.prod(1), log_aspect, apart | apart.T, features.size)
 
 
 def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geometry, max_aspect_ratio: float = 2.0) -> Tensor:
@@ -93,8 +95,8 @@ def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geome
             f"with those of {b.descriptors.shape[1]} (power {b.power}); describe both images in the same way"
         )
     scores = (a.descriptors @ b.descriptors.T).clamp_min_(0)
-    if a.power == 2:
-        scores.square_()
+    if a.power == 4:
+        scores.square_().square_()  # several times faster than a power
     elif a.power != 1:
         scores.pow_(a.power)
     difference = (geometry_a.log_aspect[:, None] - geometry_b.log_aspect).abs_()
@@ -206,13 +208,17 @@ def local_offsets(scores: Tensor, a: Geometry, b: Geometry, rows: Tensor | None 
     LocalOffsets
     """
     best, partner = scores.max(1)
+    # Boxes without any match (all that are left out among them) neither count nor have confidences: they are not worked on.
+    matched = (best > 0).nonzero()[:, 0]
     offset = torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
-    apart, centre, area = (a.apart, a.centre, a.area) if rows is None else (a.apart[rows], a.centre[rows], a.area[rows])
-    out = apart | (best <= 0)
-    counted = (~out).to(scores.dtype)
-    median = geometric_medians(offset, counted, out)
-    weight = (counted @ best) / best.sum().clamp_min(torch.finfo(best.dtype).tiny)
-    return LocalOffsets(centre + median[:, :2], median[:, 2], weight, area, b)
+    median, weight = torch.zeros_like(offset), torch.zeros_like(best)
+    wanted = matched if rows is None else torch.unique(rows[best[rows] > 0])
+    apart = a.apart[wanted][:, matched]
+    counted = (~apart).to(scores.dtype)
+    median[wanted] = geometric_medians(offset[matched], counted, apart)
+    weight[wanted] = (counted @ best[matched]) / best.sum().clamp_min(torch.finfo(best.dtype).tiny)
+    chosen = slice(None) if rows is None else rows
+    return LocalOffsets((a.centre + median[:, :2])[chosen], median[chosen, 2], weight[chosen], a.area[chosen], b)
 
 
 def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
@@ -231,21 +237,19 @@ def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
     Tensor of float32, (k, c)
         0 for an empty subset.
     """
-    size = counted.sum(1, keepdim=True).clamp_min_(1)
-    median = counted @ points / size
+    median = counted @ points / counted.sum(1, keepdim=True).clamp_min_(1)
     weight = torch.empty_like(counted)
     for c in range(points.shape[1]):
-        value = points[:, c]
+        value = points[:, c].contiguous()
         # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
         place = torch.where(out, _FAR, value)
-        sums = torch.stack([value, torch.ones_like(value)], 1)
-        current = median[:, c : c + 1]
+        current = median[:, c]
         for _ in range(_STEPS):
-            torch.sub(place, current, out=weight)
+            torch.sub(place, current[:, None], out=weight)
             weight.abs_().clamp_min_(_NEAREST).reciprocal_()
-            total = weight @ sums
-            current = total[:, :1] / total[:, 1:]
-        median[:, c] = torch.where(counted.any(1), current[:, 0], 0.0)
+            # Two passes, yet several times faster than one product with the two columns (value, 1).
+            current = torch.mv(weight, value) / weight.sum(1)
+        median[:, c] = torch.where(counted.any(1), current, 0.0)
     return median
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import Geometry, appearance, hough_votes, local_offsets
@@ -24,8 +25,8 @@ class PairwiseSimilarity:
     Attributes
     ----------
     similarity : ndarray of float32, (R, R)
-        Mean of the confidences of both directions for each pair of salient boxes; R counts the salient boxes of all images,
-        image by image. 0 within an image and on the diagonal.
+        Mean over both directions of the confidences (to the power of the settings) of each pair of salient boxes; R counts the
+        salient boxes of all images, image by image. 0 within an image and on the diagonal.
     best_mean : ndarray of float32, (R,)
         Mean of the best confidences (100 published) of each salient box to all boxes of the other images, its own image
         being A.
@@ -92,27 +93,50 @@ def compare_all(
     geometry = [Geometry.of(one, settings.border) for one in features]
     similarity = np.zeros((start[-1], start[-1]), np.float32)
     top = [_Best(len(chosen), best) for chosen in rows]
-    total = len(features) * (len(features) - 1) // 2
-    done = 0
-    for i, a in enumerate(features):
-        for j in range(i + 1, len(features)):
-            done += 1
-            if not len(rows[i]) and not len(rows[j]):
-                continue
-            scores = appearance(a, features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
+    chosen_pairs = image_pairs(features, settings.neighbours)
+    for done, (i, j) in enumerate(chosen_pairs, 1):
+        if len(rows[i]) or len(rows[j]):
+            scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
             forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
             # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
             backward = _confidences(scores.T.contiguous(), geometry[j], geometry[i], settings.method, rows[j])
+            if settings.exponent != 1:
+                forward, backward = forward**settings.exponent, backward**settings.exponent
             top[i].add(forward)
             top[j].add(backward)
             block = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
             similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = block
             similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = block.T
-            if done % 16 == 0 or done == total:
-                report_progress(progress, "similarity", done, total)
-    report_progress(progress, "similarity", total, total)
+        if done % 16 == 0 or done == len(chosen_pairs):
+            report_progress(progress, "similarity", done, len(chosen_pairs))
     means = [one.mean() for one in top]
     return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
+
+
+def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple[int, int]]:
+    """Return the pairs (i, j), i < j, of images that are to be compared.
+
+    Parameters
+    ----------
+    features : sequence of Features
+    neighbours : int
+        How many most similar images each is compared with; 0: all. Similar is what has a high cosine between the descriptors
+        of the largest boxes, normally the whole images. Found exactly: the product of N descriptors is cheap beside N k flows.
+
+    Examples
+    --------
+    >>> box = np.array([[0, 0, 9, 9]], np.int32)
+    >>> looks = [Features(box, torch.tensor([[x, y]]), (9, 9)) for x, y in ((1.0, 0.0), (0.9, 0.1), (0.0, 1.0), (0.1, 0.9))]
+    >>> image_pairs(looks, 1), len(image_pairs(looks))
+    ([(0, 1), (2, 3)], 6)
+    """
+    if not 0 < neighbours < len(features) - 1:
+        return list(combinations(range(len(features)), 2))
+    sides = [one.boxes[:, 2:] - one.boxes[:, :2] for one in features]
+    whole = torch.stack([one.descriptors[int(side.prod(1).argmax())] for one, side in zip(features, sides, strict=True)])
+    cosine = normalize(whole, dim=1) @ normalize(whole, dim=1).T
+    nearest = cosine.fill_diagonal_(-2).topk(neighbours, 1).indices.tolist()
+    return sorted({(min(i, j), max(i, j)) for i, others in enumerate(nearest) for j in others})
 
 
 def _confidences(scores: Tensor, a: Geometry, b: Geometry, method: str, rows: Tensor) -> Tensor:

@@ -14,22 +14,37 @@ class FlowSettings:
     Attributes
     ----------
     descriptor : str
-        ``"hog"`` (published).
+        ``"hog"`` (published), ``"deep"`` (feature maps of the explained network) or ``"auto"`` (deep where the network has
+        feature maps, else HOG).
     method : str
         ``"nam"``, ``"phm"`` or ``"lom"`` (published).
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor score 0.
     border : float
         Boxes within this share of the image's sides from its border are left out of matching.
+    exponent : float
+        Similarities are confidences to this power. 1 is published; 0.5 makes purer clusters (docs/flow.md), because it keeps
+        a few very confident matches from outweighing all others.
+    assignment : str
+        How dense flow assigns matches to pixels: ``"best"`` (published) or ``"vote"``, which was measured to be better.
+    neighbours : int
+        Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
+        their number instead of its square; 0 compares all with all (published).
     """
 
     descriptor: str = "hog"
     method: str = "lom"
     max_aspect_ratio: float = 2.0
     border: float = 0.01
+    exponent: float = 1.0
+    assignment: str = "best"
+    neighbours: int = 0
 
     def __post_init__(self) -> None:
-        require_choice("descriptor", self.descriptor, ("hog",))
+        require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
         require_choice("method", self.method, ("nam", "phm", "lom"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)
+        require_in_range("exponent", self.exponent, 0.0, 10.0)
+        require_choice("assignment", self.assignment, ("best", "vote"))
+        require_in_range("neighbours", self.neighbours, 0)

@@ -24,14 +24,14 @@ Source = Callable[[NDArray[np.uint8], int], NDArray[np.int32]]
 _SMALLEST = 8  # boxes with a side below this many pixels, or ...
 _SMALLEST_SHARE = 0.04  # ... below this share of the image's shorter side, show nothing that can be compared
 _SLIMMEST = 5.0  # boxes with a larger aspect ratio are slivers of the segmentation
-_SEARCH_SIDES = (160, 256)  # shorter side, in pixels, within which Selective Search works
+_SEARCH_SIDES = (160, 192)  # shorter side, in pixels, within which Selective Search works
 _OCTAVE = 0.5  # width of a scale bin, in octaves of the side
 
 
 def selective_search(image: NDArray[np.uint8], n: int) -> NDArray[np.int32]:
     """Return the boxes of Selective Search: its fast strategy, joined by the thorough one if that gives fewer than `n`.
 
-    Images whose shorter side lies outside 160 to 256 pixels are resized into that range first: below it there are too few
+    Images whose shorter side lies outside 160 to 192 pixels are resized into that range first: below it there are too few
     segments, above it only time is lost. OpenCV ranks boxes by the C library's random numbers; the *set* of boxes does not
     depend on them, and only the set is used.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -13,13 +14,16 @@ import numpy as np
 from visual_summaries.report import words
 from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
 from visual_summaries.report.geometry import contours, convex_hull, touching_regions, window_around
+from visual_summaries.report.layout import FEWEST, layout
 from visual_summaries.report.rendering import render_region
-from visual_summaries.results import Image, Mask, Member, Region, Run, Summary
+from visual_summaries.results import Box, Image, Mask, Member, Region, Run, Summary
 
 #: Simplification, in pixels, of outlines that cover a whole image; far below what is seen.
 TOLERANCE = 0.3
 #: The exemplar pictures of the strip have about this many pixels on a side.
 CARD_SIDE = 320
+#: Width, height and rim of the map, in its own units.
+MAP_SIZE, MAP_RIM = (400, 250), 8
 
 
 class Page:
@@ -52,7 +56,7 @@ class Page:
         created = text(manifest.get("created", ""))
         return {
             "target": self.target,
-            "network": text(_dict(manifest.get("classifier")).get("spec", "unknown network")),
+            "network": short_spec(text(_dict(manifest.get("classifier")).get("spec", "unknown network"))),
             "source": text(manifest.get("source", "")),
             "created": created,
             "date": created[:10],
@@ -63,6 +67,7 @@ class Page:
             "no_summary": None if run.summaries else words.no_summary_reason(run),
             "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
             "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
+            "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
             "min_score": f"{run.settings.summaries.min_score:g}",
             "images": [self._image(image, mask) for image, mask in zip(run.images, run.masks, strict=True)],
             "skipped": [
@@ -75,6 +80,8 @@ class Page:
             ],
             "skipped_counts": [(text(reason), count) for reason, count in words.skipped_by_reason(run.skipped)],
             "warnings": self._warnings(),
+            "map": self._map(),
+            "faithfulness": self._faithfulness(),
             "facts": self._facts(),
             "palette": palette(len(run.summaries)),
             "counts": {"images": len(run.images), "regions": len(run.regions), "skipped": len(run.skipped)},
@@ -112,13 +119,12 @@ class Page:
         evidence = self._evidence[region.image]
         image = self.run.images[region.image]
         x0, y0, x1, y1 = region.box
-        wx0, wy0, wx1, wy1 = window_around(region.box, evidence.shape)
         return {
             "image": region.image,
             "name": text(image.name),
             "width": evidence.shape[1],
             "height": evidence.shape[0],
-            "window": f"{wx0} {wy0} {wx1 - wx0} {wy1 - wy0}",
+            "window": " ".join(map(str, self._window(region.box, region.image))),
             "box": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
             "hull": svg_path([convex_hull(evidence, region.box)]),
             "touching": svg_path(contours(touching_regions(evidence, region.box), TOLERANCE)),
@@ -156,9 +162,12 @@ class Page:
             "drop": words.percent(mask.drop),
             "area": words.percent(mask.area),
             "crispness": words.percent(mask.crispness),
-            "regions": [self._region(region) for region in self.run.regions if region.image == image.index],
-            "notes": [words.WARNINGS[key][0] for key in words.mask_warnings(mask)],
+            "regions": [self._region(region) for region in sorted(self._regions_of(image.index), key=_lowest_last)],
+            "notes": [words.WARNINGS[key][0] for key in mask.warnings],
         }
+
+    def _regions_of(self, image: int) -> list[Region]:
+        return [region for region in self.run.regions if region.image == image]
 
     def _region(self, region: Region) -> dict[str, Any]:
         x0, y0, x1, y1 = region.box
@@ -174,13 +183,59 @@ class Page:
             "salient_share": words.percent(region.salient_share),
         }
 
+    def _map(self) -> dict[str, Any] | None:
+        """Return the regions as points of the map and as rows for saving, or None where there are too few."""
+        run = self.run
+        if len(run.regions) < FEWEST:
+            return None
+        state = self.manifest.get("random_state")
+        places = layout(run.similarity, state if isinstance(state, int) else 0)
+        span = np.array(MAP_SIZE) - 2 * MAP_RIM
+        rows = [
+            {
+                "region": region.index,
+                "image": region.image,
+                "name": text(run.images[region.image].name),
+                "box": [int(value) for value in region.box],
+                "window": self._window(region.box, region.image),
+                "summary": self._summaries_of.get(region.index),
+                "rejected": region.index in self._rejected_of,
+                "salient_share": _number(region.salient_share),
+                "contribution": _number(region.contribution),
+                "drop": _number(region.drop),
+            }
+            for region in run.regions
+        ]
+        points = [(round(x, 1), round(y, 1)) for x, y in (places * span + MAP_RIM).tolist()]
+        labels = [
+            (summary.index + 1, *np.median([points[i] for i in summary.cluster], axis=0).round(1)) for summary in run.summaries
+        ]
+        return {"size": MAP_SIZE, "points": list(zip(points, rows, strict=True)), "labels": labels, "rows": rows}
+
+    def _window(self, box: Box, image: int) -> list[int]:
+        x0, y0, x1, y1 = window_around(box, self._evidence[image].shape)
+        return [x0, y0, x1 - x0, y1 - y0]
+
     def _warnings(self) -> list[dict[str, Any]]:
         found = [
             {"title": title, "text": explanation, "images": [(i, text(self.run.images[i].name)) for i in positions]}
             for title, explanation, positions in words.warning_groups(self.run.masks)
         ]
         given = self.manifest.get("warnings") or []
+        if isinstance(given, Mapping):  # counts of the masks' warnings, which are above with their images
+            given = [f"{name}: {count}" for name, count in given.items() if name not in words.WARNINGS]
         return found + [{"title": text(message), "text": "", "images": []} for message in given]
+
+    def _faithfulness(self) -> list[tuple[str, str, str]]:
+        """Return what each figure means, its value for the masks and for their moved copies."""
+        if self.run.faithfulness is None:
+            return []
+        figures = self.run.faithfulness.figures()
+        return [
+            (meaning, form(figures[key][0]), form(figures[key][1]))
+            for key, (meaning, form) in words.FAITHFULNESS.items()
+            if key in figures
+        ]
 
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         manifest = self.manifest
@@ -211,6 +266,20 @@ def text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
+def short_spec(spec: str) -> str:
+    """Return a network's name without the folders of its file; the details of the page have it whole.
+
+    Examples
+    --------
+    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
+    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
+    """
+    path, colon, function = spec.partition(".py:")
+    if colon or spec.endswith(".pt2"):
+        return re.split(r"[/\\]", path)[-1] + colon + function
+    return spec
+
+
 def palette(count: int) -> list[str]:
     """Return colours for the summaries, neighbours far apart in hue.
 
@@ -239,6 +308,15 @@ def _dict(value: object) -> Mapping[str, Any]:
 def _width(share: float) -> float:
     """Return the length of a bar out of 100; what cannot be drawn has none."""
     return round(100 * min(max(share, 0.0), 1.0), 1) if math.isfinite(share) else 0.0
+
+
+def _lowest_last(region: Region) -> float:
+    return -region.drop if math.isfinite(region.drop) else math.inf
+
+
+def _number(value: float) -> float | None:
+    """Return a number that JSON can hold."""
+    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _figure(value: float) -> str:

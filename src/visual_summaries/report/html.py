@@ -54,7 +54,7 @@ def render_page(run: Run) -> str:
     and the very style sheet and scripts that are built in, known by their hashes; all else, requests included, is refused.
     """
     style = _resource("report.css") + _colors(palette(len(run.summaries)))
-    early, script = _resource("early.js"), _resource("report.js")
+    early, script = _resource("early.js"), _resource("report.js") + _resource("map.js")
     policy = "; ".join(
         [
             "default-src 'none'",

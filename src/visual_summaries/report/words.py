@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 from visual_summaries.results import Mask, Run, Skipped, Summary
@@ -19,12 +19,8 @@ REASONS = {
     "too-small": "too small",
     "too-large": "too large",
 }
-#: A mask does not do its work when the score it leaves is more than this share of the score before ...
-WEAK_DROP = 0.5
-#: ... the blurred image is no reference when it keeps more than this share of the score ...
-BLURRED_SHARE = 0.5
-#: ... and a mask is no evidence when it hides more than this share of the image.
-LARGE_AREA = 0.6
+#: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
+SCORE_LEFT = 0.5
 
 
 def score_text(value: float) -> str:
@@ -81,7 +77,7 @@ def _hiding_sentence(run: Run, name: str) -> str:
         return f"No image was explained, so nothing is known of what “{name}” relies on."
     before = median(mask.score_before for mask in run.masks)
     after = median(mask.score_after for mask in run.masks)
-    if before > 0 and after > before * (1 - WEAK_DROP):
+    if before > 0 and after > before * SCORE_LEFT:
         return (
             f"Hiding the evidence found here takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
             " the masks miss much of what the network relies on."
@@ -148,30 +144,11 @@ def skipped_by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, int]]:
     return Counter(REASONS.get(item.reason, item.reason) for item in skipped).most_common()
 
 
-def mask_warnings(mask: Mask) -> list[str]:
-    """Return which of ``"weak"``, ``"blurred"`` and ``"large"`` hold for a mask.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> full = np.ones((2, 3), np.float16)
-    >>> mask_warnings(Mask(full, full, None, 0.9, 0.8, 0.7, np.zeros(1, np.float32)))
-    ['weak', 'blurred', 'large']
-    """
-    found = []
-    if not mask.score_after <= mask.score_before * (1 - WEAK_DROP):
-        found.append("weak")
-    if mask.score_blurred > mask.score_before * BLURRED_SHARE:
-        found.append("blurred")
-    if mask.area > LARGE_AREA:
-        found.append("large")
-    return found
-
-
+#: Title and explanation of each of :attr:`Mask.warnings <visual_summaries.results.Mask.warnings>`.
 WARNINGS = {
     "weak": (
         "the mask does not halve the score",
-        f"The score with the evidence hidden is more than {percent(1 - WEAK_DROP)} of what it was: these masks do not show"
+        "The score with the evidence hidden is more than half of what it was: these masks do not show"
         " what the network relies on. More iterations, or a lower weight of the area (l1), may help.",
     ),
     "blurred": (
@@ -180,15 +157,25 @@ WARNINGS = {
         " about them: the network uses coarse shape or colour. A stronger blur (masks.blur_size, masks.blur_sigma) may help.",
     ),
     "large": (
-        f"the mask hides more than {percent(LARGE_AREA)} of the image",
+        "the mask hides more than 60\u00a0% of the image",
         "So much is hidden that the mask hardly points at a part. A higher weight of the area (l1) may help.",
     ),
 }
 
 
+#: What each figure of :class:`~visual_summaries.results.Faithfulness` means, and how it is written.
+FAITHFULNESS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "drop": ("Score lost when the evidence is hidden (high is good)", percent),
+    "average_drop": ("Score lost when nothing but the evidence is shown (low is good)", percent),
+    "increase": ("Images whose score rises when nothing but the evidence is shown (high is good)", percent),
+    "deletion": ("Mean score while pixels are hidden, strongest evidence first (low is good)", score_text),
+    "insertion": ("Mean score while pixels are shown, strongest evidence first (high is good)", score_text),
+}
+
+
 def warning_groups(masks: Sequence[Mask]) -> list[tuple[str, str, list[int]]]:
     """Return title, explanation and image positions of each warning that holds for some mask."""
-    flags = [mask_warnings(mask) for mask in masks]
+    flags = [mask.warnings for mask in masks]
     groups = []
     for key, (title, text) in WARNINGS.items():
         positions = [position for position, found in enumerate(flags) if key in found]

@@ -22,7 +22,7 @@
       if (key in allowed ? allowed[key].includes(value) : key in defaults && exists(key, value)) state[key] = value;
     }
     if (anchor && exists(anchor[1], anchor[2])) return document.getElementById(hash);
-    return /^[a-z]+$/.test(hash) ? document.getElementById(hash) : null;
+    return /^[a-z-]+$/.test(hash) ? document.getElementById(hash) : null;
   }
 
   function address() {
@@ -98,11 +98,11 @@
   for (const type of ["mouseover", "focusin"]) {
     document.addEventListener(type, (event) => {
       const row = event.target.closest?.("tr[data-region]");
-      for (const old of document.querySelectorAll(".image.picked, .region.hit")) old.classList.remove("picked", "hit");
+      for (const old of document.querySelectorAll(".image.picked, .image .hit")) old.classList.remove("picked", "hit");
       if (!row) return;
       const article = row.closest(".image");
       article.classList.add("picked");
-      article.querySelector(`g[data-region="${row.dataset.region}"]`).classList.add("hit");
+      for (const part of article.querySelectorAll(`svg [data-region="${row.dataset.region}"]`)) part.classList.add("hit");
     });
   }
   theme.addEventListener("click", () => go({ theme: theme.textContent.toLowerCase() }, true));

@@ -1,0 +1,161 @@
+"""Descriptors of boxes from the network under explanation itself.
+
+Published Proposal Flow compares boxes by HOG. The network that is explained has features that were learnt for the very class
+in question: its feature maps at several depths are pooled over each box (RoIAlign, He et al., ICCV 2017), as hyperpixel flow
+(Min, Lee, Ponce, Cho, ICCV 2019) compares pixels by several layers at once. Which layers, and how they are joined, was
+measured: see ``docs/flow.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+from torchvision.ops import roi_align
+
+from visual_summaries.errors import ClassifierError
+from visual_summaries.flow.stages import Stage, as_map, choose_stages, recorded
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier
+
+#: The appearance score of two boxes is the fourth power of their cosine, 0 if that is negative.
+POWER = 4.0
+
+_LAST = 2  # how many stages, counted from the last
+_CELLS = 4  # RoIAlign cells along each side of a box
+_CHANNELS = 96  # channels of a stage that are left after projection
+_ENLARGE = 10 / 7  # networks that take any size see the image this much larger than their input (320 for 224)
+_MULTIPLE = 32
+
+
+class DeepDescriptor:
+    """Pooled, centred and joined feature maps of a classifier.
+
+    Parameters
+    ----------
+    classifier : Classifier
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+        The modules whose outputs are used, found by a forward pass; none if the network exposes nothing but scores.
+    any_size : bool
+        Whether the network takes images of another size than its own; then it is shown larger ones, in their own aspect ratio.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        _, height, width = classifier.input_size
+        shorter = min(height, width)
+        self._shorter = max(round(shorter * _ENLARGE / _MULTIPLE) * _MULTIPLE, shorter)
+        seen = self._probe((self._shorter, self._shorter + 2 * _MULTIPLE))
+        self.any_size = bool(seen)
+        if not seen:
+            seen = self._probe((height, width))
+        # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
+        self.stages = tuple(stage for stage in choose_stages(seen) if min(stage.grid) >= 4)[-_LAST:]
+
+    def _probe(self, size: tuple[int, int]) -> list[Stage]:
+        x = torch.zeros(1, self._classifier.input_size[0], *size, device=self._classifier.device)
+        module = self._classifier.module
+        with torch.inference_mode(False), torch.no_grad(), recorded(module, None, size) as seen:
+            try:
+                self._classifier.logits(x)
+            except (RuntimeError, ValueError, AssertionError):  # what networks raise that have one size only
+                if size == self._classifier.input_size[1:]:
+                    raise
+                return []
+        return [stage for stage, _ in seen]
+
+    def maps(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+        """Return the feature maps of an image, one (C, h, w) for each stage.
+
+        Raises
+        ------
+        ClassifierError
+            If the network has none.
+        """
+        if not self.stages:
+            raise ClassifierError(
+                f"no submodule of {self._classifier.spec} puts out a feature map, so boxes cannot be described by it; "
+                "use descriptor='hog'"
+            )
+        channels, *own = self._classifier.input_size
+        size = self._size(image.shape[0], image.shape[1]) if self.any_size else (own[0], own[1])
+        shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+        view = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        x = torch.from_numpy(np.ascontiguousarray(view)).to(self._classifier.device).permute(2, 0, 1)[None].float() / 255
+        if channels == 1:
+            x = (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        wanted = {(stage.name, stage.call): i for i, stage in enumerate(self.stages)}
+        with torch.inference_mode(False), torch.no_grad(), recorded(self._classifier.module, frozenset(wanted), size) as seen:
+            self._classifier.logits(x)
+        found: dict[int, Tensor] = {}
+        for stage, tensor in seen:
+            if tensor is not None:
+                found[wanted[stage.name, stage.call]] = as_map(tensor, stage.layout, stage.grid)[0].float()
+        return tuple(found[i] for i in range(len(self.stages)))
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        factor = self._shorter / min(height, width)
+        rows, columns = (max(round(side * factor / _MULTIPLE), 1) * _MULTIPLE for side in (height, width))
+        return rows, columns
+
+    def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.int32]) -> Tensor:
+        """Return the descriptors of boxes of an image.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, (H, W, 3)
+        boxes : ndarray of int32, (n, 4)
+
+        Returns
+        -------
+        Tensor of float32, (n, d)
+            Of length 1; the appearance score of two boxes is ``max(0, <a, b>) ** 4``.
+        """
+        return join([pooled(one, boxes, image.shape[:2]) for one in self.maps(image)])
+
+
+def pooled(feature_map: Tensor, boxes: NDArray[np.int32], size: Sequence[int]) -> Tensor:
+    """Pool a map (C, h, w) of an image of `size` (H, W) over boxes: (n, c, 4, 4), c at most 96.
+
+    More channels are projected on 96 random orthogonal directions, always the same: that keeps the cosines and bounds memory.
+    """
+    channels, rows, columns = feature_map.shape
+    if channels > _CHANNELS:
+        feature_map = torch.einsum("chw,cd->dhw", feature_map, _projection(channels).to(feature_map.device))
+    scale = np.array([columns / size[1], rows / size[0]] * 2, np.float32)
+    places = torch.from_numpy(boxes * scale).to(feature_map.device, torch.float32)
+    result: Tensor = roi_align(feature_map[None], [places], (_CELLS, _CELLS), sampling_ratio=2, aligned=True)
+    return result
+
+
+def join(parts: Sequence[Tensor]) -> Tensor:
+    """Join what was pooled at several depths: each centred over the image's boxes and of length 1, then the whole."""
+    centred = [(part - part.mean(0, keepdim=True)).flatten(1) for part in parts]
+    return normalize(torch.cat([normalize(part, dim=1) for part in centred], 1), dim=1).cpu()
+
+
+def _projection(channels: int) -> Tensor:
+    generator = torch.Generator().manual_seed(channels)
+    directions: Tensor = torch.linalg.qr(torch.randn(channels, _CHANNELS, generator=generator))[0]
+    return directions
+
+
+_FOUND: WeakKeyDictionary[Classifier, DeepDescriptor] = WeakKeyDictionary()
+
+
+def deep_descriptor(classifier: Classifier) -> DeepDescriptor:
+    """Return the descriptor of a classifier; its stages are looked for only once."""
+    if classifier not in _FOUND:
+        _FOUND[classifier] = DeepDescriptor(classifier)
+    return _FOUND[classifier]

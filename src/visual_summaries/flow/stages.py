@@ -1,0 +1,165 @@
+"""Finding, in any network, the feature maps that are worth comparing: no layer is asked for.
+
+A forward hook on every submodule tells what it puts out. Outputs that are laid out like the image - ``(N, C, h, w)``, ``(N, h,
+w, C)``, or tokens ``(N, T, C)`` on an ``h x w`` grid after some class or register tokens - are sorted by resolution; the last
+output of the least nested modules at each resolution is the end of a *stage*. A network whose tokens keep one resolution (a
+vision transformer) is cut at several depths instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+_STRIDES = (2, 4, 7, 8, 14, 16, 28, 32)
+_SLACK = 2  # cells by which unpadded convolutions may make a map smaller than the image over its stride
+_MAX_PREFIX = 8  # class, distillation and register tokens
+_DEPTHS = (1 / 2, 3 / 4, 1)  # where a network of one resolution is cut
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One module whose output is used.
+
+    Attributes
+    ----------
+    name : str
+        Of the module, as in ``named_modules``.
+    call : int
+        Which of the module's calls in a forward pass (0 unless it is used more than once).
+    layout : str
+        ``"nchw"``, ``"nhwc"`` or ``"tokens"``.
+    grid : tuple of int
+        Height and width of the map in cells.
+    channels : int
+    """
+
+    name: str
+    call: int
+    layout: str
+    grid: tuple[int, int]
+    channels: int
+
+
+def as_map(output: Tensor, layout: str, grid: tuple[int, int]) -> Tensor:
+    """Return a module's output as ``(N, C, h, w)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> as_map(torch.zeros(2, 1 + 12, 5), "tokens", (3, 4)).shape
+    torch.Size([2, 5, 3, 4])
+    """
+    if layout == "tokens":
+        tokens = output[:, output.shape[1] - grid[0] * grid[1] :]
+        return tokens.transpose(1, 2).reshape(len(output), -1, *grid)
+    return output.permute(0, 3, 1, 2) if layout == "nhwc" else output
+
+
+def layout_of(output: Any, size: tuple[int, int]) -> tuple[str, tuple[int, int], int] | None:
+    """Return layout, grid and channels of an output laid out like one image of `size` (H, W); None for any other.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layout_of(torch.zeros(1, 64, 28, 35), (224, 280))
+    ('nchw', (28, 35), 64)
+    >>> layout_of(torch.zeros(1, 197, 384), (224, 224))
+    ('tokens', (14, 14), 384)
+    >>> layout_of(torch.zeros(1, 3, 197, 197), (224, 224)) is None  # attention
+    True
+    """
+    if not isinstance(output, Tensor) or not output.is_floating_point() or len(output) != 1:  # windows come as a batch
+        return None
+    if output.ndim == 4:
+        _, p, q, r = output.shape
+        if _like_image((q, r), size):
+            return "nchw", (q, r), p
+        if _like_image((p, q), size):
+            return "nhwc", (p, q), r
+    if output.ndim == 3:
+        for stride in _STRIDES:
+            grid = (size[0] // stride, size[1] // stride)
+            cells = grid[0] * grid[1]
+            if cells > 1 and 0 <= output.shape[1] - cells <= _MAX_PREFIX:
+                return "tokens", grid, output.shape[2]
+    return None
+
+
+def _like_image(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a map of this grid can be an image of this size, strided."""
+    if min(grid) < 2:
+        return False
+    return any(-1 <= h_cells <= _SLACK and -1 <= w_cells <= _SLACK for h_cells, w_cells in _missing(grid, size))
+
+
+def _missing(grid: tuple[int, int], size: tuple[int, int]) -> Iterator[tuple[float, float]]:
+    for stride in _STRIDES:
+        yield size[0] / stride - grid[0], size[1] / stride - grid[1]
+
+
+@contextmanager
+def recorded(
+    module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int]
+) -> Iterator[list[tuple[Stage, Tensor | None]]]:
+    """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without."""
+    seen: list[tuple[Stage, Tensor | None]] = []
+    calls: dict[str, int] = {}
+    handles = []
+
+    def listen(name: str, submodule: nn.Module) -> None:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            call = calls.get(name, 0)
+            calls[name] = call + 1
+            if keep is not None and (name, call) not in keep:
+                return
+            tensor = output[0] if isinstance(output, tuple | list) and output else output
+            found = layout_of(tensor, size)
+            if found is not None:
+                seen.append((Stage(name, call, *found), None if keep is None else tensor.detach()))
+
+        handles.append(submodule.register_forward_hook(hook))
+
+    for name, submodule in module.named_modules():
+        if name and (keep is None or any(name == kept for kept, _ in keep)):
+            listen(name, submodule)
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def choose_stages(seen: list[Stage]) -> tuple[Stage, ...]:
+    """Choose the ends of stages among all outputs of a forward pass, finest first.
+
+    Examples
+    --------
+    >>> outputs = [Stage("stem", 0, "nchw", (56, 56), 16), Stage("blocks.0", 0, "nchw", (56, 56), 24)]
+    >>> outputs += [Stage("blocks.1.expand", 0, "nchw", (56, 56), 144), Stage("blocks.1", 0, "nchw", (28, 28), 32)]
+    >>> [stage.name for stage in choose_stages(outputs)]
+    ['stem', 'blocks.1']
+    """
+    groups: dict[tuple[int, int], list[Stage]] = {}
+    for stage in seen:
+        groups.setdefault(stage.grid, []).append(stage)
+    ends = []
+    for group in groups.values():
+        least = min(stage.name.count(".") for stage in group)
+        ends.append([stage for stage in group if stage.name.count(".") == least][-1])
+    ends.sort(key=lambda stage: -stage.grid[0] * stage.grid[1])
+    if len(groups) > 2 or not seen:
+        return tuple(ends)
+    # One resolution (and perhaps that of a patch embedding): cut the longest row of like outputs at several depths.
+    rows: dict[tuple[int, int, tuple[int, int]], list[Stage]] = {}
+    for stage in seen:
+        if stage.name.rpartition(".")[2].isdigit():
+            rows.setdefault((stage.name.count("."), stage.channels, stage.grid), []).append(stage)
+    longest = max(rows.values(), key=len, default=[])
+    if len(longest) < 2 * len(_DEPTHS):
+        return tuple(ends)
+    return tuple(longest[round(len(longest) * depth) - 1] for depth in _DEPTHS)

@@ -1,0 +1,103 @@
+"""What hidden pixels show: the published blur, and other ways to take evidence away.
+
+A mask found with one way of hiding may have found pixels whose *blur* fools the network rather than evidence. Looking at the
+same mask under another way tells (``benchmarks/hiding.py``).
+
+Examples
+--------
+>>> images = torch.rand(2, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+>>> [tuple(hide(images, kind).shape) for kind in HIDINGS] == [(2, 3, 40, 56)] * len(HIDINGS)
+True
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from visual_summaries._validate import require_choice
+from visual_summaries.masks.perturb import gaussian_blur, hidden_image
+
+#: Names accepted by :func:`hide`.
+HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
+
+_STRONG_SIGMA = 20.0  # pixels; the kernel of 121 taps holds three of them
+_STRONG_SIZE = 121
+_TILES = 7  # tiles of the inpainting's chessboard along the shorter side
+_INPAINT_RADIUS = 3.0  # pixels
+
+
+def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 10.0, random_state: int = 0) -> Tensor:
+    """Return what hidden pixels show.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W)
+        Values in [0, 1].
+    kind : str
+        ``"blur"``: Gaussian of `size` taps and `sigma` (published: 11, 10). ``"strong-blur"``: of 121 taps and sigma 20.
+        ``"mean"``: each image's mean colour. ``"noise"``: Gaussian noise with each image's mean and deviation of each channel.
+        ``"inpaint"``: each pixel filled in from tiles around it (Telea 2004), by a chessboard of tiles and its complement.
+    size, sigma : int, float
+        Of the published blur.
+    random_state : int
+        Seed of the noise; all images get the same pattern, so that an image's does not depend on its batch.
+
+    Returns
+    -------
+    Tensor, (N, C, H, W)
+        Values in [0, 1].
+
+    Raises
+    ------
+    SettingsError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> image = torch.zeros(1, 1, 2, 4)
+    >>> image[..., 0] = 1.0
+    >>> hide(image, "mean").unique().tolist()
+    [0.25]
+    """
+    require_choice("hidden", kind, HIDINGS)
+    if kind == "blur":
+        return hidden_image(images, size, sigma)
+    if kind == "strong-blur":
+        return gaussian_blur(images, _STRONG_SIZE, _STRONG_SIGMA)
+    mean = images.mean(dim=(-2, -1), keepdim=True)
+    if kind == "mean":
+        return mean.expand_as(images).clone()
+    if kind == "noise":
+        generator = torch.Generator().manual_seed(random_state)
+        noise = torch.randn(images.shape[1:], generator=generator).to(images)
+        return (mean + images.std(dim=(-2, -1), keepdim=True) * noise).clamp(0, 1)
+    return torch.stack([_inpainted(image) for image in images])
+
+
+def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:
+    """Return a chessboard ``uint8 (height, width)`` of 0 and 1 with about `tiles` square tiles along the shorter side.
+
+    Examples
+    --------
+    >>> chessboard(4, 6, tiles=2).tolist()
+    [[0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 0, 0], [1, 1, 0, 0, 1, 1], [1, 1, 0, 0, 1, 1]]
+    """
+    side = max(min(height, width) // tiles, 1)
+    return np.asarray((np.arange(height)[:, None] // side + np.arange(width)[None, :] // side) % 2, dtype=np.uint8)
+
+
+def _inpainted(image: Tensor) -> Tensor:
+    """Fill in the dark tiles of a chessboard from the bright ones, and the other way round: no pixel is kept."""
+    channels, height, width = image.shape
+    pixels = (image.detach().cpu().permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.uint8)
+    dark = chessboard(height, width)
+    # OpenCV inpaints one or three channels; others go one by one.
+    groups = [pixels] if channels in (1, 3) else [np.ascontiguousarray(pixels[..., k : k + 1]) for k in range(channels)]
+    filled = []
+    for group in groups:
+        both = [cv2.inpaint(group, hole, _INPAINT_RADIUS, cv2.INPAINT_TELEA).reshape(group.shape) for hole in (dark, 1 - dark)]
+        filled.append(np.where(dark[..., None] == 1, both[0], both[1]))
+    return torch.from_numpy(np.concatenate(filled, axis=2)).permute(2, 0, 1).to(image) / 255

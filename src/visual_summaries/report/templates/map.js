@@ -1,0 +1,145 @@
+// The map of regions: a point shows its region, a brushed rectangle or a chosen summary selects regions, a selection can be saved.
+(() => {
+  const map = document.getElementById("map");
+  if (!map) return;
+  const regions = JSON.parse(document.getElementById("regions").textContent);
+  const points = [...map.querySelectorAll("circle")];
+  const brush = map.querySelector(".brush");
+  const crops = document.getElementById("crops");
+  const caption = document.getElementById("picked");
+  const choose = document.getElementById("choose");
+  const LIMIT = 24; // crops shown of a selection
+  const svg = "http://www.w3.org/2000/svg";
+  let selected = [];
+  let current = -1;
+  let start = null;
+
+  // A link with the region's crop, made of nodes: no text from the run is ever read as HTML.
+  function crop(region) {
+    const link = document.createElement("a");
+    link.href = `#image-${region.image}`;
+    link.dataset.image = region.image;
+    link.className = "tile";
+    const picture = document.createElementNS(svg, "svg");
+    picture.setAttribute("viewBox", region.window.join(" "));
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", `Region of ${region.name}`);
+    const view = document.createElementNS(svg, "use");
+    view.setAttribute("href", `#v${region.image}`);
+    const box = document.createElementNS(svg, "rect");
+    const [x0, y0, x1, y1] = region.box;
+    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) box.setAttribute(name, value);
+    box.setAttribute("class", "line box");
+    picture.append(view, box);
+    link.append(picture);
+    return link;
+  }
+
+  function part(region) {
+    if (region.summary !== null) return `Summary ${region.summary}`;
+    return region.rejected ? "Rejected cluster" : "In no summary";
+  }
+
+  function select(list) {
+    selected = list;
+    const chosen = new Set(list);
+    points.forEach((point, index) => point.classList.toggle("chosen", chosen.has(index)));
+    map.classList.toggle("some", list.length > 0);
+    crops.replaceChildren(...list.slice(0, LIMIT).map((index) => crop(regions[index])));
+    crops.classList.toggle("one", list.length === 1);
+    const rest = list.length > LIMIT ? `, the first ${LIMIT} shown` : "";
+    if (list.length === 1) {
+      const region = regions[list[0]];
+      const drop = region.drop === null ? "" : `; hidden alone, it takes ${Math.round(100 * region.drop)} % off the score`;
+      caption.textContent = `${part(region)}, ${region.name}${drop}`;
+    } else {
+      caption.textContent = list.length ? `${list.length} regions selected${rest}` : caption.dataset.empty;
+    }
+    for (const button of document.querySelectorAll("button[data-save]")) button.disabled = list.length === 0;
+  }
+
+  // Where the pointer is, in the map's own units.
+  function place(event) {
+    return new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
+  }
+
+  function stretch(from, to) {
+    const area = { x: Math.min(from.x, to.x), y: Math.min(from.y, to.y), width: Math.abs(from.x - to.x), height: Math.abs(from.y - to.y) };
+    for (const [name, value] of Object.entries(area)) brush.setAttribute(name, value);
+    return area;
+  }
+
+  function within(area) {
+    const inside = (value, low, length) => value >= low && value <= low + length;
+    return points.flatMap((point, index) =>
+      inside(point.cx.baseVal.value, area.x, area.width) && inside(point.cy.baseVal.value, area.y, area.height) ? [index] : []);
+  }
+
+  map.addEventListener("pointerover", (event) => {
+    const index = points.indexOf(event.target);
+    if (index >= 0 && !start && selected.length <= 1) select([(current = index)]);
+  });
+  map.addEventListener("pointerdown", (event) => {
+    const index = points.indexOf(event.target);
+    if (index >= 0) select([(current = index)]);
+    else if (event.pointerType !== "touch" && event.button === 0) {
+      start = place(event);
+      map.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    }
+  });
+  map.addEventListener("pointermove", (event) => {
+    if (start) stretch(start, place(event));
+  });
+  map.addEventListener("pointerup", (event) => {
+    if (!start) return;
+    choose.value = "";
+    select(within(stretch(start, place(event))));
+    stretch({ x: 0, y: 0 }, { x: 0, y: 0 });
+    start = null;
+  });
+  map.addEventListener("pointercancel", () => {
+    stretch({ x: 0, y: 0 }, { x: 0, y: 0 });
+    start = null;
+  });
+  map.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) {
+      current = (current + step + (current < 0 && step < 0 ? 1 : 0) + points.length) % points.length;
+      select([current]);
+      event.preventDefault();
+    } else if (event.key === "Enter" && selected.length === 1) crops.querySelector("a").click();
+    else if (event.key === "Escape") select([]);
+  });
+  choose.addEventListener("change", () => {
+    const wanted = { "": () => false, all: () => true, none: (region) => region.summary === null };
+    const test = wanted[choose.value] ?? ((region) => String(region.summary) === choose.value);
+    select(regions.flatMap((region, index) => (test(region) ? [index] : [])));
+  });
+
+  const columns = ["region", "image", "name", "x0", "y0", "x1", "y1", "summary", "rejected", "salient_share", "contribution", "drop"];
+  function row(region) {
+    const [x0, y0, x1, y1] = region.box;
+    const values = { ...region, x0, y0, x1, y1 };
+    return columns.map((name) => [name, values[name]]);
+  }
+  const writers = {
+    json: (rows) => ["application/json", JSON.stringify(rows.map((cells) => Object.fromEntries(cells)), null, 1)],
+    csv: (rows) => {
+      const quote = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : (value ?? ""));
+      return ["text/csv", [columns, ...rows.map((cells) => cells.map(([, value]) => quote(value)))].map((line) => line.join(",")).join("\r\n") + "\r\n"];
+    },
+  };
+  for (const button of document.querySelectorAll("button[data-save]")) {
+    button.addEventListener("click", () => {
+      const kind = button.dataset.save;
+      const [type, content] = writers[kind](selected.map((index) => row(regions[index])));
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([content], { type }));
+      link.download = `regions.${kind}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
+  select([]);
+})();

@@ -1,0 +1,147 @@
+"""Deep descriptors: stages found without asking for a layer, pooling by hand, networks without maps, the module left alone."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+
+from visual_summaries.classifiers import Classifier, ViewTransform
+from visual_summaries.errors import ClassifierError
+from visual_summaries.flow import describe, match
+from visual_summaries.flow.deep import DeepDescriptor, deep_descriptor, join, pooled
+from visual_summaries.flow.stages import Stage, as_map, layout_of
+
+
+class Strided(nn.Module):
+    """Three stages of stride 2 each; a block is convolution and ReLU."""
+
+    def __init__(self, channels=3):
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 4, 3, 2, 1)
+        self.blocks = nn.Sequential(*[nn.Sequential(nn.Conv2d(4, 4, 3, stride, 1), nn.ReLU()) for stride in (1, 2, 1, 2, 1)])
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def network(seed=0, channels=3):
+    torch.manual_seed(seed)
+    return Strided(channels)
+
+
+def wrapped(module, size=(64, 96), channels=3):
+    return Classifier(module, transform=ViewTransform(size, channels=channels, mean=(0.5,) * channels, std=(0.25,) * channels))
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_stages_are_the_last_outputs_of_each_resolution():
+    descriptor = DeepDescriptor(wrapped(network()))
+    assert [stage.name for stage in descriptor.stages] == ["blocks.2", "blocks"]
+    assert descriptor.any_size
+
+
+def test_maps_are_what_the_modules_put_out():
+    module = network()
+    descriptor = DeepDescriptor(wrapped(module))
+    image = noise(96, 128)  # the shorter side is shown at 96 pixels: no resizing
+    maps = descriptor.maps(image)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        expected = module.stem((x - 0.5) / 0.25)
+        torch.testing.assert_close(maps[0], module.blocks[:3](expected)[0])
+        torch.testing.assert_close(maps[1], module.blocks(expected)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "any_size", "layout", "count"),
+    [("test_resnet", True, "nchw", 2), ("test_vit", True, "tokens", 2), ("vit_tiny_patch16_224", False, "tokens", 2)],
+)
+def test_architectures(name, any_size, layout, count):
+    torch.manual_seed(0)
+    module = timm.create_model(name, pretrained=False, num_classes=7)
+    size = module.pretrained_cfg["input_size"][1:]
+    classifier = wrapped(module, tuple(size))
+    descriptor = deep_descriptor(classifier)
+    assert descriptor.any_size is any_size
+    assert [stage.layout for stage in descriptor.stages] == [layout] * count
+    features = describe(noise(150, 200), [(0, 0, 200, 150), (20, 30, 90, 80)], "deep", classifier=classifier)
+    assert features.descriptors.shape == (
+        2,
+        sum(16 * min(stage.channels, 96) for stage in descriptor.stages),
+    )
+    torch.testing.assert_close(features.descriptors.norm(dim=1), torch.ones(2))
+    assert deep_descriptor(classifier) is descriptor
+
+
+def test_the_module_is_left_as_it_was_found():
+    module = network().train()
+    state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with torch.no_grad():
+        describe(noise(70, 90), [(0, 0, 90, 70), (5, 5, 40, 40)], "deep", classifier=wrapped(module))
+    assert all(submodule.training for submodule in module.modules())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in module.parameters())
+    assert not any(submodule._forward_hooks for submodule in module.modules())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in module.state_dict().items())
+
+
+def test_one_channel():
+    classifier = wrapped(network(channels=1), channels=1)
+    features = describe(noise(70, 90), [(0, 0, 90, 70), (5, 5, 40, 40), (30, 20, 70, 60)], "deep", classifier=classifier)
+    assert features.descriptors.isfinite().all()
+
+
+def test_without_maps_auto_is_hog_and_deep_is_an_error():
+    classifier = wrapped(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 24, 4)), (16, 24))
+    boxes = [(0, 0, 90, 70), (5, 5, 40, 40)]
+    assert describe(noise(70, 90), boxes, "auto", classifier=classifier).power == 1
+    assert describe(noise(70, 90), boxes, "auto").power == 1
+    assert describe(noise(70, 90), boxes, "auto", classifier=wrapped(network())).power == 4
+    with pytest.raises(
+        ClassifierError, match="puts out a feature map, so boxes cannot be described by it; use descriptor='hog'"
+    ):
+        describe(noise(70, 90), boxes, "deep", classifier=classifier)
+    with pytest.raises(ValueError, match=r"needs the network: give describe\(..., classifier=...\)"):
+        describe(noise(70, 90), boxes, "deep")
+
+
+def test_a_copied_part_is_found_again():
+    image, other = noise(96, 128, 1), noise(96, 128, 2)
+    other[40:80, 60:100] = image[20:60, 30:70]
+    boxes = np.array([[30, 20, 70, 60], [2, 40, 42, 80], [80, 10, 120, 50]])
+    there = np.array([[2, 2, 42, 42], [60, 40, 100, 80], [20, 50, 60, 90]])
+    classifier = wrapped(network())
+    a, b = describe(image, boxes, "deep", classifier=classifier), describe(other, there, "deep", classifier=classifier)
+    assert match(a, b, "nam")[0].argmax() == 1
+
+
+def test_pooling_averages_the_cells_under_a_box():
+    ramp = torch.arange(12.0).expand(1, 8, 12)  # value = column; an image of 32 x 48 at stride 4
+    boxes = np.array([[8, 4, 40, 20]], np.int32)  # columns 2 to 10 of the map, two to each of 4 cells
+    cells = pooled(ramp, boxes, (32, 48))
+    torch.testing.assert_close(cells[0, 0], torch.tensor([2.5, 4.5, 6.5, 8.5]).expand(4, 4))
+    assert pooled(torch.rand(200, 8, 12), boxes, (32, 48)).shape == (1, 96, 4, 4)
+
+
+def test_join_centres_and_balances_depths():
+    parts = [torch.randn(6, 3, 4, 4) + 5, 100 * torch.randn(6, 2, 4, 4)]
+    whole = join(parts)
+    first, second = whole[:, :48], whole[:, 48:]
+    torch.testing.assert_close(first.norm(dim=1), second.norm(dim=1))
+    torch.testing.assert_close(whole.norm(dim=1), torch.ones(6))
+    centred = parts[0].flatten(1) - parts[0].flatten(1).mean(0)
+    torch.testing.assert_close(first / first.norm(dim=1, keepdim=True), centred / centred.norm(dim=1, keepdim=True))
+
+
+def test_layouts():
+    assert layout_of(torch.zeros(1, 7, 9, 50), (224, 288)) == ("nhwc", (7, 9), 50)
+    assert layout_of(torch.zeros(1, 1 + 63, 50), (224, 288)) == ("tokens", (7, 9), 50)
+    assert layout_of(torch.zeros(4, 7, 7, 50), (224, 224)) is None  # windows of attention
+    assert layout_of(torch.zeros(1, 8), (224, 224)) is None
+    tokens = torch.arange(2.0 * 13 * 5).view(2, 13, 5)
+    assert as_map(tokens, "tokens", (3, 4))[1, 2, 1, 3] == tokens[1, 1 + 1 * 4 + 3, 2]
+    assert Stage("a", 0, "nchw", (2, 3), 4) == Stage("a", 0, "nchw", (2, 3), 4)

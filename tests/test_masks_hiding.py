@@ -1,0 +1,74 @@
+"""Ways of hiding pixels: each destroys what it should, keeps to [0, 1], and does not mix images."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from visual_summaries.errors import SettingsError
+from visual_summaries.masks.hiding import HIDINGS, chessboard, hide
+
+
+def pictures(channels: int = 3) -> torch.Tensor:
+    """Fine stripes around a step from dark to bright: texture and colour to be hidden."""
+    images = torch.zeros(2, channels, 42, 63)
+    images[..., 30:] = 0.8
+    images[..., ::4] += 0.2
+    images[1] = 1 - images[1]
+    return images.clamp(0, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("kind", HIDINGS)
+def test_values_shape_and_independence_of_the_batch(kind: str, channels: int) -> None:
+    images = pictures(channels)
+    hidden = hide(images, kind, random_state=3)
+    assert hidden.shape == images.shape
+    assert hidden.min() >= 0
+    assert hidden.max() <= 1
+    torch.testing.assert_close(hide(images[1:], kind, random_state=3)[0], hidden[1])
+    assert (hidden - images).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("kind", ["blur", "strong-blur", "mean"])
+def test_fine_texture_is_gone(kind: str) -> None:
+    images = pictures()
+    stripes = images.diff(dim=-1).abs().mean()
+    assert hide(images, kind).diff(dim=-1).abs().mean() < 0.35 * stripes
+
+
+def test_strong_blur_agrees_with_opencv() -> None:
+    image = pictures()[0].permute(1, 2, 0).numpy()
+    expected = cv2.GaussianBlur(image, (121, 121), 20, borderType=cv2.BORDER_REPLICATE)
+    np.testing.assert_allclose(hide(pictures()[:1], "strong-blur")[0].permute(1, 2, 0).numpy(), expected, atol=1e-4)
+
+
+def test_noise_has_the_images_mean_and_deviation() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = 0.5 + 0.1 * torch.randn(1, 3, 64, 80, generator=generator)
+    hidden = hide(images, "noise", random_state=1)
+    torch.testing.assert_close(hidden.mean(dim=(-2, -1)), images.mean(dim=(-2, -1)), atol=0.01, rtol=0)
+    torch.testing.assert_close(hidden.std(dim=(-2, -1)), images.std(dim=(-2, -1)), atol=0.01, rtol=0)
+    assert not torch.equal(hidden, hide(images, "noise", random_state=2))
+
+
+def test_inpainting_keeps_no_pixel_of_its_own_tile() -> None:
+    """Changing one tile changes what other tiles show, never what the tile itself shows."""
+    images = pictures()[:1]
+    before = hide(images, "inpaint")
+    changed = images.clone()
+    inside = (slice(6, 12), slice(6, 12))  # a tile of the chessboard: 42 // 7 = 6 pixels
+    changed[0, :, inside[0], inside[1]] = 1 - changed[0, :, inside[0], inside[1]]
+    after = hide(changed, "inpaint")
+    torch.testing.assert_close(after[0, :, inside[0], inside[1]], before[0, :, inside[0], inside[1]])
+    assert not torch.equal(after, before)
+    assert chessboard(42, 63)[6:12, 6:12].min() == chessboard(42, 63)[6:12, 6:12].max()
+
+
+def test_an_unknown_way_names_the_known_ones() -> None:
+    with pytest.raises(
+        SettingsError, match="hidden is 'fog', but must be one of 'blur', 'strong-blur', 'mean', 'noise', 'inpaint'"
+    ):
+        hide(pictures(), "fog")
