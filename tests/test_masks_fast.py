@@ -105,11 +105,10 @@ def test_fast_masks_have_the_published_objective_in_a_seventh_of_the_passes():
     for ours, theirs in zip(fast, published, strict=True):
         assert len(theirs.losses) == 450
         assert len(ours.losses) <= 62
-        # A rectangle of equal pixels is the published procedure's best case; photographs are benchmarks/masks.py's business.
-        assert objective_of(ours) <= 1.1 * objective_of(theirs)
+        assert objective_of(ours) <= objective_of(theirs)
         assert ours.drop >= theirs.drop - 0.005
-        assert ours.sharp[PATCH].mean() > 0.95
-        assert ours.area < 1.6 * PATCH_AREA
+        assert ours.sharp[PATCH].mean() > 0.8
+        assert ours.area < 1.1 * PATCH_AREA
         assert ours.smooth.shape == ours.sharp.shape == (H, W)
         assert 0 <= ours.sharp.min() <= ours.sharp.max() <= 1
 
