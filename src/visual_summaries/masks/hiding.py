@@ -76,7 +76,7 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
 
 
 def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
-    """Return what hidden pixels of images (N, C, H, W) show, as the settings ask.
+    """Return what hidden pixels of images (N, C, H, W) show, as the settings ask; for ``"mix"`` the published blur.
 
     Examples
     --------
@@ -85,7 +85,21 @@ def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
     >>> hidden_pixels(image, MaskSettings(hidden="mean")).unique().tolist()
     [0.25]
     """
-    return hide(images, settings.hidden, size=settings.blur_size, sigma=settings.blur_sigma)
+    kind = "blur" if settings.hidden == "mix" else settings.hidden
+    return hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma)
+
+
+def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:
+    """Return what hidden pixels may show while masks are optimised: one way, or for ``"mix"`` all of them.
+
+    Examples
+    --------
+    >>> len(ways_to_hide(torch.zeros(1, 3, 20, 24), MaskSettings(hidden="mix")))
+    5
+    """
+    if settings.hidden != "mix":
+        return [hidden_pixels(images, settings)]
+    return [hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma) for kind in HIDINGS]
 
 
 def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:

@@ -98,11 +98,14 @@ class Network:
         def one_pass(part: slice) -> tuple[Tensor, Tensor]:
             leaf = mask[part].detach().requires_grad_()
             with torch.enable_grad():
-                x = perturb(images[part], hidden[part], leaf)
-                if extra.noise is not None:
-                    x = x + extra.noise[part]
-                logits = self._fast_logits(x)
-                loss = self._term(logits, None if extra.reference is None else extra.reference[part])
+                noise = 0 if extra.noise is None else extra.noise[part]
+                loss = torch.zeros(len(leaf), device=leaf.device)
+                if self.settings.mode != "preservation":
+                    logits = self._fast_logits(perturb(images[part], hidden[part], leaf) + noise)
+                    loss = self._term(logits, None if extra.reference is None else extra.reference[part])
+                if self.settings.mode != "deletion":
+                    logits = self._fast_logits(perturb(images[part], hidden[part], 1 - leaf) + noise)
+                    loss = loss + 1 - class_score(self.target, logits, self.settings.score)
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             return loss.detach(), gradient
 

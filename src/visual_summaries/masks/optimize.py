@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.hiding import hidden_pixels
+from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
 from visual_summaries.masks.kernel import fastest_kernel
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
@@ -27,6 +29,8 @@ from visual_summaries.results import Mask
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
+
+logger = logging.getLogger("visual_summaries")
 
 
 def iter_masks(
@@ -53,7 +57,8 @@ def iter_masks(
         The published procedure when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise, when there is any. An image's noise depends on the seed and its position only.
+        Seed of the noise and of the mix of ways to hide, when there are any. An image's noise depends on the seed and its
+        pixels only.
 
     Yields
     ------
@@ -179,8 +184,9 @@ Source = Iterator[tuple[int, Tensor]]
 
 
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
-    """Tell whether the fast optimiser applies: a class scored by its probability, and none of the optional terms."""
+    """Tell whether the fast optimiser applies: deletion, a class scored by its probability, none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
+    plain = plain and settings.mode == "deletion" and settings.hidden != "mix"
     return (
         settings.fast is not None
         and plain
@@ -201,7 +207,7 @@ def iter_published(network: Network, source: Source, random_state: int) -> Itera
             waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
             positions = [position for position, _ in batch]
             with network.classifier.frozen():
-                masks = solve_batch(network, positions, torch.stack([image for _, image in batch]), random_state)
+                masks = solve_batch(network, torch.stack([image for _, image in batch]), random_state)
         yield from zip(positions, masks, strict=True)
 
 
@@ -250,21 +256,31 @@ def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskS
         network.chunk = find_batch_size(network, image)
     if settings.precision == "auto":
         network.kernel = fastest_kernel(network, image)
+        logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
         network.passes = 0
     return network
 
 
-def solve_batch(network: Network, positions: list[int], images: Tensor, random_state: int) -> list[Mask]:
+def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mask]:
     """Return the Masks of images (N, C, H, W)."""
     settings = network.settings
     hidden = hidden_pixels(images, settings)
-    generators = [torch.Generator().manual_seed(hash_seed(random_state, position)) for position in positions]
-    return to_masks(network, images, hidden, solve_published(images, hidden, network, generators))
+    generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
+    ways = ways_to_hide(images, settings)
+    return to_masks(network, images, hidden, solve_published(images, ways, network, generators, random_state))
 
 
-def hash_seed(random_state: int, position: int) -> int:
-    """Return a seed that depends on both numbers only."""
-    return int(np.random.SeedSequence([random_state, position]).generate_state(1, np.uint64)[0] >> 1)
+def image_seed(random_state: int, image: Tensor) -> int:
+    """Return the seed of an image's noise: it depends on `random_state` and the pixels, not on the images beside it.
+
+    Examples
+    --------
+    >>> image = torch.zeros(3, 2, 2)
+    >>> image_seed(0, image) == image_seed(0, image.clone()), image_seed(0, image) == image_seed(1, image)
+    (True, False)
+    """
+    pixels = (image.detach().cpu() * 255).round().to(torch.uint8).numpy().tobytes()
+    return int.from_bytes(hashlib.sha256(f"{random_state} {tuple(image.shape)} ".encode() + pixels).digest()[:7], "big")
 
 
 def to_masks(network: Network, images: Tensor, hidden: Tensor, solved: Solved) -> list[Mask]:

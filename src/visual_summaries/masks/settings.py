@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import SettingsError
 
+#: What a mask is asked for.
+MODES = ("deletion", "preservation", "both")
+
 #: What hidden pixels may show.
 HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
 
@@ -106,9 +109,13 @@ class MaskSettings:
         Sigma, in pixels, of the blur of the upsampled smooth mask.
     tv_exponent : float
         Beta of the total variation.
+    mode : str
+        ``"deletion"`` (published): the smallest evidence whose hiding destroys the class, L with p(x(m)).
+        ``"preservation"``: the smallest that suffices, L with 1 - p of the image with all *but* the evidence hidden.
+        ``"both"``: the sum of the two.
     hidden : str
         What hidden pixels show: ``"blur"`` (published), ``"strong-blur"``, ``"mean"``, ``"noise"`` or ``"inpaint"``; see
-        :func:`visual_summaries.masks.hiding.hide`.
+        :func:`visual_summaries.masks.hiding.hide`. ``"mix"`` draws one of these at each step; scores are then those under blur.
     blur_size, blur_sigma : int, float
         Gaussian of ``"blur"``: kernel side and sigma in pixels.
     noise : float
@@ -122,7 +129,7 @@ class MaskSettings:
     batch_size : int or None
         Images optimised at a time; None finds it.
     fast : FastSchedule or None
-        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without
+        None: the published optimiser. Given: the fast one, for deletion of a class scored by its probability, without mix,
         noise, *less* term or superpixels; it minimises the same L, coefficients of `sharp`. Elsewhere the published one.
     precision : str
         ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to
@@ -135,6 +142,7 @@ class MaskSettings:
     reduction: int = 8
     smooth_sigma: float = 5.0
     tv_exponent: float = 3.0
+    mode: str = "deletion"
     hidden: str = "blur"
     blur_size: int = 11
     blur_sigma: float = 10.0
@@ -149,7 +157,8 @@ class MaskSettings:
     def __post_init__(self) -> None:
         require_in_range("reduction", self.reduction, 1)
         require_in_range("tv_exponent", self.tv_exponent, 1.0)
-        require_choice("hidden", self.hidden, HIDINGS)
+        require_choice("mode", self.mode, MODES)
+        require_choice("hidden", self.hidden, (*HIDINGS, "mix"))
         require_in_range("blur_size", self.blur_size, 1)
         if self.blur_size % 2 == 0:
             raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a centre")
