@@ -50,6 +50,15 @@ def transformer() -> nn.Module:
     return module
 
 
+def large() -> nn.Module:
+    torch.manual_seed(2)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 7, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    ).eval()
+    module.pretrained_cfg = {"input_size": (3, 384, 512), "crop_pct": 1.0, "num_classes": 3}
+    return module
+
+
 def exported(path: Path) -> Path:
     torch.manual_seed(1)
     module = nn.Sequential(
@@ -63,11 +72,16 @@ def exported(path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("kind", "size"),
-    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84))],
-    ids=["grey", "transformer", "exported"],
+    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84)), ("large", (384, 512))],
+    ids=["grey", "transformer", "exported", "large"],
 )
 def test_the_whole_job(tmp_path: Path, draw_striped_images: Callable[..., Any], kind: str, size: tuple[int, int]) -> None:
-    models = {"grey": GreyNetwork, "transformer": transformer, "exported": lambda: str(exported(tmp_path / "model.pt2"))}
+    models = {
+        "grey": GreyNetwork,
+        "transformer": transformer,
+        "exported": lambda: str(exported(tmp_path / "model.pt2")),
+        "large": large,
+    }
     classifier = vs.load_classifier(models[kind]())
     images = list(draw_striped_images(4, size=(size[0] + 20, size[1] + 30)).images)
     predicted = classifier.probabilities(classifier.to_tensor([classifier.view(image) for image in images])).argmax(1)

@@ -155,7 +155,8 @@ WARNINGS = {
     "blurred": (
         "blurring all of the image leaves more than half of the score",
         "The network recognises these images even when they are blurred altogether, so hiding by blur says little"
-        " about them: the network uses coarse shape or colour. A stronger blur (masks.blur_size, masks.blur_sigma) may help.",
+        " about them: the network uses coarse shape or colour. Another way of"
+        " hiding (masks.hidden, for example strong-blur or mean) may help.",
     ),
     "large": (
         "the mask hides more than 60\u00a0% of the image",
