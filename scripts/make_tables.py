@@ -44,6 +44,13 @@ def table(headings: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def look_up(row: Any, key: str) -> Any:
+    """Return the value of a key like ``published.objective``, or None where there is none."""
+    for name in key.split("."):
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
 def render(results: dict[str, Any], what: str, columns: str) -> str:
     """Return the table that one block asks for."""
     if what == "bars":
@@ -55,7 +62,8 @@ def render(results: dict[str, Any], what: str, columns: str) -> str:
         return table(["figure", "measured", "asked for", "holds"], rows)
     pairs = [item.partition("=") for item in shlex.split(columns)]
     chosen = [(key, heading or key) for key, _, heading in pairs]
-    rows = [[row.get(key) for key, _ in chosen] for row in results["rows"] if any(key in row for key, _ in chosen)]
+    rows = [[look_up(row, key) for key, _ in chosen] for row in results["rows"]]
+    rows = [row for row in rows if any(value is not None for value in row[1:])]
     return table([heading for _, heading in chosen], rows)
 
 

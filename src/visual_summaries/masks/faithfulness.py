@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.hiding import hidden_pixels
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Faithfulness, Mask
 
@@ -144,7 +145,7 @@ def _scores(
 ) -> NDArray[np.float32]:
     """Class scores of a view with each mask (M, H, W) hidden."""
     x = classifier.to_tensor([view])
-    hidden = hidden_image(x, settings.blur_size, settings.blur_sigma)
+    hidden = hidden_pixels(x, settings)
     scores = []
     for start in range(0, len(hide), batch_size):
         keep = torch.from_numpy(~hide[start : start + batch_size]).to(x)

@@ -1,20 +1,21 @@
-"""The fast optimiser: the published objective in about a tenth of the network passes.
+"""The fast optimiser: the published objective in about a seventh of the network passes.
 
-What makes it fast is a division of labour: the network is asked once a step and answers with a slope; area, boundary and grey pixels
-need no network at all.
+What makes it fast is a division of labour: the network is asked once a step and answers with a slope; area, boundary and grey
+pixels need no network at all.
 
-*Shape* (`shape_steps` passes). The evidence is the level set of a coarse field: a low-resolution density, upsampled and blurred by one
-fixed linear map, then pushed towards 0 and 1 by a smoothed step whose contrast rises from step to step (density filter and projection
-of topology optimisation: Wang, Lazarov & Sigmund 2011, Struct. Multidisc. Optim. 43). Adam minimises
+*Shape* (`shape_steps` passes). The evidence is the level set of a coarse field: a low-resolution density, upsampled and blurred
+by one fixed linear map, then pushed towards 0 and 1 by a smoothed step whose contrast rises from step to step (density filter
+and projection of topology optimisation: Wang, Lazarov & Sigmund 2011, Struct. Multidisc. Optim. 43). Adam minimises
 
     mu log-odds(p) + a mean(e) + b mean|grad e|
 
-The log-odds of the class have a useful slope when p is near 1 or near 0, where p itself has none. mu is each image's own multiplier,
-raised while p is above what is wanted and lowered while it is below.
+The log-odds of the class have a useful slope when p is near 1 or near 0, where p itself has none. mu is each image's own
+multiplier, raised while p is above what is wanted and lowered while it is below.
 
-*Refine* (`refine_steps` passes). At full resolution L itself, published coefficients: around the best mask found so far p is modelled
-as ``p exp(<slope, change>)``, a trust region limits how far a pixel may move, and the minimum of modelled p + exact geometry is found
-without the network. The network then says what p really is: the step is kept when L fell, else the region shrinks.
+*Refine* (`refine_steps` passes). At full resolution L itself, published coefficients: around the best mask found so far p is
+modelled as ``p exp(<slope, change>)``, a trust region limits how far a pixel may move, and the minimum of modelled p + exact
+geometry is sought without the network. The network then says what p really is: the step is kept when L fell, else the region
+shrinks.
 
 Masks in this module are **evidence**: e = 1 - m.
 """
@@ -28,9 +29,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from visual_summaries.masks.hiding import hidden_pixels
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import geometry, geometry_gradient
-from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
+from visual_summaries.masks.perturb import gaussian_blur, perturb
 from visual_summaries.masks.published import initial_mask
 from visual_summaries.masks.settings import FastSchedule
 
@@ -58,22 +60,19 @@ class FastSolver:
     ----------
     network : Network
     schedule : FastSchedule
-    shape : tuple of int
-        C, H, W of the images.
+    like : Tensor, (C, H, W)
+        Gives shape, device and type of the images.
     places : int
-    like : Tensor
-        Gives device and type.
     """
 
-    def __init__(
-        self, network: Network, schedule: FastSchedule, shape: tuple[int, int, int], places: int, like: Tensor
-    ) -> None:
+    def __init__(self, network: Network, schedule: FastSchedule, like: Tensor, places: int) -> None:
         self.network, self.schedule = network, schedule
-        self.shape = shape
-        c, h, w = shape
-        low = (-(-h // schedule.reduction), -(-w // schedule.reduction))
-        self.rows = upsampling_matrix(low[0], h, schedule.sigma).to(like)
-        self.columns = upsampling_matrix(low[1], w, schedule.sigma).to(like).T.contiguous()
+        self.shape = like.shape
+        c, h, w = like.shape
+        side = max(1.0, min(h, w) / schedule.cells)
+        low = (max(1, round(h / side)), max(1, round(w / side)))
+        self.rows = upsampling_matrix(low[0], h, schedule.sigma * side).to(like)
+        self.columns = upsampling_matrix(low[1], w, schedule.sigma * side).to(like).T.contiguous()
         self.start = (1 - initial_mask(1, *low)[0]).to(like)
 
         def zeros(*size: int) -> Tensor:
@@ -101,7 +100,7 @@ class FastSolver:
         """Give images (N, C, H, W) free places."""
         places = torch.tensor(self.free[: len(positions)], device=images.device)
         settings, schedule = self.network.settings, self.schedule
-        hidden = hidden_image(images, settings.blur_size, settings.blur_sigma)
+        hidden = hidden_pixels(images, settings)
         self.images[places], self.hidden[places] = images, hidden
         self.before[places] = self.network.scores(images).to(images)
         self.blurred[places] = self.network.scores(hidden).to(images)
@@ -168,7 +167,7 @@ class FastSolver:
     def move_shape(self, places: Tensor, fields: Tensor, contrast: Tensor, odds: Tensor, slope: Tensor) -> None:
         """Take one Adam step on the densities and adapt the multipliers."""
         schedule = self.schedule
-        before, blurred = self.before[places], self.blurred[places]
+        before = self.before[places]
         # Below half of what may stay the network's pull fades: there is nothing left to gain from it.
         floor = (2 * schedule.kept * before).clamp(1e-6, 0.5)
         pull = self.log_mu[places].exp() * torch.sigmoid(odds - torch.logit(floor))
@@ -186,14 +185,13 @@ class FastSolver:
         self.moment1[places], self.moment2[places] = first, second
         change = (first / (1 - 0.9**count)) / ((second / (1 - schedule.second_decay**count)).sqrt() + 1e-12)
         self.density[places] = (self.density[places] - schedule.learning_rate * change).clamp_(0, 1)
-        wanted = torch.maximum(schedule.kept * before, blurred)
-        excess = torch.log((torch.sigmoid(odds) + 1e-6 * before) / wanted.clamp_min(1e-12)).clamp(-1, 1)
+        excess = torch.log((torch.sigmoid(odds) / before.clamp_min(1e-12) + 1e-6) / schedule.kept).clamp(-1, 1)
         low_mu, high_mu = math.log(1e-3), math.log(schedule.largest_multiplier)
         self.log_mu[places] = (self.log_mu[places] + schedule.adaptation * excess).clamp(low_mu, high_mu)
 
     def allowed(self, places: Tensor) -> Tensor:
         """Return the score (n,) above which p weighs more."""
-        return 3 * self.schedule.kept * self.before[places] + self.blurred[places]
+        return 3 * self.schedule.kept * self.before[places]
 
     def merit(self, places: Tensor, p: Tensor, geometric: Tensor) -> Tensor:
         """Return what decides between two masks: L, and more for p above what is allowed."""
@@ -232,7 +230,7 @@ class FastSolver:
         return evidence
 
     def finish(self, places: Tensor) -> list[Finished]:
-        """Free the places and return their results: of the best mask and the last trial the one with the lower float32 merit."""
+        """Free the places and return their results: of best mask and last trial the one with the lower float32 merit."""
         settings = self.network.settings
         images, hidden = self.images[places], self.hidden[places]
         candidates, values, scores = [], [], []
@@ -299,7 +297,7 @@ def project_slope(fields: Tensor, contrast: Tensor) -> Tensor:
 
 
 def boundary_gradient(evidence: Tensor) -> Tensor:
-    """Return the gradient of the summed ``|grad e|`` of each mask (N, H, W): the length of its boundary, whatever its width."""
+    """Return the gradient of the summed ``|grad e|`` of each mask (N, H, W): the length of its boundary, however wide."""
     dx = F.pad(evidence.diff(dim=-1), (0, 1))
     dy = F.pad(evidence.diff(dim=-2), (0, 0, 0, 1))
     norm = (dx * dx).addcmul_(dy, dy).add_(1e-8).rsqrt_()

@@ -19,9 +19,7 @@ from torch import Tensor
 
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image
-
-#: Names accepted by :func:`hide`.
-HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
+from visual_summaries.masks.settings import HIDINGS, MaskSettings
 
 _STRONG_SIGMA = 20.0  # pixels; the kernel of 121 taps holds three of them
 _STRONG_SIZE = 121
@@ -75,6 +73,33 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
         noise = torch.randn(images.shape[1:], generator=generator).to(images)
         return (mean + images.std(dim=(-2, -1), keepdim=True) * noise).clamp(0, 1)
     return torch.stack([_inpainted(image) for image in images])
+
+
+def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
+    """Return what hidden pixels of images (N, C, H, W) show, as the settings ask; for ``"mix"`` the published blur.
+
+    Examples
+    --------
+    >>> image = torch.zeros(1, 1, 2, 4)
+    >>> image[..., 0] = 1.0
+    >>> hidden_pixels(image, MaskSettings(hidden="mean")).unique().tolist()
+    [0.25]
+    """
+    kind = "blur" if settings.hidden == "mix" else settings.hidden
+    return hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma)
+
+
+def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:
+    """Return what hidden pixels may show while masks are optimised: one way, or for ``"mix"`` all of them.
+
+    Examples
+    --------
+    >>> len(ways_to_hide(torch.zeros(1, 3, 20, 24), MaskSettings(hidden="mix")))
+    5
+    """
+    if settings.hidden != "mix":
+        return [hidden_pixels(images, settings)]
+    return [hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma) for kind in HIDINGS]
 
 
 def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -53,8 +53,8 @@ class Network:
         Which score, and the weight of the *less* term.
     chunk : int
         Images in one pass of the network; halved for good when memory runs out.
-    precision : str
-        ``"float32"``, or ``"bfloat16"``: autocast and channels-last inputs for the gradients (never for :meth:`scores`).
+    kernel : Kernel
+        How gradients are computed (never :meth:`scores`).
     passes : int
         Images that have gone forward and backward so far, for benchmarks.
     """
@@ -63,7 +63,7 @@ class Network:
     target: ScoresOutputs
     settings: MaskSettings
     chunk: int
-    precision: str = "float32"
+    kernel: Kernel = field(default_factory=lambda: Kernel())
     passes: int = 0
 
     def scores(self, images: Tensor) -> Tensor:
@@ -98,12 +98,14 @@ class Network:
         def one_pass(part: slice) -> tuple[Tensor, Tensor]:
             leaf = mask[part].detach().requires_grad_()
             with torch.enable_grad():
-                x = perturb(images[part], hidden[part], leaf)
-                if extra.noise is not None:
-                    x = x + extra.noise[part]
-                with self._fast(x) as fast:
-                    logits = self.classifier.logits(fast).float()
-                loss = self._term(logits, None if extra.reference is None else extra.reference[part])
+                noise = 0 if extra.noise is None else extra.noise[part]
+                loss = torch.zeros(len(leaf), device=leaf.device)
+                if self.settings.mode != "preservation":
+                    logits = self._fast_logits(perturb(images[part], hidden[part], leaf) + noise)
+                    loss = self._term(logits, None if extra.reference is None else extra.reference[part])
+                if self.settings.mode != "deletion":
+                    logits = self._fast_logits(perturb(images[part], hidden[part], 1 - leaf) + noise)
+                    loss = loss + 1 - class_score(self.target, logits, self.settings.score)
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             return loss.detach(), gradient
 
@@ -124,9 +126,7 @@ class Network:
         def one_pass(part: slice) -> tuple[Tensor, Tensor]:
             leaf = mask[part].detach().requires_grad_()
             with torch.enable_grad():
-                with self._fast(perturb(images[part], hidden[part], leaf)) as x:
-                    logits = self.classifier.logits(x).float()
-                odds = log_odds(logits, self.target)
+                odds = log_odds(self._fast_logits(perturb(images[part], hidden[part], leaf)), self.target)
                 (gradient,) = torch.autograd.grad(odds.sum(), leaf)
             return odds.detach().to(mask.dtype), gradient
 
@@ -140,13 +140,12 @@ class Network:
             value = value + self.settings.less * less(logits.softmax(-1), reference)
         return value
 
-    @contextlib.contextmanager
-    def _fast(self, x: Tensor) -> Iterator[Tensor]:
-        if self.precision == "float32":
-            yield x
-        else:
-            with torch.autocast(x.device.type, dtype=torch.bfloat16):
-                yield x.contiguous(memory_format=torch.channels_last)
+    def _fast_logits(self, x: Tensor) -> Tensor:
+        kernel = self.kernel
+        if kernel.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=kernel.bfloat16):
+            return (kernel.classifier or self.classifier).logits(x).float()
 
     def _in_chunks(self, one_pass: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Tensor, ...]:
         while True:
@@ -159,6 +158,37 @@ class Network:
             self.chunk = max(1, min(self.chunk, count) // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How the network is run for gradients: see :mod:`visual_summaries.masks.kernel`.
+
+    Attributes
+    ----------
+    bfloat16 : bool
+        Autocast to bfloat16.
+    channels_last : bool
+        Images are given channels last.
+    classifier : GivesLogits or None
+        A copy of the classifier with batch norm folded into its convolutions; None: the classifier itself.
+    """
+
+    bfloat16: bool = False
+    channels_last: bool = False
+    classifier: GivesLogits | None = None
+
+    def in_words(self) -> str:
+        """Return a short description for reports.
+
+        Examples
+        --------
+        >>> Kernel(bfloat16=True, channels_last=True).in_words()
+        'bfloat16, channels last'
+        """
+        words = ["bfloat16" if self.bfloat16 else "float32"]
+        words += ["channels last"] * self.channels_last + ["batch norm folded"] * (self.classifier is not None)
+        return ", ".join(words)
 
 
 @dataclass(frozen=True)

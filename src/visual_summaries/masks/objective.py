@@ -102,7 +102,7 @@ def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
 def geometry_gradient(evidence: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
     """Return the gradient of :func:`geometry` with respect to the evidence 1 - m, times the number of pixels.
 
-    Written out because the fast optimiser asks for it many times between two network passes: autograd takes three times as long.
+    Written out because the fast optimiser asks for it many times between two network passes, and autograd takes longer.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -15,9 +17,11 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
+from visual_summaries.masks.kernel import fastest_kernel
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.published import Solved, solve_published
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
@@ -25,6 +29,8 @@ from visual_summaries.results import Mask
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
+
+logger = logging.getLogger("visual_summaries")
 
 
 def iter_masks(
@@ -51,7 +57,8 @@ def iter_masks(
         The published procedure when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise, when there is any. An image's noise depends on the seed and its position only.
+        Seed of the noise and of the mix of ways to hide, when there are any. An image's noise depends on the seed and its
+        pixels only.
 
     Yields
     ------
@@ -163,11 +170,11 @@ def iter_tensors(
     if first is None:
         return
     with torch.no_grad(), classifier.frozen():
-        network = make_network(classifier, target, settings, first[1].unsqueeze(0))
+        # A copy: what came from inference mode could not be differentiated.
+        network = make_network(classifier, target, settings, first[1].unsqueeze(0).clone())
     solve = iter_fast if uses_fast(settings, target) else iter_published
-    done = 0
-    for position, mask in solve(network, chain([first], source), random_state):
-        done += 1
+    masks = solve(network, chain([first], source), random_state)
+    for done, (position, mask) in enumerate(masks, start=1):
         report_progress(progress, "masks", done, max(total, done))
         yield position, mask
 
@@ -177,8 +184,9 @@ Source = Iterator[tuple[int, Tensor]]
 
 
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
-    """Tell whether the fast optimiser applies: a class scored by its probability, and none of the optional terms."""
+    """Tell whether the fast optimiser applies: deletion, a class scored by its probability, none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
+    plain = plain and settings.mode == "deletion" and settings.hidden != "mix"
     return (
         settings.fast is not None
         and plain
@@ -199,7 +207,7 @@ def iter_published(network: Network, source: Source, random_state: int) -> Itera
             waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
             positions = [position for position, _ in batch]
             with network.classifier.frozen():
-                masks = solve_batch(network, positions, torch.stack([image for _, image in batch]), random_state)
+                masks = solve_batch(network, torch.stack([image for _, image in batch]), random_state)
         yield from zip(positions, masks, strict=True)
 
 
@@ -218,7 +226,7 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
                 return
             with network.classifier.frozen():
                 if waiting and (solver is None or (not solver.busy and waiting[0][1].shape != solver.shape)):
-                    solver = FastSolver(network, schedule, tuple(waiting[0][1].shape), min(places, len(waiting)), waiting[0][1])
+                    solver = FastSolver(network, schedule, waiting[0][1], min(places, len(waiting)))
                 assert solver is not None  # noqa: S101 - made above when there was none
                 fitting = [item for item in waiting if item[1].shape == solver.shape][: len(solver.free)]
                 if fitting:
@@ -242,24 +250,37 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
 
 
 def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:
-    """Return the network ready to be asked: with its batch size."""
+    """Return the network ready to be asked: with its batch size and the fastest way to its gradients."""
     network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
     if settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
+    if settings.precision == "auto":
+        network.kernel = fastest_kernel(network, image)
+        logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
+        network.passes = 0
     return network
 
 
-def solve_batch(network: Network, positions: list[int], images: Tensor, random_state: int) -> list[Mask]:
+def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mask]:
     """Return the Masks of images (N, C, H, W)."""
     settings = network.settings
-    hidden = hidden_image(images, settings.blur_size, settings.blur_sigma)
-    generators = [torch.Generator().manual_seed(hash_seed(random_state, position)) for position in positions]
-    return to_masks(network, images, hidden, solve_published(images, hidden, network, generators))
+    hidden = hidden_pixels(images, settings)
+    generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
+    ways = ways_to_hide(images, settings)
+    return to_masks(network, images, hidden, solve_published(images, ways, network, generators, random_state))
 
 
-def hash_seed(random_state: int, position: int) -> int:
-    """Return a seed that depends on both numbers only."""
-    return int(np.random.SeedSequence([random_state, position]).generate_state(1, np.uint64)[0] >> 1)
+def image_seed(random_state: int, image: Tensor) -> int:
+    """Return the seed of an image's noise: it depends on `random_state` and the pixels, not on the images beside it.
+
+    Examples
+    --------
+    >>> image = torch.zeros(3, 2, 2)
+    >>> image_seed(0, image) == image_seed(0, image.clone()), image_seed(0, image) == image_seed(1, image)
+    (True, False)
+    """
+    pixels = (image.detach().cpu() * 255).round().to(torch.uint8).numpy().tobytes()
+    return int.from_bytes(hashlib.sha256(f"{random_state} {tuple(image.shape)} ".encode() + pixels).digest()[:7], "big")
 
 
 def to_masks(network: Network, images: Tensor, hidden: Tensor, solved: Solved) -> list[Mask]:

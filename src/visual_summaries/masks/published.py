@@ -5,7 +5,7 @@ Masks in this module are the paper's ``m``: 1 = pixel untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,22 +33,31 @@ class Solved:
 AskNetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def solve_published(images: Tensor, hidden: Tensor, network: Network, generators: list[torch.Generator]) -> Solved:
+def solve_published(
+    images: Tensor, ways: Sequence[Tensor], network: Network, generators: list[torch.Generator], random_state: int = 0
+) -> Solved:
     """Optimise the masks of a batch by the published procedure.
 
     Parameters
     ----------
-    images, hidden : Tensor, (N, C, H, W)
-        Images in [0, 1], and what their hidden pixels show.
+    images : Tensor, (N, C, H, W)
+        In [0, 1].
+    ways : sequence of Tensor, (N, C, H, W)
+        What hidden pixels show; of several one is drawn at each step, the same for all images.
     network : Network
         Scores and gradients; its settings hold the schedule.
     generators : list of torch.Generator
         One for each image, so that the noise of an image does not depend on its batch.
+    random_state : int
+        Seed of the draws among several ways to hide.
     """
     settings = network.settings
     reference = network.probabilities(images) if settings.less else None
 
+    draws = torch.Generator().manual_seed(random_state)
+
     def ask(mask: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = ways[0] if len(ways) == 1 else ways[int(torch.randint(len(ways), (1,), generator=draws))]
         noise = draw_noise(images, settings.noise, generators) if settings.noise else None
         return network.loss_and_gradient(images, hidden, mask, Extra(noise, reference))
 

@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import SettingsError
 
+#: What a mask is asked for.
+MODES = ("deletion", "preservation", "both")
+
+#: What hidden pixels may show.
+HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
+
 
 @dataclass(frozen=True)
 class MaskStage:
@@ -41,8 +47,8 @@ class FastSchedule:
     ----------
     shape_steps, refine_steps : int
         Network passes of the two phases.
-    reduction, sigma : int, float
-        The density has 1/`reduction` of the view's resolution; its upsampled field is blurred with `sigma` pixels.
+    cells, sigma : int, float
+        The density has `cells` square cells along the view's shorter side; its upsampled field is blurred with `sigma` cells.
     learning_rate, second_decay : float
         Adam's, on the density: step, and decay of the mean square (the usual 0.999 would remember all of so few steps).
     first_contrast, last_contrast : float
@@ -59,21 +65,21 @@ class FastSchedule:
         How far a pixel may move in the first refining step; an image below the least trust is finished.
     """
 
-    shape_steps: int = 32
-    refine_steps: int = 8
-    reduction: int = 8
-    sigma: float = 2.0
-    learning_rate: float = 0.2
-    second_decay: float = 0.999
+    shape_steps: int = 48
+    refine_steps: int = 14
+    cells: int = 32
+    sigma: float = 0.3
+    learning_rate: float = 0.25
+    second_decay: float = 0.95
     first_contrast: float = 2.0
     last_contrast: float = 24.0
     first_area: float = 1.0
     last_area: float = 0.1
     boundary: float = 3.0
     kept: float = 0.001
-    multiplier: float = 0.05
+    multiplier: float = 0.02
     largest_multiplier: float = 0.5
-    adaptation: float = 0.2
+    adaptation: float = 0.3
     inner_steps: int = 20
     inner_rate: float = 0.05
     trust: float = 0.5
@@ -82,7 +88,8 @@ class FastSchedule:
     def __post_init__(self) -> None:
         require_in_range("shape_steps", self.shape_steps, 1)
         require_in_range("refine_steps", self.refine_steps, 0)
-        require_in_range("reduction", self.reduction, 1)
+        require_in_range("cells", self.cells, 2)
+        require_in_range("sigma", self.sigma, 0.0)
         require_in_range("kept", self.kept, 1e-6, 0.5)
 
 
@@ -102,8 +109,15 @@ class MaskSettings:
         Sigma, in pixels, of the blur of the upsampled smooth mask.
     tv_exponent : float
         Beta of the total variation.
+    mode : str
+        ``"deletion"`` (published): the smallest evidence whose hiding destroys the class, L with p(x(m)).
+        ``"preservation"``: the smallest that suffices, L with 1 - p of the image with all *but* the evidence hidden.
+        ``"both"``: the sum of the two.
+    hidden : str
+        What hidden pixels show: ``"blur"`` (published), ``"strong-blur"``, ``"mean"``, ``"noise"`` or ``"inpaint"``; see
+        :func:`visual_summaries.masks.hiding.hide`. ``"mix"`` draws one of these at each step; scores are then those under blur.
     blur_size, blur_sigma : int, float
-        Gaussian that makes the hidden image: kernel side and sigma in pixels.
+        Gaussian of ``"blur"``: kernel side and sigma in pixels.
     noise : float
         Standard deviation of Gaussian noise added to the perturbed view at each step.
     less : float
@@ -115,11 +129,11 @@ class MaskSettings:
     batch_size : int or None
         Images optimised at a time; None finds it.
     fast : FastSchedule or None
-        None: the published optimiser. Given: the fast one, wherever the target is a class scored by its probability, without noise,
-        *less* term or superpixels; it minimises the same L with the coefficients of `sharp`. Elsewhere the published one.
+        None: the published optimiser. Given: the fast one, for deletion of a class scored by its probability, without mix,
+        noise, *less* term or superpixels; it minimises the same L, coefficients of `sharp`. Elsewhere the published one.
     precision : str
-        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to be
-        fastest on this network and agrees with float32. Final scores are float32 either way.
+        ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to
+        be fastest on this network and agrees with float32. Final scores are float32 either way.
     """
 
     smooth: MaskStage = field(default_factory=lambda: MaskStage(300, l1=0.5, l2=0.01, l3=0.0))
@@ -128,6 +142,8 @@ class MaskSettings:
     reduction: int = 8
     smooth_sigma: float = 5.0
     tv_exponent: float = 3.0
+    mode: str = "deletion"
+    hidden: str = "blur"
     blur_size: int = 11
     blur_sigma: float = 10.0
     noise: float = 0.0
@@ -141,6 +157,8 @@ class MaskSettings:
     def __post_init__(self) -> None:
         require_in_range("reduction", self.reduction, 1)
         require_in_range("tv_exponent", self.tv_exponent, 1.0)
+        require_choice("mode", self.mode, MODES)
+        require_choice("hidden", self.hidden, (*HIDINGS, "mix"))
         require_in_range("blur_size", self.blur_size, 1)
         if self.blur_size % 2 == 0:
             raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a centre")

@@ -135,7 +135,7 @@ def summarize(
         groups = cluster(similarity, settings.clusters, random_state=random_state)
         report_progress(progress, "clusters", 1, 1)
     with watch.stage("summaries"):
-        warper = Warper(read.images, features, settings.flow.method)
+        warper = Warper(read.images, features, settings.flow)
         summaries = build_summaries(regions, similarity, groups, warper, settings.summaries, progress=progress)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
 

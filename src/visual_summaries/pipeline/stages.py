@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.classifiers import Classifier, Target
-from visual_summaries.flow import Features, compare_all, dense_flow, describe, match, warp
+from visual_summaries.flow import Features, FlowSettings, compare_all, dense_flow, describe, match, warp
 from visual_summaries.masks import iter_masks
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.pipeline.reading import view_sha256
@@ -265,14 +265,14 @@ class Warper:
     images : sequence of Image
     features : sequence of Features
         Of the same images.
-    method : str
-        Matching method.
+    settings : FlowSettings
+        Matching method, and how matches are assigned to pixels.
     """
 
-    def __init__(self, images: Sequence[Image], features: Sequence[Features], method: str) -> None:
+    def __init__(self, images: Sequence[Image], features: Sequence[Features], settings: FlowSettings) -> None:
         self._images = images
         self._features = features
-        self._method = method
+        self._settings = settings
 
     def __call__(self, exemplar: Region, member: Region) -> NDArray[np.uint8]:
         """Return the member's image warped to the exemplar's and cut out at the exemplar's box, ``uint8 (h, w, 3)``."""
@@ -281,5 +281,8 @@ class Warper:
         if member.image == exemplar.image:
             return np.ascontiguousarray(view[y0:y1, x0:x1])
         a, b = self._features[exemplar.image], self._features[member.image]
-        flow = dense_flow(a, b, match(a, b, method=self._method), guide=view)
+        confidences = match(
+            a, b, self._settings.method, max_aspect_ratio=self._settings.max_aspect_ratio, border=self._settings.border
+        )
+        flow = dense_flow(a, b, confidences, guide=view, assignment=self._settings.assignment)
         return warp(self._images[member.image].view, flow, exemplar.box)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.hiding import hidden_pixels
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Box
 
@@ -63,7 +64,7 @@ def hidden_scores(
     scores = np.empty(len(regions))
     with classifier.frozen(), torch.no_grad():
         x = classifier.to_tensor([view])
-        hidden = hidden_image(x, settings.blur_size, settings.blur_sigma)
+        hidden = hidden_pixels(x, settings)
         for start in range(0, len(regions), batch_size):
             batch = regions[start : start + batch_size]
             evidence = np.stack([full_mask(box, pixels, view.shape[:2]) for box, pixels in batch])

@@ -43,12 +43,13 @@ def percent(value: float) -> str:
 
     Examples
     --------
-    >>> percent(0.431).replace(chr(160), " "), percent(-0.02).replace(chr(160), " "), percent(float("nan"))
-    ('43 %', '−2 %', '–')
+    >>> [percent(value).replace(chr(160), " ") for value in (0.431, -0.02, -0.002, float("nan"))]
+    ['43 %', '−2 %', '0 %', '–']
     """
     if not math.isfinite(value):
         return UNKNOWN
-    return f"{value:.0%}".replace("-", "−").replace("%", "\u00a0%")
+    # Rounding first and adding 0 turns the -0 of a tiny negative share into 0.
+    return f"{round(value, 2) + 0.0:.0%}".replace("-", "−").replace("%", "\u00a0%")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

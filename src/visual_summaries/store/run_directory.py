@@ -113,7 +113,11 @@ def load_run(path: str | Path) -> Run:
     try:
         return _assemble(path, manifest, data, arrays)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunError(f"{path} is damaged ({type(error).__name__}: {error}); compute the run again") from error
+        writer = manifest.get("versions", {}).get("visual-summaries", "an unknown version")
+        raise RunError(
+            f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error}); it was written by "
+            f"visual-summaries {writer}: compute the run again, or load it with that version"
+        ) from error
 
 
 def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:

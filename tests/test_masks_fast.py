@@ -1,0 +1,291 @@
+"""The fast optimiser: its pieces against autograd and other libraries, its masks against the published procedure."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
+from torch import nn
+
+from visual_summaries.classifiers import Classifier, Target, ViewTransform
+from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
+from visual_summaries.masks.fast import FastSolver, boundary_gradient, project, project_slope, upsampling_matrix
+from visual_summaries.masks.kernel import Measured, agrees, fastest_kernel, fold, fold_batch_norms
+from visual_summaries.masks.network import Kernel, Network, log_odds
+from visual_summaries.masks.objective import area, geometry, geometry_gradient, greyness, total_variation
+from visual_summaries.masks.optimize import uses_fast
+from visual_summaries.masks.settings import FastSchedule, fast_mask_settings
+
+H, W = 48, 64
+PATCH = (slice(14, 32), slice(22, 44))
+PATCH_AREA = 18 * 22 / (H * W)
+SETTINGS = replace(fast_mask_settings(), precision="float32", batch_size=4)
+
+
+class PatchClassifier(nn.Module):
+    """Logit of class 1: how much the patch agrees with a checkerboard, class 0: the same elsewhere."""
+
+    def __init__(self, gain: float = 20.0) -> None:
+        super().__init__()
+        y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
+        sign = 2.0 * ((x + y) % 2) - 1
+        inside = torch.zeros(H, W)
+        inside[PATCH] = 1
+        self.weights = nn.Parameter(
+            torch.stack([sign * (1 - inside) / (1 - inside).sum(), sign * inside / inside.sum()]) * gain * 2
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("nhw,khw->nk", x.mean(1), self.weights) * torch.tensor([0.5, 1.0])
+
+
+def classifier_of(module: nn.Module) -> Classifier:
+    return Classifier(module, transform=ViewTransform((H, W), mean=(0, 0, 0), std=(1, 1, 1)), class_names=["rest", "patch"])
+
+
+def images(n: int) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
+    board = ((x + y) % 2).float().expand(n, 3, H, W)
+    return 0.9 * board + 0.1 * torch.rand(n, 3, H, W, generator=torch.Generator().manual_seed(0))
+
+
+def objective_of(mask) -> float:
+    stage = MaskSettings().sharp
+    return mask.score_after + geometry(1 - torch.from_numpy(mask.sharp).float()[None], stage).item()
+
+
+@pytest.mark.parametrize("exponent", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("shape", [(2, 7, 9), (1, 1, 6), (1, 5, 1)])
+def test_geometry_gradient_is_autograds(exponent, shape):
+    evidence = torch.rand(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+    stage = MaskStage(1, l1=0.3, l2=1.2, l3=0.7)
+    geometry(1 - evidence, stage, exponent).sum().backward()
+    expected = evidence.grad * shape[1] * shape[2]
+    torch.testing.assert_close(geometry_gradient(evidence.detach(), stage, exponent), expected)
+
+
+def test_boundary_gradient_is_autograds():
+    evidence = torch.rand(2, 7, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+    dx, dy = F.pad(evidence.diff(dim=-1), (0, 1)), F.pad(evidence.diff(dim=-2), (0, 0, 0, 1))
+    (dx**2 + dy**2 + 1e-8).sqrt().sum().backward()
+    torch.testing.assert_close(boundary_gradient(evidence.detach()), evidence.grad)
+
+
+def test_projection_keeps_the_ends_and_its_slope_is_that_of_differences():
+    fields = torch.linspace(0, 1, 21, dtype=torch.float64).view(1, 3, 7)
+    contrast = torch.tensor([[[7.0]]], dtype=torch.float64)
+    assert project(fields, contrast).flatten()[[0, 10, 20]].tolist() == pytest.approx([0, 0.5, 1])
+    inner = fields[:, 1]
+    differences = (project(inner + 1e-6, contrast) - project(inner - 1e-6, contrast)) / 2e-6
+    torch.testing.assert_close(project_slope(inner, contrast), differences, rtol=1e-6, atol=1e-8)
+
+
+def test_upsampling_matrix_is_bilinear_interpolation_then_blur():
+    low = torch.rand(5, generator=torch.Generator().manual_seed(2))
+    up = F.interpolate(low.view(1, 1, 1, 5), size=(1, 37), mode="bilinear").flatten().numpy()
+    expected = gaussian_filter1d(up, 2.0, mode="nearest", radius=6)
+    np.testing.assert_allclose(upsampling_matrix(5, 37, 2.0).numpy() @ low.numpy(), expected, atol=1e-6)
+
+
+def test_log_odds_are_those_of_the_softmax():
+    logits = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    p = logits.softmax(1)[:, 2]
+    torch.testing.assert_close(log_odds(logits, Target(2, "two")), torch.log(p / (1 - p)))
+    assert log_odds(torch.tensor([[200.0, 0.0]]), Target(0, "sure")).item() == 200  # no saturation
+
+
+def test_fast_masks_have_the_published_objective_in_a_seventh_of_the_passes():
+    classifier = classifier_of(PatchClassifier())
+    fast = optimize_masks(classifier, images(1), 1, settings=SETTINGS)
+    published = optimize_masks(classifier, images(1), 1, preset="paper")
+    for ours, theirs in zip(fast, published, strict=True):
+        assert len(theirs.losses) == 450
+        assert len(ours.losses) <= 62
+        assert objective_of(ours) <= objective_of(theirs)
+        assert ours.drop >= theirs.drop - 0.005
+        assert ours.sharp[PATCH].mean() > 0.8
+        assert ours.area < 1.1 * PATCH_AREA
+        assert ours.smooth.shape == ours.sharp.shape == (H, W)
+        assert 0 <= ours.sharp.min() <= ours.sharp.max() <= 1
+
+
+def test_scores_are_those_of_the_stored_masks():
+    classifier = classifier_of(PatchClassifier())
+    (mask,) = optimize_masks(classifier, images(1), 1, settings=SETTINGS)
+    from visual_summaries.masks.perturb import hidden_image, perturb
+
+    x = perturb(images(1), hidden_image(images(1)), 1 - torch.from_numpy(mask.sharp).float()[None])
+    with torch.no_grad():
+        assert mask.score_after == pytest.approx(classifier.logits(x).softmax(1)[0, 1].item(), abs=1e-7)
+        assert mask.score_before == pytest.approx(classifier.logits(images(1)).softmax(1)[0, 1].item(), abs=1e-7)
+
+
+def test_an_image_does_not_depend_on_its_batch_nor_on_when_it_came():
+    classifier = classifier_of(PatchClassifier())
+    together = optimize_masks(classifier, images(5), 1, settings=replace(SETTINGS, batch_size=5))
+    apart = optimize_masks(classifier, images(5), 1, settings=replace(SETTINGS, batch_size=2))
+    for a, b in zip(together, apart, strict=True):
+        assert objective_of(a) == pytest.approx(objective_of(b), rel=0.02)
+        assert np.abs(a.sharp.astype(float) - b.sharp).mean() < 0.005
+
+
+def test_same_input_same_output():
+    classifier = classifier_of(PatchClassifier())
+    assert optimize_masks(classifier, images(3), 1, settings=SETTINGS) == optimize_masks(
+        classifier, images(3), 1, settings=SETTINGS
+    )
+
+
+def test_finished_images_leave_their_place_to_others():
+    classifier = classifier_of(PatchClassifier())
+    network = Network(classifier, Target(1, "patch"), SETTINGS, chunk=2)
+    with classifier.frozen(), torch.no_grad():
+        solver = FastSolver(network, FastSchedule(shape_steps=6, refine_steps=2), images(1)[0], places=2)
+        solver.admit([0], images(1))
+        for _ in range(3):
+            assert solver.step() == []
+        solver.admit([1], images(2)[1:])  # joins half way
+        assert solver.free == []
+        finished = [solver.step() for _ in range(5)]
+        assert [[one.position for one in group] for group in finished] == [[], [], [], [], [0]]
+        assert solver.free == [0]
+        solver.admit([2], images(1))
+        assert solver.busy == [0, 1]
+        rest = [one.position for _ in range(8) for one in solver.step()]
+        assert rest == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change", [{"fast": None}, {"noise": 0.1}, {"less": 1.0}, {"score": "logit"}, {"superpixel": MaskStage(1, 0.2, 1.0, 4.0)}]
+)
+def test_what_the_fast_optimiser_does_not_do_goes_to_the_published_one(change):
+    assert uses_fast(SETTINGS, Target(1, "patch"))
+    assert not uses_fast(replace(SETTINGS, **change), Target(1, "patch"))
+
+
+def test_functions_and_logit_targets_go_to_the_published_one():
+    assert not uses_fast(SETTINGS, Target(None, "function", function=lambda logits: logits[:, 0]))
+    assert not uses_fast(SETTINGS, Target(1, "patch", kind="logit"))
+
+
+def test_sizes_may_change_on_the_way():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2))
+
+    class AnySize:
+        input_size = (3, H, W)
+
+        def to_tensor(self, views):
+            return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255
+
+        logits = staticmethod(net)
+        frozen = torch.enable_grad
+
+    sizes = [(40, 56), (40, 56), (48, 32), (40, 56)]
+    views = [np.random.default_rng(i).integers(0, 256, (*size, 3), dtype=np.uint8) for i, size in enumerate(sizes)]
+    short = replace(SETTINGS, fast=FastSchedule(shape_steps=3, refine_steps=1), batch_size=3)
+    found = dict(iter_masks(AnySize(), views, Target(0, "a"), short))
+    assert [found[i].sharp.shape for i in range(4)] == sizes
+
+
+def resident_pages() -> int:
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("resident memory is read from /proc")
+    return int(statm.read_text().split()[1])
+
+
+def test_memory_is_flat_over_a_thousand_images():
+    net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 6, 2))
+    classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"])
+    view = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    short = replace(SETTINGS, fast=FastSchedule(shape_steps=1, refine_steps=0), batch_size=50)
+    pages = {}
+    for done, _ in enumerate(iter_masks(classifier, (view for _ in range(1000)), Target(0, "a"), short), start=1):
+        if done % 250 == 0:
+            pages[done] = resident_pages()
+    image = 32 * 48 * 3 * 4 / 4096
+    assert pages[1000] - pages[250] < 750 * image / 3  # a third of what keeping every image would take
+
+
+def test_batch_norm_is_folded_only_where_that_is_right():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2)
+    )
+    net[1].running_mean.normal_()
+    net[1].running_var.uniform_(0.5, 2)
+    classifier = classifier_of(net)
+    with classifier.frozen():
+        faster = fold(classifier, images(2))
+        assert faster is not None
+        assert type(faster.module[1]) is nn.Identity
+        torch.testing.assert_close(faster.logits(images(2)), classifier.logits(images(2)))
+    assert type(net[1]) is nn.BatchNorm2d
+
+    class Crossed(nn.Module):
+        """The batch norm stands behind the convolution but is applied before it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
+            self.norm.running_mean.fill_(3.0)
+
+        def forward(self, x):
+            return torch.relu(self.convolution(self.norm(x))).mean((2, 3))
+
+    crossed = Classifier(Crossed(), transform=ViewTransform((H, W)))
+    with crossed.frozen():
+        assert fold(crossed, images(2)) is None
+        assert fold(classifier_of(PatchClassifier()), images(2)) is None
+    assert fold_batch_norms(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).eval()) == 0
+
+
+def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
+    classifier = classifier_of(PatchClassifier())
+    network = Network(classifier, Target(1, "patch"), SETTINGS, chunk=4)
+    scores, gradients = torch.full((2,), 0.5), torch.ones(2, 3, 4)
+    slow = {"float32": 3.0, "float32, channels last": 2.0, "bfloat16, channels last": 1.0}
+    off = 0.0
+
+    def fake(network, kernel, images):
+        wrong = off if kernel.bfloat16 else 0.0
+        return Measured(kernel, slow[kernel.in_words()], scores + wrong, gradients)
+
+    monkeypatch.setattr("visual_summaries.masks.kernel.measure", fake)
+    with classifier.frozen():
+        assert fastest_kernel(network, images(1)) == Kernel(bfloat16=True, channels_last=True)
+        off = 0.1
+        assert fastest_kernel(network, images(1)) == Kernel(channels_last=True)
+        slow["float32, channels last"] = 4.0
+        assert fastest_kernel(network, images(1)) == Kernel()
+    reference = Measured(Kernel(), 1.0, scores, gradients)
+    assert not agrees(Measured(Kernel(), 1.0, scores, -gradients), reference)
+
+
+def test_measuring_the_kernel_runs_on_a_real_network_and_takes_little_time():
+    classifier = classifier_of(PatchClassifier())
+    network = Network(classifier, Target(1, "patch"), replace(SETTINGS, precision="auto"), chunk=4)
+    start = time.perf_counter()
+    with classifier.frozen():
+        kernel = fastest_kernel(network, images(1))
+    assert isinstance(kernel, Kernel)
+    assert time.perf_counter() - start < 10
+
+
+def test_default_preset_is_fast_and_paper_is_published():
+    from visual_summaries.settings import Settings, preset
+
+    assert preset("default").masks == fast_mask_settings()
+    assert preset("paper").masks == MaskSettings()
+    assert Settings.from_dict(preset("default").to_dict()) == preset("default")
+
+
+def test_terms_used_for_the_bars_are_the_ones_of_the_objective():
+    m = torch.rand(1, 6, 8)
+    stage = MaskSettings().sharp
+    total = 0.01 * area(m) + total_variation(m) + 2 * greyness(m)
+    torch.testing.assert_close(geometry(m, stage), total)

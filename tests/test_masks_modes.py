@@ -1,0 +1,104 @@
+"""Deletion, preservation and both at once, on networks for which the three answers differ and are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import visual_summaries as vs
+from visual_summaries.errors import SettingsError
+from visual_summaries.masks.settings import MODES, MaskSettings
+
+
+def settings_of(mode: str, **changes: Any) -> MaskSettings:
+    base = vs.preset("paper").masks
+    smooth, sharp = replace(base.smooth, iterations=120, l1=0.2), replace(base.sharp, iterations=120)
+    return replace(base, smooth=smooth, sharp=sharp, mode=mode, **changes)
+
+
+class Either(nn.Module):
+    """Class 0 needs the left or the right striped patch: one of them is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(12.0))
+        self.pretrained_cfg = {
+            "input_size": (3, 40, 90),
+            "mean": (0.0,) * 3,
+            "std": (1.0,) * 3,
+            "crop_pct": 1.0,
+            "num_classes": 2,
+        }
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        contrast = x.mean(1).diff(dim=-1).abs()
+        left, right = (half.sum(dim=(1, 2)) / 200 for half in (contrast[..., :45], contrast[..., 45:]))
+        logit = self.weight * torch.maximum(left, right) - 6
+        return torch.stack([logit, torch.zeros_like(logit)], dim=1)
+
+
+def two_patches() -> np.ndarray:
+    image = np.full((40, 90, 3), 120, np.uint8)
+    for x in (10, 60):
+        image[10:30, x : x + 20] = np.where(np.arange(20) % 4 < 2, 250, 10)[None, :, None]
+    return image
+
+
+def covered(mask: vs.Mask) -> tuple[float, float]:
+    return float(mask.final[10:30, 10:30].mean()), float(mask.final[10:30, 60:80].mean())
+
+
+def test_deletion_takes_both_patches_preservation_keeps_one() -> None:
+    classifier = vs.load_classifier(Either())
+    (deleted,) = vs.optimize_masks(classifier, [two_patches()], 0, settings=settings_of("deletion"))
+    (kept,) = vs.optimize_masks(classifier, [two_patches()], 0, settings=settings_of("preservation"))
+    assert deleted.score_after < 0.2 * deleted.score_before
+    assert min(covered(deleted)) > 0.6
+    left, right = sorted(covered(kept))
+    assert left < 0.3
+    assert right > 0.4
+    assert kept.area < deleted.area
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_patches_where_both_are_needed(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any], mode: str
+) -> None:
+    drawn = draw_striped_images(1)
+    (mask,) = vs.optimize_masks(vs.load_classifier(stripe_network), list(drawn.images), "marked", settings=settings_of(mode))
+    for x0, y0, x1, y1 in (drawn.red[0], drawn.blue[0]):
+        assert mask.final[y0:y1, x0:x1].mean() > 0.5
+
+
+def test_the_loss_of_both_is_the_sum(stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    images = list(draw_striped_images(1).images)
+    first = {mode: float(vs.optimize_masks(classifier, images, 0, settings=settings_of(mode))[0].losses[0]) for mode in MODES}
+    geometry = first["deletion"] + first["preservation"] - first["both"]  # area, variation and greyness are in each once
+    changed = settings_of("deletion", score="logit")
+    assert 0 < geometry < 0.5
+    assert float(vs.optimize_masks(classifier, images, 0, settings=changed)[0].losses[0]) != first["deletion"]
+
+
+def test_an_unknown_mode() -> None:
+    with pytest.raises(SettingsError, match="mode is 'keep', but must be one of 'deletion', 'preservation', 'both'"):
+        settings_of("keep")
+
+
+def test_a_mix_is_reproducible_and_its_scores_are_those_under_blur(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
+) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    images = list(draw_striped_images(2).images)
+    mixed = settings_of("deletion", hidden="mix", batch_size=2)
+    once = vs.optimize_masks(classifier, images, 0, settings=mixed)
+    assert vs.optimize_masks(classifier, images, 0, settings=mixed) == once
+    assert vs.optimize_masks(classifier, images, 0, settings=mixed, random_state=1) != once
+    blurred = vs.optimize_masks(classifier, images, 0, settings=settings_of("deletion", batch_size=2))
+    assert [mask.score_blurred for mask in once] == [mask.score_blurred for mask in blurred]

@@ -1,0 +1,37 @@
+"""The tables of README and docs are those of the committed results."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def make_tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_tables", ROOT / "scripts" / "make_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))], ids=lambda page: page.name)
+def test_no_table_is_out_of_date(make_tables: ModuleType, page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert make_tables.updated(text) == text, "run python scripts/make_tables.py"
+
+
+def test_bars_and_rows(make_tables: ModuleType) -> None:
+    results = {
+        "bars": [{"name": "speed", "value": 12.3456, "bound": 10, "sense": ">=", "holds": True}],
+        "rows": [{"network": "a", "published": {"objective": 0.5}}, {"network": "b"}],
+    }
+    assert make_tables.render(results, "bars", "").splitlines()[2] == "| speed | 12.35 | at least 10 | yes |"
+    rows = make_tables.render(results, "rows", ' network=Network published.objective="L, published"')
+    assert rows.splitlines() == ["| Network | L, published |", "| --- | --- |", "| a | 0.5 |"]
