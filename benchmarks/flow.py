@@ -348,9 +348,11 @@ def enter(results: Row, section: str, size: str, rows: list[Row]) -> None:
     def replaced(row: Row) -> bool:
         return row["section"] == section and all(row.get(name) == rows[0].get(name) for name in setup)
 
-    results["rows"] = [row for row in results["rows"] if not replaced(row)] + rows
+    kept = [row for row in results["rows"] if not replaced(row)]
+    if not any(row["section"] == section for row in kept):  # else the note still speaks of them
+        results["settings"]["note"].pop(section, None)
+    results["rows"] = kept + rows
     results["settings"]["sizes"][section] = size
-    results["settings"]["note"].pop(section, None)
     results["bars"] = bars_of(results["rows"])
 
 
