@@ -10,7 +10,11 @@
 - pairs (with --pairs): PCK on images with keypoints, see flow_keypoints.py; of deep descriptors, too, with --data or --network.
 
 
-`--only` chooses sections; sections that were not run are kept from the JSON that is already there.
+The JSON holds `rows`, one flat dict for each thing measured, and `bars`, what has to hold. A bar is there only when the very
+thing it asks for was measured: memory over all pairs of 300 images, PCK over all pairs of PF-WILLOW.
+
+`--only` chooses sections; the rows of sections that were not run are kept from the JSON that is already there, if it comes
+from the same machine and versions.
 """
 
 from __future__ import annotations
@@ -18,14 +22,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,9 +37,11 @@ import torch
 from numpy.typing import NDArray
 from skimage import data as photographs
 
+import visual_summaries as vs
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.flow import Features, FlowSettings, compare_all, describe, match
 from visual_summaries.images import open_image
+from visual_summaries.pipeline.manifest import hardware, peak_memory_mib, versions
 from visual_summaries.regions.proposals import propose_boxes
 
 BOXES, VALUES, SALIENT = 500, 1984, 30
@@ -44,6 +50,9 @@ GROWTH = {
     "quick": ((8, 0), (16, 0), (16, 4)),
     "full": ((50, 0), (100, 0), (200, 0), (300, 0), (50, 20), (100, 20), (200, 20), (400, 20)),
 }
+
+
+Row = dict[str, Any]
 
 
 def synthetic(seed: int, side: int = 224) -> Features:
@@ -98,7 +107,7 @@ def best_seconds(function: Callable[[], object], repeats: int, clock: Callable[[
     return min(times)
 
 
-def measure_speed(size: str) -> dict[str, object]:
+def measure_speed(size: str) -> list[Row]:
     torch.set_num_threads(2)
     a, b = synthetic(0), synthetic(1)
     repeats = 20 if size == "quick" else 100
@@ -127,24 +136,37 @@ def measure_speed(size: str) -> dict[str, object]:
         "product": best_seconds(lambda: a.descriptors @ b.descriptors.T, repeats, time.process_time),
         "lom": best_seconds(lambda: match(a, b, "lom"), repeats, time.process_time),
     }
-    load = os.getloadavg()[0]
-    return {
-        "boxes": BOXES,
-        "values": VALUES,
-        "threads": 2,
-        "load_average": round(load, 1),
-        "processor_milliseconds_one_thread": {name: round(1e3 * value, 3) for name, value in processor.items()},
-        "processor_lom_over_product_one_thread": round(processor["lom"] / processor["product"], 3),
-        "milliseconds": {name: round(1e3 * value, 3) for name, value in seconds.items()},
-        "lom_over_product": round(min(lom) / min(product), 3),
-        "compare_all_over_product": round(per_pair / min(product), 3),
-        "largest_relative_difference_from_direct": worst,
-        "bar": "lom_over_product <= 4",
-        "met": min(lom) <= 4 * min(product),
-    }
+    row: Row = {"section": "speed", "boxes": BOXES, "values": VALUES, "load_average": load()}
+    rows = [
+        {
+            **row,
+            "operation": name,
+            "threads": 2,
+            "milliseconds": round(1e3 * value, 3),
+            "times_product": value / seconds["product"],
+        }
+        for name, value in seconds.items()
+    ]
+    rows += [
+        {
+            **row,
+            "operation": f"{name}, processor time",
+            "threads": 1,
+            "milliseconds": round(1e3 * value, 3),
+            "times_product": value / processor["product"],
+        }
+        for name, value in processor.items()
+    ]
+    rows[1]["largest_relative_difference_from_direct"] = worst
+    return rows
 
 
-def measure_boxes(size: str, folder: Path | None) -> dict[str, object]:
+def load() -> float:
+    """Average number of processes that wanted a processor over the last minute."""
+    return round(os.getloadavg()[0], 1)
+
+
+def measure_boxes(size: str, folder: Path | None) -> list[Row]:
     count = 10 if size == "quick" else 100
     images = [square(image, 224) for image in some_photographs(folder, count)]
     torch.set_num_threads(1)  # two images side by side instead
@@ -162,20 +184,20 @@ def measure_boxes(size: str, folder: Path | None) -> dict[str, object]:
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(one, images))
     seconds, processor = time.perf_counter() - start, time.process_time() - started
-    return {
+    row = {
+        "section": "boxes",
         "images": count,
         "photographs": "imagewoof320, central squares" if folder else "crops of the photographs of scikit-image",
         "seconds": round(seconds, 2),
         "seconds_per_100_images": round(100 * seconds / count, 2),
+        "processor_seconds_per_100_images": round(100 * processor / count, 2),
         "mean_boxes": round(float(np.mean([n for n, *_ in done])), 1),
         "mean_seconds_proposals": round(float(np.mean([t for _, t, _ in done])), 4),
         "mean_seconds_descriptors": round(float(np.mean([t for *_, t in done])), 4),
         "threads": 2,
-        "load_average": round(os.getloadavg()[0], 1),
-        "processor_seconds_per_100_images": round(100 * processor / count, 2),
-        "bar": "seconds_per_100_images <= 60",
-        "met": bool(100 * seconds / count <= 60),
+        "load_average": load(),
     }
+    return [row]
 
 
 def some_photographs(folder: Path | None, count: int) -> list[NDArray[np.uint8]]:
@@ -202,24 +224,25 @@ def square(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(crop, (side, side), interpolation=method), np.uint8)
 
 
-def measure_growth(sizes: list[tuple[int, int]]) -> dict[str, object]:
+def measure_growth(sizes: list[tuple[int, int]]) -> list[Row]:
     """Each size in a fresh process, whose peak memory is read when it ends."""
     rows = []
     for images, neighbours in sizes:
         command = [sys.executable, __file__, "--worker", f"{images},{neighbours}"]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
-        rows.append(json.loads(answer.stdout.splitlines()[-1]))
+        row = json.loads(answer.stdout.splitlines()[-1])
+        rows.append({"section": "growth", **row, "boxes": BOXES, "values": VALUES, "salient": SALIENT, "load_average": load()})
         print(rows[-1], flush=True)
-    largest = max(rows, key=lambda row: row["images"])
-    return {
-        "boxes": BOXES,
-        "values": VALUES,
-        "salient": SALIENT,
-        "rows": rows,
-        "bar": "300 images within 4 GB",
-        "load_average": round(os.getloadavg()[0], 1),
-        "met": largest["images"] >= 300 and largest["peak_gb"] <= 4,
-    }
+    return rows
+
+
+def peak_gib() -> float:
+    """Most memory this process has held. Linux counts that of the parent into ru_maxrss, but not into VmHWM."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        kib = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(kib) / 2**20
+    return peak_memory_mib() / 2**10
 
 
 def growth_worker(images: int, neighbours: int) -> None:
@@ -236,16 +259,16 @@ def growth_worker(images: int, neighbours: int) -> None:
         "pairs": pairs,
         "seconds": round(seconds, 2),
         "milliseconds_per_pair": round(1e3 * seconds / max(pairs, 1), 2),
-        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        "peak_gib": round(peak_gib(), 3),
     }
     print(json.dumps(row))
 
 
-def measure_pairs(options: argparse.Namespace, results: dict[str, object]) -> None:
-    from flow_keypoints import evaluate
+def measure_pairs(options: argparse.Namespace) -> list[Row]:
+    from flow_keypoints import evaluate, is_willow
 
     spec = options.network or (f"{options.data}/weights/nets.py:mobilenetv2_100" if options.data else None)
-    table = evaluate(
+    rows = evaluate(
         options.pairs,
         load_classifier(spec) if spec else None,
         side=options.side,
@@ -253,18 +276,90 @@ def measure_pairs(options: argparse.Namespace, results: dict[str, object]) -> No
         aligned=options.aligned,
         source=options.source,
     )
-    name = options.pairs.name + (", like poses" if options.aligned else "")
-    name += "" if options.source == "selective_search" else f", {options.source}"
-    table["network"] = spec.split(":")[-1] if spec else None
-    pairs = results.setdefault("pairs", {})
-    assert isinstance(pairs, dict)
-    pairs[name] = table
+    everything = options.size == "full" and not options.limit and not options.aligned
+    row: Row = {
+        "section": "pairs",
+        "data": options.pairs.name,
+        "willow": is_willow(options.pairs),
+        "all_pairs": everything,
+        "load_average": load(),
+    }
+    network = spec.split(":")[-1] if spec else None
+    return [{**row, **one, "network": network if one["descriptor"] == "deep" else None} for one in rows]
+
+
+def bars_of(rows: list[Row]) -> list[Row]:
+    """Return what has to hold, as far as it was measured."""
+
+    def bar(name: str, value: float, bound: float, sense: str) -> Row:
+        holds = value >= bound if sense == ">=" else value <= bound
+        return {"name": name, "value": value, "bound": bound, "sense": sense, "holds": bool(holds)}
+
+    bars = []
+    for row in rows:
+        if row["section"] == "speed" and row["operation"] == "lom":
+            bars.append(bar("time of LOM over that of the one matrix product", row["times_product"], 4, "<="))
+        elif row["section"] == "boxes" and row["images"] == 100:
+            bars.append(bar("seconds for boxes and HOG descriptors of 100 images of 224 pixels", row["seconds"], 60, "<="))
+        elif row["section"] == "growth" and row["images"] == 300 and not row["neighbours"]:
+            # The bound is in 10^9 bytes.
+            bars.append(bar("peak GB over all pairs of 300 images of 500 boxes", row["peak_gib"] * 2**30 / 1e9, 4, "<="))
+    willow = [
+        row
+        for row in rows
+        if row["section"] == "pairs" and row["willow"] and row["all_pairs"] and row["source"] == "selective_search"
+    ]
+    published = {r["assignment"]: r["pck_10"] for r in willow if (r["descriptor"], r["method"]) == ("hog", "lom")}
+    if published:
+        each = ", ".join(f"{way} {value:.3f}" for way, value in published.items())
+        bars.append(bar(f"PF-WILLOW, PCK@0.1: HOG + LOM, better assignment ({each})", max(published.values()), 0.52, ">="))
+    default = vs.preset("default").flow
+    for row in willow:
+        if (row["descriptor"], row["method"], row["assignment"]) == ("deep", default.method, default.assignment):
+            bars.append(bar(f"PF-WILLOW, PCK@0.1: default descriptor, {row['network']}", row["pck_10"], 0.68, ">="))
+    return bars
+
+
+def begin(file: Path | None) -> Row:
+    """Results without rows, or those that the file holds already."""
+    torch.set_num_threads(2)
+    found = {"hardware": hardware(torch.device("cpu")), "versions": {**versions(), "torch": torch.__version__}}
+    settings = {name: asdict(vs.preset(name).flow) for name in ("default", "paper")}
+    fresh: Row = {"benchmark": "flow", **found, "settings": {**settings, "sizes": {}, "note": {}}, "rows": [], "bars": []}
+    if not file or not file.exists():
+        return fresh
+    kept = json.loads(file.read_text())
+    for part, facts in found.items():
+        for name, value in kept[part].items():
+            if name in facts and facts[name] != value:
+                was = f"{file} was measured with {part} {name} = {value}, this is {facts[name]}"
+                raise SystemExit(f"{was}: give another --json file, or move it away")
+        fresh[part] = {**kept[part], **facts}
+    fresh["rows"] = kept["rows"]
+    for name in ("sizes", "note"):
+        fresh["settings"][name] = kept["settings"].get(name, {})
+    return fresh
+
+
+def enter(results: Row, section: str, size: str, rows: list[Row]) -> None:
+    """Put the rows of a section in the place of its earlier ones; of keypoints, those of the same images and setup."""
+    setup = ("data", "aligned", "source", "side")
+
+    def replaced(row: Row) -> bool:
+        return row["section"] == section and all(row.get(name) == rows[0].get(name) for name in setup)
+
+    kept = [row for row in results["rows"] if not replaced(row)]
+    if not any(row["section"] == section for row in kept):  # else the note still speaks of them
+        results["settings"]["note"].pop(section, None)
+    results["rows"] = kept + rows
+    results["settings"]["sizes"][section] = size
+    results["bars"] = bars_of(results["rows"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where the results go")
-    parser.add_argument("--size", choices=("quick", "full"), default="quick")
+    parser.add_argument("--size", choices=("quick", "full"), default="full")
     parser.add_argument("--data", type=Path, help="folder with images/ and weights/")
     parser.add_argument("--pairs", type=Path, help="images with keypoints")
     parser.add_argument(
@@ -281,28 +376,26 @@ def main() -> None:
     if options.worker:
         growth_worker(*(int(value) for value in options.worker.split(",")))
         return
-    results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
-    results["machine"] = {
-        "processor": platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
-        "torch": torch.__version__,
-        "opencv": cv2.__version__,
-        "numpy": np.__version__,
+    sizes = [tuple(map(int, pair.split(","))) for pair in options.growth] if options.growth else list(GROWTH[options.size])
+    work: dict[str, Callable[[], list[Row]]] = {
+        "speed": lambda: measure_speed(options.size),
+        "boxes": lambda: measure_boxes(options.size, options.data),
+        "growth": lambda: measure_growth(sizes),
+        "pairs": lambda: measure_pairs(options),
     }
-    if "speed" in options.only:
-        results["speed"] = measure_speed(options.size)
-        print(json.dumps(results["speed"], indent=1), flush=True)
-    if "boxes" in options.only:
-        results["boxes"] = measure_boxes(options.size, options.data)
-        print(json.dumps(results["boxes"], indent=1), flush=True)
-    if "growth" in options.only:
-        sizes = [tuple(map(int, pair.split(","))) for pair in options.growth] if options.growth else list(GROWTH[options.size])
-        results["growth"] = measure_growth(sizes)
-    if "pairs" in options.only and options.pairs:
-        measure_pairs(options, results)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = begin(options.json)
+    for section in options.only:
+        if section == "pairs" and not options.pairs:
+            continue
+        rows = work[section]()
+        enter(results, section, options.size, rows)
+        for row in rows:
+            print(row)
+        if options.json:  # after each section: a run that is interrupted keeps what it has
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(results, indent=1) + "\n")
+    for bar in results["bars"]:
+        print(f"{'ok ' if bar['holds'] else 'NOT'} {bar['name']}: {bar['value']:.4g} {bar['sense']} {bar['bound']}")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ class Annotated:
     points: Points
 
 
+def is_willow(folder: Path) -> bool:
+    """Whether a data set has PF-WILLOW's layout rather than that of the crops of birds."""
+    return not (folder / "parts_in_crop.json").exists() and any(folder.glob("**/*.mat"))
+
+
 def annotated_images(folder: Path, side: int) -> Iterator[Annotated]:
     """Yield the images of a data set, the longer side of each brought to `side` pixels."""
     listed = folder / "parts_in_crop.json"
@@ -117,13 +122,14 @@ def evaluate(
     source: str = "selective_search",
     boxes: int = 500,
     workers: int = 2,
-) -> dict[str, object]:
-    """Return the PCK table of every descriptor, matcher and way of assigning matches to pixels."""
+) -> list[dict[str, object]]:
+    """Return one row of PCK for every descriptor, matcher and way of assigning matches to pixels."""
     images = list(annotated_images(folder, side))
     pairs = image_pairs(images, limit, 0, aligned)
     used = sorted({i for pair in pairs for i in pair})
     proposed = dict(zip(used, propose_all((images[i].image for i in used), boxes, source, workers=workers), strict=True))
-    rows = []
+    setup = {"images": len(used), "pairs": len(pairs), "aligned": aligned, "side": side, "source": source, "boxes": boxes}
+    rows: list[dict[str, object]] = []
     for descriptor in ("hog", "deep") if classifier is not None else ("hog",):
         features = {i: describe(images[i].image, proposed[i], descriptor, classifier=classifier) for i in used}
         for method in METHODS:
@@ -140,8 +146,10 @@ def evaluate(
             with ThreadPoolExecutor(workers) as pool:
                 shares = np.mean(list(pool.map(one, pairs)), axis=0)
             for way, values in zip(ASSIGNMENTS, shares, strict=True):
-                row = {"descriptor": descriptor, "method": method, "assignment": way}
-                rows.append(row | {f"pck@{alpha}": round(float(value), 4) for alpha, value in zip(ALPHAS, values, strict=True)})
+                row = {**setup, "descriptor": descriptor, "method": method, "assignment": way}
+                shown = {
+                    f"pck_{round(100 * alpha):02}": round(float(value), 4) for alpha, value in zip(ALPHAS, values, strict=True)
+                }
+                rows.append(row | shown)
                 print(rows[-1], flush=True)
-    setup = {"images": len(used), "pairs": len(pairs), "aligned": aligned, "side": side, "source": source, "boxes": boxes}
-    return setup | {"rows": rows}
+    return rows
