@@ -23,6 +23,13 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Make any skip a failure where everything must be present, whatever test it comes from."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if STRICT and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real networks and photographs (weights/ and images/)."""
