@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import hidden_pixels
-from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.hiding import scores_without
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Faithfulness, Mask
 
@@ -119,7 +118,7 @@ def measure_faithfulness(
             alone = np.stack([evidence, copy.reshape(evidence.shape)])
             # Hidden: the deletion curves and the evidence; shown: the insertion curves and the evidence alone.
             hide = np.concatenate([curves.reshape(-1, *shape), alone])
-            scores = _scores(classifier, view, target, np.concatenate([hide, ~hide]), settings, batch_size)
+            scores = scores_without(classifier, view, target, np.concatenate([hide, ~hide]), settings, batch_size)
             hidden, shown = np.split(scores, 2)
             points = 2 * (steps + 1)
             rows["deletion"].append(hidden[:points].reshape(2, -1))
@@ -133,22 +132,3 @@ def measure_faithfulness(
         score_before=np.array([mask.score_before for mask in masks], np.float32),
         area=np.array([mask.area for mask in masks], np.float32),
     )
-
-
-def _scores(
-    classifier: Classifier,
-    view: NDArray[np.uint8],
-    target: Target,
-    hide: NDArray[np.bool_],
-    settings: MaskSettings,
-    batch_size: int,
-) -> NDArray[np.float32]:
-    """Class scores of a view with each mask (M, H, W) hidden."""
-    x = classifier.to_tensor([view])
-    hidden = hidden_pixels(x, settings)
-    scores = []
-    for start in range(0, len(hide), batch_size):
-        keep = torch.from_numpy(~hide[start : start + batch_size]).to(x)
-        size = (len(keep), -1, -1, -1)
-        scores.append(target.score(classifier.logits(perturb(x.expand(size), hidden.expand(size), keep))).float().cpu().numpy())
-    return np.concatenate(scores)

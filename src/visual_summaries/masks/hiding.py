@@ -12,14 +12,20 @@ True
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries._validate import require_choice
-from visual_summaries.masks.perturb import gaussian_blur, hidden_image
+from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
 from visual_summaries.masks.settings import HIDINGS, MaskSettings
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier, Target
 
 _STRONG_SIGMA = 20.0  # pixels; the kernel of 121 taps holds three of them
 _STRONG_SIZE = 121
@@ -87,6 +93,41 @@ def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
     """
     kind = "blur" if settings.hidden == "mix" else settings.hidden
     return hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma)
+
+
+def scores_without(
+    classifier: Classifier,
+    view: NDArray[np.uint8],
+    target: Target,
+    hide: NDArray[np.bool_],
+    settings: MaskSettings,
+    batch_size: int = 32,
+) -> NDArray[np.float32]:
+    """Return the class score (M,) of a view (H, W, 3) with the pixels of each mask hidden, in float32 without gradients.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Best inside its ``frozen()``.
+    view : ndarray of uint8, (H, W, 3)
+    target : Target
+    hide : ndarray of bool, (M, H, W)
+        True = hidden.
+    settings : MaskSettings
+        What hidden pixels show.
+    batch_size : int
+        Masks that pass the network at a time.
+    """
+    scores = [np.empty(0, np.float32)]
+    with torch.no_grad():
+        x = classifier.to_tensor([view])
+        hidden = hidden_pixels(x, settings)
+        for start in range(0, len(hide), batch_size):
+            keep = torch.from_numpy(~hide[start : start + batch_size]).to(x)
+            size = (len(keep), -1, -1, -1)
+            logits = classifier.logits(perturb(x.expand(size), hidden.expand(size), keep))
+            scores.append(target.score(logits).float().cpu().numpy())
+    return np.concatenate(scores)
 
 
 def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:

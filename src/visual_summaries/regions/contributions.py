@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import hidden_pixels
-from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.hiding import scores_without
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Box
 
@@ -62,14 +60,9 @@ def hidden_scores(
     """
     settings = settings or MaskSettings()
     scores = np.empty(len(regions))
-    with classifier.frozen(), torch.no_grad():
-        x = classifier.to_tensor([view])
-        hidden = hidden_pixels(x, settings)
+    with classifier.frozen():
         for start in range(0, len(regions), batch_size):
             batch = regions[start : start + batch_size]
-            evidence = np.stack([full_mask(box, pixels, view.shape[:2]) for box, pixels in batch])
-            keep = torch.from_numpy(~evidence).to(x)
-            perturbed = perturb(x.expand(len(batch), -1, -1, -1), hidden.expand(len(batch), -1, -1, -1), keep)
-            score = target.score(classifier.logits(perturbed))
-            scores[start : start + len(batch)] = score.double().cpu().numpy()
+            hide = np.stack([full_mask(box, pixels, (view.shape[0], view.shape[1])) for box, pixels in batch])
+            scores[start : start + len(batch)] = scores_without(classifier, view, target, hide, settings, batch_size)
     return scores
