@@ -1,0 +1,144 @@
+"""The documentation: every command and every block of Python in it runs, and what it quotes is what the code says."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+SKIP = re.compile(r"^# not run: (?P<reason>\S.*)$", re.MULTILINE)
+
+#: Pages in an order in which each finds what those before it made.
+PAGES = (
+    "docs/tutorials/first-report.md",
+    "docs/tutorials/your-own-model.md",
+    "docs/tutorials/finding-a-shortcut.md",
+    "docs/how-to/images.md",
+    "docs/how-to/targets.md",
+    "docs/how-to/settings.md",
+    "docs/how-to/stages.md",
+    "docs/flow.md",
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code of a page, and where it starts."""
+
+    language: str
+    code: str
+    line: int
+
+
+def blocks_of(text: str) -> list[Block]:
+    return [Block(m["language"], m["code"], text[: m.start()].count("\n") + 1) for m in BLOCK.finditer(text)]
+
+
+def to_run(blocks: list[Block]) -> list[Block]:
+    """Leave out blocks that say in their first line why they are not run."""
+    return [block for block in blocks if not SKIP.match(block.code)]
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def run_page(path: Path, folder: Path) -> None:
+    """Run the blocks of a page one after the other in `folder`, Python ones in one namespace."""
+    namespace: dict[str, object] = {"__name__": "page"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    for block in to_run(blocks_of(path.read_text(encoding="utf-8"))):
+        where = f"{path.name}, line {block.line}"
+        if block.language == "sh":
+            done = subprocess.run(  # noqa: S602 - the pages are ours
+                block.code, shell=True, cwd=folder, env=environment, capture_output=True, text=True, executable="/bin/bash"
+            )
+            assert done.returncode == 0, f"{where}:\n{block.code}\n{done.stdout}\n{done.stderr}"
+        else:
+            with working_in(folder), contextlib.redirect_stdout(io.StringIO()):
+                exec(compile("\n" * block.line + block.code, where, "exec"), namespace)  # noqa: S102
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the pages run one after the other."""
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_tells_to_type_works(page: str, workplace: Path) -> None:
+    path = ROOT / page
+    assert to_run(blocks_of(path.read_text(encoding="utf-8"))), "a page in PAGES has something to run"
+    run_page(path, workplace)
+
+
+def test_a_block_that_fails_is_found(tmp_path: Path) -> None:
+    for code, error in (("```python\n1 / 0\n```\n", ZeroDivisionError), ("```sh\nfalse\n```\n", AssertionError)):
+        text = tmp_path / "page.md"
+        text.write_text(code)
+        with pytest.raises(error):
+            run_page(text, tmp_path)
+
+
+def test_every_page_with_code_is_run_or_says_why_not() -> None:
+    for path in (ROOT / "docs").rglob("*.md"):
+        name = str(path.relative_to(ROOT))
+        if name not in PAGES:
+            left = [block.line for block in to_run(blocks_of(path.read_text(encoding="utf-8")))]
+            assert not left, f"{name} has code in lines {left} that no test runs: add it to PAGES or say '# not run: why'"
+
+
+def messages_of(source: str) -> list[str]:
+    """Return the text of every string in a module, values in braces as ``…``."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            found.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append(node.value)
+    return found
+
+
+def test_troubleshooting_quotes_messages_that_exist() -> None:
+    messages = [text for path in (ROOT / "src").rglob("*.py") for text in messages_of(path.read_text(encoding="utf-8"))]
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^### `(.+)`$", page, re.MULTILINE)
+    assert len(quoted) > 10
+    for quote in quoted:
+        wanted = re.compile(".*".join(re.escape(part.strip(" ,")) for part in quote.split("…")), re.DOTALL)
+        assert any(wanted.search(text) for text in messages), f"no message is like {quote!r}"
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="the documentation's builder is not installed (extra docs)")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert "visual-summaries demo" in page
+    assert "include-misclassified" in page
