@@ -370,7 +370,7 @@ def test_hundred_images_stay_under_15_mb(large_report: Path) -> None:
 
 
 def _themes() -> dict[str, dict[str, str]]:
-    css = (Path(words.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    css = (Path(words.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
     blocks = re.findall(r"color-scheme: (light|dark);([^}]*)}", css)
     found = [(name, dict(re.findall(r"--([a-z]+): (#[0-9a-f]{3,6});", body))) for name, body in blocks]
     assert [name for name, _ in found] == ["light", "dark", "dark"]

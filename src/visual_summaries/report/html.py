@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-
-import jinja2
 
 from visual_summaries.errors import RunError
 from visual_summaries.report.context import Page, palette
+from visual_summaries.report.shell import base_style, render_self_contained, resource
 from visual_summaries.results import Run
 from visual_summaries.store.atomic import write_text
+
+_PACKAGE = "visual_summaries.report"
 
 
 def write_report(run: Run, path: str | Path | None = None) -> Path:
@@ -53,44 +50,15 @@ def render_page(run: Run) -> str:
     All text from outside (class, network and file names, reasons) is escaped. The page's policy allows images from data URIs
     and the very style sheet and scripts that are built in, known by their hashes; all else, requests included, is refused.
     """
-    style = _resource("report.css") + _colors(palette(len(run.summaries)))
-    early, script = _resource("early.js"), _resource("report.js") + _resource("map.js")
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(early)} {_hash(script)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-    # The three texts are files of this package and hexadecimal colours: nothing in them comes from a run.
-    trusted = {"style": style, "early": early, "script": script}
-    return _template().render(policy=policy, **trusted, **Page(run).context())
+    # Files of this package and hexadecimal colours: nothing in them comes from a run.
+    style = base_style() + _resource("report.css") + _colors(palette(len(run.summaries)))
+    scripts = {"early": _resource("early.js"), "script": _resource("report.js") + _resource("map.js")}
+    return render_self_contained(_PACKAGE, "report.html.j2", style=style, scripts=scripts, context=Page(run).context())
 
 
 def _colors(colors: list[str]) -> str:
     return "".join(f".c{number}{{--c:{color}}}\n" for number, color in enumerate(colors, start=1))
 
 
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-@cache
 def _resource(name: str) -> str:
-    # The hashes are those of the text between the tags, where a browser reads any line end as \n.
-    return (files("visual_summaries.report") / "templates" / name).read_text(encoding="utf-8").replace("\r\n", "\n")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=jinja2.FunctionLoader(_resource),
-    )
-    return environment.get_template("report.html.j2")
+    return resource(_PACKAGE, name)
