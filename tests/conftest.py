@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+import visual_summaries as vs
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("VISUAL_SUMMARIES_STRICT") == "1"
@@ -133,3 +135,12 @@ def shared_stripe_network() -> StripeNetwork:
 def stripe_network() -> StripeNetwork:
     """A network of the test's own."""
     return make_stripe_network()
+
+
+@pytest.fixture(scope="session")
+def striped_run(tmp_path_factory: pytest.TempPathFactory) -> vs.Run:
+    """A stored run of the stripe network on six striped images; not to be changed."""
+    folder = tmp_path_factory.mktemp("striped") / "run"
+    settings = vs.preset("default")
+    settings = replace(settings, regions=replace(settings.regions, boxes=120))
+    return vs.summarize(make_stripe_network(), striped_images(6).images, "marked", folder, settings=settings)

@@ -28,6 +28,7 @@ PAGES = (
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",
     "docs/how-to/stages.md",
+    "docs/how-to/figures-and-exports.md",
     "docs/flow.md",
 )
 

@@ -369,6 +369,12 @@ class Summary(Result):
     score: float
     importance: float
 
+    def plot(self, run: Run, ax: Any = None, **options: Any) -> Any:
+        """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.figures.plot_summary`."""
+        from visual_summaries.figures import plot_summary
+
+        return plot_summary(run, self, ax, **options)
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -439,3 +445,15 @@ class Run(Result):
         from visual_summaries.report import write_report  # the rim is imported only when it is asked for
 
         return write_report(self, path)
+
+    def plot(self, **options: Any) -> Any:
+        """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.figures.plot_summaries`."""
+        from visual_summaries.figures import plot_summaries
+
+        return plot_summaries(self, **options)
+
+    def _repr_html_(self) -> str:
+        """Show the summaries in a notebook."""
+        from visual_summaries.report import render_strip
+
+        return render_strip(self)

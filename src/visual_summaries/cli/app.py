@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visual_summaries import __version__
+from visual_summaries.cli import outputs
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
 from visual_summaries.presets import PRESETS
 
@@ -26,6 +27,9 @@ app = typer.Typer(
         "7 a method did not converge; 130 interrupted."
     ),
 )
+
+app.command()(outputs.figure)
+app.command()(outputs.export)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]
