@@ -14,13 +14,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary, same
+from visual_summaries.results import (
+    Component,
+    Faithfulness,
+    Image,
+    Mask,
+    Member,
+    Region,
+    Run,
+    Skipped,
+    Summary,
+    SummaryAnalysis,
+    same,
+)
 from visual_summaries.settings import preset
 from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
 from visual_summaries.store.arrays import load_arrays, pack, unpack
 from visual_summaries.store.atomic import atomic_file
 
 H, W = 12, 20
+
+
+def analysis(rng: np.random.Generator, images: int) -> SummaryAnalysis:
+    losses, shares, others = rng.random((3, images)).astype(np.float32)
+    controls = rng.random((images, 2, 3)).astype(np.float32)
+    return SummaryAnalysis(np.arange(images), losses, controls, shares, others, (-0.1, float("nan")), 0.5)
 
 
 def small_run(superpixel: bool = False, seed: int = 0) -> Run:
@@ -44,8 +62,8 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         components=(Component(0, (0, 0, 3, 2), np.ones((2, 3), bool), 0.4, 0.2),),
         regions=regions,
         similarity=rng.random((3, 3)).astype(np.float32),
-        summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3),),
-        rejected=(Summary(1, 2, members[2:], (2,), float("nan"), 0.3),),
+        summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3, analysis(rng, 2)), Summary(1, 1, members[:1], (1,), 1.0, 0.2)),
+        rejected=(Summary(2, 2, members[2:], (2,), float("nan"), 0.3, analysis(rng, 1)),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("paper"),
         manifest={"format": 1, "note": "café 🐦"},

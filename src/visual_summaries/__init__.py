@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from visual_summaries.masks import optimize_masks
     from visual_summaries.pipeline import summarize
     from visual_summaries.regions import propose_boxes
-    from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary
+    from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary, SummaryAnalysis
     from visual_summaries.settings import Settings, preset
     from visual_summaries.store import load_run
 
@@ -54,6 +54,7 @@ _HOME = {
     "Run": "results",
     "Skipped": "results",
     "Summary": "results",
+    "SummaryAnalysis": "results",
     "Settings": "settings",
     "preset": "settings",
     "load_run": "store",
@@ -72,6 +73,7 @@ __all__ = [
     "Settings",
     "Skipped",
     "Summary",
+    "SummaryAnalysis",
     "Target",
     "VisualSummariesError",
     "__version__",

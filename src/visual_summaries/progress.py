@@ -31,6 +31,7 @@ STAGES = (
     "similarity",
     "clusters",
     "summaries",
+    "importance",
     "report",
 )
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from visual_summaries._validate import require_choice
+from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.clusters.settings import ClusterSettings
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.masks.settings import FastSchedule, MaskSettings, MaskStage, fast_mask_settings
@@ -26,6 +27,7 @@ class Settings:
     flow : FlowSettings
     clusters : ClusterSettings
     summaries : SummarySettings
+    analyses : AnalysisSettings
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Settings:
     flow: FlowSettings = field(default_factory=FlowSettings)
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     summaries: SummarySettings = field(default_factory=SummarySettings)
+    analyses: AnalysisSettings = field(default_factory=AnalysisSettings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain dictionaries, for JSON."""
@@ -68,6 +71,7 @@ class Settings:
             flow=FlowSettings(**data["flow"]),
             clusters=ClusterSettings(**data["clusters"]),
             summaries=SummarySettings(**data["summaries"]),
+            analyses=AnalysisSettings(**data.get("analyses", {})),  # runs from before there were any
         )
 
 

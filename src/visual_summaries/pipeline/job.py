@@ -18,6 +18,7 @@ from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_image
 from visual_summaries.pipeline.stages import (
     Context,
     Warper,
+    analyse_summaries,
     compare_regions,
     compute_faithfulness,
     compute_masks,
@@ -137,6 +138,8 @@ def summarize(
     with watch.stage("summaries"):
         warper = Warper(read.images, features, settings.flow)
         summaries = build_summaries(regions, similarity, groups, warper, settings.summaries, progress=progress)
+    with watch.stage("importance"):
+        summaries = analyse_summaries(context, read.images, masks, regions, summaries)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
 
     run = Run(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.analyses import measure_importance
 from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.flow import Features, FlowSettings, compare_all, dense_flow, describe, match, warp
 from visual_summaries.masks import iter_masks
@@ -22,6 +23,7 @@ from visual_summaries.regions.salient import evidence_shares
 from visual_summaries.results import Box, Component, Faithfulness, Image, Mask, Region
 from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces, digest
+from visual_summaries.summaries import SummarySet, rank_summaries
 
 #: Raised when a stage computes something else from the same input, so that old pieces are not taken for new ones.
 CODE_VERSIONS = {"masks": 1, "proposals": 1, "similarity": 1}
@@ -244,6 +246,31 @@ def compare_regions(
             rows.append(int(source))
         report_progress(context.progress, "contributions", image.index + 1, len(images))
     return regions, similarity[np.ix_(rows, rows)]
+
+
+def analyse_summaries(
+    context: Context, images: Sequence[Image], masks: Sequence[Mask], regions: Sequence[Region], summaries: SummarySet
+) -> SummarySet:
+    """Measure the importance of every summary, kept or rejected, and rank the kept ones anew."""
+    threshold = context.settings.regions.threshold
+    measured = []
+    for group in (summaries.kept, summaries.rejected):  # shares are shares among the kept, or among the rejected
+        found = measure_importance(
+            context.classifier,
+            context.target,
+            images,
+            [np.asarray(mask.final > threshold) for mask in masks],
+            regions,
+            group,
+            context.settings.masks,
+            context.settings.analyses,
+            random_state=context.random_state,
+            progress=context.progress if group is summaries.kept else None,
+        )
+        measured.append(
+            tuple(replace(one, importance=own.importance, analysis=own) for one, own in zip(group, found, strict=True))
+        )
+    return SummarySet(rank_summaries(measured[0], context.settings.summaries.rank), measured[1], summaries.small)
 
 
 def _usable(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -20,10 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Component, Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.results import (
+    Component,
+    Faithfulness,
+    Image,
+    Mask,
+    Member,
+    Region,
+    Run,
+    Skipped,
+    Summary,
+    SummaryAnalysis,
+)
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
 from visual_summaries.store.atomic import write_json
+from visual_summaries.store.packed import join_results, split_results
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -60,7 +72,8 @@ def save_run(run: Run, path: Path) -> None:
     superpixel = [mask.superpixel for mask in run.masks if mask.superpixel is not None]
     if superpixel:
         arrays["superpixel"] = np.stack(superpixel)
-    save_arrays(path / "arrays.npz", arrays)
+    analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
+    save_arrays(path / "arrays.npz", arrays | packed)
     write_json(
         path / "run.json",
         {
@@ -70,6 +83,9 @@ def save_run(run: Run, path: Path) -> None:
             "regions": [_scalars(region) for region in run.regions],
             "summaries": [_summary_scalars(summary) for summary in run.summaries],
             "rejected": [_summary_scalars(summary) for summary in run.rejected],
+            # One for each summary that has one: summaries first, then the rejected.
+            "analyses": analyses,
+            "analysed": [summary.analysis is not None for summary in summaries],
             "skipped": [_scalars(skipped) for skipped in run.skipped],
             "settings": run.settings.to_dict(),
         },
@@ -139,11 +155,13 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         for item, mask in zip(data["regions"], unpack("regions", arrays), strict=True)
     )
     warped = iter(cast("list[NDArray[np.uint8]]", unpack("warped", arrays)))
+    found = iter(join_results(SummaryAnalysis, "analyses", data.get("analyses", []), arrays))  # older runs have none
+    analysed = iter(data.get("analysed", []))
     summaries, rejected = (
         tuple(
             Summary(
                 **{**item, "members": tuple(Member(**m, warped=next(warped)) for m in item["members"])}
-                | {"cluster": tuple(item["cluster"])}
+                | {"cluster": tuple(item["cluster"]), "analysis": next(found) if next(analysed, False) else None}
             )
             for item in data[group]
         )
@@ -179,7 +197,9 @@ def _scalars(item: Any) -> dict[str, Any]:
 
 
 def _summary_scalars(summary: Summary) -> dict[str, Any]:
-    return {**_scalars(summary), "members": [_scalars(member) for member in summary.members]}
+    values = {**_scalars(summary), "members": [_scalars(member) for member in summary.members]}
+    del values["analysis"]  # kept beside its arrays
+    return values
 
 
 def _boxed(item: dict[str, Any]) -> dict[str, Any]:

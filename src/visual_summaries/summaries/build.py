@@ -145,10 +145,9 @@ def build_summaries(
             kept.append(_summary(candidate, members, score, regions))
         else:
             rejected.append(_summary(candidate, candidate.members, score, regions))
-    kept.sort(key=lambda s: _rank_key(s, settings.rank))
     rejected.sort(key=lambda s: -s.score)
     return SummarySet(
-        tuple(replace(s, index=i) for i, s in enumerate(kept)),
+        rank_summaries(kept, settings.rank),
         tuple(replace(s, index=i) for i, s in enumerate(rejected, start=len(kept))),
         small,
     )
@@ -172,5 +171,17 @@ def _summary(candidate: _Candidate, members: tuple[Member, ...], score: float, r
     return Summary(0, members[0].region, members, candidate.cluster, score, importance)
 
 
-def _rank_key(summary: Summary, rank: str) -> tuple[float, int]:
-    return (-(summary.importance if rank == "importance" else summary.score), summary.exemplar)
+def rank_summaries(summaries: Sequence[Summary], rank: str) -> tuple[Summary, ...]:
+    """Return summaries best first, each with its rank as ``index``.
+
+    By ``"score"``, or by ``"importance"``: by what they add to the loss above their control where that was measured, else by
+    the loss when one member is hidden.
+    """
+    ordered = sorted(summaries, key=lambda summary: (-_worth(summary, rank), summary.exemplar))
+    return tuple(replace(summary, index=index) for index, summary in enumerate(ordered))
+
+
+def _worth(summary: Summary, rank: str) -> float:
+    if rank == "score":
+        return summary.score
+    return summary.importance if summary.analysis is None else summary.analysis.above_control

@@ -1,0 +1,122 @@
+"""Random regions of the same area and shape on the same image: the very pixels of a region, moved."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+_PLACES = 96  # random places looked at for each of the four orientations
+_OVERLAP = 0.05  # share of its own pixels that a moved region may still cover
+_ON_OBJECT = 0.9  # places whose share on the object reaches this much of the best one's are all as good
+
+
+def seeded(random_state: int, *arrays: NDArray[np.generic]) -> np.random.Generator:
+    """Return a generator that depends on a seed and on arrays, and on nothing else (not on what was drawn before).
+
+    Examples
+    --------
+    >>> a, b = np.zeros((2, 3), np.uint8), np.ones((2, 3), np.uint8)
+    >>> draws = [int(seeded(0, array).integers(10**9)) for array in (a, a, b)]
+    >>> draws[0] == draws[1], draws[0] == draws[2]
+    (True, False)
+    """
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return np.random.default_rng([random_state, int.from_bytes(digest.digest()[:8], "big")])
+
+
+def object_mask(evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where the object is, as far as can be told without labels: the convex hull of the image's evidence.
+
+    Parameters
+    ----------
+    evidence : ndarray of bool, (H, W)
+        True = evidence.
+
+    Returns
+    -------
+    ndarray of bool, (H, W)
+        All False without evidence.
+
+    Examples
+    --------
+    >>> evidence = np.zeros((3, 5), bool)
+    >>> evidence[1, [0, 3]] = True
+    >>> object_mask(evidence).astype(int).tolist()
+    [[0, 0, 0, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+    """
+    found = np.zeros(evidence.shape, np.uint8)
+    rows, columns = np.nonzero(evidence)
+    if rows.size:
+        cv2.fillConvexPoly(found, cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32)), 1)
+    return found.astype(bool)
+
+
+def moved_copies(
+    mask: NDArray[np.bool_],
+    draws: int,
+    random_state: np.random.Generator,
+    within: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Return copies of a mask moved to random places of the image, off the mask itself, whole, mirrored or not.
+
+    Places are drawn at random for the mask and its three mirror images; those where the copy covers at most 5 % of the mask's
+    own pixels are free (where there is none, those that cover least). Of the free ones, `within` asks for those that lie most
+    in it.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (H, W)
+    draws : int
+        How many copies.
+    random_state : Generator
+    within : ndarray of bool, (H, W), optional
+        Where copies should lie.
+
+    Returns
+    -------
+    ndarray of bool, (draws, H, W)
+        Each has as many pixels as the mask.
+
+    Examples
+    --------
+    >>> mask = np.zeros((6, 9), bool)
+    >>> mask[1:3, 1:4] = True
+    >>> copies = moved_copies(mask, 4, np.random.default_rng(0))
+    >>> copies.sum(axis=(1, 2)).tolist(), bool((copies & mask).any())
+    ([6, 6, 6, 6], False)
+    """
+    copies = np.zeros((draws, *mask.shape), bool)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return copies
+    shape = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = shape.shape
+    shapes, corners, covers, inside = [], [], [], []
+    for oriented in (shape, shape[::-1], shape[:, ::-1], shape[::-1, ::-1]):
+        tops = random_state.integers(mask.shape[0] - height + 1, size=_PLACES)
+        lefts = random_state.integers(mask.shape[1] - width + 1, size=_PLACES)
+        corners += list(zip(tops.tolist(), lefts.tolist(), strict=True))
+        shapes += [oriented] * _PLACES
+        covers.append(_covered(mask, oriented, tops, lefts))
+        inside.append(np.ones(_PLACES) if within is None else _covered(within, oriented, tops, lefts))
+    cover, on_object = np.concatenate(covers), np.concatenate(inside)
+    free = np.flatnonzero(cover <= max(_OVERLAP, float(cover.min())))
+    good = free[on_object[free] >= _ON_OBJECT * on_object[free].max()]
+    for copy, choice in zip(copies, random_state.choice(good, size=draws, replace=len(good) < draws), strict=True):
+        top, left = corners[choice]
+        copy[top : top + height, left : left + width] = shapes[choice]
+    return copies
+
+
+def _covered(
+    area: NDArray[np.bool_], shape: NDArray[np.bool_], tops: NDArray[np.integer], lefts: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Share of a shape's pixels that lie in an area, for each place of its upper left corner."""
+    windows = sliding_window_view(area, shape.shape)[tops, lefts]
+    return np.asarray(windows[:, shape].mean(axis=1), dtype=np.float64)

@@ -1,0 +1,198 @@
+"""What hiding a summary costs, beside hiding the same pixels elsewhere.
+
+A summary is *in* an image when a region of its cluster is; all its regions of one image are hidden together, by the way of
+hiding that masks were made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from visual_summaries.analyses.coalitions import HiddenSets, Scorer, prefixes, random_orders, shapley
+from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
+from visual_summaries.analyses.settings import AnalysisSettings
+from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.regions import full_mask
+from visual_summaries.results import Image, Region, Summary, SummaryAnalysis
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier, Target
+
+#: Relative losses are over the score of the image, never over less than this.
+TINY = 1e-12
+
+
+def summary_pixels(
+    summaries: Sequence[Summary], regions: Sequence[Region], image: int, shape: tuple[int, int]
+) -> dict[int, NDArray[np.bool_]]:
+    """Return the evidence of each summary that an image has, by its position in `summaries`: ``bool (H, W)``.
+
+    Examples
+    --------
+    >>> region = Region(0, 3, (1, 0, 3, 1), np.array([[True, False]]), 0.5, 0.0, 0.0, 0.0)
+    >>> pixels = summary_pixels([Summary(0, 0, (), (0,), 1.0, 0.0)], [region], 3, (1, 4))
+    >>> {index: mask.astype(int).tolist() for index, mask in pixels.items()}
+    {0: [[0, 1, 0, 0]]}
+    """
+    found: dict[int, NDArray[np.bool_]] = {}
+    for position, summary in enumerate(summaries):
+        own = [regions[index] for index in summary.cluster if regions[index].image == image]
+        if own:
+            found[position] = np.any([full_mask(region.box, region.mask, shape) for region in own], axis=0)
+    return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one summary does in one image, as relative losses."""
+
+    image: int
+    loss: float
+    controls: NDArray[np.float32]  # (2, draws)
+    share: float
+    share_control: float
+
+
+def measure_importance(
+    classifier: Classifier,
+    target: Target,
+    images: Sequence[Image],
+    evidence: Sequence[NDArray[np.bool_]],
+    regions: Sequence[Region],
+    summaries: Sequence[Summary],
+    mask_settings: MaskSettings | None = None,
+    settings: AnalysisSettings | None = None,
+    *,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> list[SummaryAnalysis]:
+    """Measure what each summary does to the class score, and what the same pixels do elsewhere in the same images.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    target : Target
+    images : sequence of Image
+    evidence : sequence of ndarray of bool, (H, W)
+        Binary evidence mask of each image, True = evidence.
+    regions : sequence of Region
+    summaries : sequence of Summary
+        Shares are shares among these.
+    mask_settings : MaskSettings, optional
+        How pixels are hidden (blur).
+    settings : AnalysisSettings, optional
+    random_state : int
+        Seed of places, orders and resampling. A summary's places in an image depend on it and on the pixels only.
+    progress : callable, optional
+        Told of the stage ``"importance"``.
+
+    Returns
+    -------
+    list of SummaryAnalysis
+        One for each summary, in their order.
+    """
+    mask_settings = mask_settings or MaskSettings()
+    settings = settings or AnalysisSettings()
+    rows: list[list[_Row]] = [[] for _ in summaries]
+    with classifier.frozen():
+        for done, (image, binary) in enumerate(zip(images, evidence, strict=True), 1):
+            found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
+            if found:
+
+                def score(hide: NDArray[np.bool_], view: NDArray[np.uint8] = image.view) -> NDArray[np.float32]:
+                    return scores_without(classifier, view, target, hide, mask_settings)
+
+                hidden = HiddenSets(score, np.stack(list(found.values())), image.score)
+                for position, row in zip(found, _rows(image, binary, hidden, score, settings, random_state), strict=True):
+                    rows[position].append(row)
+            report_progress(progress, "importance", done, len(images))
+    return [_analysis(own, len(images), settings, random_state) for own in rows]
+
+
+def _rows(
+    image: Image,
+    evidence: NDArray[np.bool_],
+    hidden: HiddenSets,
+    score: Scorer,
+    settings: AnalysisSettings,
+    random_state: int,
+) -> list[_Row]:
+    count, draws, before = hidden.count, settings.draws, max(image.score, TINY)
+    orders = random_orders(count, settings.passes, seeded(random_state, image.view))
+    # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
+    earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
+    hidden.ask([*(1 << index for index in range(count)), *(members for sets in earlier for members in sets)])
+    shares = shapley(hidden, orders, settings.passes) / before
+    on_object = object_mask(evidence)
+    asked = []
+    for index in range(count):
+        own = hidden.pixels(1 << index)
+        rng = seeded(random_state, image.view, own)
+        places = [moved_copies(own, draws, rng, within) for within in (on_object, None)]
+        asked += [*places, np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], places[0], strict=True)])]
+    scores = score(np.concatenate(asked)).reshape(count, 3, draws)
+    rows = []
+    for index, (elsewhere, joined) in enumerate(zip(scores[:, :2], scores[:, 2], strict=True)):
+        added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], joined, strict=True)]
+        loss = (before - hidden.values[1 << index]) / before
+        controls = ((before - elsewhere) / before).astype(np.float32)
+        rows.append(_Row(image.index, loss, controls, float(shares[index]), float(np.mean(added))))
+    return rows
+
+
+def _before(order: Sequence[int], index: int) -> int:
+    """Set of the summaries that come before `index` in an order."""
+    return prefixes(order)[list(order).index(index)]
+
+
+def _analysis(rows: Sequence[_Row], images: int, settings: AnalysisSettings, random_state: int) -> SummaryAnalysis:
+    shares = np.array([row.share for row in rows], np.float32)
+    share_controls = np.array([row.share_control for row in rows], np.float32)
+    return SummaryAnalysis(
+        images=np.array([row.image for row in rows], np.int64),
+        losses=np.array([row.loss for row in rows], np.float32),
+        controls=np.stack([row.controls for row in rows]) if rows else np.empty((0, 2, settings.draws), np.float32),
+        shares=shares,
+        share_controls=share_controls,
+        interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state),
+        coverage=len(rows) / images if images else float("nan"),
+    )
+
+
+def bootstrap_interval(
+    values: NDArray[np.floating], resamplings: int = 1000, random_state: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Return an interval of the mean of values, by resampling them with replacement (percentiles; Efron 1979).
+
+    Percentiles of few values are too narrow: three images that all happen to lose a little would prove anything. The interval
+    is therefore widened about the mean as Student's t is against the normal distribution (Hesterberg 2015). Two identical
+    values are an interval of no width; fewer than two values have none (NaN).
+
+    Examples
+    --------
+    >>> bootstrap_interval(np.ones(5))
+    (1.0, 1.0)
+    >>> low, high = bootstrap_interval(np.arange(100.0))
+    >>> 40 < low < 49.5 < high < 60
+    True
+    >>> bootstrap_interval(np.array([0.3, 0.5]))[0] < 0  # two images are no proof
+    True
+    """
+    values = np.asarray(values, np.float64)
+    count = values.size
+    if count < 2:
+        return (float("nan"), float("nan"))
+    rng = np.random.default_rng(random_state)
+    means = values[rng.integers(count, size=(resamplings, count))].mean(axis=1)
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    wider = stats.t.ppf(tails[1], count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(count / (count - 1))
+    low, high = values.mean() + wider * (np.quantile(means, tails) - values.mean())
+    return (float(low), float(high))

@@ -1,0 +1,45 @@
+"""The nouns of the package as frozen dataclasses: image, mask, region, member, summary, run.
+
+Conventions, everywhere:
+
+- a *view* is an image as the network sees it: resized and cropped, ``uint8`` ``(H, W, 3)``, not yet normalised;
+- a *mask* is an **evidence** mask on the view: 1 = evidence (hidden to destroy the class), 0 = background. The ``m`` of the
+  paper's formulas (1 = pixel untouched) is 1 minus that;
+- a *box* is ``(x0, y0, x1, y1)`` in view pixels, half open: it covers columns ``x0 .. x1-1`` and rows ``y0 .. y1-1``;
+- probabilities, shares and areas lie in [0, 1].
+
+Two results are equal when all their fields are, arrays compared by shape, type and value.
+
+Examples
+--------
+>>> import numpy as np
+>>> from visual_summaries.results import Region
+>>> a = Region(index=0, image=2, box=(4, 6, 8, 10), mask=np.ones((4, 4), bool), salient_share=1.0,
+...            contribution=0.7, drop=0.6, distinctiveness=0.1)
+>>> a.area, a == a, a.size
+(16, True, (4, 4))
+"""
+
+from visual_summaries.results.analysis import SummaryAnalysis
+from visual_summaries.results.base import Box, Result, area_under, same
+from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.regions import Component, Region
+from visual_summaries.results.run import Run, Skipped
+from visual_summaries.results.summaries import Member, Summary
+
+__all__ = [
+    "Box",
+    "Component",
+    "Faithfulness",
+    "Image",
+    "Mask",
+    "Member",
+    "Region",
+    "Result",
+    "Run",
+    "Skipped",
+    "Summary",
+    "SummaryAnalysis",
+    "area_under",
+    "same",
+]

@@ -1,0 +1,101 @@
+"""A whole run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.results.base import Result
+from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.regions import Component, Region
+from visual_summaries.results.summaries import Summary
+
+if TYPE_CHECKING:
+    from visual_summaries.settings import Settings
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that was not used, and why.
+
+    Attributes
+    ----------
+    name : str
+        Path below the image folder.
+    reason : str
+        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``.
+    detail : str
+        A sentence for a reader.
+    """
+
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run(Result):
+    """Everything that explaining one class of one network gave.
+
+    Attributes
+    ----------
+    images : tuple of Image
+        The images that were used.
+    masks : tuple of Mask
+        One for each image, in the same order.
+    components : tuple of Component
+        Connected regions of the masks, image by image, those that contribute most first.
+    regions : tuple of Region
+        Kept salient boxes of all images.
+    similarity : ndarray of float32, (R, R)
+        Symmetric similarities of the regions, >= 0; 0 between regions of one image and on the diagonal.
+    summaries : tuple of Summary
+        Kept summaries, best first.
+    rejected : tuple of Summary
+        Clusters whose quality was too low, in the same form.
+    skipped : tuple of Skipped
+        Images that were set aside, with the reason.
+    settings : Settings
+        Every parameter of the method.
+    manifest : dict
+        Versions, hardware, timings, the classifier and target in words, counts.
+    faithfulness : Faithfulness or None
+        Deletion and insertion curves of the masks, with their control.
+    path : Path or None
+        Where the run is stored.
+    """
+
+    images: tuple[Image, ...]
+    masks: tuple[Mask, ...]
+    components: tuple[Component, ...]
+    regions: tuple[Region, ...]
+    similarity: NDArray[np.float32]
+    summaries: tuple[Summary, ...]
+    rejected: tuple[Summary, ...]
+    skipped: tuple[Skipped, ...]
+    settings: Settings
+    manifest: dict[str, Any]
+    faithfulness: Faithfulness | None = None
+    path: Path | None = field(default=None, compare=False)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the self-contained HTML report and return where it is (default: ``report.html`` in the run's folder)."""
+        from visual_summaries.report import write_report  # the rim is imported only when it is asked for
+
+        return write_report(self, path)
+
+    def plot(self, **options: Any) -> Any:
+        """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.figures.plot_summaries`."""
+        from visual_summaries.figures import plot_summaries
+
+        return plot_summaries(self, **options)
+
+    def _repr_html_(self) -> str:
+        """Show the summaries in a notebook."""
+        from visual_summaries.report import render_strip
+
+        return render_strip(self)

@@ -1,0 +1,75 @@
+"""Groups of regions, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.results.analysis import SummaryAnalysis
+from visual_summaries.results.base import Result
+
+if TYPE_CHECKING:
+    from visual_summaries.results.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Member(Result):
+    """A region as a member of a summary.
+
+    Attributes
+    ----------
+    region : int
+        Index of the region in ``run.regions``.
+    similarity : float
+        Similarity to the exemplar, as in ``run.similarity`` (of the exemplar itself: the largest of its summary).
+    ssim : float
+        Median structural similarity of this member, warped to the exemplar, to the other members; NaN where it has no other.
+    warped : ndarray of uint8, (h, w, 3)
+        The member's image warped by dense flow into the exemplar's box.
+    """
+
+    region: int
+    similarity: float
+    ssim: float
+    warped: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary(Result):
+    """A group of regions that show one part that the network uses.
+
+    Attributes
+    ----------
+    index : int
+        Rank in ``run.summaries``, best first.
+    exemplar : int
+        Index of the exemplar's region in ``run.regions``.
+    members : tuple of Member
+        Exemplar first, then by similarity to it; at most one region of any image, at most the best 10 (published).
+    cluster : tuple of int
+        All regions of the cluster that the summary was made from.
+    score : float
+        Quality: median SSIM of the warped members over the median of all clusters.
+    importance : float
+        Mean relative loss of the class score when the summary is hidden: all regions of the cluster in an image together, over
+        the images that have any. Without an analysis, the mean over the members of the loss when that member alone is hidden.
+    analysis : SummaryAnalysis or None
+        Importance beside its controls, share, stability.
+    """
+
+    index: int
+    exemplar: int
+    members: tuple[Member, ...]
+    cluster: tuple[int, ...]
+    score: float
+    importance: float
+    analysis: SummaryAnalysis | None = None
+
+    def plot(self, run: Run, ax: Any = None, **options: Any) -> Any:
+        """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.figures.plot_summary`."""
+        from visual_summaries.figures import plot_summary
+
+        return plot_summary(run, self, ax, **options)

@@ -1,0 +1,191 @@
+"""Importance, controls and shares on networks whose answer can be worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visual_summaries.analyses import AnalysisSettings, measure_importance
+from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
+from visual_summaries.analyses.controls import moved_copies, object_mask
+from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
+from visual_summaries.results import Image, Region, Summary, SummaryAnalysis
+
+H, W = 24, 40
+#: Squares of 6 x 6 pixels that a network may look at, and two that it does not.
+PLACES = {"first": (2, 3), "second": (14, 30), "decoy": (2, 30), "other": (14, 3)}
+SIDE = 6
+
+
+class Squares(torch.nn.Module):
+    """Looks at two striped squares; `needs` says how what is left of them (1 whole, 0 blurred away) becomes the score."""
+
+    def __init__(self, needs: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.needs = needs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left = []
+        for name in ("first", "second"):
+            y, column = PLACES[name]
+            square = x[:, 0, y : y + SIDE, column : column + SIDE]
+            left.append(((square[..., 1:] - square[..., :-1]).abs().mean(dim=(1, 2)) > 0.5).float())
+        score = self.needs(*left)
+        return torch.stack([score, 1 - score], dim=1).clamp(1e-6, 1 - 1e-6).log()
+
+
+def both(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return 0.8 * a * b + 0.1
+
+
+def either(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return 0.8 * torch.maximum(a, b) + 0.1
+
+
+def striped(count: int) -> list[Image]:
+    """Images with stripes all over: stripes of one pixel, which the published blur destroys."""
+    view = np.zeros((H, W, 3), np.uint8)
+    view[:, ::2] = 255
+    return [Image(index, f"{index}.png", "", view + np.uint8(0), 0.9, 0) for index in range(count)]
+
+
+def measure(
+    needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
+) -> list[SummaryAnalysis]:
+    classifier = Classifier(Squares(needs), transform=ViewTransform((H, W)), class_names=["yes", "no"])
+    images = striped(count)
+    regions, summaries = [], []
+    margin = 1  # a region that is a little larger than what the network looks at
+    for name in names:
+        y, x = PLACES[name]
+        box = (x - margin, y - margin, x + SIDE + margin, y + SIDE + margin)
+        own = [
+            Region(len(regions) + i, i, box, np.ones((SIDE + 2 * margin,) * 2, bool), 1.0, 0.0, 0.0, 0.0) for i in range(count)
+        ]
+        regions += own
+        summaries.append(Summary(len(summaries), own[0].index, (), tuple(r.index for r in own), 1.0, 0.0))
+    evidence = np.zeros((H, W), bool)
+    for y, x in PLACES.values():
+        evidence[y : y + SIDE, x : x + SIDE] = True
+    return measure_importance(
+        classifier,
+        resolve_target(classifier, "yes"),
+        images,
+        [evidence] * count,
+        regions,
+        summaries,
+        settings=AnalysisSettings(**settings),
+    )
+
+
+def test_both_needed_each_alone_destroys_and_they_share_the_loss() -> None:
+    first, second, decoy = measure(both, ("first", "second", "decoy"))
+    lost = 0.8 / 0.9
+    np.testing.assert_allclose([first.losses, second.losses, decoy.losses], np.outer([lost, lost, 0], np.ones(3)), atol=1e-6)
+    assert (first.share, second.share, decoy.share) == pytest.approx((lost / 2, lost / 2, 0), abs=1e-6)
+    assert first.coverage == 1
+    assert first.images.tolist() == [0, 1, 2]
+
+
+def test_either_suffices_hiding_one_takes_nothing_and_they_share_the_loss() -> None:
+    first, second, decoy, other = measure(either, ("first", "second", "decoy", "other"), count=6)
+    lost = 0.8 / 0.9
+    assert (first.importance, second.importance) == pytest.approx((0, 0), abs=1e-6)
+    assert (first.share, second.share, decoy.share, other.share) == pytest.approx((lost / 2, lost / 2, 0, 0), abs=1e-6)
+    assert first.beats_control
+    assert second.beats_control
+    assert not decoy.beats_control
+    assert not other.beats_control
+
+
+@pytest.mark.parametrize("needs", [both, either])
+def test_a_decoy_never_beats_its_control(needs: Callable[..., torch.Tensor]) -> None:
+    """Its copies may hit what is used, itself it cannot."""
+    decoy = measure(needs, ("decoy",), count=8, draws=4)[0]
+    assert decoy.importance == pytest.approx(0, abs=1e-6)
+    assert decoy.above_control <= 1e-6
+    assert not decoy.beats_control
+
+
+def test_shares_by_orders_come_near_the_exact_ones() -> None:
+    exact = measure(either, ("first", "second", "decoy", "other"), count=4)
+    sampled = measure(either, ("first", "second", "decoy", "other"), count=4, passes=12)
+    for one, other in zip(exact, sampled, strict=True):
+        assert one.share == pytest.approx(other.share, abs=0.2)
+
+
+def test_a_summary_alone_measures_the_same_controls_as_among_others() -> None:
+    alone = measure(both, ("first",))[0]
+    among = measure(both, ("second", "first"))[1]
+    np.testing.assert_array_equal(alone.controls, among.controls)
+
+
+games = st.integers(1, 4).flatmap(lambda k: st.lists(st.floats(-1, 1), min_size=2**k, max_size=2**k))
+
+
+@given(games)
+def test_shapley_values_are_those_of_the_definition(values: list[float]) -> None:
+    count = len(values).bit_length() - 1
+    parts = np.eye(count, dtype=bool)[:, None, :]
+
+    def score(masks: np.ndarray) -> np.ndarray:
+        return np.array([values[sum(1 << i for i in range(count) if mask[0, i])] for mask in masks])
+
+    hidden = HiddenSets(score, parts, values[0])
+    expected = np.zeros(count)
+    orders = list(permutations(range(count)))
+    for order in orders:
+        for index in order:
+            before = prefixes(order)[order.index(index)]
+            expected[index] += (values[before] - values[before | 1 << index]) / len(orders)
+    np.testing.assert_allclose(shapley(hidden, [], 2**count), expected, atol=1e-9)
+    np.testing.assert_allclose(shapley(HiddenSets(score, parts, values[0]), orders, 1), expected, atol=1e-9)
+    assert expected.sum() == pytest.approx(values[0] - values[-1], abs=1e-9)
+
+
+@given(st.integers(2, 9), st.integers(2, 64), st.integers(0, 5))
+def test_orders_stay_within_the_budget(count: int, passes: int, seed: int) -> None:
+    orders = random_orders(count, passes, np.random.default_rng(seed))
+    assert orders[1::2] == [order[::-1] for order in orders[::2]]
+    assert all(sorted(order) == list(range(count)) for order in orders)
+    sets = {members for order in orders for members in prefixes(order)}
+    assert len(sets) <= passes or len(orders) == 2
+
+
+@given(st.integers(0, 10**6), st.integers(3, 12), st.integers(3, 14))
+def test_copies_keep_the_pixels_and_stay_off_the_region(seed: int, height: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((40, 56), bool)
+    y, x = rng.integers(0, 40 - height), rng.integers(0, 56 - width)
+    mask[y : y + height, x : x + width] = rng.random((height, width)) < 0.7
+    mask[y, x] = True
+    copies = moved_copies(mask, 5, rng)
+    assert (copies.sum(axis=(1, 2)) == mask.sum()).all()
+    assert ((copies & mask).sum(axis=(1, 2)) <= 0.05 * mask.sum()).all()
+
+
+def test_copies_on_the_object_lie_on_it() -> None:
+    mask = np.zeros((60, 90), bool)
+    mask[20:28, 30:40] = True
+    on_object = np.zeros_like(mask)
+    on_object[10:40, 25:60] = True
+    copies = moved_copies(mask, 6, np.random.default_rng(0), on_object)
+    assert ((copies & on_object).sum(axis=(1, 2)) >= 0.9 * mask.sum()).all()
+    assert len({copy.tobytes() for copy in copies}) > 3
+
+
+def test_a_region_that_fills_the_image_is_its_own_copy() -> None:
+    mask = np.ones((6, 8), bool)
+    assert moved_copies(mask, 2, np.random.default_rng(0)).all()
+    assert not moved_copies(np.zeros((6, 8), bool), 2, np.random.default_rng(0)).any()
+
+
+def test_no_evidence_no_object() -> None:
+    assert not object_mask(np.zeros((4, 5), bool)).any()
