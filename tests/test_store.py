@@ -176,10 +176,11 @@ def test_pieces_are_found_by_their_inputs(tmp_path: Path) -> None:
     pieces = Pieces(tmp_path)
     key = digest({"view": "x", "settings": {"l1": 0.5}})
     assert pieces.get("masks", key) is None
-    pieces.put("masks", key, {"sharp": np.arange(3)})
-    assert same(pieces.get("masks", key), {"sharp": np.arange(3)})
+    pieces.put("masks", {key: {"sharp": np.arange(3), "score": 0.1}})
+    assert same(pieces.get("masks", key), {"sharp": np.arange(3), "score": 0.1})
+    assert same(Pieces(tmp_path).get("masks", key), {"sharp": np.arange(3), "score": 0.1})
     assert pieces.get("masks", digest({"view": "x", "settings": {"l1": 0.6}})) is None
-    Pieces(None).put("masks", key, {"sharp": np.arange(3)})
+    Pieces(None).put("masks", {key: {"sharp": np.arange(3)}})
     assert Pieces(None).get("masks", key) is None
 
 

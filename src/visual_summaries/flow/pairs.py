@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -88,13 +88,75 @@ def compare_all(
             "give one array for each image"
         )
     settings = FlowSettings() if settings is None else settings
-    rows = [torch.as_tensor(np.asarray(chosen, np.int64).reshape(-1)) for chosen in salient]
+    rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
+    pairs = image_pairs(features, settings.neighbours)
+    block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best, progress=progress)
     start = [0, *accumulate(len(chosen) for chosen in rows)]
-    geometry = [Geometry.of(one, settings.border) for one in features]
     similarity = np.zeros((start[-1], start[-1]), np.float32)
-    top = [_Best(len(chosen), best) for chosen in rows]
-    chosen_pairs = image_pairs(features, settings.neighbours)
-    for done, (i, j) in enumerate(chosen_pairs, 1):
+    for (i, j), part in zip(block.pairs, block.similarities, strict=True):
+        similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = part
+        similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = part.T
+    means = [mean_of(block.best.get(i, np.zeros((len(own), 0), np.float32))) for i, own in enumerate(rows)]
+    return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSimilarity:
+    """What comparing some pairs of images leaves; those of several blocks make a :class:`PairwiseSimilarity`.
+
+    Attributes
+    ----------
+    pairs : list of (int, int)
+        Images i, j.
+    similarities : list of ndarray of float32, (r_i, r_j)
+        For each pair, of the salient boxes of i and j.
+    best : dict of int to ndarray of float32, (r_i, <= best)
+        For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
+    """
+
+    pairs: list[tuple[int, int]]
+    similarities: list[NDArray[np.float32]]
+    best: dict[int, NDArray[np.float32]]
+
+
+def compare_block(
+    features: Mapping[int, Features],
+    salient: Mapping[int, ArrayLike],
+    pairs: Sequence[tuple[int, int]],
+    settings: FlowSettings | None = None,
+    *,
+    best: int = 100,
+    progress: Progress | None = None,
+) -> BlockSimilarity:
+    """Compare the salient boxes of some pairs of images, as :func:`compare_all` does for all pairs.
+
+    A pair's similarities do not depend on the block it is in, and the best of all blocks' best are the best of all: the
+    result is that of one block, bit for bit.
+
+    Parameters
+    ----------
+    features, salient : mapping
+        Of the images in `pairs`; as for :func:`compare_all`.
+    pairs : sequence of (int, int)
+    settings, best, progress
+        As for :func:`compare_all`.
+
+    Examples
+    --------
+    >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
+    >>> images = {i: Features(boxes, torch.eye(2), (80, 90)) for i in range(3)}
+    >>> block = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], best=1)
+    >>> [part.shape for part in block.similarities], block.best[0].tolist()
+    ([(1, 2), (1, 0)], [[1.0]])
+    """
+    settings = FlowSettings() if settings is None else settings
+    images = sorted({image for pair in pairs for image in pair})
+    rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
+    geometry = {i: Geometry.of(features[i], settings.border) for i in images}
+    top = {i: _Best(len(rows[i]), best) for i in images}
+    similarities = []
+    for done, (i, j) in enumerate(pairs, 1):
+        part = np.zeros((len(rows[i]), len(rows[j])), np.float32)
         if len(rows[i]) or len(rows[j]):
             scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
             forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
@@ -104,13 +166,30 @@ def compare_all(
                 forward, backward = forward**settings.exponent, backward**settings.exponent
             top[i].add(forward)
             top[j].add(backward)
-            block = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
-            similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = block
-            similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = block.T
-        if done % 16 == 0 or done == len(chosen_pairs):
-            report_progress(progress, "similarity", done, len(chosen_pairs))
-    means = [one.mean() for one in top]
-    return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
+            part = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
+        similarities.append(part)
+        if done % 16 == 0 or done == len(pairs):
+            report_progress(progress, "similarity", done, len(pairs))
+    return BlockSimilarity(list(pairs), similarities, {i: one.values() for i, one in top.items()})
+
+
+def best_of(parts: Sequence[NDArray[np.float32]], best: int = 100) -> NDArray[np.float32]:
+    """Return the `best` largest values of rows that stand in several arrays (R, n), the best first.
+
+    Examples
+    --------
+    >>> best_of([np.array([[4.0, 1.0]], np.float32), np.array([[3.0]], np.float32)], best=2)
+    array([[4., 3.]], dtype=float32)
+    """
+    both = torch.cat([torch.from_numpy(part) for part in parts], 1)
+    result: NDArray[np.float32] = both.topk(min(best, both.shape[1]), 1).values.numpy()
+    return result
+
+
+def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of each row of (R, n); 0 where n is."""
+    result: NDArray[np.float32] = (torch.from_numpy(values).sum(1) / max(values.shape[1], 1)).numpy()
+    return result
 
 
 def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple[int, int]]:
@@ -167,9 +246,8 @@ class _Best:
         both = torch.cat([self._values, *self._waiting], 1)
         self._values, self._waiting = both.topk(min(self._best, both.shape[1]), 1).values, []
 
-    def mean(self) -> NDArray[np.float32]:
-        """Mean of the best values of each row; 0 if it has seen none."""
+    def values(self) -> NDArray[np.float32]:
+        """Return the best values of each row, the best first, (rows, <= best)."""
         self._merge()
-        count = max(self._values.shape[1], 1)
-        result: NDArray[np.float32] = (self._values.sum(1) / count).numpy()
+        result: NDArray[np.float32] = self._values.numpy()
         return result

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import operator
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,9 @@ from torch import Tensor
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver
 from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
-from visual_summaries.masks.kernel import fastest_kernel
+from visual_summaries.masks.kernel import PROBE_IMAGES, fastest_kernel, fold
 from visual_summaries.masks.memory import find_batch_size
-from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
+from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.published import Solved, solve_published
 from visual_summaries.masks.settings import MaskSettings
@@ -249,9 +250,19 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
             )
 
 
-def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor) -> Network:
-    """Return the network ready to be asked: with its batch size and the fastest way to its gradients."""
+def make_network(
+    classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor, plan: MaskPlan | None = None
+) -> Network:
+    """Return the network ready to be asked: with its batch size and the fastest way to its gradients.
+
+    Both are found by measuring on `image` (1, C, H, W), unless a plan says what was found before.
+    """
     network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
+    if plan is not None:
+        network.chunk = plan.batch_size
+        folded = fold(classifier, image.expand(min(plan.batch_size, PROBE_IMAGES), -1, -1, -1)) if plan.folded else None
+        network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded)
+        return network
     if settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
     if settings.precision == "auto":
@@ -259,6 +270,43 @@ def make_network(classifier: GivesLogits, target: ScoresOutputs, settings: MaskS
         logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
         network.passes = 0
     return network
+
+
+@dataclass(frozen=True)
+class MaskPlan:
+    """What was found by measuring before the first mask; the same plan, images and batches give the same masks bit for bit.
+
+    Attributes
+    ----------
+    batch_size : int
+        Images optimised at a time.
+    bfloat16, channels_last, folded : bool
+        How gradients are computed; see :class:`~visual_summaries.masks.network.Kernel`.
+    """
+
+    batch_size: int
+    bfloat16: bool = False
+    channels_last: bool = False
+    folded: bool = False
+
+
+def plan_masks(classifier: Classifier, view: NDArray[np.uint8], target: ScoresOutputs, settings: MaskSettings) -> MaskPlan:
+    """Measure on one view (H, W, 3) how many images fit into memory at a time and how gradients are computed fastest."""
+    with torch.no_grad(), classifier.frozen():
+        network = make_network(classifier, target, settings, classifier.to_tensor([view]).clone())
+    kernel = network.kernel
+    return MaskPlan(network.chunk, kernel.bfloat16, kernel.channels_last, kernel.classifier is not None)
+
+
+def solve_group(network: Network, views: Sequence[NDArray[np.uint8]], random_state: int = 0) -> list[Mask]:
+    """Return the masks of views (H, W, 3) that are optimised together, by a network that is ready to be asked.
+
+    The views share their batches from the first step to the last, so that the same views in the same order give the same
+    bits.
+    """
+    tensors = ((position, network.classifier.to_tensor([view])[0]) for position, view in enumerate(views))
+    solve = iter_fast if uses_fast(network.settings, network.target) else iter_published
+    return [mask for _, mask in sorted(solve(network, tensors, random_state), key=operator.itemgetter(0))]
 
 
 def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mask]:

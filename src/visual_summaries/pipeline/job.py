@@ -12,25 +12,25 @@ from typing import Any
 import torch
 
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
-from visual_summaries.clusters import Clusters, cluster
+from visual_summaries.clusters import Clusters
+from visual_summaries.pipeline.analysing import analyse_summaries
+from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
+from visual_summaries.pipeline.context import Context, Shared
 from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_memory_mib, versions
 from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_images
 from visual_summaries.pipeline.stages import (
-    Context,
-    Warper,
-    analyse_summaries,
-    compare_regions,
+    DESCRIPTORS,
+    Described,
     compute_faithfulness,
     compute_masks,
     compute_proposals,
-    describe_images,
     find_components,
 )
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.settings import Settings
 from visual_summaries.settings import preset as named_preset
-from visual_summaries.store import Pieces, require_free, save_run
+from visual_summaries.store import Journal, Pieces, require_free, save_run
 from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.summaries import SummarySet, build_summaries
 
@@ -105,20 +105,18 @@ def summarize(
         require_free(path, resume)
     # A function cannot be hashed: pieces made for one must not be taken for those of another.
     keep_pieces = path is not None and resolved.index is not None
-    context = Context(
-        classifier, resolved, settings, random_state, Pieces(path / "pieces" if path and keep_pieces else None), progress
-    )
+    journal = Journal(path / "journal.jsonl" if path else None)
+    pieces = Pieces(path / "pieces" if path and keep_pieces else None, journal)
+    context = Context(Shared(classifier, resolved, settings, random_state), pieces, progress)
 
     watch = Stopwatch()
     with watch.stage("images"):
         read = read_images(
-            classifier,
+            context,
             images,
-            resolved,
             max_images=max_images,
             include_misclassified=include_misclassified,
             batch_size=batch_size or 32,
-            progress=progress,
         )
     with watch.stage("masks"):
         masks = compute_masks(context, read.images)
@@ -128,16 +126,14 @@ def summarize(
         components = find_components(context, read.images, masks)
     with watch.stage("proposals"):
         boxes = compute_proposals(context, read.images)
-    with watch.stage("descriptors"):
-        features = describe_images(context, read.images, boxes)
+    features = Described(context, read.images, boxes, watch)
     with watch.stage("similarity"):
         regions, similarity = compare_regions(context, read.images, masks, features)
     with watch.stage("clusters"):
-        groups = cluster(similarity, settings.clusters, random_state=random_state)
-        report_progress(progress, "clusters", 1, 1)
+        groups = find_clusters(context, similarity)
     with watch.stage("summaries"):
-        warper = Warper(read.images, features, settings.flow)
-        summaries = build_summaries(regions, similarity, groups, warper, settings.summaries, progress=progress)
+        warped = Warped(context, read.images, features, regions, similarity, groups)
+        summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
     with watch.stage("importance"):
         summaries = analyse_summaries(context, read.images, masks, regions, summaries)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
@@ -169,6 +165,8 @@ def summarize(
             "include_misclassified": include_misclassified,
             "versions": versions(),
             "hardware": hardware(classifier.device),
+            "pieces": pieces.counts(),
+            "damaged": pieces.damaged,
             "timings": watch.seconds,
             "peak_memory_mib": peak_memory_mib(),
         },
@@ -177,6 +175,7 @@ def summarize(
     )
     if path is not None:
         save_run(run, path)
+        pieces.forget(DESCRIPTORS.name)
     return run
 
 

@@ -75,25 +75,31 @@ def peak_memory_mib() -> float:
 
 
 class Stopwatch:
-    """Wall-clock seconds by stage.
+    """Wall-clock seconds by stage; what passes in a stage inside another counts for the inner one only.
 
     Examples
     --------
     >>> watch = Stopwatch()
-    >>> with watch.stage("masks"):
-    ...     pass
-    >>> list(watch.seconds)
-    ['masks']
+    >>> with watch.stage("similarity"):
+    ...     with watch.stage("descriptors"):
+    ...         pass
+    >>> sorted(watch.seconds)
+    ['descriptors', 'similarity']
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._inner = [0.0]  # seconds of finished inner stages, for each open stage
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add the time that the block takes to stage `name`."""
         start = time.perf_counter()
+        self._inner.append(0.0)
         try:
             yield
         finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+            passed = time.perf_counter() - start
+            own = passed - self._inner.pop()
+            self._inner[-1] += passed
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + own, 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visual_summaries.classifiers import Classifier, Target, classify
+from visual_summaries.classifiers import Target, classify
 from visual_summaries.errors import ImageError, NoImagesError, TargetError
 from visual_summaries.images import gather_images
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.pipeline.context import Context, Shared, Stage
+from visual_summaries.progress import report_progress
 from visual_summaries.results import Image, Skipped
+from visual_summaries.store.piece_file import Content
 
 logger = logging.getLogger("visual_summaries")
 
@@ -50,30 +52,27 @@ class ImageSet:
 
 
 def read_images(
-    classifier: Classifier,
+    context: Context,
     source: ImageSources,
-    target: Target,
     *,
     max_images: int | None = None,
     include_misclassified: bool = False,
     batch_size: int = 32,
-    progress: Progress | None = None,
 ) -> ImageSet:
     """Read images until `max_images` usable ones are found.
 
     Parameters
     ----------
-    classifier : Classifier
+    context : Context
+        The classifier and the class.
     source : str, Path, iterable or tensor
         A folder, paths, arrays, or a tensor; see :func:`visual_summaries.images.gather_images`.
-    target : Target
     max_images : int, optional
         Stop at this many usable images.
     include_misclassified : bool
         Keep images that the network gives another class.
     batch_size : int
         Images that pass the network at a time.
-    progress : callable, optional
 
     Returns
     -------
@@ -86,6 +85,7 @@ def read_images(
     TargetError
         If images were read but the network gives none of them the class.
     """
+    classifier, target, progress = context.classifier, context.target, context.progress
     sources = gather_images(source)
     waiting = iter(sources)
     expected = len(sources) if max_images is None else min(max_images, len(sources))
@@ -102,22 +102,20 @@ def read_images(
                 skipped.append(Skipped(item.name, error.reason, str(error)))
         if not readable:
             continue
-        answers = classify(classifier, [view for _, _, view in readable], target, batch_size=batch_size)
-        for (name, sha256, view), score, predicted, hit in zip(
-            readable, answers.scores, answers.predicted, answers.hits, strict=True
-        ):
+        answers = _answers(context, [view for _, _, view in readable])
+        for (name, sha256, view), (score, predicted, hit) in zip(readable, answers, strict=True):
             if max_images is not None and len(images) == max_images:
                 break
             total += 1
-            correct += bool(hit)
+            correct += hit
             if not hit:
-                said = classifier.class_names[int(predicted)]
+                said = classifier.class_names[predicted]
                 others[said] += 1
                 if not include_misclassified:
-                    detail = f"the network says {said}; its score for {target.name} is {float(score):.3f}"
+                    detail = f"the network says {said}; its score for {target.name} is {score:.3f}"
                     skipped.append(Skipped(name, "misclassified", detail))
                     continue
-            images.append(Image(len(images), name, sha256, view, float(score), int(predicted)))
+            images.append(Image(len(images), name, sha256, view, score, predicted))
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
     result = ImageSet(tuple(images), tuple(skipped), correct, total)
@@ -126,6 +124,23 @@ def read_images(
     if skipped:
         logger.info("set aside: %s", in_words(skipped))
     return result
+
+
+def _classify(shared: Shared, views: Sequence[NDArray[np.uint8]]) -> Iterable[Content]:
+    found = classify(shared.classifier, views, shared.target, batch_size=len(views))
+    for score, predicted, hit in zip(found.scores, found.predicted, found.hits, strict=True):
+        yield {"score": float(score), "predicted": int(predicted), "hit": bool(hit)}
+
+
+#: What the network answers to the whole images; a batch is a piece, in which each image has its record.
+ANSWERS = Stage("answers", 1, _classify, together=True, progress="")
+
+
+def _answers(context: Context, views: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[float, int, bool]]:
+    """Yield score, predicted class and whether that is the target, of a batch of views."""
+    stage = replace(ANSWERS, group=len(views))
+    for record in context.map(stage, (view_sha256(view) for view in views), views.__getitem__):
+        yield record["score"], record["predicted"], record["hit"]
 
 
 def in_words(skipped: Iterable[Skipped]) -> str:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from visual_summaries.errors import RunError
+
+_TEMPORARY = ".tmp"
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there (or move the folder to another disk)",
+    errno.EDQUOT: "free some of your quota there (or move the folder to another disk)",
+}
 
 
 @contextlib.contextmanager
@@ -20,7 +29,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     RunError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or the disk is full; what `path` held before is still there.
 
     Examples
     --------
@@ -30,24 +39,62 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     ...     (Path(folder) / "a.txt").read_text()
     'whole'
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}; choose a folder that you can write to") from error
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only the owner may read; results are as public as any other file the user writes.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        with writing(path):
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files that only the owner may read; results are as public as any other file the user writes.
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
+            Path(temporary).replace(path)
+            _flush_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system says while `path` is written into a RunError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _REMEDIES:
+            remedy = f"{_REMEDIES[error.errno]} and give the same command with --resume; what was finished is kept"
+            raise RunError(f"cannot write {path}: {error.strerror}, {_free(path)} MiB are free; {remedy}") from error
+        raise RunError(f"cannot write {path}: {error.strerror or error}; choose a folder that you can write to") from error
+
+
+def _free(path: Path) -> int:
+    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
+    return shutil.disk_usage(existing).free // 2**20
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a renaming survive a power failure, where the system can (Windows cannot open folders)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Delete the temporary files that killed processes left below `folder`, and return how many there were.
+
+    Only for the holder of the run's lock: nobody else is writing then.
+    """
+    left = [path for path in folder.rglob(f".*{_TEMPORARY}") if path.is_file()]
+    for path in left:
+        path.unlink()
+    return len(left)
 
 
 def write_json(path: Path, value: Any) -> None:
