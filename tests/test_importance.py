@@ -1,8 +1,9 @@
-"""Importance, controls and shares on networks whose answer can be worked out by hand."""
+"""Importance, controls, shares and joint effects on networks whose answer can be worked out by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -12,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visual_summaries.analyses import AnalysisSettings, measure_importance
+from visual_summaries.analyses import AnalysisSettings, measure_importance, measure_joint
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask
-from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
-from visual_summaries.results import Image, Region, Summary, SummaryAnalysis
+from visual_summaries.classifiers import Classifier, Target, ViewTransform, resolve_target
+from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
 
 H, W = 24, 40
 #: Squares of 6 x 6 pixels that a network may look at, and two that it does not.
@@ -56,31 +57,48 @@ def striped(count: int) -> list[Image]:
     return [Image(index, f"{index}.png", "", view + np.uint8(0), 0.9, 0) for index in range(count)]
 
 
-def measure(
-    needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
-) -> list[SummaryAnalysis]:
+@dataclass(frozen=True)
+class Case:
+    """A classifier, images, and a summary for each of some places."""
+
+    classifier: Classifier
+    target: Target
+    images: list[Image]
+    evidence: list[np.ndarray]
+    regions: list[Region]
+    summaries: list[Summary]
+
+
+def set_up(needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3) -> Case:
     classifier = Classifier(Squares(needs), transform=ViewTransform((H, W)), class_names=["yes", "no"])
-    images = striped(count)
-    regions, summaries = [], []
-    margin = 1  # a region that is a little larger than what the network looks at
+    regions: list[Region] = []
+    summaries = []
+    margin = 1  # a region is a little larger than what the network looks at
     for name in names:
         y, x = PLACES[name]
         box = (x - margin, y - margin, x + SIDE + margin, y + SIDE + margin)
-        own = [
-            Region(len(regions) + i, i, box, np.ones((SIDE + 2 * margin,) * 2, bool), 1.0, 0.0, 0.0, 0.0) for i in range(count)
-        ]
+        pixels = np.ones((SIDE + 2 * margin,) * 2, bool)
+        own = [Region(len(regions) + i, i, box, pixels, 1.0, 0.0, 0.0, 0.0) for i in range(count)]
         regions += own
         summaries.append(Summary(len(summaries), own[0].index, (), tuple(r.index for r in own), 1.0, 0.0))
     evidence = np.zeros((H, W), bool)
     for y, x in PLACES.values():
-        evidence[y : y + SIDE, x : x + SIDE] = True
+        evidence[y - margin : y + SIDE + margin, x - margin : x + SIDE + margin] = True
+    target = resolve_target(classifier, "yes")
+    return Case(classifier, target, striped(count), [evidence] * count, regions, summaries)
+
+
+def measure(
+    needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
+) -> list[SummaryAnalysis]:
+    case = set_up(needs, names, count)
     return measure_importance(
-        classifier,
-        resolve_target(classifier, "yes"),
-        images,
-        [evidence] * count,
-        regions,
-        summaries,
+        case.classifier,
+        case.target,
+        case.images,
+        case.evidence,
+        case.regions,
+        case.summaries,
         settings=AnalysisSettings(**settings),
     )
 
@@ -115,7 +133,7 @@ def test_a_decoy_never_beats_its_control(needs: Callable[..., torch.Tensor]) -> 
 
 
 def test_shares_by_orders_come_near_the_exact_ones() -> None:
-    exact = measure(either, ("first", "second", "decoy", "other"), count=4)
+    exact = measure(either, ("first", "second", "decoy", "other"), count=4, passes=32)
     sampled = measure(either, ("first", "second", "decoy", "other"), count=4, passes=12)
     for one, other in zip(exact, sampled, strict=True):
         assert one.share == pytest.approx(other.share, abs=0.2)
@@ -188,4 +206,57 @@ def test_a_region_that_fills_the_image_is_its_own_copy() -> None:
 
 
 def test_no_evidence_no_object() -> None:
-    assert not object_mask(np.zeros((4, 5), bool)).any()
+    assert not object_mask(np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), bool)).any()
+
+
+def test_evidence_all_over_leaves_no_background_to_learn_from() -> None:
+    assert object_mask(np.zeros((4, 5, 3), np.uint8), np.ones((4, 5), bool)).all()
+
+
+def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings: Any) -> JointEffects:
+    case = set_up(needs, names)
+    analyses = measure(needs, names)
+    summaries = [replace(summary, analysis=found) for summary, found in zip(case.summaries, analyses, strict=True)]
+    found = measure_joint(
+        case.classifier, case.target, case.images, case.evidence, case.regions, summaries, settings=AnalysisSettings(**settings)
+    )
+    assert found is not None
+    return found
+
+
+def test_where_both_are_needed_one_destroys_and_two_suffice() -> None:
+    found = joint(both, ("decoy", "first", "second"))
+    assert found.order[2] == 0
+    np.testing.assert_allclose(found.deletion, np.array([0.9, 0.1, 0.1, 0.1]) / 0.9, atol=1e-5)
+    np.testing.assert_allclose(found.insertion, np.array([0.1, 0.1, 0.9, 0.9]) / 0.9, atol=1e-5)
+    assert found.evidence == pytest.approx((1 / 9, 1), abs=1e-5)
+    assert len(found.destroying) == 1
+    assert set(found.sufficient) == {1, 2}
+    assert 0 not in found.destroying
+
+
+def test_where_either_suffices_two_destroy_and_one_suffices() -> None:
+    found = joint(either, ("decoy", "first", "second"))
+    assert set(found.destroying) == {1, 2}
+    assert len(found.sufficient) == 1
+    assert found.sufficient[0] != 0
+    areas = found.areas()
+    assert areas["deletion"][0] <= areas["deletion"][1]
+    assert areas["insertion"][0] >= areas["insertion"][1]
+
+
+def test_random_orders_start_and_end_where_all_orders_do() -> None:
+    found = joint(both, ("first", "decoy", "second"), orders=4)
+    assert found.random_deletion.shape == (4, 4)
+    for curves, own in ((found.random_deletion, found.deletion), (found.random_insertion, found.insertion)):
+        np.testing.assert_allclose(curves[:, [0, -1]], np.tile(own[[0, -1]], (4, 1)), atol=1e-6)
+
+
+def test_evidence_without_effect_needs_no_set() -> None:
+    found = joint(lambda a, b: 0 * a + 0.9, ("first", "second"))
+    assert found.destroying == found.sufficient == ()
+
+
+def test_no_summaries_no_joint_effects() -> None:
+    case = set_up(both, ())
+    assert measure_joint(case.classifier, case.target, case.images, case.evidence, [], []) is None

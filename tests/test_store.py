@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 
 from visual_summaries.errors import RunError
 from visual_summaries.results import (
+    Chance,
     Component,
     Faithfulness,
     Image,
+    JointEffects,
     Mask,
     Member,
     Region,
     Run,
+    RunAnalysis,
     Skipped,
     Summary,
     SummaryAnalysis,
@@ -39,6 +42,12 @@ def analysis(rng: np.random.Generator, images: int) -> SummaryAnalysis:
     losses, shares, others = rng.random((3, images)).astype(np.float32)
     controls = rng.random((images, 2, 3)).astype(np.float32)
     return SummaryAnalysis(np.arange(images), losses, controls, shares, others, (-0.1, float("nan")), 0.5)
+
+
+def run_analysis(rng: np.random.Generator) -> RunAnalysis:
+    one, other, many, more = (rng.random(shape).astype(np.float32) for shape in (3, 3, (5, 3), (5, 3)))
+    joint = JointEffects((1, 0), one, other, many, more, (0.1, 0.8), (1,), ())
+    return RunAnalysis(joint, Chance(3, 2, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32)))
 
 
 def small_run(superpixel: bool = False, seed: int = 0) -> Run:
@@ -67,6 +76,7 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("paper"),
         manifest={"format": 1, "note": "café 🐦"},
+        analysis=run_analysis(rng),
         faithfulness=Faithfulness(*(rng.random((3, 2, 4)).astype(np.float32) for _ in range(5))),
     )
 
@@ -78,6 +88,14 @@ def test_a_loaded_run_equals_the_saved_one(tmp_path: Path, superpixel: bool) -> 
     loaded = load_run(tmp_path / "run")
     assert loaded == run
     assert loaded.path == tmp_path / "run"
+
+
+def test_runs_without_analyses_are_read(tmp_path: Path) -> None:
+    run = small_run()
+    bare = tuple(replace(summary, analysis=None) for summary in run.summaries)
+    for one in (replace(run, summaries=bare, analysis=None), replace(run, analysis=RunAnalysis())):
+        save_run(one, tmp_path / "run")
+        assert load_run(tmp_path / "run") == one
 
 
 def test_equality_looks_into_every_array() -> None:

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from visual_summaries.masks import optimize_masks
     from visual_summaries.pipeline import summarize
     from visual_summaries.regions import propose_boxes
-    from visual_summaries.results import Component, Image, Mask, Member, Region, Run, Skipped, Summary, SummaryAnalysis
+    from visual_summaries.results import (
+        Component,
+        Image,
+        Mask,
+        Member,
+        Region,
+        Run,
+        RunAnalysis,
+        Skipped,
+        Summary,
+        SummaryAnalysis,
+    )
     from visual_summaries.settings import Settings, preset
     from visual_summaries.store import load_run
 
@@ -52,6 +63,7 @@ _HOME = {
     "Member": "results",
     "Region": "results",
     "Run": "results",
+    "RunAnalysis": "results",
     "Skipped": "results",
     "Summary": "results",
     "SummaryAnalysis": "results",
@@ -70,6 +82,7 @@ __all__ = [
     "Member",
     "Region",
     "Run",
+    "RunAnalysis",
     "Settings",
     "Skipped",
     "Summary",

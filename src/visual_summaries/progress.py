@@ -32,6 +32,9 @@ STAGES = (
     "clusters",
     "summaries",
     "importance",
+    "stability",
+    "joint",
+    "chance",
     "report",
 )
 

@@ -1,6 +1,20 @@
-"""What a finished set of summaries is worth: importance beside controls, joint effects, stability."""
+"""What a finished set of summaries is worth: importance beside controls, joint effects, stability, chance."""
 
+from visual_summaries.analyses.chance import measure_chance
 from visual_summaries.analyses.importance import measure_importance
+from visual_summaries.analyses.joint import measure_joint
+from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
 from visual_summaries.analyses.settings import AnalysisSettings
+from visual_summaries.analyses.stability import measure_stability
 
-__all__ = ["AnalysisSettings", "measure_importance"]
+__all__ = [
+    "AnalysisSettings",
+    "cluster_labels",
+    "cohesion",
+    "measure_chance",
+    "measure_importance",
+    "measure_joint",
+    "measure_stability",
+    "part_shares",
+    "silhouettes",
+]

@@ -25,14 +25,14 @@ class HiddenSets:
         Masks ``bool (M, H, W)``, True = hidden, to scores ``(M,)``.
     parts : ndarray of bool, (K, H, W)
         Pixels of each of the image's K summaries.
-    score_before : float
-        Score with nothing hidden.
+    score_before : float, optional
+        Score of the empty set, where it is known.
     """
 
-    def __init__(self, score: Scorer, parts: NDArray[np.bool_], score_before: float) -> None:
+    def __init__(self, score: Scorer, parts: NDArray[np.bool_], score_before: float | None = None) -> None:
         self._score = score
         self._parts = parts
-        self.values: dict[int, float] = {0: score_before}
+        self.values: dict[int, float] = {} if score_before is None else {0: score_before}
 
     @property
     def count(self) -> int:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 _PLACES = 96  # random places looked at for each of the four orientations
 _OVERLAP = 0.05  # share of its own pixels that a moved region may still cover
+_GRABCUT_SIDE = 80  # pixels of the shorter side of what GrabCut sees
+_GRABCUT_STEPS = 2
+_RIM = 2  # pixels of that, along the border, that are taken for background
 _ON_OBJECT = 0.9  # places whose share on the object reaches this much of the best one's are all as good
 
 
@@ -30,31 +33,56 @@ def seeded(random_state: int, *arrays: NDArray[np.generic]) -> np.random.Generat
     return np.random.default_rng([random_state, int.from_bytes(digest.digest()[:8], "big")])
 
 
-def object_mask(evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return where the object is, as far as can be told without labels: the convex hull of the image's evidence.
+def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where the object is, as far as can be told without labels: GrabCut grown from the image's evidence.
+
+    GrabCut (Rother, Kolmogorov, Blake, SIGGRAPH 2004) is told that evidence is object, that the rest of the evidence's convex
+    hull probably is, and that the image's rim outside the hull is not. It works on a copy of about 80 pixels. On drawn birds it
+    finds the bird better than the hull, the smooth mask, or where proposals are dense do (docs/analyses.md).
 
     Parameters
     ----------
+    view : ndarray of uint8, (H, W, 3)
     evidence : ndarray of bool, (H, W)
         True = evidence.
 
     Returns
     -------
     ndarray of bool, (H, W)
-        All False without evidence.
+        The hull alone where colours tell nothing apart; all False without evidence.
 
     Examples
     --------
-    >>> evidence = np.zeros((3, 5), bool)
-    >>> evidence[1, [0, 3]] = True
-    >>> object_mask(evidence).astype(int).tolist()
-    [[0, 0, 0, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+    >>> view = np.full((60, 80, 3), 200, np.uint8)
+    >>> view[10:40, 20:50] = (160, 40, 30)  # an object, of which two corners are evidence
+    >>> evidence = np.zeros((60, 80), bool)
+    >>> evidence[12:18, 22:28] = evidence[30:38, 40:48] = True
+    >>> found = object_mask(view, evidence)
+    >>> round(float(found[10:40, 20:50].mean()), 1), round(float(found.mean() * 60 * 80 / 900), 1)
+    (1.0, 1.0)
     """
-    found = np.zeros(evidence.shape, np.uint8)
+    height, width = evidence.shape
+    hull = np.zeros((height, width), np.uint8)
     rows, columns = np.nonzero(evidence)
-    if rows.size:
-        cv2.fillConvexPoly(found, cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32)), 1)
-    return found.astype(bool)
+    if not rows.size:
+        return hull.astype(bool)
+    cv2.fillConvexPoly(hull, cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32)), 1)
+    factor = max(min(height, width) / _GRABCUT_SIDE, 1)
+    size = (max(round(width / factor), 1), max(round(height / factor), 1))
+    small = cv2.resize(view, size, interpolation=cv2.INTER_AREA)
+    seeds, probable = (cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) for m in (evidence, hull))
+    state = np.where(probable > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    rim = np.ones(state.shape, bool)
+    rim[_RIM:-_RIM, _RIM:-_RIM] = False
+    state[rim & (probable == 0)] = cv2.GC_BGD
+    state[seeds > 0] = cv2.GC_FGD
+    is_object = np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    if is_object.all() or not is_object.any():  # GrabCut needs pixels of both kinds
+        return hull.astype(bool)
+    cv2.setRNGSeed(0)
+    cv2.grabCut(small, state, None, np.zeros((1, 65)), np.zeros((1, 65)), _GRABCUT_STEPS, cv2.GC_INIT_WITH_MASK)
+    found = np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
 
 
 def moved_copies(

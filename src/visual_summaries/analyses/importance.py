@@ -85,7 +85,7 @@ def measure_importance(
         Binary evidence mask of each image, True = evidence.
     regions : sequence of Region
     summaries : sequence of Summary
-        Shares are shares among these.
+        Shares are shares of the whole evidence among these and what is left of it.
     mask_settings : MaskSettings, optional
         How pixels are hidden (blur).
     settings : AnalysisSettings, optional
@@ -110,8 +110,14 @@ def measure_importance(
                 def score(hide: NDArray[np.bool_], view: NDArray[np.uint8] = image.view) -> NDArray[np.float32]:
                     return scores_without(classifier, view, target, hide, mask_settings)
 
-                hidden = HiddenSets(score, np.stack(list(found.values())), image.score)
-                for position, row in zip(found, _rows(image, binary, hidden, score, settings, random_state), strict=True):
+                # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing
+                # while the other stays, in a summary or not.
+                rest = binary & ~np.any(list(found.values()), axis=0)
+                parts = [*found.values(), rest] if rest.any() else [*found.values()]
+                hidden = HiddenSets(score, np.stack(parts), image.score)
+                for position, row in zip(
+                    found, _rows(image, binary, hidden, len(found), score, settings, random_state), strict=True
+                ):
                     rows[position].append(row)
             report_progress(progress, "importance", done, len(images))
     return [_analysis(own, len(images), settings, random_state) for own in rows]
@@ -121,17 +127,18 @@ def _rows(
     image: Image,
     evidence: NDArray[np.bool_],
     hidden: HiddenSets,
+    summaries: int,
     score: Scorer,
     settings: AnalysisSettings,
     random_state: int,
 ) -> list[_Row]:
-    count, draws, before = hidden.count, settings.draws, max(image.score, TINY)
-    orders = random_orders(count, settings.passes, seeded(random_state, image.view))
+    count, draws, before = summaries, settings.draws, max(image.score, TINY)
+    orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
     hidden.ask([*(1 << index for index in range(count)), *(members for sets in earlier for members in sets)])
     shares = shapley(hidden, orders, settings.passes) / before
-    on_object = object_mask(evidence)
+    on_object = object_mask(image.view, evidence)
     asked = []
     for index in range(count):
         own = hidden.pixels(1 << index)

@@ -19,13 +19,29 @@ class AnalysisSettings:
         Network passes for the shares of one image; with few summaries in it all their combinations fit and shares are exact.
     bootstrap : int
         Resamplings of the images behind an interval.
+    orders : int
+        Random orders that the curves of joint effects are compared with; 0 leaves joint effects out.
+    resamplings : int
+        How often resampled images are clustered again for the stability; 0 leaves it out.
+    chance : int
+        How often all masks are moved at random to see what clusters chance gives; 0 leaves it out.
+    chance_images : int
+        Most images that this is done on.
     """
 
     draws: int = 2
-    passes: int = 32
+    passes: int = 16
     bootstrap: int = 1000
+    orders: int = 5
+    resamplings: int = 20
+    chance: int = 19
+    chance_images: int = 16
 
     def __post_init__(self) -> None:
         require_in_range("draws", self.draws, 1)
         require_in_range("passes", self.passes, 2)
         require_in_range("bootstrap", self.bootstrap, 1)
+        require_in_range("orders", self.orders, 0)
+        require_in_range("resamplings", self.resamplings, 0)
+        require_in_range("chance", self.chance, 0)
+        require_in_range("chance_images", self.chance_images, 3)

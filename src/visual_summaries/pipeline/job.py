@@ -134,8 +134,7 @@ def summarize(
     with watch.stage("summaries"):
         warped = Warped(context, read.images, features, regions, similarity, groups)
         summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
-    with watch.stage("importance"):
-        summaries = analyse_summaries(context, read.images, masks, regions, summaries)
+    summaries, analysis = analyse_summaries(context, watch, read.images, masks, regions, similarity, features, summaries)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
 
     run = Run(
@@ -171,6 +170,7 @@ def summarize(
             "peak_memory_mib": peak_memory_mib(),
         },
         faithfulness=faithfulness,
+        analysis=analysis,
         path=path,
     )
     if path is not None:

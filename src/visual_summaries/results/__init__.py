@@ -20,7 +20,7 @@ Examples
 (16, True, (4, 4))
 """
 
-from visual_summaries.results.analysis import SummaryAnalysis
+from visual_summaries.results.analysis import Chance, JointEffects, RunAnalysis, SummaryAnalysis
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.regions import Component, Region
@@ -29,14 +29,17 @@ from visual_summaries.results.summaries import Member, Summary
 
 __all__ = [
     "Box",
+    "Chance",
     "Component",
     "Faithfulness",
     "Image",
+    "JointEffects",
     "Mask",
     "Member",
     "Region",
     "Result",
     "Run",
+    "RunAnalysis",
     "Skipped",
     "Summary",
     "SummaryAnalysis",

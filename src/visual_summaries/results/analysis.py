@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.results.base import Result
+from visual_summaries.results.base import Result, area_under
 
 #: A summary whose mean Jaccard over resampled images is below this is called not reproducible (a common bound for "a pattern").
 REPRODUCIBLE = 0.5
@@ -35,7 +35,7 @@ class SummaryAnalysis(Result):
         anywhere (second).
     shares : ndarray of float32, (M,)
         The summary's Shapley value in each image: the loss that hiding it adds, averaged over the orders in which the image's
-        summaries can be hidden.
+        evidence can be hidden, summary by summary (rejected ones and what is in none included).
     share_controls : ndarray of float32, (M,)
         The same for the summary's pixels moved to a random place of the object: what they add in its stead.
     interval : tuple of float
@@ -87,7 +87,7 @@ class SummaryAnalysis(Result):
 
     @property
     def share(self) -> float:
-        """Mean loss that the summary adds over random orders of hiding all summaries: its Shapley value."""
+        """Mean loss that the summary adds over the orders in which all evidence can be hidden: its Shapley value."""
         return _mean(self.shares)
 
     @property
@@ -113,3 +113,108 @@ class SummaryAnalysis(Result):
 
 def _mean(values: NDArray[np.float32]) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class JointEffects(Result):
+    """What hiding, or showing, several summaries together does: means over all images of the run, relative to the whole image.
+
+    Position k of a curve stands for the first k summaries of an order; 1 is the score of the whole image.
+
+    Attributes
+    ----------
+    order : tuple of int
+        Positions of the summaries in ``run.summaries``, those that add most above their control first.
+    deletion : ndarray of float32, (S + 1,)
+        Score left with the first k hidden.
+    insertion : ndarray of float32, (S + 1,)
+        Score with nothing but the first k shown.
+    random_deletion, random_insertion : ndarray of float32, (R, S + 1)
+        The same for R random orders.
+    evidence : tuple of float
+        Score left with all evidence of the masks hidden, and score with nothing but it shown.
+    destroying : tuple of int
+        The fewest summaries found whose hiding does at least nine tenths of what hiding all evidence does; empty when all of
+        them do not.
+    sufficient : tuple of int
+        The fewest summaries found that, shown alone, do at least nine tenths of what showing all evidence does; empty when all
+        of them do not, or showing the evidence does nothing.
+
+    Examples
+    --------
+    >>> curve = np.array([1.0, 0.2, 0.0], np.float32)
+    >>> slower = np.array([[1.0, 0.9, 0.0]], np.float32)
+    >>> joint = JointEffects((1, 0), curve, 1 - curve, slower, 1 - slower, (0.0, 1.0), (1, 0), (1, 0))
+    >>> {name: tuple(round(value, 2) for value in pair) for name, pair in joint.areas().items()}
+    {'deletion': (0.35, 0.7), 'insertion': (0.65, 0.3)}
+    """
+
+    order: tuple[int, ...]
+    deletion: NDArray[np.float32]
+    insertion: NDArray[np.float32]
+    random_deletion: NDArray[np.float32]
+    random_insertion: NDArray[np.float32]
+    evidence: tuple[float, float]
+    destroying: tuple[int, ...]
+    sufficient: tuple[int, ...]
+
+    def areas(self) -> dict[str, tuple[float, float]]:
+        """Return the areas under both curves: by importance, and the mean over random orders.
+
+        Deletion is better low, insertion better high; where the two of a pair differ little, the ranking says little.
+        """
+        return {
+            "deletion": (float(area_under(self.deletion)), float(area_under(self.random_deletion).mean())),
+            "insertion": (float(area_under(self.insertion)), float(area_under(self.random_insertion).mean())),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Chance(Result):
+    """The same clustering on masks that were moved to random places: what to expect when there is nothing to find.
+
+    Attributes
+    ----------
+    images : int
+        How many of the run's images the comparison is made on.
+    summaries, cohesion : float
+        Number of clusters with regions of at least 2 images, and the mean silhouette of their regions, of the run's own
+        regions in these images.
+    likeness : float
+        Mean similarity of these regions to those of their own cluster in other images.
+    random_summaries, random_cohesion, random_likeness : ndarray, (R,)
+        The same for R random moves of the masks; NaN where nothing could be clustered.
+    """
+
+    images: int
+    summaries: int
+    cohesion: float
+    likeness: float
+    random_summaries: NDArray[np.int64]
+    random_cohesion: NDArray[np.float32]
+    random_likeness: NDArray[np.float32]
+
+    @property
+    def p_value(self) -> float:
+        """How often chance makes regions of a cluster at least as like each other: (1 + how many of R do) / (1 + R).
+
+        Likeness decides, not cohesion: a few clusters of a few regions are easily far apart, but not alike.
+        """
+        as_good = np.nan_to_num(self.random_likeness, nan=-1.0) >= self.likeness
+        return float((1 + as_good.sum()) / (1 + len(as_good)))
+
+
+@dataclass(frozen=True, eq=False)
+class RunAnalysis(Result):
+    """What is known of a run's summaries together.
+
+    Attributes
+    ----------
+    joint : JointEffects or None
+        None for a run without summaries.
+    chance : Chance or None
+        None where it was not asked for.
+    """
+
+    joint: JointEffects | None = None
+    chance: Chance | None = None

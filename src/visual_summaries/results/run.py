@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.regions import Component, Region
@@ -65,6 +66,8 @@ class Run(Result):
         Versions, hardware, timings, the classifier and target in words, counts.
     faithfulness : Faithfulness or None
         Deletion and insertion curves of the masks, with their control.
+    analysis : RunAnalysis or None
+        Joint effects of the summaries, and what chance would give.
     path : Path or None
         Where the run is stored.
     """
@@ -80,6 +83,7 @@ class Run(Result):
     settings: Settings
     manifest: dict[str, Any]
     faithfulness: Faithfulness | None = None
+    analysis: RunAnalysis | None = None
     path: Path | None = field(default=None, compare=False)
 
     def report(self, path: str | Path | None = None) -> Path:

@@ -21,13 +21,16 @@ from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
 from visual_summaries.results import (
+    Chance,
     Component,
     Faithfulness,
     Image,
+    JointEffects,
     Mask,
     Member,
     Region,
     Run,
+    RunAnalysis,
     Skipped,
     Summary,
     SummaryAnalysis,
@@ -73,6 +76,11 @@ def save_run(run: Run, path: Path) -> None:
     if superpixel:
         arrays["superpixel"] = np.stack(superpixel)
     analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
+    together: dict[str, Any] = {}
+    for f in fields(run.analysis) if run.analysis is not None else ():
+        one = getattr(run.analysis, f.name)
+        together[f.name], more = split_results(f"analysis.{f.name}", [] if one is None else [one])
+        packed |= more
     save_arrays(path / "arrays.npz", arrays | packed)
     write_json(
         path / "run.json",
@@ -86,6 +94,7 @@ def save_run(run: Run, path: Path) -> None:
             # One for each summary that has one: summaries first, then the rejected.
             "analyses": analyses,
             "analysed": [summary.analysis is not None for summary in summaries],
+            "analysis": None if run.analysis is None else together,
             "skipped": [_scalars(skipped) for skipped in run.skipped],
             "settings": run.settings.to_dict(),
         },
@@ -179,6 +188,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         settings=Settings.from_dict(data["settings"]),
         manifest=manifest,
         faithfulness=_faithfulness(arrays),
+        analysis=_run_analysis(data.get("analysis"), arrays),
         path=path,
     )
 
@@ -188,6 +198,14 @@ def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
     if f"faithfulness_{names[0]}" not in arrays:
         return None
     return Faithfulness(**{name: arrays[f"faithfulness_{name}"] for name in names})
+
+
+def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAnalysis | None:
+    if data is None:
+        return None
+    joint = join_results(JointEffects, "analysis.joint", data["joint"], arrays)
+    chance = join_results(Chance, "analysis.chance", data["chance"], arrays)
+    return RunAnalysis(joint[0] if joint else None, chance[0] if chance else None)
 
 
 def _scalars(item: Any) -> dict[str, Any]:

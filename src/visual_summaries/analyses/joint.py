@@ -1,0 +1,177 @@
+"""What summaries do together: curves as they are hidden or shown one after the other, and the fewest that are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.analyses.coalitions import HiddenSets, prefixes
+from visual_summaries.analyses.importance import TINY, summary_pixels
+from visual_summaries.analyses.settings import AnalysisSettings
+from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Image, JointEffects, Region, Summary
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier, Target
+
+#: A set of summaries destroys or suffices when it does this share of what the whole evidence does.
+ENOUGH = 0.9
+#: Where the whole evidence moves the score by less than this share of it, no set can be told to be enough.
+LEAST_EFFECT = 0.1
+
+
+class _ImageEffects:
+    """Relative scores of one image with sets of the run's summaries hidden, or nothing but them shown.
+
+    Sets have bits for all summaries of the run, those that the image does not have do nothing; the bit after the last stands
+    for all evidence of the mask. Only the scores are kept from one call to the next, no masks.
+    """
+
+    def __init__(self, parts: Callable[[], HiddenSets], positions: Sequence[int], before: float) -> None:
+        self._parts = parts
+        self._positions = positions
+        self._before = max(before, TINY)
+        self._values: dict[int, float] | None = None
+
+    def ask(self, sets: Sequence[int]) -> NDArray[np.float64]:
+        """Return the relative scores of sets."""
+        local = [self._local(members) for members in sets]
+        if self._values is None or any(members not in self._values for members in local):
+            table = self._parts()
+            table.values.update(self._values or {})
+            table.ask(local)
+            self._values = table.values
+        return np.array([self._values[members] for members in local]) / self._before
+
+    def _local(self, members: int) -> int:
+        return sum(1 << place for place, position in enumerate(self._positions) if members >> position & 1)
+
+
+def measure_joint(
+    classifier: Classifier,
+    target: Target,
+    images: Sequence[Image],
+    evidence: Sequence[NDArray[np.bool_]],
+    regions: Sequence[Region],
+    summaries: Sequence[Summary],
+    mask_settings: MaskSettings | None = None,
+    settings: AnalysisSettings | None = None,
+    *,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> JointEffects | None:
+    """Measure deletion and insertion over summaries, by importance and in random order, and find small sets that are enough.
+
+    The curves are those of RISE (Petsiuk et al., BMVC 2018) with summaries in the place of pixels. The smallest set of an order
+    is its shortest beginning that is enough, without those members that it can do without (tried from the least important on).
+
+    Parameters
+    ----------
+    classifier, target, images, evidence, regions, mask_settings, random_state
+        As in :func:`~visual_summaries.analyses.importance.measure_importance`.
+    summaries : sequence of Summary
+        With their analyses: the order of importance is that of what they add above their control.
+    settings : AnalysisSettings, optional
+    progress : callable, optional
+        Told of the stage ``"joint"``.
+
+    Returns
+    -------
+    JointEffects or None
+        None without summaries or images.
+    """
+    mask_settings = mask_settings or MaskSettings()
+    settings = settings or AnalysisSettings()
+    count = len(summaries)
+    if not count or not images:
+        return None
+    order = sorted(range(count), key=lambda k: (-_above_control(summaries[k]), k))
+    rng = np.random.default_rng(random_state)
+    orders = [order, *(rng.permutation(count).tolist() for _ in range(settings.orders))]
+    sets = [members for one in orders for members in prefixes(one)]
+    whole = 1 << count
+
+    effects = []
+    curves = np.zeros((2, len(sets) + 1))
+    with classifier.frozen():
+        for done, (image, binary) in enumerate(zip(images, evidence, strict=True), 1):
+
+            def table(shown: bool, image: Image = image, binary: NDArray[np.bool_] = binary) -> HiddenSets:
+                def score(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+                    return scores_without(classifier, image.view, target, ~masks if shown else masks, mask_settings)
+
+                found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
+                return HiddenSets(score, np.stack([*found.values(), binary]), None if shown else image.score)
+
+            own = {k for k, summary in enumerate(summaries) if any(regions[r].image == image.index for r in summary.cluster)}
+            positions = [*sorted(own), count]
+            pair = [
+                _ImageEffects(lambda shown=shown, table=table: table(shown), positions, image.score)  # type: ignore[misc]
+                for shown in (False, True)
+            ]
+            curves += [one.ask([*sets, whole]) for one in pair]
+            effects.append(pair)
+            report_progress(progress, "joint", done, len(images))
+        curves /= len(images)
+        hidden_whole, shown_whole = curves[:, -1].tolist()
+        deletion, insertion = curves[:, :-1].reshape(2, len(orders), count + 1)
+        nothing_shown = float(insertion[0, 0])
+
+        def destroys(members: int) -> bool:
+            left = np.mean([hidden.ask([members])[0] for hidden, _ in effects])
+            return bool(1 - left >= ENOUGH * (1 - hidden_whole))
+
+        def suffices(members: int) -> bool:
+            got = np.mean([shown.ask([members])[0] for _, shown in effects])
+            return bool(got - nothing_shown >= ENOUGH * (shown_whole - nothing_shown))
+
+        destroying = smallest(order, destroys) if 1 - hidden_whole >= LEAST_EFFECT else ()
+        sufficient = smallest(order, suffices) if shown_whole - nothing_shown >= LEAST_EFFECT else ()
+    return JointEffects(
+        order=tuple(order),
+        deletion=deletion[0].astype(np.float32),
+        insertion=insertion[0].astype(np.float32),
+        random_deletion=deletion[1:].astype(np.float32),
+        random_insertion=insertion[1:].astype(np.float32),
+        evidence=(hidden_whole, shown_whole),
+        destroying=destroying,
+        sufficient=sufficient,
+    )
+
+
+def smallest(order: Sequence[int], enough: Callable[[int], bool]) -> tuple[int, ...]:
+    """Return the shortest beginning of an order that is enough, without the members that it can do without; empty if none is.
+
+    Parameters
+    ----------
+    order : sequence of int
+    enough : callable
+        Tells of a set, one bit for each member, whether it is enough.
+
+    Examples
+    --------
+    >>> smallest([2, 0, 1], lambda members: members & 0b001 > 0)  # 0 is needed, 2 is not
+    (0,)
+    >>> smallest([2, 0, 1], lambda members: False)
+    ()
+    """
+    for length, members in enumerate(prefixes(order)):
+        if length and enough(members):
+            break
+    else:
+        return ()
+    kept = list(order[:length])
+    for member in reversed(order[:length]):
+        if len(kept) > 1 and enough(members & ~(1 << member)):
+            members &= ~(1 << member)
+            kept.remove(member)
+    return tuple(kept)
+
+
+def _above_control(summary: Summary) -> float:
+    return summary.importance if summary.analysis is None else summary.analysis.above_control

@@ -1,0 +1,107 @@
+"""Whether the same clusters come back on other images and with other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+
+from visual_summaries.clusters import ClusterSettings, cluster
+from visual_summaries.errors import ConvergenceError
+from visual_summaries.progress import Progress, report_progress
+
+#: A resampling takes no more regions than this, so that its time stays bounded (clustering is quadratic in them).
+LARGEST = 1000
+
+
+def measure_stability(
+    similarity: NDArray[np.floating],
+    images: ArrayLike,
+    clusters: Sequence[Sequence[int]],
+    settings: ClusterSettings | None = None,
+    *,
+    resamplings: int = 20,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Cluster resampled images again, and see how much of each cluster comes back (Hennig 2007).
+
+    Each time as many images are drawn as there are, with replacement; the distinct ones (about 63 %) are clustered with another
+    seed, from the similarity that is there. Old and new clusters are matched one to one by Hungarian assignment, so that the
+    sum of their Jaccard indices is largest. A resampling on which clustering does not converge brings nothing back.
+
+    Parameters
+    ----------
+    similarity : ndarray of float, (R, R)
+    images : array_like of int, (R,)
+        Image of each region.
+    clusters : sequence of sequence of int
+        Regions of each cluster.
+    settings : ClusterSettings, optional
+        How to cluster.
+    resamplings : int
+    random_state : int
+    progress : callable, optional
+        Told of the stage ``"stability"``.
+
+    Returns
+    -------
+    ndarray of float64, (len(clusters),)
+        Mean Jaccard index in [0, 1] over the resamplings that have any region of the cluster; NaN where none has, or there was
+        no resampling.
+
+    Examples
+    --------
+    >>> similarity = np.kron(np.eye(2), np.ones((10, 10))) + np.random.default_rng(0).uniform(0, 0.01)
+    >>> measure_stability(similarity, np.tile(np.arange(10), 2), [range(10), range(10, 20)], resamplings=5).tolist()
+    [1.0, 1.0]
+    """
+    images = np.asarray(images)
+    names = np.unique(images)
+    member = np.zeros((len(clusters), len(images)), bool)
+    for row, regions in zip(member, clusters, strict=True):
+        row[list(regions)] = True
+    found = np.full((resamplings, len(clusters)), np.nan)
+    for number in range(resamplings):
+        rng = np.random.default_rng([random_state, number])
+        drawn = rng.permutation(np.unique(rng.choice(names, size=len(names))) if len(names) else names)
+        sizes = np.cumsum([int((images == name).sum()) for name in drawn])
+        chosen = np.flatnonzero(np.isin(images, drawn[: max(int((sizes <= LARGEST).sum()), 1)]))
+        old = member[:, chosen]
+        try:
+            labels = cluster(similarity[np.ix_(chosen, chosen)], settings, random_state=int(rng.integers(2**31))).labels
+        except ConvergenceError:
+            labels = np.full(len(chosen), -1)
+        new = labels[None, :] == np.arange(labels.max(initial=-1) + 1)[:, None]
+        found[number] = np.where(old.any(axis=1), matched_jaccard(old, new), np.nan)
+        report_progress(progress, "stability", number + 1, resamplings)
+    counts = np.isfinite(found).sum(axis=0)
+    return np.where(counts > 0, np.nansum(found, axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def matched_jaccard(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return for each old set the Jaccard index with the new one that it is matched with; 0 for those left without.
+
+    Parameters
+    ----------
+    old, new : ndarray of bool, (K, R) and (L, R)
+        A set in each row.
+
+    Examples
+    --------
+    >>> old = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0]], bool)
+    >>> new = np.array([[0, 0, 1, 0], [1, 1, 0, 0]], bool)
+    >>> matched_jaccard(old, new).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    result = np.zeros(len(old))
+    if old.size and new.size:
+        a, b = old.astype(np.int64), new.astype(np.int64)
+        both = a @ b.T
+        union = a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - both
+        jaccard = both / np.maximum(union, 1)
+        rows, columns = linear_sum_assignment(jaccard, maximize=True)
+        result[rows] = jaccard[rows, columns]
+    return result
