@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples
 
 from visual_summaries.analyses import (
-    AnalysisSettings,
     cohesion,
     measure_chance,
     measure_stability,
@@ -20,7 +19,6 @@ from visual_summaries.analyses.chance import moved_mask
 from visual_summaries.analyses.joint import smallest
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.flow import Features
-from visual_summaries.results import Region
 
 
 @given(st.integers(1, 5).flatmap(lambda k: st.tuples(st.permutations(range(k)), st.sets(st.integers(0, 2**k - 1)))))
@@ -92,37 +90,25 @@ def test_matched_jaccard_is_the_best_matching(seed: int, rows: int, columns: int
     assert matched_jaccard(old, new).sum() == pytest.approx(best)
 
 
-def planted_world(chance: bool) -> tuple[list[Features], list[np.ndarray], list[Region], np.ndarray]:
+def test_chance_makes_nothing_as_alike_as_what_is_planted() -> None:
     """Boxes on a grid: those of the left column look alike in all images, all others are like nothing."""
     rng = np.random.default_rng(1)
     grid = np.array([(x, y, x + 20, y + 20) for y in range(0, 100, 20) for x in range(0, 160, 20)], np.int32)
-    features, evidence, regions = [], [], []
     common = torch.nn.functional.normalize(torch.randn(1, 64, generator=torch.Generator().manual_seed(9)), dim=1)
-    for _ in range(8):
+    features = []
+    for _ in range(6):
         looks = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(len(grid), 64))).float(), dim=1)
-        left = grid[:, 0] == 0
-        looks[torch.from_numpy(left)] = common
+        looks[torch.from_numpy(grid[:, 0] == 0)] = common
         features.append(Features(grid, looks, (100, 160)))
-        mask = np.zeros((100, 160), bool)
-        mask[20:60, :40] = True
-        evidence.append(mask)
-    return features, evidence, regions, np.zeros((0, 0), np.float32)
-
-
-def test_chance_finds_less_than_what_is_planted() -> None:
-    features, evidence, _, _ = planted_world(chance=False)
-    box, pixels = (0, 20, 20, 40), np.ones((20, 20), bool)
-    regions = [Region(i, i % 8, box, pixels, 1.0, 0.0, 0.0, 0.0) for i in range(16)]
-    similarity = blocks([8, 8])
-    found = measure_chance(features, evidence, regions, similarity, settings=AnalysisSettings(chance=4, chance_images=6))
-    assert found is not None
-    assert found.images == 6
-    assert found.summaries == 2
+    mask = np.zeros((100, 160), bool)
+    mask[20:60, :40] = True
+    found = measure_chance(features, [mask] * 6, list(range(6)) * 2, blocks([6, 6]), draws=4)
+    assert (found.images, found.summaries) == (6, 2)
     assert found.cohesion > 0.8
-    assert found.random_summaries.shape == (4,)
+    assert found.likeness == pytest.approx(1.02, abs=0.02)
+    assert found.random_summaries.shape == found.random_cohesion.shape == (4,)
     assert (np.nan_to_num(found.random_likeness) < found.likeness).all()
     assert found.p_value == pytest.approx(1 / 5)
-    assert measure_chance(features, evidence, regions, similarity, settings=AnalysisSettings(chance=0)) is None
 
 
 @given(st.integers(0, 10**6))

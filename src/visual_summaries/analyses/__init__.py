@@ -1,6 +1,6 @@
 """What a finished set of summaries is worth: importance beside controls, joint effects, stability, chance."""
 
-from visual_summaries.analyses.chance import measure_chance
+from visual_summaries.analyses.chance import measure_chance, some_images
 from visual_summaries.analyses.importance import measure_importance
 from visual_summaries.analyses.joint import measure_joint
 from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
@@ -17,4 +17,5 @@ __all__ = [
     "measure_stability",
     "part_shares",
     "silhouettes",
+    "some_images",
 ]

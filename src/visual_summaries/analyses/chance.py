@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from visual_summaries.analyses.controls import seeded
 from visual_summaries.analyses.quality import likeness, silhouettes
-from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import FlowSettings, compare_all
-from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import RegionSettings, prune, salient_boxes
-from visual_summaries.results import Chance, Region
+from visual_summaries.results import Chance
 
 if TYPE_CHECKING:
     from visual_summaries.flow import Features
@@ -37,65 +35,70 @@ def moved_mask(evidence: NDArray[np.bool_], random_state: np.random.Generator) -
     return np.roll(evidence[rows, columns], shift, axis=(0, 1))
 
 
+def some_images(images: int, most: int, random_state: int = 0) -> list[int]:
+    """Return at most `most` of the indices of so many images, drawn at random, ascending.
+
+    Examples
+    --------
+    >>> some_images(3, 16), len(some_images(100, 16))
+    ([0, 1, 2], 16)
+    """
+    rng = np.random.default_rng(random_state)
+    return sorted(rng.choice(images, size=min(most, images), replace=False).tolist())
+
+
 def measure_chance(
     features: Sequence[Features],
     evidence: Sequence[NDArray[np.bool_]],
-    regions: Sequence[Region],
+    images: Sequence[int],
     similarity: NDArray[np.floating],
     region_settings: RegionSettings | None = None,
     flow_settings: FlowSettings | None = None,
     cluster_settings: ClusterSettings | None = None,
-    settings: AnalysisSettings | None = None,
     *,
+    draws: int = 19,
     random_state: int = 0,
-    progress: Progress | None = None,
-) -> Chance | None:
-    """Cluster what lies under moved masks by the very stages of a run, on at most ``settings.chance_images`` of its images.
+) -> Chance:
+    """Cluster what lies under moved masks by the very stages of a run, beside what lies under the masks themselves.
 
-    Boxes and descriptors are those of the run. The moved masks of all repetitions share one comparison of the images, so that
-    time grows with the number of images looked at and little with the number of repetitions.
+    Boxes and descriptors are those of the run. The masks of all draws share one comparison of the images, so that time grows
+    with the number of images looked at (:func:`some_images`) and little with that of the draws.
 
     Parameters
     ----------
     features : sequence of Features
-        Of each image of the run.
+        Of each image.
     evidence : sequence of ndarray of bool, (H, W)
         Binary evidence masks of the same images.
-    regions : sequence of Region
+    images : sequence of int, (R,)
+        For each of the run's regions in these images, the position of its image.
     similarity : ndarray, (R, R)
-        Of the run's regions.
+        Of these regions.
     region_settings, flow_settings, cluster_settings : optional
         As in the run.
-    settings : AnalysisSettings, optional
+    draws : int
+        How often all masks are moved.
     random_state : int
-    progress : callable, optional
-        Told of the stage ``"chance"``: repetitions done.
 
     Returns
     -------
-    Chance or None
-        None where ``settings.chance`` is 0.
+    Chance
     """
-    region_settings, settings = region_settings or RegionSettings(), settings or AnalysisSettings()
-    if not settings.chance:
-        return None
-    rng = np.random.default_rng(random_state)
-    count = min(settings.chance_images, len(features))
-    chosen = np.sort(rng.choice(len(features), size=count, replace=False)).tolist()
-    boxes = [np.asarray(features[k].boxes, dtype=np.int64) for k in chosen]
-    draws: list[list[NDArray[np.intp]]] = []
-    for number in range(settings.chance):
+    region_settings = region_settings or RegionSettings()
+    boxes = [np.asarray(one.boxes, dtype=np.int64) for one in features]
+    under: list[list[NDArray[np.intp]]] = []  # which boxes are salient under the moved masks, by draw and image
+    for number in range(draws):
         own = []
-        for k, proposed in zip(chosen, boxes, strict=True):
-            moved = moved_mask(evidence[k], seeded(random_state + number, evidence[k], np.array([k])))
+        for place, (proposed, mask) in enumerate(zip(boxes, evidence, strict=True)):
+            moved = moved_mask(mask, seeded(random_state + number, mask, np.array([place])))
             own.append(salient_boxes(proposed, moved, region_settings.salient_share))
-        draws.append(own)
-    salient = [np.unique(np.concatenate([own[place] for own in draws])) for place in range(count)]
-    compared = compare_all([features[k] for k in chosen], salient, flow_settings, best=region_settings.best)
+        under.append(own)
+    salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
+    compared = compare_all(features, salient, flow_settings, best=region_settings.best)
     start = np.cumsum([0, *(len(item) for item in salient)])
 
     found = []
-    for number, own in enumerate(draws):
+    for own in under:
         rows, owner = [], []
         for place, (proposed, item) in enumerate(zip(boxes, own, strict=True)):
             row = start[place] + np.searchsorted(salient[place], item)
@@ -104,13 +107,10 @@ def measure_chance(
             owner.append(np.full(len(kept), place))
         index = np.concatenate(rows)
         found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), cluster_settings))
-        report_progress(progress, "chance", number + 1, settings.chance)
 
-    mine = np.array([region.index for region in regions if region.image in set(chosen)], np.intp)
-    images = np.array([regions[index].image for index in mine], np.int64)
-    summaries, together, alike = _count(similarity[np.ix_(mine, mine)], images, cluster_settings)
+    summaries, together, alike = _count(similarity, np.asarray(images, np.int64), cluster_settings)
     return Chance(
-        images=count,
+        images=len(boxes),
         summaries=summaries,
         cohesion=together,
         likeness=alike,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,15 @@ from visual_summaries.analyses import (
     measure_importance,
     measure_joint,
     measure_stability,
+    some_images,
 )
 from visual_summaries.flow import Features
-from visual_summaries.pipeline.context import Context
+from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
-from visual_summaries.results import Image, Mask, Region, RunAnalysis
+from visual_summaries.pipeline.stages import Described
+from visual_summaries.results import Chance, Image, Mask, Region, RunAnalysis
+from visual_summaries.settings import Settings
+from visual_summaries.store.piece_file import Content
 from visual_summaries.summaries import SummarySet, rank_summaries
 
 
@@ -30,7 +35,7 @@ def analyse_summaries(
     masks: Sequence[Mask],
     regions: Sequence[Region],
     similarity: NDArray[np.float32],
-    features: Sequence[Features],
+    features: Described,
     summaries: SummarySet,
 ) -> tuple[SummarySet, RunAnalysis]:
     """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together."""
@@ -66,16 +71,50 @@ def analyse_summaries(
         if settings.analyses.orders:
             joint = measure_joint(*network, ranked, settings.masks, settings.analyses, random_state=seed, progress=progress)
     with watch.stage("chance"):
+        chance = _chance(context, evidence, regions, similarity, features) if settings.analyses.chance else None
+    return SummarySet(ranked, tuple(analysed[len(summaries.kept) :]), summaries.small), RunAnalysis(joint, chance)
+
+
+#: Images to look at with their features and evidence, the regions in them, and the similarity of these.
+ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], NDArray[np.float32]]
+
+
+def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
+    settings = shared.settings
+    for features, evidence, owner, similarity in items:
         chance = measure_chance(
             features,
             evidence,
-            regions,
+            owner,
             similarity,
             settings.regions,
             settings.flow,
             settings.clusters,
-            settings.analyses,
-            random_state=seed,
-            progress=progress,
+            draws=settings.analyses.chance,
+            random_state=shared.random_state,
         )
-    return SummarySet(ranked, tuple(analysed[len(summaries.kept) :]), summaries.small), RunAnalysis(joint, chance)
+        yield dict(vars(chance))
+
+
+def _chance_settings(settings: Settings) -> Any:
+    return [asdict(settings.regions), asdict(settings.flow), asdict(settings.clusters), settings.analyses.chance]
+
+
+CHANCE = Stage("chance", 1, _chances, settings=_chance_settings)
+
+
+def _chance(
+    context: Context,
+    evidence: Sequence[NDArray[np.bool_]],
+    regions: Sequence[Region],
+    similarity: NDArray[np.float32],
+    features: Described,
+) -> Chance:
+    """Compare a few of the run's images with moved masks; one piece."""
+    chosen = some_images(len(evidence), context.settings.analyses.chance_images, context.random_state)
+    place = {image: position for position, image in enumerate(chosen)}
+    mine = [region.index for region in regions if region.image in place]
+    owner = [place[regions[index].image] for index in mine]
+    masks, own = [evidence[k] for k in chosen], similarity[np.ix_(mine, mine)]
+    inputs = [[features.boxes[k] for k in chosen], masks, owner, own]
+    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, own))[0])
