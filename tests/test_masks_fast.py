@@ -13,17 +13,18 @@ from torch import nn
 
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
 from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
-from visual_summaries.masks.fast import FastSolver, boundary_gradient, project, project_slope, upsampling_matrix
+from visual_summaries.masks.fast import FastSolver
 from visual_summaries.masks.kernel import Measured, agrees, fastest_kernel, fold, fold_batch_norms
 from visual_summaries.masks.network import Kernel, Network, log_odds
 from visual_summaries.masks.objective import area, geometry, geometry_gradient, greyness, total_variation
 from visual_summaries.masks.optimize import uses_fast
 from visual_summaries.masks.settings import FastSchedule, fast_mask_settings
+from visual_summaries.masks.shape import boundary_gradient, project, upsampling_matrix
 
 H, W = 48, 64
 PATCH = (slice(14, 32), slice(22, 44))
 PATCH_AREA = 18 * 22 / (H * W)
-SETTINGS = replace(fast_mask_settings(), precision="float32", batch_size=4)
+SETTINGS = replace(fast_mask_settings(), hidden="blur", precision="float32", batch_size=4)
 
 
 class PatchClassifier(nn.Module):
@@ -78,10 +79,10 @@ def test_boundary_gradient_is_autograds():
 def test_projection_keeps_the_ends_and_its_slope_is_that_of_differences():
     fields = torch.linspace(0, 1, 21, dtype=torch.float64).view(1, 3, 7)
     contrast = torch.tensor([[[7.0]]], dtype=torch.float64)
-    assert project(fields, contrast).flatten()[[0, 10, 20]].tolist() == pytest.approx([0, 0.5, 1])
+    assert project(fields, contrast)[0].flatten()[[0, 10, 20]].tolist() == pytest.approx([0, 0.5, 1])
     inner = fields[:, 1]
-    differences = (project(inner + 1e-6, contrast) - project(inner - 1e-6, contrast)) / 2e-6
-    torch.testing.assert_close(project_slope(inner, contrast), differences, rtol=1e-6, atol=1e-8)
+    differences = (project(inner + 1e-6, contrast)[0] - project(inner - 1e-6, contrast)[0]) / 2e-6
+    torch.testing.assert_close(project(inner, contrast)[1], differences, rtol=1e-6, atol=1e-8)
 
 
 def test_upsampling_matrix_is_bilinear_interpolation_then_blur():

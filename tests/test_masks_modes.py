@@ -13,7 +13,10 @@ from torch import nn
 
 import visual_summaries as vs
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.settings import MODES, MaskSettings
+from visual_summaries.masks.hiding import HIDINGS, hidden_pixels, hide
+from visual_summaries.masks.objective import geometry
+from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.settings import MODES, MaskSettings, ways_of
 
 
 def settings_of(mode: str, **changes: Any) -> MaskSettings:
@@ -84,6 +87,88 @@ def test_the_loss_of_both_is_the_sum(stripe_network: torch.nn.Module, draw_strip
     changed = settings_of("deletion", score="logit")
     assert 0 < geometry < 0.5
     assert float(vs.optimize_masks(classifier, images, 0, settings=changed)[0].losses[0]) != first["deletion"]
+
+
+def fast_settings(mode: str, **changes: Any) -> MaskSettings:
+    return replace(vs.preset("default").masks, **{"mode": mode, "hidden": "blur", "precision": "float32", **changes})
+
+
+def test_the_fast_optimiser_takes_both_patches_or_keeps_one() -> None:
+    classifier = vs.load_classifier(Either())
+    deleted, kept, both = (vs.optimize_masks(classifier, [two_patches()], 0, settings=fast_settings(mode))[0] for mode in MODES)
+    assert deleted.score_after < 0.01 * deleted.score_before
+    assert min(covered(deleted)) > 0.6
+    left, right = sorted(covered(kept))
+    assert left < 0.3
+    assert right > 0.4
+    assert kept.area < deleted.area
+    # Hidden, the evidence of both destroys the class; shown alone, it suffices.
+    assert both.score_after < 0.01 * both.score_before
+    assert min(covered(both)) > 0.6
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_fast_optimiser_ends_where_the_published_one_does(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any], mode: str
+) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    x = classifier.to_tensor(list(draw_striped_images(2).images))
+    settings = vs.preset("paper").masks
+    hidden = hidden_pixels(x, settings)
+
+    def objective(masks: list[vs.Mask]) -> float:
+        m = torch.stack([1 - torch.from_numpy(mask.sharp).float() for mask in masks])
+        value = geometry(m, settings.sharp, settings.tv_exponent)
+        with torch.no_grad():
+            if mode != "preservation":
+                value = value + classifier.probabilities(perturb(x, hidden, m))[:, 0]
+            if mode != "deletion":
+                value = value + 1 - classifier.probabilities(perturb(x, hidden, 1 - m))[:, 0]
+        return float(value.mean())
+
+    fast = vs.optimize_masks(classifier, x, 0, settings=fast_settings(mode))
+    published = vs.optimize_masks(classifier, x, 0, settings=replace(settings, mode=mode))
+    assert all(len(mask.losses) <= 62 for mask in fast)
+    assert objective(fast) <= 1.1 * objective(published)
+
+
+def test_the_default_hides_in_every_way_that_can_destroy_the_class(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
+) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    x = classifier.to_tensor(list(draw_striped_images(2).images))
+    (before,) = classifier.probabilities(x)[:, :1].detach().unbind(1)
+
+    def left(evidence: torch.Tensor) -> dict[str, torch.Tensor]:
+        with torch.no_grad():
+            return {kind: classifier.probabilities(perturb(x, hide(x, kind), 1 - evidence))[:, 0] / before for kind in HIDINGS}
+
+    whole = left(torch.ones(len(x), *x.shape[-2:]))
+    assert whole["noise"].min() > 0.9  # to this network noise is stripes
+    masks = vs.optimize_masks(classifier, x, 0, settings=fast_settings("deletion", hidden="mix"))
+    found = left(torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]))
+    for kind in HIDINGS:
+        for image in range(len(x)):
+            assert whole[kind][image] > 0.5 or found[kind][image] < 0.03, kind
+    assert max(mask.area for mask in masks) < 0.5
+
+
+def test_a_fast_mix_depends_on_the_seed_and_not_on_the_batch(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
+) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    images = list(draw_striped_images(3).images)
+    mixed = fast_settings("deletion", hidden="mix", batch_size=4)
+    once = vs.optimize_masks(classifier, images, 0, settings=mixed)
+    assert vs.optimize_masks(classifier, images, 0, settings=mixed) == once
+    assert vs.optimize_masks(classifier, images, 0, settings=mixed, random_state=1) != once
+    assert vs.optimize_masks(classifier, images[2:], 0, settings=mixed) == once[2:]
+
+
+def test_several_ways_have_names_joined() -> None:
+    assert ways_of("blur+noise") == ("blur", "noise")
+    with pytest.raises(SettingsError, match="hidden is 'wool', but must be one of 'blur'"):
+        replace(MaskSettings(), hidden="blur+wool")
 
 
 def test_an_unknown_mode() -> None:

@@ -3,19 +3,22 @@
 What makes it fast is a division of labour: the network is asked once a step and answers with a slope; area, boundary and grey
 pixels need no network at all.
 
-*Shape* (`shape_steps` passes). The evidence is the level set of a coarse field: a low-resolution density, upsampled and blurred
-by one fixed linear map, then pushed towards 0 and 1 by a smoothed step whose contrast rises from step to step (density filter
-and projection of topology optimisation: Wang, Lazarov & Sigmund 2011, Struct. Multidisc. Optim. 43). Adam minimises
+What the network is asked for is a *term* (:mod:`visual_summaries.masks.terms`): the class with the evidence hidden in one
+way, or with all else hidden. q is what a term wants small: p, or 1 - p.
 
-    mu log-odds(p) + a mean(e) + b mean|grad e|
+*Shape* (`shape_steps` passes). The evidence is the level set of a coarse field (:mod:`visual_summaries.masks.shape`) whose
+contrast rises from step to step. Adam minimises
 
-The log-odds of the class have a useful slope when p is near 1 or near 0, where p itself has none. mu is each image's own
-multiplier, raised while p is above what is wanted and lowered while it is below.
+    mu log-odds(q) + a mean(e) + b mean|grad e|
 
-*Refine* (`refine_steps` passes). At full resolution L itself, published coefficients: around the best mask found so far p is
-modelled as ``p exp(<slope, change>)``, a trust region limits how far a pixel may move, and the minimum of modelled p + exact
-geometry is sought without the network. The network then says what p really is: the step is kept when L fell, else the region
-shrinks.
+The log-odds have a useful slope when q is near 1 or near 0, where q itself has none. mu is each image's own multiplier, one
+for each term, raised while q is above what is wanted and lowered while it is below. Of several terms one is drawn at each step.
+
+*Refine* (`refine_steps` passes; of several terms each is asked in each round). At full resolution L itself, published
+coefficients: around the best mask
+found so far q is modelled as ``q exp(<slope, change>)``, a trust region limits how far a pixel may move, and the minimum of
+modelled q + exact geometry is sought without the network (:mod:`visual_summaries.masks.trust_region`). The network then says
+what q really is: the step is kept when L fell, else the region shrinks.
 
 Masks in this module are **evidence**: e = 1 - m.
 """
@@ -29,15 +32,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visual_summaries.masks.hiding import hidden_pixels
+from visual_summaries.masks.hiding import ways_to_hide
 from visual_summaries.masks.network import Network
-from visual_summaries.masks.objective import geometry, geometry_gradient
-from visual_summaries.masks.perturb import gaussian_blur, perturb
+from visual_summaries.masks.objective import geometry
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.published import initial_mask
 from visual_summaries.masks.settings import FastSchedule
+from visual_summaries.masks.shape import boundary_gradient, project, upsampling_matrix
+from visual_summaries.masks.terms import draw_terms, terms_of
+from visual_summaries.masks.trust_region import EXCESS_WEIGHT, minimum_nearby
 
-#: Above the share of the score that may stay, p weighs this many times more: the drop comes before the geometry.
-EXCESS_WEIGHT = 10.0
+#: A way of hiding that leaves more than this share of the score when it hides everything is not used for an image.
+LARGEST_LEFT = 0.5
+
+#: Fewest rounds of refining, however many terms there are.
+LEAST_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,20 @@ class FastSolver:
         def zeros(*size: int) -> Tensor:
             return like.new_zeros((places, *size))
 
-        self.images, self.hidden = zeros(c, h, w), zeros(c, h, w)
+        self.terms = terms_of(network.settings)
+        ways, terms = 1 + max(term.way for term in self.terms), len(self.terms)
+        # Of several terms each has to be asked in each round: as many passes as for one, but a trust region needs some rounds.
+        self.rounds = max(-(-schedule.refine_steps // terms), min(schedule.refine_steps, LEAST_ROUNDS))
+        self.way_of = torch.tensor([term.way for term in self.terms], device=like.device)
+        self.shown = torch.tensor([term.shown for term in self.terms], device=like.device)
+        self.images, self.hidden = zeros(c, h, w), zeros(ways, c, h, w)
         self.density, self.moment1, self.moment2 = zeros(*low), zeros(*low), zeros(*low)
-        self.trial, self.best, self.best_slope = zeros(h, w), zeros(h, w), zeros(h, w)
-        self.before, self.blurred, self.log_mu = zeros(), zeros(), zeros()
-        self.best_value, self.best_log_p, self.trust = zeros(), zeros(), zeros()
+        self.trial, self.best, self.best_slope = zeros(h, w), zeros(h, w), zeros(terms, h, w)
+        self.before, self.blurred, self.log_mu = zeros(), zeros(), zeros(terms)
+        self.wanted, self.allowed, self.weight = zeros(terms), zeros(terms), zeros(terms)
+        self.best_value, self.best_log_q, self.trust = zeros(), zeros(terms), zeros()
         self.step_of = torch.zeros(places, dtype=torch.int64, device=like.device)
+        self.draws = torch.zeros(places, schedule.shape_steps, dtype=torch.int64, device=like.device)
         self.items: list[Item | None] = [None] * places
 
     @property
@@ -96,14 +113,26 @@ class FastSolver:
         """Places with an image."""
         return [place for place, item in enumerate(self.items) if item is not None]
 
-    def admit(self, positions: list[int], images: Tensor) -> None:
-        """Give images (N, C, H, W) free places."""
+    def admit(self, positions: list[int], images: Tensor, seeds: list[int] | None = None) -> None:
+        """Give images (N, C, H, W) free places; each has its own seed for what is drawn."""
         places = torch.tensor(self.free[: len(positions)], device=images.device)
         settings, schedule = self.network.settings, self.schedule
-        hidden = hidden_pixels(images, settings)
+        hidden = torch.stack(ways_to_hide(images, settings), dim=1)
         self.images[places], self.hidden[places] = images, hidden
-        self.before[places] = self.network.scores(images).to(images)
-        self.blurred[places] = self.network.scores(hidden).to(images)
+        before = self.network.scores(images).to(images)
+        self.before[places] = before
+        whole = torch.stack([self.network.scores(way) for way in hidden.unbind(dim=1)], dim=1).to(images)
+        self.blurred[places] = whole[:, 0]
+        # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it.
+        usable = whole <= LARGEST_LEFT * before[:, None]
+        usable |= ~usable.any(dim=1, keepdim=True)
+        asked = usable[:, self.way_of]
+        self.weight[places] = asked / usable.sum(dim=1, keepdim=True)
+        kept = before[:, None] * schedule.kept
+        self.wanted[places] = torch.where(self.shown, schedule.kept, kept)
+        self.allowed[places] = torch.where(self.shown, (1 - before[:, None]).clamp_min(3 * schedule.kept), 3 * kept)
+        for place, terms, seed in zip(places.tolist(), asked.cpu(), seeds or [0] * len(positions), strict=True):
+            self.draws[place] = draw_terms(terms.nonzero()[:, 0], schedule.shape_steps, seed).to(self.draws)
         self.density[places] = self.start
         self.moment1[places] = self.moment2[places] = 0
         self.log_mu[places] = math.log(schedule.multiplier)
@@ -114,35 +143,58 @@ class FastSolver:
             self.items[place] = Item(position)
 
     def step(self) -> list[Finished]:
-        """Ask the network once about every image, move every mask, and return the images that are finished."""
+        """Ask the network about every image, move every mask, and return the images that are finished."""
         busy = torch.tensor(self.busy, device=self.images.device)
         in_shape = self.step_of[busy] < self.schedule.shape_steps
         shaping, refining = busy[in_shape], busy[~in_shape]
+        drawn = self.draws[shaping, self.step_of[shaping]]
         if len(shaping):
-            fields, contrast = self.fields(shaping), self.contrast(shaping)
-            self.trial[shaping] = project(fields, contrast)
-        evidence = self.trial[busy]
-        odds, slope = self.network.odds_and_gradient(self.images[busy], self.hidden[busy], 1 - evidence)
-        slope.neg_()  # of the mask m -> of the evidence 1 - m
-        log_p = F.logsigmoid(odds)
-        geometric = geometry(1 - evidence, self.network.settings.sharp, self.network.settings.tv_exponent)
-        for place, value in zip(busy.tolist(), (log_p.exp() + geometric).tolist(), strict=True):
-            self.item(place).losses.append(value)
+            self.trial[shaping], drawing = project(self.fields(shaping), self.contrast(shaping))
+        # An image that is shaped is asked for the term drawn; one that is refined for all of them, the first at the same time.
+        first = torch.zeros_like(busy)
+        first[in_shape] = drawn
+        odds, slope = self.ask(busy, first)
+        log_q = F.logsigmoid(odds)
+        geometric = geometry(1 - self.trial[busy], self.network.settings.sharp, self.network.settings.tv_exponent)
+        q = log_q.exp()
         if len(shaping):
-            self.move_shape(shaping, fields, contrast, odds[in_shape], slope[in_shape])
+            self.move_shape(shaping, drawn, drawing, odds[in_shape], slope[in_shape])
         if len(refining):
-            self.move_refined(refining, log_p[~in_shape], slope[~in_shape], geometric[~in_shape])
+            log_qs, slopes = [log_q[~in_shape]], [slope[~in_shape]]
+            for term in range(1, len(self.terms)):
+                odds, slope = self.ask(refining, torch.full_like(refining, term))
+                log_qs.append(F.logsigmoid(odds))
+                slopes.append(slope)
+            q[~in_shape] = self.weighted(refining, torch.stack(log_qs, dim=1).exp())
+            self.move_refined(refining, torch.stack(log_qs, dim=1), torch.stack(slopes, dim=1), geometric[~in_shape])
+        for place, value in zip(busy.tolist(), (q + geometric).tolist(), strict=True):
+            self.item(place).losses.append(value)
         self.step_of[busy] += 1
         turned = shaping[self.step_of[shaping] == self.schedule.shape_steps]
         if len(turned):
             fields = self.fields(turned)
             for place, smooth in zip(turned.tolist(), fields.clamp(0, 1).half().cpu(), strict=True):
                 self.item(place).smooth = smooth
-            self.trial[turned] = project(fields, self.contrast(turned))
-        done = (self.step_of[busy] >= self.schedule.shape_steps + self.schedule.refine_steps) | (
-            self.trust[busy] < self.schedule.least_trust
-        )
+            self.trial[turned] = project(fields, self.contrast(turned))[0]
+        done = (self.step_of[busy] >= self.schedule.shape_steps + self.rounds) | (self.trust[busy] < self.schedule.least_trust)
         return self.finish(busy[done]) if bool(done.any()) else []
+
+    def ask(self, places: Tensor, terms: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-odds (n,) of q of one term for each place, and their slope (n, H, W) with respect to the evidence."""
+        shown = self.shown[terms]
+        evidence = self.trial[places]
+        mask = torch.where(shown[:, None, None], evidence, 1 - evidence)
+        ways = self.way_of[terms]
+        images, hidden = self.images, self.hidden[:, 0]
+        if len(places) < len(images) or self.hidden.shape[1] > 1:  # else all of them, in order: nothing to copy
+            images, hidden = images[places], self.hidden[places, ways]
+        odds, gradient = self.network.odds_and_gradient(images, hidden, mask)
+        # Hidden evidence: the mask is 1 - e. Shown evidence: the mask is e, and the odds are to rise. One sign for both.
+        return torch.where(shown, -odds, odds), gradient.neg_()
+
+    def weighted(self, places: Tensor, q: Tensor) -> Tensor:
+        """Return the mean over an image's ways of hiding, summed over deletion and preservation, of q (n, terms)."""
+        return (q * self.weight[places]).sum(-1)
 
     def item(self, place: int) -> Item:
         """Return what is kept of the image at a busy place."""
@@ -164,20 +216,18 @@ class FastSolver:
         first, last = self.schedule.first_contrast, self.schedule.last_contrast
         return (first * (last / first) ** self.progress(places))[:, None, None]
 
-    def move_shape(self, places: Tensor, fields: Tensor, contrast: Tensor, odds: Tensor, slope: Tensor) -> None:
-        """Take one Adam step on the densities and adapt the multipliers."""
+    def move_shape(self, places: Tensor, terms: Tensor, drawing: Tensor, odds: Tensor, slope: Tensor) -> None:
+        """Take one Adam step on the densities and adapt the multipliers; `drawing` is the slope of the projection."""
         schedule = self.schedule
-        before = self.before[places]
+        wanted = self.wanted[places, terms]
         # Below half of what may stay the network's pull fades: there is nothing left to gain from it.
-        floor = (2 * schedule.kept * before).clamp(1e-6, 0.5)
-        pull = self.log_mu[places].exp() * torch.sigmoid(odds - torch.logit(floor))
+        floor = (2 * wanted).clamp(1e-6, 0.5)
+        pull = self.log_mu[places, terms].exp() * torch.sigmoid(odds - torch.logit(floor))
         evidence = self.trial[places]
         area_weight = schedule.first_area * (schedule.last_area / schedule.first_area) ** self.progress(places)
         pixels = evidence[0].numel()
-        gradient = boundary_gradient(evidence).mul_(schedule.boundary / pixels)
-        gradient += (area_weight / pixels)[:, None, None]
-        gradient += slope * pull[:, None, None]
-        gradient *= project_slope(fields, contrast)
+        gradient = boundary_gradient(evidence).mul_(schedule.boundary / pixels).add_((area_weight / pixels)[:, None, None])
+        gradient.addcmul_(slope, pull[:, None, None]).mul_(drawing)
         low = self.rows.T @ gradient @ self.columns.T
         count = (self.step_of[places] + 1).to(low.dtype)[:, None, None]
         first = self.moment1[places].lerp_(low, 0.1)
@@ -185,49 +235,36 @@ class FastSolver:
         self.moment1[places], self.moment2[places] = first, second
         change = (first / (1 - 0.9**count)) / ((second / (1 - schedule.second_decay**count)).sqrt() + 1e-12)
         self.density[places] = (self.density[places] - schedule.learning_rate * change).clamp_(0, 1)
-        excess = torch.log((torch.sigmoid(odds) / before.clamp_min(1e-12) + 1e-6) / schedule.kept).clamp(-1, 1)
+        excess = torch.log(torch.sigmoid(odds) / wanted.clamp_min(1e-12) + 1e-3).clamp(-1, 1)
         low_mu, high_mu = math.log(1e-3), math.log(schedule.largest_multiplier)
-        self.log_mu[places] = (self.log_mu[places] + schedule.adaptation * excess).clamp(low_mu, high_mu)
+        self.log_mu[places, terms] = (self.log_mu[places, terms] + schedule.adaptation * excess).clamp(low_mu, high_mu)
 
-    def allowed(self, places: Tensor) -> Tensor:
-        """Return the score (n,) above which p weighs more."""
-        return 3 * self.schedule.kept * self.before[places]
+    def merit(self, places: Tensor, q: Tensor, geometric: Tensor) -> Tensor:
+        """Return what decides between two masks: L, and more for q (n, terms) above what is allowed."""
+        return self.weighted(places, q + EXCESS_WEIGHT * (q - self.allowed[places]).clamp_min(0)) + geometric
 
-    def merit(self, places: Tensor, p: Tensor, geometric: Tensor) -> Tensor:
-        """Return what decides between two masks: L, and more for p above what is allowed."""
-        return p + geometric + EXCESS_WEIGHT * (p - self.allowed(places)).clamp_min(0)
-
-    def move_refined(self, places: Tensor, log_p: Tensor, slope: Tensor, geometric: Tensor) -> None:
+    def move_refined(self, places: Tensor, log_q: Tensor, slope: Tensor, geometric: Tensor) -> None:
         """Judge the trial masks, keep the better ones, and propose the next."""
-        value = self.merit(places, log_p.exp(), geometric)
+        value = self.merit(places, log_q.exp(), geometric)
         better = value < self.best_value[places]
         won = places[better]
         self.best[won] = self.trial[won]
         self.best_value[won] = value[better]
-        self.best_log_p[won] = log_p[better]
+        self.best_log_q[won] = log_q[better]
         # d log p = (1 - p) d log-odds
-        self.best_slope[won] = slope[better] * (1 - log_p[better].exp())[:, None, None]
+        self.best_slope[won] = slope[better] * (1 - log_q[better].exp())[..., None, None]
         factor = torch.where(better, 1.1, 0.5).to(self.trust)
         self.trust[places] = (self.trust[places] * factor).clamp_max(0.7)
-        self.trial[places] = self.propose(places)
-
-    def propose(self, places: Tensor) -> Tensor:
-        """Return the minimum of modelled p + exact geometry within the trust region around the best masks."""
-        settings, schedule = self.network.settings, self.schedule
-        centre, slope, log_p = self.best[places], self.best_slope[places], self.best_log_p[places]
-        allowed, trust = self.allowed(places), self.trust[places][:, None, None]
-        low, high = (centre - trust).clamp_min_(0), (centre + trust).clamp_max_(1)
-        pixels = centre[0].numel()
-        scaled = slope * pixels
-        evidence = centre.clone()
-        for _ in range(schedule.inner_steps):
-            p = (log_p + torch.linalg.vecdot((evidence - centre).flatten(1), slope.flatten(1))).clamp_max_(0).exp()
-            weight = p * torch.where(p > allowed, 1 + EXCESS_WEIGHT, 1.0)
-            gradient = geometry_gradient(evidence, settings.sharp, settings.tv_exponent)
-            gradient += (scaled * weight[:, None, None]).clamp_(-4, 4)
-            evidence.sub_(gradient, alpha=schedule.inner_rate)
-            evidence = torch.minimum(torch.maximum(evidence, low), high)
-        return evidence
+        self.trial[places] = minimum_nearby(
+            self.best[places],
+            self.best_slope[places],
+            self.best_log_q[places],
+            self.allowed[places],
+            self.trust[places],
+            self.weight[places],
+            self.network.settings,
+            self.schedule,
+        )
 
     def finish(self, places: Tensor) -> list[Finished]:
         """Free the places and return their results: of best mask and last trial the one with the lower float32 merit."""
@@ -236,11 +273,17 @@ class FastSolver:
         candidates, values, scores = [], [], []
         for evidence in (self.best[places], self.trial[places]):
             rounded = evidence.half()
-            mask = 1 - rounded.to(images)
-            p = self.network.scores(perturb(images, hidden, mask)).to(images)
+            kept = rounded.to(images)
+            columns = []
+            for term in self.terms:
+                p = self.network.scores(perturb(images, hidden[:, term.way], kept if term.shown else 1 - kept)).to(images)
+                columns.append(1 - p if term.shown else p)
+            first = self.terms[0]
+            after = columns[0] if not first.shown else self.network.scores(perturb(images, hidden[:, 0], 1 - kept)).to(images)
             candidates.append(rounded)
-            scores.append(p)
-            values.append(self.merit(places, p, geometry(mask, settings.sharp, settings.tv_exponent)))
+            scores.append(after)
+            geometric = geometry(1 - kept, settings.sharp, settings.tv_exponent)
+            values.append(self.merit(places, torch.stack(columns, dim=1), geometric))
         results = []
         for i, place in enumerate(places.tolist()):
             item = self.item(place)
@@ -260,50 +303,3 @@ class Item:
     position: int
     losses: list[float] = field(default_factory=list)
     smooth: Tensor | None = None
-
-
-def upsampling_matrix(low: int, high: int, sigma: float) -> Tensor:
-    """Return the matrix (high, low) that upsamples bilinearly and then blurs, in one dimension.
-
-    Examples
-    --------
-    >>> upsampling_matrix(2, 4, 0.0).tolist()
-    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
-    """
-    rows = torch.eye(low).view(low, 1, 1, low)
-    up = F.interpolate(rows, size=(1, high), mode="bilinear", align_corners=False)
-    if sigma > 0:
-        size = 2 * math.ceil(3 * sigma) + 1
-        up = gaussian_blur(up.expand(-1, -1, size, -1), size, sigma)[:, :, size // 2 : size // 2 + 1]
-    return up.view(low, high).T.contiguous()
-
-
-def project(fields: Tensor, contrast: Tensor) -> Tensor:
-    """Push fields in [0, 1] towards 0 and 1: a smoothed step at 0.5 that keeps 0, 0.5 and 1 where they are.
-
-    Examples
-    --------
-    >>> step = project(torch.tensor([[[0.0, 0.25, 0.5, 1.0]]]), torch.tensor([[[8.0]]]))
-    >>> [round(value, 3) for value in step.flatten().tolist()]
-    [0.0, 0.018, 0.5, 1.0]
-    """
-    return torch.tanh((fields - 0.5) * contrast).div_(torch.tanh(0.5 * contrast)).add_(1).mul_(0.5).clamp_(0, 1)
-
-
-def project_slope(fields: Tensor, contrast: Tensor) -> Tensor:
-    """Return the derivative of :func:`project` with respect to the fields."""
-    tanh = torch.tanh((fields - 0.5) * contrast)
-    return tanh.mul_(tanh).neg_().add_(1).mul_(0.5 * contrast / torch.tanh(0.5 * contrast))
-
-
-def boundary_gradient(evidence: Tensor) -> Tensor:
-    """Return the gradient of the summed ``|grad e|`` of each mask (N, H, W): the length of its boundary, however wide."""
-    dx = F.pad(evidence.diff(dim=-1), (0, 1))
-    dy = F.pad(evidence.diff(dim=-2), (0, 0, 0, 1))
-    norm = (dx * dx).addcmul_(dy, dy).add_(1e-8).rsqrt_()
-    dx *= norm
-    dy *= norm
-    gradient = -(dx + dy)
-    gradient[..., :, 1:] += dx[..., :, :-1]
-    gradient[..., 1:, :] += dy[..., :-1, :]
-    return gradient

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
-from visual_summaries.masks.settings import HIDINGS, MaskSettings
+from visual_summaries.masks.settings import HIDINGS, MaskSettings, ways_of
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
@@ -91,7 +91,7 @@ def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
     >>> hidden_pixels(image, MaskSettings(hidden="mean")).unique().tolist()
     [0.25]
     """
-    kind = "blur" if settings.hidden == "mix" else settings.hidden
+    kind = ways_of(settings.hidden)[0]
     return hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma)
 
 
@@ -138,9 +138,7 @@ def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:
     >>> len(ways_to_hide(torch.zeros(1, 3, 20, 24), MaskSettings(hidden="mix")))
     5
     """
-    if settings.hidden != "mix":
-        return [hidden_pixels(images, settings)]
-    return [hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma) for kind in HIDINGS]
+    return [hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma) for kind in ways_of(settings.hidden)]
 
 
 def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries.errors import ImageError
-from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.fast import FastSolver, Finished
 from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
 from visual_summaries.masks.kernel import PROBE_IMAGES, fastest_kernel, fold
 from visual_summaries.masks.memory import find_batch_size
@@ -185,9 +185,8 @@ Source = Iterator[tuple[int, Tensor]]
 
 
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
-    """Tell whether the fast optimiser applies: deletion, a class scored by its probability, none of the optional terms."""
+    """Tell whether the fast optimiser applies: a class scored by its probability, none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
-    plain = plain and settings.mode == "deletion" and settings.hidden != "mix"
     return (
         settings.fast is not None
         and plain
@@ -220,12 +219,14 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
     solver: FastSolver | None = None
     waiting: list[tuple[int, Tensor]] = []
     while True:
-        with torch.no_grad():
-            room = places if solver is None else len(solver.free)
-            waiting.extend(islice(source, room - len(waiting)))
-            if not waiting and (solver is None or not solver.busy):
-                return
-            with network.classifier.frozen():
+        finished: list[Finished] = []
+        # The network is borrowed until something is there to be handed out: borrowing costs as much as some steps.
+        with torch.no_grad(), network.classifier.frozen():
+            while not finished:
+                room = places if solver is None else len(solver.free)
+                waiting.extend(islice(source, room - len(waiting)))
+                if not waiting and (solver is None or not solver.busy):
+                    return
                 if waiting and (solver is None or (not solver.busy and waiting[0][1].shape != solver.shape)):
                     solver = FastSolver(network, schedule, waiting[0][1], min(places, len(waiting)))
                 assert solver is not None  # noqa: S101 - made above when there was none
@@ -233,7 +234,8 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
                 if fitting:
                     taken = {position for position, _ in fitting}
                     waiting = [item for item in waiting if item[0] not in taken]
-                    solver.admit([position for position, _ in fitting], torch.stack([image for _, image in fitting]))
+                    seeds = [image_seed(random_state, image) for _, image in fitting]
+                    solver.admit([position for position, _ in fitting], torch.stack([image for _, image in fitting]), seeds)
                 finished = solver.step()
         for result in finished:
             yield (

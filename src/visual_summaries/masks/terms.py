@@ -1,0 +1,56 @@
+"""What a mask is asked for: under each way of hiding, that its evidence destroys the class, that it suffices, or both.
+
+Examples
+--------
+>>> terms_of(MaskSettings(hidden="blur+mean"))
+(Term(way=0, shown=False), Term(way=1, shown=False))
+>>> terms_of(MaskSettings(mode="both"))
+(Term(way=0, shown=False), Term(way=0, shown=True))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from visual_summaries.masks.settings import MaskSettings, ways_of
+
+#: Sides of each mode: whether the evidence is hidden (False) or all else is (True).
+_SIDES = {"deletion": (False,), "preservation": (True,), "both": (False, True)}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One network pass of a mask.
+
+    Attributes
+    ----------
+    way : int
+        Which of the settings' ways of hiding.
+    shown : bool
+        False: the evidence is hidden, and the score shall be low. True: all else is hidden, and the score shall be high.
+    """
+
+    way: int
+    shown: bool
+
+
+def terms_of(settings: MaskSettings) -> tuple[Term, ...]:
+    """Return all that a mask is asked for."""
+    return tuple(Term(way, shown) for way in range(len(ways_of(settings.hidden))) for shown in _SIDES[settings.mode])
+
+
+def draw_terms(terms: Tensor, steps: int, seed: int) -> Tensor:
+    """Return which of the `terms` (T,) is asked for at each step (steps,): all in turn, each round in an order of its own.
+
+    Examples
+    --------
+    >>> draws = draw_terms(torch.tensor([0, 2, 3]), 6, seed=0).tolist()
+    >>> sorted(draws[:3]), sorted(draws[3:])
+    ([0, 2, 3], [0, 2, 3])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rounds = [torch.randperm(len(terms), generator=generator) for _ in range(-(-steps // len(terms)))]
+    return terms[torch.cat(rounds)[:steps]]
