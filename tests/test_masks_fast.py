@@ -80,7 +80,7 @@ def test_projection_keeps_the_ends_and_its_slope_is_that_of_differences():
     fields = torch.linspace(0, 1, 21, dtype=torch.float64).view(1, 3, 7)
     contrast = torch.tensor([[[7.0]]], dtype=torch.float64)
     assert project(fields, contrast)[0].flatten()[[0, 10, 20]].tolist() == pytest.approx([0, 0.5, 1])
-    inner = fields[:, 1]
+    inner = fields[:, 1:2]
     differences = (project(inner + 1e-6, contrast)[0] - project(inner - 1e-6, contrast)[0]) / 2e-6
     torch.testing.assert_close(project(inner, contrast)[1], differences, rtol=1e-6, atol=1e-8)
 

@@ -279,9 +279,11 @@ class FastSolver:
                 p = self.network.scores(perturb(images, hidden[:, term.way], kept if term.shown else 1 - kept)).to(images)
                 columns.append(1 - p if term.shown else p)
             first = self.terms[0]
-            after = columns[0] if not first.shown else self.network.scores(perturb(images, hidden[:, 0], 1 - kept)).to(images)
+            first_way = (
+                columns[0] if not first.shown else self.network.scores(perturb(images, hidden[:, 0], 1 - kept)).to(images)
+            )
             candidates.append(rounded)
-            scores.append(after)
+            scores.append(first_way)
             geometric = geometry(1 - kept, settings.sharp, settings.tv_exponent)
             values.append(self.merit(places, torch.stack(columns, dim=1), geometric))
         results = []
@@ -290,7 +292,7 @@ class FastSolver:
             choice = int(values[1][i] < values[0][i]) if self.schedule.refine_steps else 1
             sharp = candidates[choice][i].cpu()
             smooth = sharp if item.smooth is None else item.smooth
-            before, blurred, after = self.before[place].item(), self.blurred[place].item(), scores[choice][i].item()
+            before, blurred, after = float(self.before[place]), float(self.blurred[place]), float(scores[choice][i])
             results.append(Finished(item.position, smooth, sharp, before, blurred, after, item.losses))
             self.items[place] = None
         return results
