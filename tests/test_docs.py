@@ -30,6 +30,7 @@ PAGES = (
     "docs/how-to/stages.md",
     "docs/how-to/figures-and-exports.md",
     "docs/flow.md",
+    "docs/analyses.md",
 )
 
 

@@ -107,7 +107,7 @@ def test_both_needed_each_alone_destroys_and_they_share_the_loss() -> None:
     first, second, decoy = measure(both, ("first", "second", "decoy"))
     lost = 0.8 / 0.9
     np.testing.assert_allclose([first.losses, second.losses, decoy.losses], np.outer([lost, lost, 0], np.ones(3)), atol=1e-6)
-    assert (first.share, second.share, decoy.share) == pytest.approx((lost / 2, lost / 2, 0), abs=1e-6)
+    assert (first.importance, second.importance, decoy.importance) == pytest.approx((lost / 2, lost / 2, 0), abs=1e-6)
     assert first.coverage == 1
     assert first.images.tolist() == [0, 1, 2]
 
@@ -115,8 +115,10 @@ def test_both_needed_each_alone_destroys_and_they_share_the_loss() -> None:
 def test_either_suffices_hiding_one_takes_nothing_and_they_share_the_loss() -> None:
     first, second, decoy, other = measure(either, ("first", "second", "decoy", "other"), count=6)
     lost = 0.8 / 0.9
-    assert (first.importance, second.importance) == pytest.approx((0, 0), abs=1e-6)
-    assert (first.share, second.share, decoy.share, other.share) == pytest.approx((lost / 2, lost / 2, 0, 0), abs=1e-6)
+    assert (first.alone, second.alone) == pytest.approx((0, 0), abs=1e-6)
+    assert (first.importance, second.importance, decoy.importance, other.importance) == pytest.approx(
+        (lost / 2, lost / 2, 0, 0), abs=1e-6
+    )
     assert first.beats_control
     assert second.beats_control
     assert not decoy.beats_control
@@ -127,7 +129,7 @@ def test_either_suffices_hiding_one_takes_nothing_and_they_share_the_loss() -> N
 def test_a_decoy_never_beats_its_control(needs: Callable[..., torch.Tensor]) -> None:
     """Its copies may hit what is used, itself it cannot."""
     decoy = measure(needs, ("decoy",), count=8, draws=4)[0]
-    assert decoy.importance == pytest.approx(0, abs=1e-6)
+    assert decoy.alone == pytest.approx(0, abs=1e-6)
     assert decoy.above_control <= 1e-6
     assert not decoy.beats_control
 
@@ -136,7 +138,7 @@ def test_shares_by_orders_come_near_the_exact_ones() -> None:
     exact = measure(either, ("first", "second", "decoy", "other"), count=4, passes=32)
     sampled = measure(either, ("first", "second", "decoy", "other"), count=4, passes=12)
     for one, other in zip(exact, sampled, strict=True):
-        assert one.share == pytest.approx(other.share, abs=0.2)
+        assert one.importance == pytest.approx(other.importance, abs=0.2)
 
 
 def test_a_summary_alone_measures_the_same_controls_as_among_others() -> None:

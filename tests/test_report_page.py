@@ -20,8 +20,22 @@ import pytest
 
 from visual_summaries.errors import RunError
 from visual_summaries.report import render_page, words, write_report
+from visual_summaries.report.findings import summary_line
 from visual_summaries.report.layout import distances, layout
-from visual_summaries.results import Faithfulness, Image, Mask, Member, Region, Run, Skipped, Summary
+from visual_summaries.results import (
+    Chance,
+    Faithfulness,
+    Image,
+    JointEffects,
+    Mask,
+    Member,
+    Region,
+    Run,
+    RunAnalysis,
+    Skipped,
+    Summary,
+    SummaryAnalysis,
+)
 from visual_summaries.settings import Settings
 
 if TYPE_CHECKING:
@@ -325,6 +339,58 @@ def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
     assert "Score lost when the evidence is hidden (high is good) 90 % 20 %" in shown.flat
     assert "strongest evidence first (low is good) 0.50 0.75" in shown.flat
     assert set(words.FAITHFULNESS) <= set(one.figures())
+
+
+def analysed(run: Run) -> Run:
+    """The same run with what analyses could have found: the first summary is sure, the second is nothing."""
+    images = np.arange(4)
+    ones = np.ones(4, np.float32)
+    sure = SummaryAnalysis(
+        images, 0.1 * ones, np.zeros((4, 2, 1), np.float32), 0.4 * ones, 0.02 * ones, (0.3, 0.45), 1.0, 0.5, 0.8
+    )
+    nothing = replace(sure, shares=0.01 * ones, losses=0.01 * ones, interval=(-0.1, 0.05), stability=0.2)
+    curve = np.array([1.0, 0.4, 0.3], np.float32)
+    joint = JointEffects((0, 1), curve, 1 - curve, curve[None] + 0.1, 0.9 - curve[None], (0.02, 0.9), (), (0,))
+    random = np.array([1, 2, 1])
+    chance = Chance(5, 2, 0.5, 0.8, random, random.astype(np.float32), np.array([0.1, 0.9, 0.2], np.float32))
+    summaries = tuple(
+        replace(summary, importance=found.importance, analysis=found)
+        for summary, found in zip(run.summaries, (sure, nothing), strict=True)
+    )
+    return replace(run, summaries=summaries, analysis=RunAnalysis(joint, chance))
+
+
+def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) -> None:
+    text = Reader(render_page(analysed(run))).flat
+    assert "It accounts for 40 % of the score there, the same pixels elsewhere on the object for 2 %." in text
+    assert "Hidden alone it takes off only 10 %: other evidence makes up for it." in text
+    assert "With other images, the difference would be between 30 % and 45 %." in text
+    assert "That is not surely more than the same pixels elsewhere (somewhere between −10 % and 5 % of the score)" in text
+    assert text.count("not above control") == 1
+    assert "only 20 % of this group comes back" in text
+    assert "1 of 2 summaries surely matter more than the same pixels elsewhere." in text
+
+
+def test_joint_effects_and_chance_in_words(run: Run) -> None:
+    text = Reader(render_page(analysed(run))).flat
+    assert "All summaries together take off 70 % of the score, all evidence of the masks 98 %" in text
+    assert "Showing nothing but summary 1 brings nearly as much of the score as all evidence (90 %)." in text
+    assert "the same steps find 1 groups" not in text
+    assert "the same steps find 1 group (here: 2)" in text
+    assert (
+        "4.0 times less alike. 1 of 3 random moves made groups as alike as these. So these summaries could be chance." in text
+    )
+    assert "Mean score: 0.53 by importance, 0.63 in random order." in text
+    assert "Together" not in Reader(render_page(run)).flat
+
+
+def test_a_line_for_the_terminal(run: Run) -> None:
+    found = analysed(run)
+    assert summary_line(found, found.summaries[0]) == (
+        "importance 40% (same pixels elsewhere 2%, alone 10%), in 6 of 6 images, stability 80%, quality 1.25"
+    )
+    assert summary_line(found, found.summaries[1]).endswith("stability 20%, quality 1.00; NOT ABOVE CONTROL; NOT REPRODUCIBLE")
+    assert summary_line(run, run.summaries[0]) == "in 6 of 6 images, quality 1.25, hiding one takes 43% of the score on average"
 
 
 def test_masks_that_find_little_are_not_called_evidence(run: Run) -> None:
@@ -676,6 +742,19 @@ def test_nothing_sticks_out_at_any_width(visit: Opener, width: int, tmp_path: Pa
     picture = cv2.imdecode(np.frombuffer(page.screenshot(path=tmp_path / f"{width}.png"), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[1] == width
     assert picture.std() > 10  # something is drawn
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [340, 1280])
+def test_charts_fit_any_width(visit: Opener, run: Run, width: int, tmp_path: Path) -> None:
+    page = visit(width=width, path=write_report(analysed(run), tmp_path / "report.html"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    chart = page.locator(".chart").first.bounding_box()
+    assert chart is not None
+    assert chart["width"] > 200
+    assert page.locator(".badge").count() == 2
+    page.get_by_role("navigation").get_by_text("Together").click()
+    assert page.locator("#together h2").is_visible()
 
 
 @pytest.mark.browser

@@ -96,4 +96,7 @@ def preset(name: str) -> Settings:
     require_choice("preset", name, PRESETS)
     if name == "paper":
         return Settings()
-    return Settings(masks=fast_mask_settings(), flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote"))
+    summaries = SummarySettings(rank="importance")
+    return Settings(
+        summaries=summaries, masks=fast_mask_settings(), flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote")
+    )

@@ -56,7 +56,7 @@ class _Row:
 
     image: int
     loss: float
-    controls: NDArray[np.float32]  # (2, draws)
+    controls: NDArray[np.float32]  # on the object and anywhere
     share: float
     share_control: float
 
@@ -133,6 +133,7 @@ def _rows(
     random_state: int,
 ) -> list[_Row]:
     count, draws, before = summaries, settings.draws, max(image.score, TINY)
+    single = (draws + 1) // 2
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
@@ -144,10 +145,13 @@ def _rows(
         own = hidden.pixels(1 << index)
         rng = seeded(random_state, image.view, own)
         places = [moved_copies(own, draws, rng, within) for within in (on_object, None)]
-        asked += [*places, np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], places[0], strict=True)])]
-    scores = score(np.concatenate(asked)).reshape(count, 3, draws)
+        # Alone they hide little as a rule, so that half the places are enough there.
+        asked += [one[:single] for one in places]
+        asked.append(np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], places[0], strict=True)]))
+    scores = score(np.concatenate(asked)).reshape(count, 2 * single + draws)
     rows = []
-    for index, (elsewhere, joined) in enumerate(zip(scores[:, :2], scores[:, 2], strict=True)):
+    for index, row in enumerate(scores):
+        elsewhere, joined = row[: 2 * single].reshape(2, single), row[2 * single :]
         added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], joined, strict=True)]
         loss = (before - hidden.values[1 << index]) / before
         controls = ((before - elsewhere) / before).astype(np.float32)
@@ -166,7 +170,7 @@ def _analysis(rows: Sequence[_Row], images: int, settings: AnalysisSettings, ran
     return SummaryAnalysis(
         images=np.array([row.image for row in rows], np.int64),
         losses=np.array([row.loss for row in rows], np.float32),
-        controls=np.stack([row.controls for row in rows]) if rows else np.empty((0, 2, settings.draws), np.float32),
+        controls=np.stack([row.controls for row in rows]) if rows else np.empty((0, 2, (settings.draws + 1) // 2), np.float32),
         shares=shares,
         share_controls=share_controls,
         interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state),

@@ -14,7 +14,8 @@ class AnalysisSettings:
     Attributes
     ----------
     draws : int
-        Random places that a summary's pixels are moved to, of each kind of control in each image.
+        Random places of the object that a summary's pixels are moved to in each image; half as many, and as many anywhere, are
+        also hidden alone.
     passes : int
         Network passes for the shares of one image; with few summaries in it all their combinations fit and shares are exact.
     bootstrap : int

@@ -159,6 +159,7 @@ def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
                     "cluster": len(summary.cluster),
                     "score": summary.score,
                     "importance": summary.importance,
+                    "analysis": None if summary.analysis is None else summary.analysis.figures(),
                 }
                 for summary in result.summaries
             ],
@@ -167,6 +168,8 @@ def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
         }
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
+    from visual_summaries.report.findings import summary_line
+
     stdout.print(
         f"{result.manifest['target']['name']}: {accuracy['correct']} of {accuracy['total']} images classified as it; "
         f"{counts['summaries']} summaries from {counts['regions']} regions of {counts['images']} images",
@@ -174,10 +177,5 @@ def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
         markup=False,
     )
     for summary in result.summaries:
-        stdout.print(
-            f"  {summary.index + 1:2d}. {len(summary.members)} members, quality {summary.score:.2f}, hiding one takes "
-            f"{summary.importance:.0%} of the score on average",
-            highlight=False,
-            markup=False,
-        )
+        stdout.print(f"  {summary.index + 1:2d}. {summary_line(result, summary)}", highlight=False, markup=False)
     stdout.print(f"report: {page}", highlight=False, markup=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from visual_summaries.report import words
+from visual_summaries.report import findings, words
 from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
 from visual_summaries.report.geometry import contours, convex_hull, touching_regions, window_around
 from visual_summaries.report.layout import FEWEST, layout
@@ -63,7 +63,7 @@ class Page:
             "correct": correct,
             "total": total,
             "accuracy": words.percent(correct / total) if correct is not None and total else None,
-            "headline": words.headline(run, self.target),
+            "headline": f"{words.headline(run, self.target)} {findings.together_sentence(run)}".rstrip(),
             "no_summary": None if run.summaries else words.no_summary_reason(run),
             "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
             "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
@@ -82,6 +82,7 @@ class Page:
             "warnings": self._warnings(),
             "map": self._map(),
             "faithfulness": self._faithfulness(),
+            "together": self._together(),
             "facts": self._facts(),
             "palette": palette(len(run.summaries)),
             "counts": {"images": len(run.images), "regions": len(run.regions), "skipped": len(run.skipped)},
@@ -103,6 +104,15 @@ class Page:
             "score": words.score_text(summary.score),
             "sentence": words.summary_sentence(run, summary),
             "members": [self._member(member, kept=kept) for member in summary.members],
+        }
+        analysis = summary.analysis
+        known = analysis is not None and math.isfinite(analysis.stability)
+        values |= {
+            "control": None if analysis is None else words.percent(analysis.control),
+            "control_width": None if analysis is None else _width(analysis.control),
+            "stability": words.percent(analysis.stability) if analysis is not None and known else None,
+            "doubts": [] if analysis is None else findings.doubts(analysis),
+            "certainty": "" if analysis is None else findings.certainty(analysis),
         }
         if kept:
             window = window_around(exemplar.box, self._evidence[exemplar.image].shape)
@@ -236,6 +246,18 @@ class Page:
             for key, (meaning, form) in words.FAITHFULNESS.items()
             if key in figures
         ]
+
+    def _together(self) -> dict[str, Any] | None:
+        """Return what the summaries do together, as sentences and charts, and what chance gives."""
+        analysis = self.run.analysis
+        if analysis is None or (analysis.joint is None and analysis.chance is None):
+            return None
+        joint, chance = analysis.joint, analysis.chance
+        return {
+            "sentences": [] if joint is None else findings.joint_sentences(joint),
+            "charts": [] if joint is None else findings.charts(joint),
+            "chance": None if chance is None else findings.chance_sentence(chance),
+        }
 
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
         manifest = self.manifest

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
-from visual_summaries.results import Mask, Run, Skipped, Summary
+from visual_summaries.results import Mask, Run, Skipped, Summary, SummaryAnalysis
 
 #: What stands for a figure that is not known.
 UNKNOWN = "–"
@@ -21,6 +21,8 @@ REASONS = {
 }
 #: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
 SCORE_LEFT = 0.5
+#: Hidden alone, a summary takes this much less than its importance: other evidence makes up for it.
+_MADE_UP = 0.05
 
 
 def score_text(value: float) -> str:
@@ -123,7 +125,9 @@ def summary_sentence(run: Run, summary: Summary) -> str:
     """Return what a summary is, in plain words."""
     covered, images, shown = covered_images(run, summary), len(run.images), len(summary.members)
     drop = summary.importance
-    if not math.isfinite(drop):
+    if summary.analysis is not None:
+        effect = measured_effect(summary.analysis)
+    elif not math.isfinite(drop):
         effect = "What hiding it does to the score was not measured."
     elif drop > 0:
         effect = f"Hiding it, and nothing else, takes {percent(drop)} off the score, on average over the members shown."
@@ -132,6 +136,27 @@ def summary_sentence(run: Run, summary: Summary) -> str:
     found = f"Found in {covered} of {counted(images, 'image')} ({percent(covered / images) if images else UNKNOWN})"
     clearest = f"; the {shown} clearest are shown" if shown < covered else ""
     return f"{found}{clearest}. {effect}"
+
+
+def measured_effect(analysis: SummaryAnalysis) -> str:
+    """Return what hiding a summary does, beside the same pixels elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero = np.zeros(2, np.float32)
+    >>> one = SummaryAnalysis(np.arange(2), zero, np.zeros((2, 2, 1), np.float32), zero + 0.4, zero, (0.3, 0.5), 1.0)
+    >>> print(measured_effect(one).replace(chr(160), " "))
+    It accounts for 40 % of the score there, the same pixels elsewhere on the object for 0 %. Hidden alone it takes off
+    only 0 %: other evidence makes up for it.
+    """
+    text = (
+        f"It accounts for {percent(analysis.importance)} of the score there, the same pixels elsewhere on the object for"
+        f" {percent(analysis.control)}."
+    )
+    if analysis.alone < analysis.importance - _MADE_UP:
+        return f"{text} Hidden alone it takes off only {percent(analysis.alone)}: other evidence makes up for it."
+    return f"{text} Hidden alone it takes off {percent(analysis.alone)}."
 
 
 def skipped_by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,8 @@ class SummaryAnalysis(Result):
     --------
     >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32), np.full((2, 2, 3), 0.1, np.float32),
     ...     np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32), (0.2, 0.6), 0.5)
-    >>> round(one.importance, 3), round(one.control, 3), round(one.share, 3), round(one.above_control, 3), one.beats_control
-    (0.6, 0.1, 0.5, 0.4, True)
+    >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), round(one.alone, 3), one.beats_control
+    (0.5, 0.1, 0.4, 0.6, True)
     """
 
     images: NDArray[np.int64]
@@ -67,43 +68,46 @@ class SummaryAnalysis(Result):
 
     @property
     def importance(self) -> float:
-        """Mean loss when the summary alone is hidden."""
-        return _mean(self.losses)
-
-    @property
-    def control_object(self) -> float:
-        """Mean loss when its pixels are hidden elsewhere on the object."""
-        return _mean(self.controls[:, 0])
-
-    @property
-    def control_anywhere(self) -> float:
-        """Mean loss when its pixels are hidden anywhere else in the image."""
-        return _mean(self.controls[:, 1])
-
-    @property
-    def control(self) -> float:
-        """The stronger of the two controls."""
-        return max(self.control_object, self.control_anywhere)
-
-    @property
-    def share(self) -> float:
-        """Mean loss that the summary adds over the orders in which all evidence can be hidden: its Shapley value."""
+        """Mean loss that hiding the summary brings, over the orders in which the evidence of an image can be hidden."""
         return _mean(self.shares)
 
     @property
-    def share_control(self) -> float:
-        """Mean loss that the same pixels, moved to random places of the object, add in its stead."""
+    def control(self) -> float:
+        """Mean loss that the same pixels, moved to random places of the object, bring in the summary's stead."""
         return _mean(self.share_controls)
 
     @property
     def above_control(self) -> float:
-        """`share` minus `share_control`: what summaries are ranked by."""
-        return self.share - self.share_control
+        """Importance minus control: what summaries are ranked by."""
+        return self.importance - self.control
+
+    @property
+    def alone(self) -> float:
+        """Mean loss when the summary is hidden and nothing else: little, where other evidence makes up for it."""
+        return _mean(self.losses)
+
+    @property
+    def alone_object(self) -> float:
+        """Mean loss when its pixels alone are hidden elsewhere on the object."""
+        return _mean(self.controls[:, 0])
+
+    @property
+    def alone_anywhere(self) -> float:
+        """Mean loss when its pixels alone are hidden anywhere else in the image."""
+        return _mean(self.controls[:, 1])
+
+    def figures(self) -> dict[str, Any]:
+        """Return all figures by their names, for JSON; NaN becomes None."""
+        names = ("importance", "control", "above_control", "alone", "alone_object", "alone_anywhere")
+        values = {name: getattr(self, name) for name in (*names, "coverage", "cohesion", "stability")}
+        values |= {"low": self.interval[0], "high": self.interval[1]}
+        plain = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+        return {**plain, "beats_control": self.beats_control, "reproducible": self.reproducible}
 
     @property
     def beats_control(self) -> bool:
         """Whether the whole interval lies above 0.01: one hundredth of the score."""
-        return self.interval[0] > MARGIN
+        return bool(self.interval[0] > MARGIN)
 
     @property
     def reproducible(self) -> bool | None:

@@ -54,8 +54,9 @@ class Summary(Result):
     score : float
         Quality: median SSIM of the warped members over the median of all clusters.
     importance : float
-        Mean relative loss of the class score when the summary is hidden: all regions of the cluster in an image together, over
-        the images that have any. Without an analysis, the mean over the members of the loss when that member alone is hidden.
+        Mean relative loss of the class score that hiding the summary brings, averaged over the orders in which an image's
+        evidence can be hidden (``analysis.importance``). Without an analysis, the mean over the members of the loss when that
+        member alone is hidden.
     analysis : SummaryAnalysis or None
         Importance beside its controls, share, stability.
     """

@@ -22,7 +22,8 @@ class SummarySettings:
     max_low_share : float
         A member is dropped when this share or more of its SSIMs are under the global median.
     rank : str
-        Summaries are ranked by ``"score"`` (quality, published) or by ``"importance"`` (loss of the class score when hidden).
+        Summaries are ranked by ``"score"`` (quality, published) or by ``"importance"`` (loss of the class score when hidden,
+        above that when the same pixels are hidden elsewhere).
     """
 
     members: int = 10

@@ -1,0 +1,177 @@
+"""What the analyses found, in words that a reader without statistics understands, and as a chart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.report.words import counted, covered_images, percent, score_text
+from visual_summaries.results import Chance, JointEffects, Run, Summary, SummaryAnalysis
+
+#: Random moves are as good as the run in more than this share of cases: chance explains the summaries.
+_BY_CHANCE = 0.1
+#: Width and height of a chart in its own units, and the room for its labels: left, top, right, bottom.
+_CHART, _ROOM = (320, 190), (42, 8, 10, 30)
+
+
+def doubts(analysis: SummaryAnalysis) -> list[tuple[str, str]]:
+    """Return what speaks against a summary: a few words for a badge, and a sentence."""
+    found = []
+    low, high = analysis.interval
+    if not analysis.beats_control:
+        span = f" (somewhere between {percent(low)} and {percent(high)} of the score)" if math.isfinite(low) else ""
+        found.append(
+            (
+                "not above control",
+                f"That is not surely more than the same pixels elsewhere{span}: do not build on it.",
+            )
+        )
+    if analysis.reproducible is False:
+        found.append(
+            (
+                "not reproducible",
+                f"With other images of the class, only {percent(analysis.stability)} of this group comes back: its outline is"
+                " uncertain, and it may merge with another summary or fall apart.",
+            )
+        )
+    return found
+
+
+def certainty(analysis: SummaryAnalysis) -> str:
+    """Return how sure the importance and the group are; nothing that :func:`doubts` says."""
+    parts = []
+    if analysis.beats_control:
+        low, high = analysis.interval
+        parts.append(f"With other images, the difference would be between {percent(low)} and {percent(high)}.")
+    if analysis.reproducible:
+        parts.append(f"With other images, {percent(analysis.stability)} of this group would come back.")
+    return " ".join(parts)
+
+
+def summary_line(run: Run, summary: Summary) -> str:
+    """Return one line about a summary for a terminal."""
+    covered = f"in {covered_images(run, summary)} of {counted(len(run.images), 'image')}"
+    analysis = summary.analysis
+    if analysis is None:
+        return f"{covered}, quality {summary.score:.2f}, hiding one takes {summary.importance:.0%} of the score on average"
+    steady = "" if math.isnan(analysis.stability) else f", stability {analysis.stability:.0%}"
+    marks = "".join(f"; {badge.upper()}" for badge, _ in doubts(analysis))
+    return (
+        f"importance {analysis.importance:.0%} (same pixels elsewhere {analysis.control:.0%}, alone {analysis.alone:.0%}),"
+        f" {covered}{steady}, quality {summary.score:.2f}{marks}"
+    )
+
+
+def together_sentence(run: Run) -> str:
+    """Return what all summaries do together, and how many stand out from their controls; empty where it was not measured."""
+    parts = []
+    analyses = [summary.analysis for summary in run.summaries if summary.analysis is not None]
+    if analyses:
+        sure = sum(analysis.beats_control for analysis in analyses)
+        parts.append(
+            f"{sure} of {counted(len(analyses), 'summary', 'summaries')} surely matter more than the same pixels elsewhere."
+        )
+    if run.analysis is not None and run.analysis.joint is not None:
+        lost = 1 - float(run.analysis.joint.deletion[-1])
+        parts.append(f"Hiding all of them takes {percent(lost)} off the score, on average over all images.")
+    return " ".join(parts)
+
+
+def joint_sentences(joint: JointEffects) -> list[str]:
+    """Return which few summaries destroy the class, and which are enough for it."""
+    names = {kind: _listed(getattr(joint, kind)) for kind in ("destroying", "sufficient")}
+    hidden, shown = joint.evidence
+    if joint.destroying:
+        first = (
+            f"Hiding {names['destroying']} does nearly all that hiding all evidence does ({percent(1 - hidden)} of the score)."
+        )
+    else:
+        first = (
+            f"All summaries together take off {percent(1 - float(joint.deletion[-1]))} of the score, all evidence of the masks"
+            f" {percent(1 - hidden)}: part of what the network uses is in no summary."
+        )
+    if joint.sufficient:
+        second = (
+            f"Showing nothing but {names['sufficient']} brings nearly as much of the score as all evidence ({percent(shown)})."
+        )
+    else:
+        second = (
+            f"Showing nothing but the summaries brings {percent(float(joint.insertion[-1]))} of the score, nothing but all"
+            f" evidence {percent(shown)}."
+        )
+    return [first, second]
+
+
+def chance_sentence(chance: Chance) -> str:
+    """Return what random masks give, beside the run."""
+    usual = float(np.median(chance.random_summaries))
+    text = (
+        f"When the masks of {counted(chance.images, 'image')} are moved to random places, the same steps find"
+        f" {counted(round(usual), 'group')} (here: {chance.summaries}), and the regions of a group are"
+    )
+    typical = float(np.nanmedian(chance.random_likeness)) if np.isfinite(chance.random_likeness).any() else 0.0
+    if typical <= 0:
+        ratio = "not alike at all"
+    elif chance.likeness >= typical:
+        ratio = f"{chance.likeness / typical:.1f} times less alike"
+    else:
+        ratio = "more alike than here"
+    as_good = round(chance.p_value * (1 + len(chance.random_likeness)) - 1)
+    verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as alike as these."
+    caution = " So these summaries could be chance." if chance.p_value > _BY_CHANCE else ""
+    return f"{text} {ratio}. {verdict}{caution}"
+
+
+def charts(joint: JointEffects) -> list[dict[str, Any]]:
+    """Return the curves of joint effects for drawing: one chart for hiding, one for showing.
+
+    Examples
+    --------
+    >>> curve = np.array([1.0, 0.0], np.float32)
+    >>> joint = JointEffects((0,), curve, 1 - curve, curve[None], 1 - curve[None], (0.0, 1.0), (0,), (0,))
+    >>> [chart["title"] for chart in charts(joint)], charts(joint)[0]["ordered"]
+    (['Hidden one after the other', 'Shown one after the other'], '42.0,8.0 310.0,160.0')
+    """
+    highest = max(1.0, float(joint.insertion.max()), float(joint.deletion.max()))
+    areas = joint.areas()
+    result = []
+    for kind, title in (("deletion", "Hidden one after the other"), ("insertion", "Shown one after the other")):
+        own, mean = getattr(joint, kind), getattr(joint, f"random_{kind}").mean(axis=0)
+        ordered, at_random = areas[kind]
+        result.append(
+            {
+                "title": title,
+                "size": _CHART,
+                "frame": (_ROOM[0], _ROOM[1], _CHART[0] - _ROOM[0] - _ROOM[2], _CHART[1] - _ROOM[1] - _ROOM[3]),
+                "ordered": _points(own, highest),
+                "random": _points(mean, highest),
+                "steps": [(x, k) for k, x in enumerate(_across(len(own))) if len(own) <= 12 or k % 5 == 0],
+                "levels": [(_height(value, highest), percent(value)) for value in (0.0, 0.5, 1.0)],
+                "reading": f"Mean score: {score_text(ordered)} by importance, {score_text(at_random)} in random order.",
+            }
+        )
+    return result
+
+
+def _listed(positions: tuple[int, ...]) -> str:
+    numbers = [str(position + 1) for position in sorted(positions)]
+    if len(numbers) < 2:
+        return f"summary {''.join(numbers)}"
+    return f"summaries {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+def _across(count: int) -> list[float]:
+    left, _, right, _ = _ROOM
+    return [round(left + (_CHART[0] - left - right) * k / max(count - 1, 1), 1) for k in range(count)]
+
+
+def _height(value: float, highest: float) -> float:
+    _, top, _, bottom = _ROOM
+    return round(top + (_CHART[1] - top - bottom) * (1 - min(max(value, 0.0), highest) / highest), 1)
+
+
+def _points(curve: NDArray[np.floating], highest: float) -> str:
+    return " ".join(f"{x},{_height(float(y), highest)}" for x, y in zip(_across(len(curve)), curve, strict=True))
