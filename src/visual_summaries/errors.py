@@ -74,6 +74,12 @@ class RunError(VisualSummariesError):
     exit_code = 6
 
 
+class OutOfMemoryError(VisualSummariesError, MemoryError):
+    """Memory ran out, even with one image at a time."""
+
+    exit_code = 8
+
+
 class ConvergenceError(VisualSummariesError, RuntimeError):
     """An iterative method ended without converging."""
 

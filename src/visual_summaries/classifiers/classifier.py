@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from visual_summaries._batches import in_batches
 from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
 from visual_summaries.classifiers.target import Target, resolve_target
@@ -297,6 +298,12 @@ class Classified:
         return float(self.hits.mean()) if len(self.hits) else float("nan")
 
 
+def _logits_in_batches(classifier: Classifier, views: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Return the logits (N, K) of views, in smaller batches where memory runs out."""
+    parts, _ = in_batches(lambda part: classifier.logits(classifier.to_tensor(views[part])), len(views), len(views))
+    return torch.cat(parts)
+
+
 def classify(
     classifier: Classifier,
     views: Iterable[NDArray[np.uint8]],
@@ -338,7 +345,7 @@ def classify(
     remaining = iter(views)
     with classifier.frozen(), torch.no_grad():
         while batch := list(islice(remaining, batch_size)):
-            logits = classifier.logits(classifier.to_tensor(batch))
+            logits = _logits_in_batches(classifier, batch)
             scores.append(resolved.score(logits).float().cpu().numpy())
             predicted.append(logits.argmax(dim=1).cpu().numpy())
             hits.append(resolved.hits(logits).cpu().numpy())

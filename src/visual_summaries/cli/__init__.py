@@ -6,6 +6,7 @@ import sys
 
 from visual_summaries.cli.app import app
 from visual_summaries.cli.console import note
+from visual_summaries.cli.stopping import stoppable
 from visual_summaries.errors import VisualSummariesError
 
 __all__ = ["app", "entry_point", "main"]
@@ -37,4 +38,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 def entry_point() -> None:
     """Start the program from the shell."""
-    sys.exit(main())
+    with stoppable():
+        sys.exit(main())

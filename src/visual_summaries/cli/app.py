@@ -24,7 +24,7 @@ app = typer.Typer(
         "Which parts of its images does a classifier use, again and again, for one class?\n\n"
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
         "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
-        "7 a method did not converge; 130 interrupted."
+        "7 a method did not converge; 8 out of memory; 130 interrupted (143 by a scheduler)."
     ),
 )
 

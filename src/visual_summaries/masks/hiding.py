@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visual_summaries._batches import in_batches
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
 from visual_summaries.masks.settings import HIDINGS, MaskSettings, ways_of
@@ -118,16 +119,18 @@ def scores_without(
     batch_size : int
         Masks that pass the network at a time.
     """
-    scores = [np.empty(0, np.float32)]
     with torch.no_grad():
         x = classifier.to_tensor([view])
         hidden = hidden_pixels(x, settings)
-        for start in range(0, len(hide), batch_size):
-            keep = torch.from_numpy(~hide[start : start + batch_size]).to(x)
+
+        def scores(part: slice) -> NDArray[np.float32]:
+            keep = torch.from_numpy(~hide[part]).to(x)
             size = (len(keep), -1, -1, -1)
             logits = classifier.logits(perturb(x.expand(size), hidden.expand(size), keep))
-            scores.append(target.score(logits).float().cpu().numpy())
-    return np.concatenate(scores)
+            return np.asarray(target.score(logits).float().cpu().numpy())
+
+        found, _ = in_batches(scores, len(hide), batch_size, classifier)
+    return np.concatenate([np.empty(0, np.float32), *found])
 
 
 def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -24,14 +25,40 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # where the system does not tell
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                available = int(line.split()[1]) * 1024
+    return min(available, free_in_group())
+
+
+def free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that the process's control group (a container's limit) leaves; very many where there is no limit.
+
+    Examples
+    --------
+    >>> free_in_group(Path("no/such/folder")) > 2**60
+    True
+    """
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            most, now = (folder / limit).read_text().strip(), int((folder / used).read_text())
+        except (OSError, ValueError):
+            continue  # the other version of control groups, or none
+        if most.isdecimal():
+            return max(int(most) - now + _cache_in_group((folder / used).parent), 0)
+    return 2**62
+
+
+def _cache_in_group(folder: Path) -> int:
+    """Bytes of files that the kernel keeps for the group and gives up when they are wanted."""
     try:
-        with open("/proc/meminfo") as lines:  # noqa: PTH123 - a kernel file, not a path of the user
-            for line in lines:
-                if line.startswith("MemAvailable"):
-                    return int(line.split()[1]) * 1024
-    except FileNotFoundError:
-        pass  # not Linux: below
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        lines = (folder / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
 def bytes_of_a_pass(network: Network, image: Tensor) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visual_summaries._batches import in_batches
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.objective import less
 from visual_summaries.masks.perturb import perturb
@@ -148,16 +149,8 @@ class Network:
             return (kernel.classifier or self.classifier).logits(x).float()
 
     def _in_chunks(self, one_pass: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Tensor, ...]:
-        while True:
-            try:
-                parts = [one_pass(slice(start, start + self.chunk)) for start in range(0, count, self.chunk)]
-                return tuple(torch.cat(column) for column in zip(*parts, strict=True))
-            except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one
-                if not is_out_of_memory(error) or self.chunk == 1:
-                    raise
-            self.chunk = max(1, min(self.chunk, count) // 2)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        parts, self.chunk = in_batches(one_pass, count, self.chunk)
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -236,14 +229,3 @@ def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
 def class_index(target: ScoresOutputs) -> int | None:
     """Return the index of the class that a target is, None when it is a function."""
     return getattr(target, "index", None)
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell an allocation that failed from every other error.
-
-    Examples
-    --------
-    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory")), is_out_of_memory(RuntimeError("shape"))
-    (True, False)
-    """
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -139,11 +139,14 @@ class Context:
     pieces : Pieces
         Where finished pieces are kept.
     progress : callable or None
+    notes : dict
+        What stages have to tell besides their results; for the manifest.
     """
 
     shared: Shared
     pieces: Pieces = field(default_factory=lambda: Pieces(None))
     progress: Progress | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def classifier(self) -> Classifier:

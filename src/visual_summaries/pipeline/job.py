@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from visual_summaries.clusters import Clusters
 from visual_summaries.pipeline.analysing import analyse_summaries
 from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
 from visual_summaries.pipeline.context import Context, Shared
-from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_memory_mib, versions
+from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_gpu_memory_mib, peak_memory_mib, versions
 from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_images
 from visual_summaries.pipeline.stages import (
     DESCRIPTORS,
@@ -30,7 +31,8 @@ from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.settings import Settings
 from visual_summaries.settings import preset as named_preset
-from visual_summaries.store import Journal, Pieces, require_free, save_run
+from visual_summaries.store import Journal, Pieces, locked, require_free, save_run
+from visual_summaries.store.journal import JOURNAL
 from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.summaries import SummarySet, build_summaries
 
@@ -88,7 +90,7 @@ def summarize(
     Raises
     ------
     RunError
-        If `out` holds a run already (and `resume` is not set), or cannot be written to.
+        If `out` holds a run already (and `resume` is not set), is being written by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
         If the model, the class or the images cannot be used; the message says what to do.
     ConvergenceError
@@ -105,10 +107,38 @@ def summarize(
         require_free(path, resume)
     # A function cannot be hashed: pieces made for one must not be taken for those of another.
     keep_pieces = path is not None and resolved.index is not None
-    journal = Journal(path / "journal.jsonl" if path else None)
+    journal = Journal(path / JOURNAL if path else None)
     pieces = Pieces(path / "pieces" if path and keep_pieces else None, journal)
     context = Context(Shared(classifier, resolved, settings, random_state), pieces, progress)
+    with ExitStack() as held:
+        if path is not None:
+            held.enter_context(locked(path, journal))
+            require_free(path, resume)  # again: another process may have been here before the lock was ours
+        return _explain(
+            context,
+            images,
+            path,
+            preset=preset,
+            max_images=max_images,
+            include_misclassified=include_misclassified,
+            batch_size=batch_size,
+        )
 
+
+def _explain(
+    context: Context,
+    images: ImageSources,
+    path: Path | None,
+    *,
+    preset: str,
+    max_images: int | None,
+    include_misclassified: bool,
+    batch_size: int | None,
+) -> Run:
+    """Run all stages, and write what they give to `path`."""
+    classifier, resolved, settings = context.classifier, context.target, context.settings
+    pieces, random_state = context.pieces, context.random_state
+    pieces.journal.write("begun")
     watch = Stopwatch()
     with watch.stage("images"):
         read = read_images(
@@ -166,8 +196,11 @@ def summarize(
             "hardware": hardware(classifier.device),
             "pieces": pieces.counts(),
             "damaged": pieces.damaged,
+            "images_since_begun": read.changes,
             "timings": watch.seconds,
             "peak_memory_mib": peak_memory_mib(),
+            "peak_gpu_memory_mib": peak_gpu_memory_mib(classifier.device),
+            **context.notes,
         },
         faithfulness=faithfulness,
         analysis=analysis,
@@ -176,6 +209,7 @@ def summarize(
     if path is not None:
         save_run(run, path)
         pieces.forget(DESCRIPTORS.name)
+        pieces.journal.write("finished")
     return run
 
 

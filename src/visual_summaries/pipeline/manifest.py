@@ -74,6 +74,11 @@ def peak_memory_mib() -> float:
     return float(round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1))
 
 
+def peak_gpu_memory_mib(device: torch.device) -> float | None:
+    """Return the most memory that this process has held on the accelerator, in MiB; None without one."""
+    return round(torch.cuda.max_memory_reserved(device) / 2**20, 1) if device.type == "cuda" else None
+
+
 class Stopwatch:
     """Wall-clock seconds by stage; what passes in a stage inside another counts for the inner one only.
 

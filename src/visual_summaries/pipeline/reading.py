@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from visual_summaries.classifiers import Target, classify
 from visual_summaries.errors import ImageError, NoImagesError, TargetError
 from visual_summaries.images import gather_images
 from visual_summaries.pipeline.context import Context, Shared, Stage
+from visual_summaries.pipeline.history import changes, former_images, note_images
+from visual_summaries.pipeline.history import in_words as changes_in_words
 from visual_summaries.progress import report_progress
 from visual_summaries.results import Image, Skipped
 from visual_summaries.store.piece_file import Content
@@ -43,12 +45,15 @@ class ImageSet:
         Unreadable and misclassified ones.
     correct, total : int
         How many of the readable images that were looked at the network gives the class.
+    changes : dict
+        Names of the images that are ``gone``, ``changed`` and ``added`` since the run was last begun.
     """
 
     images: tuple[Image, ...]
     skipped: tuple[Skipped, ...]
     correct: int
     total: int
+    changes: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_images(
@@ -118,8 +123,11 @@ def read_images(
             images.append(Image(len(images), name, sha256, view, score, predicted))
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
-    result = ImageSet(tuple(images), tuple(skipped), correct, total)
+    journal = context.pieces.journal
+    former = former_images(journal)
+    result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images))
     _require_enough(result, target, others)
+    note_images(journal, former, images)
     logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
     if skipped:
         logger.info("set aside: %s", in_words(skipped))
@@ -166,9 +174,11 @@ def _require_enough(result: ImageSet, target: Target, others: Counter[str]) -> N
         )
     reasons = f"; set aside: {in_words(result.skipped)}" if result.skipped else ""
     example = next((f" (for example {item.name}: {item.detail})" for item in result.skipped), "")
+    gone = result.changes["gone"]
+    before = f". Since the run was begun: {changes_in_words('gone', gone)}" if gone else ""
     raise NoImagesError(
         f"{len(result.images)} usable images, but at least {MIN_IMAGES} are needed to find what they share{reasons}{example}; "
-        "add images of the class"
+        f"add images of the class{before}"
     )
 
 

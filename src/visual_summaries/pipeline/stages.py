@@ -47,8 +47,10 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
             image = shared.classifier.to_tensor([first]).clone()
             return make_network(shared.classifier, shared.target, shared.settings.masks, image, plan)
 
-    masks = solve_group(shared.once(f"masks {plan}", network), [view for view, _ in items], shared.random_state)
-    return [_mask_record(mask) for mask in masks]
+    ready = shared.once(f"masks {plan}", network)
+    masks = solve_group(ready, [view for view, _ in items], shared.random_state)
+    # The batch that fitted into the memory: a smaller one than planned can change the last digits.
+    return [{**_mask_record(mask), "batch": ready.chunk} for mask in masks]
 
 
 PLAN = Stage("plan", 1, _plan, settings=without_batch_size)
@@ -62,7 +64,9 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     plan = MaskPlan(**found) if asked is None else replace(MaskPlan(**found), batch_size=asked)
     stage = replace(MASKS, group=plan.batch_size)
     inputs = (view_sha256(image.view) for image in images)
-    return [_mask_from(record) for record in context.map(stage, inputs, lambda i: (images[i].view, plan))]
+    records = context.map(stage, inputs, lambda i: (images[i].view, plan))
+    context.notes["batch_size"] = {"planned": plan.batch_size, "smallest": min(record["batch"] for record in records)}
+    return [_mask_from(record) for record in records]
 
 
 def _mask_record(mask: Mask) -> Content:
@@ -73,7 +77,7 @@ def _mask_record(mask: Mask) -> Content:
 
 
 def _mask_from(record: Content) -> Mask:
-    return Mask(**{"superpixel": None, **record})
+    return Mask(**{"superpixel": None, **{name: value for name, value in record.items() if name != "batch"}})
 
 
 def hiding(settings: Settings) -> Any:

@@ -1,7 +1,8 @@
 """Where runs are kept: directories of plain JSON and arrays, and the pieces that make them resumable."""
 
 from visual_summaries.store.journal import Journal
+from visual_summaries.store.lock import locked
 from visual_summaries.store.pieces import Pieces, digest
 from visual_summaries.store.run_directory import load_run, require_free, save_run
 
-__all__ = ["Journal", "Pieces", "digest", "load_run", "require_free", "save_run"]
+__all__ = ["Journal", "Pieces", "digest", "load_run", "locked", "require_free", "save_run"]

@@ -11,6 +11,9 @@ from typing import Any
 
 from visual_summaries.store.atomic import writing
 
+#: Its name in a run directory.
+JOURNAL = "journal.jsonl"
+
 
 class Journal:
     """The file ``journal.jsonl``; lines are only ever added to it.

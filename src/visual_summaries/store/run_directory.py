@@ -1,12 +1,6 @@
 """A run on disk: plain JSON for what is small, ``.npz`` without pickle for arrays, the manifest last.
 
-Layout::
-
-    manifest.json   written last: its presence means that the run is complete
-    run.json        images, masks, regions, summaries without their arrays; skipped images; settings
-    arrays.npz      views, masks, region pixels, similarity, warped members
-    report.html     the report
-    pieces/         finished pieces of the stages, for --resume
+The layout is described in ``docs/run-format.md``.
 """
 
 from __future__ import annotations
@@ -37,11 +31,17 @@ from visual_summaries.results import (
 )
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
-from visual_summaries.store.atomic import write_json
+from visual_summaries.store.atomic import write_json, writing
+from visual_summaries.store.checksums import ENTRY, sha256_of, take_checksums
+from visual_summaries.store.journal import JOURNAL
+from visual_summaries.store.lock import HOLDER, LOCK
 from visual_summaries.store.packed import join_results, split_results
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+#: Files whose checksums are in the manifest.
+FILES = ("run.json", "arrays.npz")
 
 
 def save_run(run: Run, path: Path) -> None:
@@ -81,6 +81,9 @@ def save_run(run: Run, path: Path) -> None:
         one = getattr(run.analysis, f.name)
         together[f.name], more = split_results(f"analysis.{f.name}", [] if one is None else [one])
         packed |= more
+    # A run that is written again is not complete in between.
+    with writing(path / MANIFEST):
+        (path / MANIFEST).unlink(missing_ok=True)
     save_arrays(path / "arrays.npz", arrays | packed)
     write_json(
         path / "run.json",
@@ -99,7 +102,7 @@ def save_run(run: Run, path: Path) -> None:
             "settings": run.settings.to_dict(),
         },
     )
-    write_json(path / MANIFEST, run.manifest)
+    write_json(path / MANIFEST, {**run.manifest, ENTRY: sha256_of(path, FILES)})
 
 
 def load_run(path: str | Path) -> Run:
@@ -133,6 +136,7 @@ def load_run(path: str | Path) -> Run:
             f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
             "install the version that wrote it (its 'versions' entry tells) or compute the run again"
         )
+    take_checksums(path, manifest, FILES)
     data = _read_json(path / "run.json")
     arrays = load_arrays(path / "arrays.npz")
     try:
@@ -249,6 +253,7 @@ def require_free(path: Path, resume: bool) -> None:
     if not path.is_dir():
         raise RunError(f"{path} is a file, but the output must be a folder; choose another --out")
     names = {entry.name for entry in path.iterdir()}
+    names -= {LOCK, HOLDER, JOURNAL}
     ours = names & {MANIFEST, "pieces", "run.json"}
     if ours and not resume:
         state = "a complete" if MANIFEST in names else "an unfinished"
