@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test test-faults lint format docs clean
 
 # The virtual environment remembers by a stamp what it was made from.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -21,6 +21,9 @@ demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write dem
 
 test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings
 	$(BIN)/python -m pytest -q
+
+test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, full disks, ...; under 20 minutes; make test has a few of each
+	$(BIN)/python benchmarks/faults.py
 
 lint: $(VENV)/.installed-test  ## style, docstrings and types
 	$(BIN)/ruff check .

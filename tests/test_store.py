@@ -113,6 +113,23 @@ def test_ragged_arrays_survive_packing(shapes: list[tuple[int, int]]) -> None:
     assert same(unpack("x", pack("x", items, 2, bool)), items)
 
 
+def without_checksums(path: Path) -> None:
+    """Take the checksums out of a run: who forges its files can forge these too."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["files"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["run.json", "arrays.npz"])
+def test_a_flipped_bit_is_found_by_its_checksum(tmp_path: Path, name: str) -> None:
+    save_run(small_run(), tmp_path)
+    raw = bytearray((tmp_path / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (tmp_path / name).write_bytes(bytes(raw))
+    with pytest.raises(RunError, match=rf"{name} is damaged: its checksum does not fit; .* --resume"):
+        load_run(tmp_path)
+
+
 def test_no_manifest_means_not_complete(tmp_path: Path) -> None:
     save_run(small_run(), tmp_path)
     (tmp_path / "manifest.json").unlink()
@@ -130,6 +147,7 @@ def test_another_format_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["truncate", "rubbish", "list"])
 def test_damaged_files_are_typed_errors(tmp_path: Path, name: str, damage: str) -> None:
     save_run(small_run(), tmp_path)
+    without_checksums(tmp_path)
     path = tmp_path / name
     whole = path.read_bytes()
     path.write_bytes({"truncate": whole[: len(whole) // 2], "rubbish": b"\x00\xff rubbish", "list": b"[1, 2]"}[damage])
@@ -139,6 +157,7 @@ def test_damaged_files_are_typed_errors(tmp_path: Path, name: str, damage: str) 
 
 def test_a_missing_field_is_a_typed_error(tmp_path: Path) -> None:
     save_run(small_run(), tmp_path)
+    without_checksums(tmp_path)
     data = json.loads((tmp_path / "run.json").read_text())
     del data["regions"][0]["box"]
     (tmp_path / "run.json").write_text(json.dumps(data))
@@ -150,6 +169,7 @@ def test_a_missing_field_is_a_typed_error(tmp_path: Path) -> None:
 @given(st.integers(0, 10**9), st.integers(0, 255))
 def test_one_changed_byte_gives_the_run_or_a_typed_error(tmp_path: Path, place: int, value: int) -> None:
     save_run(small_run(), tmp_path)
+    without_checksums(tmp_path)
     path = tmp_path / "arrays.npz"
     raw = bytearray(path.read_bytes())
     raw[place % len(raw)] = value
@@ -165,6 +185,7 @@ def test_a_pickle_inside_a_run_is_not_executed(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "executed",))
 
+    without_checksums(tmp_path)
     with (tmp_path / "arrays.npz").open("wb") as file:
         np.savez(file, views=np.array([Payload()], dtype=object))
     with pytest.raises(RunError, match=r"arrays\.npz cannot be read"):

@@ -248,7 +248,9 @@ def require_free(path: Path, resume: bool) -> None:
     RunError
         If it holds a run already and `resume` is not set, or holds something else.
     """
-    if not path.exists():
+    with writing(path):  # which says so when not even that can be looked up
+        exists = path.exists()
+    if not exists:
         return
     if not path.is_dir():
         raise RunError(f"{path} is a file, but the output must be a folder; choose another --out")
