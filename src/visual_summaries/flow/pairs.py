@@ -56,6 +56,7 @@ def compare_all(
     salient : sequence of array_like of int
         For each image, which of its boxes are salient (possibly none).
     settings : FlowSettings, optional
+        With ``mirror``, features need ``mirrored``; of each pair, the second image is taken as it is or turned.
     best : int
         How many best confidences are averaged for `best_mean`.
     progress : Progress, optional
@@ -68,7 +69,7 @@ def compare_all(
     Raises
     ------
     ValueError
-        If `features` and `salient` differ in length.
+        If `features` and `salient` differ in length, or mirrored features are asked for and missing.
 
     Examples
     --------
@@ -153,15 +154,22 @@ def compare_block(
     images = sorted({image for pair in pairs for image in pair})
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
+    turned = _turned(features, images, settings)
     top = {i: _Best(len(rows[i]), best) for i in images}
     similarities = []
     for done, (i, j) in enumerate(pairs, 1):
         part = np.zeros((len(rows[i]), len(rows[j])), np.float32)
         if len(rows[i]) or len(rows[j]):
-            scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
-            forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
+            its = geometry[j]
+            scores = appearance(features[i], features[j], geometry[i], its, settings.max_aspect_ratio)
+            if j in turned:
+                other, where = turned[j]
+                scores_turned = appearance(features[i], other, geometry[i], where, settings.max_aspect_ratio)
+                if likeness(scores_turned) > likeness(scores):
+                    scores, its = scores_turned, where
+            forward = _confidences(scores, geometry[i], its, settings.method, rows[i])
             # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-            backward = _confidences(scores.T.contiguous(), geometry[j], geometry[i], settings.method, rows[j])
+            backward = _confidences(scores.T.contiguous(), its, geometry[i], settings.method, rows[j])
             if settings.exponent != 1:
                 forward, backward = forward**settings.exponent, backward**settings.exponent
             top[i].add(forward)
@@ -190,6 +198,49 @@ def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each row of (R, n); 0 where n is."""
     result: NDArray[np.float32] = (torch.from_numpy(values).sum(1) / max(values.shape[1], 1)).numpy()
     return result
+
+
+def _turned(
+    features: Mapping[int, Features], images: Sequence[int], settings: FlowSettings
+) -> dict[int, tuple[Features, Geometry]]:
+    """Mirrored features of each image with their geometry, where the settings ask for them."""
+    found = {}
+    for image in images if settings.mirror else ():
+        mirrored = features[image].mirrored
+        if mirrored is None:
+            raise ValueError(
+                "FlowSettings.mirror is set, but an image has no mirrored features; describe it with describe_mirrored"
+            )
+        found[image] = (mirrored, Geometry.of(mirrored, settings.border))
+    return found
+
+
+def likeness(scores: Tensor) -> float:
+    """Return how alike two images look: the sum of the best appearance score of every box of either.
+
+    Examples
+    --------
+    >>> likeness(torch.tensor([[0.25, 0.5], [0.25, 0.0]]))
+    1.5
+    """
+    return float(scores.max(1).values.sum() + scores.max(0).values.sum()) if scores.numel() else 0.0
+
+
+def facing(a: Features, b: Features, max_aspect_ratio: float = 2.0, border: float = 0.01) -> Features:
+    """Return `b`, or ``b.mirrored`` where there is one and it looks more like `a`.
+
+    Examples
+    --------
+    >>> box = np.array([[10, 20, 30, 50]], np.int32)
+    >>> left, right = (Features(box, torch.tensor([look]), (90, 80)) for look in ([1.0, 0.0], [0.0, 1.0]))
+    >>> facing(left, Features(box, right.descriptors, (90, 80), mirrored=left)) is left
+    True
+    """
+    if b.mirrored is None:
+        return b
+    own = Geometry.of(a, border)
+    found = [likeness(appearance(a, one, own, Geometry.of(one, border), max_aspect_ratio)) for one in (b, b.mirrored)]
+    return b.mirrored if found[1] > found[0] else b
 
 
 def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple[int, int]]:
