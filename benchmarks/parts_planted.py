@@ -1,0 +1,181 @@
+"""Planted parts: one unit (a network and a class) of ``benchmarks/parts.py``: summaries, baselines, and what the parts truly do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import visual_summaries as vs
+from parts_baselines import concept_groups, kmeans_groups
+from visual_summaries.analyses import AnalysisSettings, measure_importance
+from visual_summaries.classifiers import Classifier, classify, resolve_target, resolve_transform
+from visual_summaries.demo import CLASS_NAMES, Scene, all_effects, demo_network, part_under, render, sample_scene
+from visual_summaries.errors import ConvergenceError
+from visual_summaries.pipeline.analysing import analyse_summaries
+from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
+from visual_summaries.pipeline.context import Context, Shared
+from visual_summaries.pipeline.manifest import Stopwatch
+from visual_summaries.pipeline.stages import Described, add_evidence_boxes, compute_masks, compute_proposals
+from visual_summaries.results import Image, Mask, Member, Region, Summary
+from visual_summaries.settings import Settings
+from visual_summaries.store import Pieces
+from visual_summaries.summaries import build_summaries
+
+#: First seed of the drawn images; neither training, accuracy, effects, the demo nor the experiments behind the default use these.
+SEED = 70_000_000
+
+_ATTEMPTS = 8  # images drawn for each that is wanted, before giving up on a class that the network hardly knows
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What explaining one class of one network gave.
+
+    Attributes
+    ----------
+    images, masks, regions
+        As in a run.
+    summaries : tuple of Summary
+        Kept ones, analysed.
+    """
+
+    images: list[Image]
+    masks: list[Mask]
+    regions: list[Region]
+    summaries: tuple[Summary, ...]
+
+
+def analysed(preset: str) -> Settings:
+    """Return a preset that measures importance and nothing that this benchmark does not look at."""
+    settings = vs.preset(preset)
+    return replace(settings, analyses=AnalysisSettings(resamplings=0, orders=0, chance=0))
+
+
+def explain(classifier: Classifier, index: int, views: Sequence[NDArray[np.uint8]], settings: Settings, kept: Path) -> Explained:
+    """Go through the stages of a run on views, all but the faithfulness of masks; finished pieces are kept in a folder."""
+    context = Context(Shared(classifier, resolve_target(classifier, index), settings), Pieces(kept))
+    scores = classify(classifier, views, context.target).scores
+    images = [Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))]
+    masks = compute_masks(context, images)
+    boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images), masks)
+    features = Described(context, images, boxes)
+    regions, similarity = compare_regions(context, images, masks, features)
+    groups = find_clusters(context, similarity, regions)
+    warped = Warped(context, images, features, regions, similarity, groups)
+    summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
+    found, _ = analyse_summaries(context, Stopwatch(), images, masks, regions, similarity, features, summaries)
+    return Explained(images, masks, regions, found.kept)
+
+
+def drawn(classifier: Classifier, index: int, count: int) -> list[Scene]:
+    """Return the first scenes of a class that the network gets right."""
+    target = resolve_target(classifier, index)
+    scenes: list[Scene] = []
+    for start in range(0, _ATTEMPTS * count, count):
+        some = [sample_scene(index, SEED + 10_000 * index + start + k) for k in range(count)]
+        hits = classify(classifier, [render(scene).image for scene in some], target).hits
+        scenes += [scene for scene, hit in zip(some, hits, strict=True) if hit]
+        if len(scenes) >= count:
+            break
+    return scenes[:count]
+
+
+def group_row(
+    summary: Summary, regions: Sequence[Region], labels: Sequence[str], effects: dict[str, dict[str, float]]
+) -> dict[str, Any]:
+    """Return where a summary's members lie, what it costs, and what its part truly does."""
+    counts = Counter(labels[member.region] for member in summary.members)
+    part, most = counts.most_common(1)[0]
+    place = "background" if part in ("background", "distractor", "occluder") else part
+    row: dict[str, Any] = {
+        "part": part,
+        "members": len(summary.members),
+        "purity": most / len(summary.members),
+        "others": sorted(name for name in counts if name != part),
+        **{name: values[place] for name, values in effects.items()},
+    }
+    if (found := summary.analysis) is not None:
+        row |= {
+            "importance": found.importance,
+            "share": found.share,
+            "above_control": found.above_control,
+            "interval": list(found.interval),
+            "beats_control": found.beats_control,
+            "coverage": found.coverage,
+        }
+    return row
+
+
+def as_summaries(groups: Sequence[Sequence[int]], regions: Sequence[Region], members: int = 10) -> list[Summary]:
+    """Return summaries of groups of regions whose members come first; of an image only the first counts as a member."""
+    found = []
+    for group in groups:
+        seen: set[int] = set()
+        shown = [k for k in group if not (regions[k].image in seen or seen.add(regions[k].image))][:members]
+        if len(shown) >= 2:
+            crop = np.zeros((1, 1, 3), np.uint8)
+            shown_members = tuple(Member(k, 0.0, float("nan"), crop) for k in shown)
+            found.append(Summary(len(found), shown[0], shown_members, tuple(group), 0.0, 0.0))
+    return found
+
+
+def measured(
+    classifier: Classifier, explained: Explained, index: int, summaries: list[Summary], regions: Sequence[Region]
+) -> list[Summary]:
+    """Measure the importance of the groups of a baseline as the default's is."""
+    settings = analysed("default")
+    evidence = [np.asarray(mask.final > 0.5) for mask in explained.masks]
+    target = resolve_target(classifier, index)
+    found = measure_importance(
+        classifier, target, explained.images, evidence, regions, summaries, settings.masks, settings.analyses
+    )
+    return [replace(one, analysis=own) for one, own in zip(summaries, found, strict=True)]
+
+
+def run_unit(network: str, index: int, count: int, with_paper: bool, kept: Path) -> dict[str, Any] | None:
+    """Return the rows of one network and class; None where the network gets too few of its images right."""
+    module = demo_network(network)
+    classifier = Classifier(
+        module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=f"demo network {network}"
+    )
+    scenes = drawn(classifier, index, count)
+    unit: dict[str, Any] = {"network": network, "class": CLASS_NAMES[index], "images": len(scenes)}
+    if len(scenes) < 6:
+        return {**unit, "methods": {}}
+    drawings = [render(scene) for scene in scenes]
+    views, truth = [one.image for one in drawings], [one.labels for one in drawings]
+    effects = all_effects(module, index, scenes[:12])
+
+    def rows(summaries: Sequence[Summary], regions: Sequence[Region]) -> list[dict[str, Any]]:
+        labels = [part_under(region.mask, region.box, truth[region.image]) for region in regions]
+        return [group_row(summary, regions, labels, effects) for summary in summaries]
+
+    methods: dict[str, Any] = {}
+    default = explain(classifier, index, views, analysed("default"), kept)
+    methods["default"] = rows(default.summaries, default.regions)
+    if with_paper:
+        try:
+            paper = explain(classifier, index, views, analysed("paper"), kept)
+            methods["paper"] = rows(paper.summaries, paper.regions)
+        except ConvergenceError:
+            methods["paper"] = []
+            unit["paper_failed"] = "did not converge"
+    wanted = max(len(default.summaries), 2)
+    torch.manual_seed(0)
+    for name, (groups, regions) in {
+        **kmeans_groups(classifier, default.images, default.masks, default.regions, wanted),
+        **concept_groups(classifier, default.images, wanted),
+    }.items():
+        summaries = as_summaries(groups, regions)
+        if name.endswith(")"):  # variants, for purity and recall only
+            methods[name] = rows(summaries, regions)
+        else:
+            methods[name] = rows(measured(classifier, default, index, summaries, regions), regions)
+    return {**unit, "effects": effects, "methods": methods}
