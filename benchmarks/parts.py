@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from parts_planted import analysed, run_unit
 from scipy.stats import spearmanr
 
+from parts_planted import analysed, run_unit
 from visual_summaries.demo import CLASSES, LABELS, NETWORKS
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store import digest
@@ -192,7 +192,11 @@ def main() -> None:
         if unit is not None:
             units.append(unit)
             one = judge([unit], "default") if unit["methods"] else {}
-            print(f"{network} {unit['class']}:", {k: v for k, v in one.items() if k in ("purity", "recall", "fragments")}, flush=True)
+            print(
+                f"{network} {unit['class']}:",
+                {k: v for k, v in one.items() if k in ("purity", "recall", "fragments")},
+                flush=True,
+            )
     results: dict[str, Any] = {
         "benchmark": "parts",
         "size": arguments.size,

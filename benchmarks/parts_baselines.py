@@ -99,9 +99,7 @@ def _pooled(classifier: Classifier, crops: Sequence[NDArray[np.uint8]], stage: s
     return np.asarray(torch.cat(seen).cpu().numpy(), np.float32)
 
 
-def _concepts(
-    images: Sequence[Image], pooled: NDArray[np.float32], maps: Sequence[NDArray[np.float32]], count: int
-) -> Grouped:
+def _concepts(images: Sequence[Image], pooled: NDArray[np.float32], maps: Sequence[NDArray[np.float32]], count: int) -> Grouped:
     count = min(count, min(pooled.shape))
     model = NMF(count, init="nndsvda", max_iter=400, random_state=0)
     model.fit(pooled)

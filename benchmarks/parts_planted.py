@@ -58,11 +58,15 @@ def analysed(preset: str) -> Settings:
     return replace(settings, analyses=AnalysisSettings(resamplings=0, orders=0, chance=0))
 
 
-def explain(classifier: Classifier, index: int, views: Sequence[NDArray[np.uint8]], settings: Settings, kept: Path) -> Explained:
+def explain(
+    classifier: Classifier, index: int, views: Sequence[NDArray[np.uint8]], settings: Settings, kept: Path
+) -> Explained:
     """Go through the stages of a run on views, all but the faithfulness of masks; finished pieces are kept in a folder."""
     context = Context(Shared(classifier, resolve_target(classifier, index), settings), Pieces(kept))
     scores = classify(classifier, views, context.target).scores
-    images = [Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))]
+    images = [
+        Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))
+    ]
     masks = compute_masks(context, images)
     boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images), masks)
     features = Described(context, images, boxes)
