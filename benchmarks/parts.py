@@ -1,8 +1,8 @@
 """Whether summaries are true: planted parts, real birds and a planted shortcut on photographs.
 
-Run with ``python benchmarks/parts.py --json FILE [--data DIR] [--size quick|full]``. Finished units (a network and a class; a set
-of photographs) are kept in ``--keep`` and found again: an interrupted run goes on, and several can work side by side on different
-``--networks``. What is measured, and what was tried, is in ``docs/truth.md``.
+Run with ``python benchmarks/parts.py --json FILE [--data DIR] [--size quick|full]``. Finished units (a network and a class; a
+set of photographs) are kept in ``--keep`` and found again: an interrupted run goes on, and several can work side by side on
+different ``--networks``. What is measured, and what was tried, is in ``docs/truth.md``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
         for row in rows:
             if "above_control" in row:
                 importance.append(row["above_control"])
-                alone.append(row["importance"])
+                alone.append(row["alone"])
                 true.append(row[effect])
                 if row["beats_control"]:
                     beating += 1

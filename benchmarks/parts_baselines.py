@@ -1,7 +1,7 @@
 """Baselines of ``benchmarks/parts.py``: k-means on deep features of regions, and concepts by matrix factorisation as in CRAFT.
 
-Fel et al., "CRAFT: Concept Recursive Activation FacTorization for Explainability", CVPR 2023: crops of the images go through the
-network; the pooled activations of its last feature map, a crop a row, are factorised into non-negative coefficients and
+Fel et al., "CRAFT: Concept Recursive Activation FacTorization for Explainability", CVPR 2023: crops of the images go through
+the network; the pooled activations of its last feature map, a crop a row, are factorised into non-negative coefficients and
 concepts; a concept is localised in an image by solving for its coefficient at every place of the feature map.
 """
 

@@ -95,7 +95,7 @@ def _random(regions: Sequence[tuple[Run, list[birds.Points], list[int], int]], r
 
 
 def background_like(view: NDArray[np.uint8], kind: str) -> NDArray[np.bool_]:
-    """Return which pixels have the colours of ``"grass"`` (green; no dog is) or ``"snow"`` (bright, grey, smooth; fur is rough)."""
+    """Return which pixels look like ``"grass"`` (green: no dog is) or ``"snow"`` (bright, grey and smooth: fur is rough)."""
     rgb = view.astype(np.float32) / 255
     if kind == "grass":
         return np.asarray(2 * rgb[..., 1] - rgb[..., 0] - rgb[..., 2] > 0.06)

@@ -1,4 +1,4 @@
-"""Planted parts: one unit (a network and a class) of ``benchmarks/parts.py``: summaries, baselines, and what the parts truly do."""
+"""One unit (a network and a class) of ``benchmarks/parts.py``: summaries, baselines, and what the planted parts truly do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces
 from visual_summaries.summaries import build_summaries
 
-#: First seed of the drawn images; neither training, accuracy, effects, the demo nor the experiments behind the default use these.
+#: First seed of the drawn images; training, accuracy, effects, the demo and the experiments behind the default use others.
 SEED = 70_000_000
 
 _ATTEMPTS = 8  # images drawn for each that is wanted, before giving up on a class that the network hardly knows
@@ -108,7 +108,7 @@ def group_row(
     if (found := summary.analysis) is not None:
         row |= {
             "importance": found.importance,
-            "share": found.share,
+            "alone": found.alone,
             "above_control": found.above_control,
             "interval": list(found.interval),
             "beats_control": found.beats_control,

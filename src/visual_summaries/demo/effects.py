@@ -204,10 +204,11 @@ def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -
     Returns
     -------
     dict of str to dict of str to float
-        Keys are ``"shapley"``, ``"redrawn"`` and ``"removed"``, then the labels. *Shapley*: as :func:`part_effects`, on images as
-        they are (the shortcut only where it is); of a part that the class does not plant, and of the background, the mean loss
-        when it is removed (the background: drawn anew) from a random subset of the planted ones. *Redrawn*: the mean loss when
-        it alone is drawn as a variant that another class plants (the eye, which none does: as another shared one; the
+        Keys are ``"shapley"``, ``"redrawn"`` and ``"removed"``, then the labels.
+
+        *Shapley*: as :func:`part_effects`, on images as they are (the shortcut only where it is); of a part that the class does
+        not plant, and of the background, the mean loss when it is removed (the background: drawn anew) while a random subset of
+        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the eye, which none does: as another shared one; the
         background: anew; the shortcut: removed). *Removed*: the mean loss when it alone is removed.
 
     Examples
