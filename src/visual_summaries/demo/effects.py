@@ -208,8 +208,9 @@ def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -
 
         *Shapley*: as :func:`part_effects`, on images as they are (the shortcut only where it is); of a part that the class does
         not plant, and of the background, the mean loss when it is removed (the background: drawn anew) while a random subset of
-        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the eye, which none does: as another shared one; the
-        background: anew; the shortcut: removed). *Removed*: the mean loss when it alone is removed.
+        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the
+        eye, which none does: as another shared one; the background: anew; the shortcut: removed). *Removed*: the mean loss when
+        it alone is removed (the background: drawn anew).
 
     Examples
     --------
