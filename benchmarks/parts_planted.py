@@ -16,6 +16,7 @@ import visual_summaries as vs
 from parts_baselines import concept_groups, kmeans_groups
 from visual_summaries.analyses import AnalysisSettings, measure_importance
 from visual_summaries.classifiers import Classifier, classify, resolve_target, resolve_transform
+from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.demo import CLASS_NAMES, Scene, all_effects, demo_network, part_under, render, sample_scene
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.pipeline.analysing import analyse_summaries
@@ -26,10 +27,13 @@ from visual_summaries.pipeline.stages import Described, add_evidence_boxes, comp
 from visual_summaries.results import Image, Mask, Member, Region, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces
-from visual_summaries.summaries import build_summaries
+from visual_summaries.summaries import SummarySettings, build_summaries, choose_candidates
 
 #: First seed of the drawn images; training, accuracy, effects, the demo and the experiments behind the default use others.
 SEED = 70_000_000
+
+#: Preferences of affinity propagation, over the median similarity, that are tried on the default's regions; 1.3 is published.
+PREFERENCES = (0.7, 1.3, 3.0, 5.0)
 
 _ATTEMPTS = 8  # images drawn for each that is wanted, before giving up on a class that the network hardly knows
 
@@ -40,7 +44,7 @@ class Explained:
 
     Attributes
     ----------
-    images, masks, regions
+    images, masks, regions, similarity
         As in a run.
     summaries : tuple of Summary
         Kept ones, analysed.
@@ -49,6 +53,7 @@ class Explained:
     images: list[Image]
     masks: list[Mask]
     regions: list[Region]
+    similarity: NDArray[np.float32]
     summaries: tuple[Summary, ...]
 
 
@@ -75,7 +80,7 @@ def explain(
     warped = Warped(context, images, features, regions, similarity, groups)
     summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
     found, _ = analyse_summaries(context, Stopwatch(), images, masks, regions, similarity, features, summaries)
-    return Explained(images, masks, regions, found.kept)
+    return Explained(images, masks, regions, similarity, found.kept)
 
 
 def drawn(classifier: Classifier, index: int, count: int) -> list[Scene]:
@@ -130,6 +135,16 @@ def as_summaries(groups: Sequence[Sequence[int]], regions: Sequence[Region], mem
     return found
 
 
+def affinity_groups(explained: Explained, factor: float) -> list[list[int]] | None:
+    """Return what affinity propagation makes of the default's regions, members first; None where it does not converge."""
+    try:
+        found = cluster(explained.similarity, ClusterSettings(preference_factor=factor))
+    except ConvergenceError:
+        return None
+    settings = SummarySettings()
+    return [members for _, members in choose_candidates(found, explained.regions, explained.similarity, settings)]
+
+
 def measured(
     classifier: Classifier, explained: Explained, index: int, summaries: list[Summary], regions: Sequence[Region]
 ) -> list[Summary]:
@@ -171,6 +186,12 @@ def run_unit(network: str, index: int, count: int, with_paper: bool, kept: Path)
         except ConvergenceError:
             methods["paper"] = []
             unit["paper_failed"] = "did not converge"
+    for factor in PREFERENCES:
+        groups = affinity_groups(default, factor)
+        name = f"affinity propagation (regions of the default, preference {factor} median)"
+        if groups is None:
+            unit.setdefault("not_converged", []).append(name)
+        methods[name] = rows(as_summaries(groups or [], default.regions), default.regions)
     wanted = max(len(default.summaries), 2)
     torch.manual_seed(0)
     for name, (groups, regions) in {
