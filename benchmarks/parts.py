@@ -46,18 +46,33 @@ USED, UNUSED = 0.1, 0.02
 GROUND = ("background", "distractor", "occluder")
 
 
-def unit_of(network: str, index: int, size: str, keep: Path) -> dict[str, Any] | None:
-    """Return a unit from its file, or compute it and write the file."""
-    with_paper = (network, index) in PAPER[size]
-    key = digest([asdict(analysed("default")), asdict(analysed("paper")), IMAGES[size], with_paper])
-    path = keep / size / f"{network}_{index}.json"
+def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
+    """Return what a file holds for this key, or make it and write the file."""
     if path.exists() and (found := json.loads(path.read_text()))["key"] == key:
-        unit: dict[str, Any] = found["unit"]
-        return unit
-    unit = run_unit(network, index, IMAGES[size], with_paper, keep / "pieces")
+        return found["value"]
+    value = make()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"key": key, "unit": unit}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({"key": key, "value": value}, indent=1) + "\n", encoding="utf-8")
+    return value
+
+
+def unit_of(network: str, index: int, size: str, keep: Path) -> dict[str, Any]:
+    """Return what was measured of a network and a class with the default and the baselines."""
+    key = digest([asdict(analysed("default")), IMAGES[size]])
+    path = keep / size / f"{network}_{index}.json"
+    unit: dict[str, Any] = kept(path, key, lambda: run_unit(network, index, IMAGES[size], keep / "pieces"))
     return unit
+
+
+def paper_of(unit: dict[str, Any], index: int, size: str, keep: Path) -> list[dict[str, Any]]:
+    """Return what was measured with the preset `paper`."""
+    network = unit["network"]
+    key = digest([asdict(analysed("paper")), IMAGES[size]])
+    path = keep / size / f"{network}_{index}_paper.json"
+    rows: list[dict[str, Any]] = kept(
+        path, key, lambda: run_paper(network, index, IMAGES[size], unit["effects"], keep / "pieces")
+    )
+    return rows
 
 
 def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley") -> dict[str, Any]:
@@ -186,17 +201,18 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     arguments = parser.parse_args()
     names = [(network, index) for index in range(len(CLASSES)) for network in arguments.networks]
+    chosen = [name for name in names if arguments.size == "full" or name in QUICK]
     units = []
-    for network, index in [name for name in names if arguments.size == "full" or name in QUICK]:
+    for network, index in chosen:
         unit = unit_of(network, index, arguments.size, arguments.keep)
-        if unit is not None:
-            units.append(unit)
-            one = judge([unit], "default") if unit["methods"] else {}
-            print(
-                f"{network} {unit['class']}:",
-                {k: v for k, v in one.items() if k in ("purity", "recall", "fragments")},
-                flush=True,
-            )
+        units.append(unit)
+        one = judge([unit], "default") if unit["methods"] else {}
+        print(
+            f"{network} {unit['class']}:", {k: v for k, v in one.items() if k in ("purity", "recall", "fragments")}, flush=True
+        )
+    for (network, index), unit in zip(chosen, units, strict=True):
+        if (network, index) in PAPER[arguments.size] and unit["methods"]:
+            unit["methods"]["paper"] = paper_of(unit, index, arguments.size, arguments.keep)
     results: dict[str, Any] = {
         "benchmark": "parts",
         "size": arguments.size,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import visual_summaries as vs
@@ -28,6 +27,7 @@ from visual_summaries.results import Image, Mask, Member, Region, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces
 from visual_summaries.summaries import SummarySettings, build_summaries, choose_candidates
+from visual_summaries.summaries.build import Warp
 
 #: First seed of the drawn images; training, accuracy, effects, the demo and the experiments behind the default use others.
 SEED = 70_000_000
@@ -77,10 +77,16 @@ def explain(
     features = Described(context, images, boxes)
     regions, similarity = compare_regions(context, images, masks, features)
     groups = find_clusters(context, similarity, regions)
-    warped = Warped(context, images, features, regions, similarity, groups)
-    summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
+    # Where the look of warped members decides nothing, they are not warped: this benchmark shows none.
+    by_look = settings.summaries.keep == "alike"
+    warp: Warp = Warped(context, images, features, regions, similarity, groups) if by_look else _blank
+    summaries = build_summaries(regions, similarity, groups, warp, settings.summaries)
     found, _ = analyse_summaries(context, Stopwatch(), images, masks, regions, similarity, features, summaries)
     return Explained(images, masks, regions, similarity, found.kept)
+
+
+def _blank(_exemplar: Region, _member: Region) -> NDArray[np.uint8]:
+    return np.zeros((3, 3, 3), np.uint8)
 
 
 def drawn(classifier: Classifier, index: int, count: int) -> list[Scene]:
@@ -158,49 +164,69 @@ def measured(
     return [replace(one, analysis=own) for one, own in zip(summaries, found, strict=True)]
 
 
-def run_unit(network: str, index: int, count: int, with_paper: bool, kept: Path) -> dict[str, Any] | None:
-    """Return the rows of one network and class; None where the network gets too few of its images right."""
-    module = demo_network(network)
-    classifier = Classifier(
-        module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=f"demo network {network}"
-    )
-    scenes = drawn(classifier, index, count)
-    unit: dict[str, Any] = {"network": network, "class": CLASS_NAMES[index], "images": len(scenes)}
-    if len(scenes) < 6:
-        return {**unit, "methods": {}}
-    drawings = [render(scene) for scene in scenes]
-    views, truth = [one.image for one in drawings], [one.labels for one in drawings]
-    effects = all_effects(module, index, scenes[:12])
+@dataclass(frozen=True)
+class Unit:
+    """A network, a class, and images of it that the network gets right."""
 
-    def rows(summaries: Sequence[Summary], regions: Sequence[Region]) -> list[dict[str, Any]]:
+    network: str
+    index: int
+    scenes: list[Scene]
+    classifier: Classifier
+
+    @classmethod
+    def of(cls, network: str, index: int, count: int) -> Unit:
+        """Draw the images."""
+        module = demo_network(network)
+        classifier = Classifier(
+            module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=f"demo network {network}"
+        )
+        return cls(network, index, drawn(classifier, index, count), classifier)
+
+    def explain(self, preset: str, kept: Path) -> Explained:
+        """Explain the images."""
+        return explain(self.classifier, self.index, [render(scene).image for scene in self.scenes], analysed(preset), kept)
+
+    def rows(
+        self, summaries: Sequence[Summary], regions: Sequence[Region], effects: dict[str, dict[str, float]]
+    ) -> list[dict[str, Any]]:
+        """Return a row for each summary."""
+        truth = [render(scene).labels for scene in self.scenes]
         labels = [part_under(region.mask, region.box, truth[region.image]) for region in regions]
         return [group_row(summary, regions, labels, effects) for summary in summaries]
 
-    methods: dict[str, Any] = {}
-    default = explain(classifier, index, views, analysed("default"), kept)
-    methods["default"] = rows(default.summaries, default.regions)
-    if with_paper:
-        try:
-            paper = explain(classifier, index, views, analysed("paper"), kept)
-            methods["paper"] = rows(paper.summaries, paper.regions)
-        except ConvergenceError:
-            methods["paper"] = []
-            unit["paper_failed"] = "did not converge"
+
+def run_unit(network: str, index: int, count: int, kept: Path) -> dict[str, Any]:
+    """Return the rows of the default and the baselines; without methods where the network gets too few images right."""
+    unit = Unit.of(network, index, count)
+    found: dict[str, Any] = {"network": network, "class": CLASS_NAMES[index], "images": len(unit.scenes), "methods": {}}
+    if len(unit.scenes) < 6:
+        return found
+    effects = all_effects(demo_network(network), index, unit.scenes)
+    default = unit.explain("default", kept)
+    methods = {"default": unit.rows(default.summaries, default.regions, effects)}
     for factor in PREFERENCES:
         groups = affinity_groups(default, factor)
         name = f"affinity propagation (regions of the default, preference {factor} median)"
         if groups is None:
-            unit.setdefault("not_converged", []).append(name)
-        methods[name] = rows(as_summaries(groups or [], default.regions), default.regions)
+            found.setdefault("not_converged", []).append(name)
+        methods[name] = unit.rows(as_summaries(groups or [], default.regions), default.regions, effects)
     wanted = max(len(default.summaries), 2)
-    torch.manual_seed(0)
     for name, (groups, regions) in {
-        **kmeans_groups(classifier, default.images, default.masks, default.regions, wanted),
-        **concept_groups(classifier, default.images, wanted),
+        **kmeans_groups(unit.classifier, default.images, default.masks, default.regions, wanted),
+        **concept_groups(unit.classifier, default.images, wanted),
     }.items():
         summaries = as_summaries(groups, regions)
-        if name.endswith(")"):  # variants, for purity and recall only
-            methods[name] = rows(summaries, regions)
-        else:
-            methods[name] = rows(measured(classifier, default, index, summaries, regions), regions)
-    return {**unit, "effects": effects, "methods": methods}
+        if not name.endswith(")"):  # the variants in brackets are for purity and recall only
+            summaries = measured(unit.classifier, default, index, summaries, regions)
+        methods[name] = unit.rows(summaries, regions, effects)
+    return {**found, "effects": effects, "areas": [mask.area for mask in default.masks], "methods": methods}
+
+
+def run_paper(network: str, index: int, count: int, effects: dict[str, dict[str, float]], kept: Path) -> list[dict[str, Any]]:
+    """Return the rows of the preset `paper` on the same images; none where its clusters do not converge."""
+    unit = Unit.of(network, index, count)
+    try:
+        paper = unit.explain("paper", kept)
+    except ConvergenceError:
+        return []
+    return unit.rows(paper.summaries, paper.regions, effects)
