@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from parts_planted import analysed, run_unit
+from parts_planted import analysed, run_paper, run_unit
 from visual_summaries.demo import CLASSES, LABELS, NETWORKS
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store import digest
