@@ -63,7 +63,7 @@ def bird_parts(data: Path, count: int, keep: Path) -> dict[str, Any]:
         {
             "method": preset,
             "set": "birds",
-            "summaries": len(groups[preset]),
+            "groups": len(groups[preset]),
             "share_on_majority": shares[preset],
             "interval": birds.interval(resampled[preset]),
         }
