@@ -1,6 +1,7 @@
 """NAM, PHM and LOM against loops that follow METHOD's formulas one match at a time; all pairs against single ones."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from scipy.ndimage import correlate1d
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.flow import Features, FlowSettings, compare_all, match
+from visual_summaries.flow import Features, FlowSettings, compare_all, facing, match
+from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.flow.pairs import image_pairs
 
 SIZES = ((90, 120), (100, 110))
@@ -248,3 +250,30 @@ def test_exponent_applies_to_confidences():
     assert result.similarity[0, 2] == pytest.approx((conf[0][1][2, 5] + conf[1][0][5, 2]) / 2, rel=1e-4)
     expected = np.sort(np.concatenate([conf[1][0][5], conf[1][2][5]]))[-4:].mean()
     assert result.best_mean[2] == pytest.approx(expected, rel=1e-4)
+
+
+def mirror_image_of(features):
+    """Features of the image turned left to right; these hand-made descriptors do not change with it."""
+    return Features(mirrored_boxes(features.boxes, features.size[1]), features.descriptors, features.size, features.power)
+
+
+def test_an_image_and_its_mirror_image_are_compared_as_if_they_were_the_same() -> None:
+    a = random_features(0, d=40)
+    b = mirror_image_of(a)
+    a, b = replace(a, mirrored=mirror_image_of(a)), replace(b, mirrored=mirror_image_of(b))
+    # Descriptors that tell left from right: those of the mirror image of an image are other ones.
+    other = torch.from_numpy(np.random.default_rng(9).normal(size=a.descriptors.shape).astype(np.float32))
+    b, turned = replace(b, descriptors=other), b.mirrored
+    assert turned is not None
+    settings = FlowSettings(mirror=True)
+    wanted = compare_all([a, a], [[3, 4, 5], [3, 4, 5]], replace(settings, mirror=False)).similarity
+    np.testing.assert_allclose(compare_all([a, b], [[3, 4, 5], [3, 4, 5]], settings).similarity, wanted, rtol=1e-5)
+    assert facing(a, b) is turned
+    assert facing(a, a) is a
+    assert abs(compare_all([a, b], [[3, 4, 5], [3, 4, 5]]).similarity - wanted).max() > 0.1
+
+
+def test_mirrored_features_that_are_missing_are_an_error() -> None:
+    a = random_features(0)
+    with pytest.raises(ValueError, match="describe it with describe_mirrored"):
+        compare_all([a, a], [[3], [3]], FlowSettings(mirror=True))

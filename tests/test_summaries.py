@@ -109,3 +109,19 @@ def test_rank_by_quality_or_by_importance(rank: str, order: list[int]) -> None:
 def test_no_clusters_no_summaries() -> None:
     result = build_summaries([], np.zeros((0, 0)), clusters_of([], []), lambda *_: texture(0))
     assert (result.kept, result.rejected, result.small) == ((), (), 0)
+
+
+def test_what_is_used_may_look_any_way_but_must_be_in_enough_images() -> None:
+    regions = [region(index, index % 5) for index in range(7)]
+    similarity = np.ones((7, 7))
+    clusters = clusters_of([0, 0, 0, 0, 0, 1, 1], [0, 5])  # in 5 of 5 images, and in 2
+
+    def warp(exemplar: Region, member: Region) -> np.ndarray:
+        return texture(member.index)  # no two alike
+
+    settings = SummarySettings(keep="used", min_coverage=0.5)
+    found = build_summaries(regions, similarity, clusters, warp, settings)
+    assert [len(summary.members) for summary in found.kept] == [5]
+    assert (found.rejected, found.small) == ((), 1)
+    both = build_summaries(regions, similarity, clusters, warp, SummarySettings(keep="used", min_coverage=0.4))
+    assert [len(summary.members) for summary in both.kept] == [5, 2]

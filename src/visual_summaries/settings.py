@@ -96,7 +96,10 @@ def preset(name: str) -> Settings:
     require_choice("preset", name, PRESETS)
     if name == "paper":
         return Settings()
-    summaries = SummarySettings(rank="importance")
     return Settings(
-        summaries=summaries, masks=fast_mask_settings(), flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote")
+        masks=fast_mask_settings(),
+        regions=RegionSettings(from_evidence=True),
+        flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote", mirror=True),
+        clusters=ClusterSettings(method="linkage"),
+        summaries=SummarySettings(keep="used", min_coverage=0.2, rank="importance"),
     )

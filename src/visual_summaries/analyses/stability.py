@@ -22,6 +22,7 @@ def measure_stability(
     clusters: Sequence[Sequence[int]],
     settings: ClusterSettings | None = None,
     *,
+    boxes: ArrayLike | None = None,
     resamplings: int = 20,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -41,6 +42,8 @@ def measure_stability(
         Regions of each cluster.
     settings : ClusterSettings, optional
         How to cluster.
+    boxes : array_like of int, (R, 4), optional
+        Box of each region, for methods of clustering that look at them.
     resamplings : int
     random_state : int
     progress : callable, optional
@@ -71,7 +74,13 @@ def measure_stability(
         chosen = np.flatnonzero(np.isin(images, drawn[: max(int((sizes <= LARGEST).sum()), 1)]))
         old = member[:, chosen]
         try:
-            labels = cluster(similarity[np.ix_(chosen, chosen)], settings, random_state=int(rng.integers(2**31))).labels
+            labels = cluster(
+                similarity[np.ix_(chosen, chosen)],
+                settings,
+                images=images[chosen],
+                boxes=None if boxes is None else np.asarray(boxes)[chosen],
+                random_state=int(rng.integers(2**31)),
+            ).labels
         except ConvergenceError:
             labels = np.full(len(chosen), -1)
         new = labels[None, :] == np.arange(labels.max(initial=-1) + 1)[:, None]

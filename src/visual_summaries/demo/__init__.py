@@ -7,7 +7,7 @@ Examples
 (160, 160, 3)
 """
 
-from visual_summaries.demo.effects import part_effects, redraw_effects, used_parts
+from visual_summaries.demo.effects import all_effects, part_effects, redraw_effects, used_parts
 from visual_summaries.demo.job import run_demo, scorecard_text
 from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
 from visual_summaries.demo.pictures import Truth, read_truth, write_images
@@ -43,6 +43,7 @@ __all__ = [
     "SummaryScore",
     "Truth",
     "Variant",
+    "all_effects",
     "demo_network",
     "labels_for",
     "network_record",

@@ -13,6 +13,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from math import factorial
@@ -163,6 +164,11 @@ def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = 
             hidden = [part for part in players if part not in present]
             images = np.stack([render(_hide(scene, hidden)).image for scene in scenes])
             values[frozenset(present)] = float(predict(network, images)[:, class_index].mean())
+    return _shapley(players, values)
+
+
+def _shapley(players: Sequence[str], values: Mapping[frozenset[str], float]) -> dict[str, float]:
+    """Return the Shapley value of each player from the value of every set of them."""
     count = len(players)
     effects = dict.fromkeys(players, 0.0)
     for drawn, value in values.items():
@@ -183,3 +189,68 @@ def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
 def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:
     """Return the parts whose effect reaches the threshold."""
     return tuple(part for part, loss in effects.items() if loss >= threshold)
+
+
+def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[str, dict[str, float]]:
+    """Return the effect of every part, the shortcut and the background on given images, in three readings.
+
+    Parameters
+    ----------
+    network : nn.Module
+    class_index : int
+    scenes : sequence of Scene
+        Images of the class, at best those that were explained.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Keys are ``"shapley"``, ``"redrawn"`` and ``"removed"``, then the labels.
+
+        *Shapley*: as :func:`part_effects`, on images as they are (the shortcut only where it is); of a part that the class does
+        not plant, and of the background, the mean loss when it is removed (the background: drawn anew) while a random subset of
+        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the
+        eye, which none does: as another shared one; the background: anew; the shortcut: removed). *Removed*: the mean loss when
+        it alone is removed (the background: drawn anew).
+
+    Examples
+    --------
+    >>> from visual_summaries.demo.networks import demo_network
+    >>> effects = all_effects(demo_network(), 0, [sample_scene(0, EFFECT_SEED + k) for k in range(4)])
+    >>> effects["shapley"]["wing"] > 0.1 > abs(effects["shapley"]["tail"])
+    True
+    """
+    bird = CLASSES[class_index]
+    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+
+    def score(changed: Sequence[Scene]) -> float:
+        return float(predict(network, np.stack([render(scene).image for scene in changed]))[:, class_index].mean())
+
+    values: dict[frozenset[str], float] = {}
+    for size in range(len(players) + 1):
+        for hidden in combinations(players, size):
+            values[frozenset(players) - frozenset(hidden)] = score([_hide(scene, hidden) for scene in scenes])
+    before = values[frozenset(players)]
+    shapley = _shapley(players, values)
+    redrawn, removed = {}, {}
+    for part in (*PARTS, "shortcut"):
+        how = "removed" if part == "shortcut" else "other" if part in PLANTED else "shared"
+        removed[part] = before - score([intervene(scene, part, "removed") for scene in scenes])
+        redrawn[part] = removed[part] if how == "removed" else before - score([intervene(s, part, how) for s in scenes])
+    redrawn["background"] = removed["background"] = before - score([_other_background(scene) for scene in scenes])
+    rng = np.random.default_rng(class_index)
+    some = []
+    for scene in scenes:
+        order = [str(part) for part in rng.permutation(players)]
+        some.append(_hide(scene, order[: int(rng.integers(len(players) + 1))]))
+    base = score(some)
+    for part in (*PARTS, "shortcut"):
+        if part not in shapley:
+            shapley[part] = base - score([intervene(scene, part, "removed") for scene in some])
+    shapley["background"] = base - score([_other_background(scene) for scene in some])
+    return {"shapley": shapley, "redrawn": redrawn, "removed": removed}
+
+
+def _other_background(scene: Scene) -> Scene:
+    """Return the scene before another background, among other objects."""
+    other = sample_scene(scene.class_index, scene.seed + 5_000_000, scene.size)
+    return replace(scene, backdrop=other.backdrop, distractors=other.distractors, occluders=other.occluders)

@@ -35,12 +35,15 @@ class Features:
         Height and width of the image in pixels.
     power : float
         1 for whitened HOG, 4 for deep descriptors.
+    mirrored : Features or None
+        The same boxes, in the same order, of the image turned left to right; see :func:`describe_mirrored`.
     """
 
     boxes: NDArray[np.int32]
     descriptors: Tensor
     size: tuple[int, int]
     power: float = 1.0
+    mirrored: Features | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -59,7 +62,8 @@ class Features:
 
     def to(self, device: torch.device | str) -> Features:
         """Return the same features with the descriptors on another device."""
-        return replace(self, descriptors=self.descriptors.to(device))
+        mirrored = None if self.mirrored is None else self.mirrored.to(device)
+        return replace(self, descriptors=self.descriptors.to(device), mirrored=mirrored)
 
 
 def checked_boxes(boxes: ArrayLike, size: tuple[int, int]) -> NDArray[np.int32]:
@@ -132,3 +136,50 @@ def describe(
             return Features(array, deep(image, array), size, POWER)
     whitening = Whitening.default() if whitening is None else whitening
     return Features(array, whitening(hog_boxes(image, array)), size)
+
+
+def mirrored_boxes(boxes: NDArray[np.integer], width: int) -> NDArray[np.int32]:
+    """Return where boxes (n, 4) lie once an image of `width` pixels is turned left to right.
+
+    Examples
+    --------
+    >>> mirrored_boxes(np.array([[0, 1, 4, 9]]), 10).tolist()
+    [[6, 1, 10, 9]]
+    """
+    turned = np.array(boxes, np.int32)
+    turned[:, [0, 2]] = width - turned[:, [2, 0]]
+    return turned
+
+
+def describe_mirrored(
+    image: NDArray[np.uint8],
+    boxes: ArrayLike,
+    descriptor: str = "hog",
+    whitening: Whitening | None = None,
+    classifier: Classifier | None = None,
+) -> Features:
+    """Describe boxes of an image, and the same boxes of the image turned left to right.
+
+    Objects face either way. Neither descriptors nor offsets agree between one that faces left and one that faces right, but
+    they do once one of the two images is turned: with these, :func:`compare_all` takes whichever of the two looks more alike.
+
+    Parameters
+    ----------
+    image, boxes, descriptor, whitening, classifier
+        As in :func:`describe`.
+
+    Returns
+    -------
+    Features
+        With ``mirrored``.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    >>> describe_mirrored(image, [(10, 10, 40, 30)]).mirrored.boxes.tolist()
+    [[40, 10, 70, 30]]
+    """
+    features = describe(image, boxes, descriptor, whitening, classifier)
+    turned = np.ascontiguousarray(image[:, ::-1])
+    mirrored = describe(turned, mirrored_boxes(features.boxes, image.shape[1]), descriptor, whitening, classifier)
+    return replace(features, mirrored=mirrored)

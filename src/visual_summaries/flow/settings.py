@@ -27,6 +27,9 @@ class FlowSettings:
         a few very confident matches from outweighing all others.
     assignment : str
         How dense flow assigns matches to pixels: ``"best"`` (published) or ``"vote"``, which was measured to be better.
+    mirror : bool
+        Compare each image also with the other turned left to right, and take whichever fits better: objects face either way.
+        False is published.
     neighbours : int
         Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
         their number instead of its square; 0 compares all with all (published).
@@ -38,6 +41,7 @@ class FlowSettings:
     border: float = 0.01
     exponent: float = 1.0
     assignment: str = "best"
+    mirror: bool = False
     neighbours: int = 0
 
     def __post_init__(self) -> None:

@@ -22,7 +22,8 @@ from visual_summaries.flow import Features
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.stages import Described
-from visual_summaries.results import Chance, Image, Mask, Region, RunAnalysis
+from visual_summaries.results import Box, Chance, Image, Mask, Region, RunAnalysis, Summary
+from visual_summaries.results.analysis import MARGIN
 from visual_summaries.settings import Settings
 from visual_summaries.store.piece_file import Content
 from visual_summaries.summaries import SummarySet, rank_summaries
@@ -38,7 +39,11 @@ def analyse_summaries(
     features: Described,
     summaries: SummarySet,
 ) -> tuple[SummarySet, RunAnalysis]:
-    """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together."""
+    """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together.
+
+    Where the settings keep what is used, those that surely are not join the rejected ones: the whole interval of what they take
+    above their control lies under a hundredth of the score. Those in doubt stay, and are marked as not beating their control.
+    """
     settings, seed, progress = context.settings, context.random_state, context.progress
     evidence = [np.asarray(mask.final > settings.regions.threshold) for mask in masks]
     network = (context.classifier, context.target, images, evidence, regions)
@@ -53,6 +58,7 @@ def analyse_summaries(
             owner,
             [summary.cluster for summary in both],
             settings.clusters,
+            boxes=[region.box for region in regions],
             resamplings=settings.analyses.resamplings,
             random_state=seed,
             progress=progress,
@@ -65,27 +71,38 @@ def analyse_summaries(
         )
         for place, (summary, found) in enumerate(zip(both, measured, strict=True))
     ]
-    ranked = rank_summaries(analysed[: len(summaries.kept)], settings.summaries.rank)
+    kept, rejected = analysed[: len(summaries.kept)], analysed[len(summaries.kept) :]
+    if settings.summaries.keep == "used":
+        unused = [one for one in kept if _surely_unused(one)]
+        kept = [one for one in kept if not _surely_unused(one)]
+        rejected = sorted([*unused, *rejected], key=lambda one: -one.score)
+    ranked = rank_summaries(kept, settings.summaries.rank)
     with watch.stage("joint"):
         joint = None
         if settings.analyses.orders:
             joint = measure_joint(*network, ranked, settings.masks, settings.analyses, random_state=seed, progress=progress)
     with watch.stage("chance"):
         chance = _chance(context, evidence, regions, similarity, features) if settings.analyses.chance else None
-    return SummarySet(ranked, tuple(analysed[len(summaries.kept) :]), summaries.small), RunAnalysis(joint, chance)
+    apart = tuple(replace(one, index=index) for index, one in enumerate(rejected, start=len(ranked)))
+    return SummarySet(ranked, apart, summaries.small), RunAnalysis(joint, chance)
+
+
+def _surely_unused(summary: Summary) -> bool:
+    return summary.analysis is not None and summary.analysis.interval[1] < MARGIN
 
 
 #: Images to look at with their features and evidence, the regions in them, and the similarity of these.
-ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], NDArray[np.float32]]
+ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], list[Box], NDArray[np.float32]]
 
 
 def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
     settings = shared.settings
-    for features, evidence, owner, similarity in items:
+    for features, evidence, owner, boxes, similarity in items:
         chance = measure_chance(
             features,
             evidence,
             owner,
+            boxes,
             similarity,
             settings.regions,
             settings.flow,
@@ -100,7 +117,7 @@ def _chance_settings(settings: Settings) -> Any:
     return [asdict(settings.regions), asdict(settings.flow), asdict(settings.clusters), settings.analyses.chance]
 
 
-CHANCE = Stage("chance", 1, _chances, settings=_chance_settings)
+CHANCE = Stage("chance", 2, _chances, settings=_chance_settings)
 
 
 def _chance(
@@ -116,5 +133,6 @@ def _chance(
     mine = [region.index for region in regions if region.image in place]
     owner = [place[regions[index].image] for index in mine]
     masks, own = [evidence[k] for k in chosen], similarity[np.ix_(mine, mine)]
-    inputs = [[features.boxes[k] for k in chosen], masks, owner, own]
-    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, own))[0])
+    where = [regions[index].box for index in mine]
+    inputs = [[features.boxes[k] for k in chosen], masks, owner, where, own]
+    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, where, own))[0])

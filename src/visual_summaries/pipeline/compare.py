@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.clusters import Clusters, cluster
-from visual_summaries.flow import Features, FlowSettings, dense_flow, match, warp
+from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, match, warp
 from visual_summaries.flow.pairs import best_of, compare_block, image_pairs, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.pipeline.stages import Described, Pixels, View, contributions, hiding
-from visual_summaries.regions import prune, salient_boxes
+from visual_summaries.pipeline.stages import Described, Pixels, View, among, contributions, hiding
+from visual_summaries.regions import evidence_boxes, prune, salient_boxes
 from visual_summaries.regions.salient import evidence_shares
 from visual_summaries.results import Box, Image, Mask, Region
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.arrays import pack, unpack
 from visual_summaries.store.piece_file import Content
-from visual_summaries.summaries import choose_members
+from visual_summaries.summaries import choose_candidates
 
 #: Images of one side of a block of pairs: at most so many, and a block ends after one image of so many on average.
 _LARGEST_BLOCK, _MEAN_BLOCK = 12, 8
@@ -91,10 +91,12 @@ def compare_regions(
     settings = context.settings.regions
     binary = [np.asarray(mask.final > settings.threshold) for mask in masks]
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
-    salient = [
-        _usable(proposed, salient_boxes(proposed, evidence, settings.salient_share))
-        for proposed, evidence in zip(boxes, binary, strict=True)
-    ]
+    salient = []
+    for proposed, evidence in zip(boxes, binary, strict=True):
+        chosen = salient_boxes(proposed, evidence, settings.salient_share)
+        if settings.from_evidence:
+            chosen = np.union1d(chosen, np.flatnonzero(among(proposed, evidence_boxes(evidence))))
+        salient.append(_usable(proposed, chosen))
     blocks = _Blocks(context, images, features, salient)
     distinctiveness = blocks.best_mean()
     kept = [
@@ -213,18 +215,19 @@ def _measure(
     return regions
 
 
-def _clusters(shared: Shared, items: Sequence[NDArray[np.float32]]) -> Iterable[Content]:
-    for similarity in items:
-        found = cluster(similarity, shared.settings.clusters, random_state=shared.random_state)
+def _clusters(shared: Shared, items: Sequence[tuple[NDArray[np.float32], list[int], list[Box]]]) -> Iterable[Content]:
+    for similarity, images, boxes in items:
+        found = cluster(similarity, shared.settings.clusters, images=images, boxes=boxes, random_state=shared.random_state)
         yield {"labels": found.labels, "exemplars": found.exemplars}
 
 
-CLUSTERS = Stage("clusters", 1, _clusters, settings=lambda s: asdict(s.clusters), network=False)
+CLUSTERS = Stage("clusters", 2, _clusters, settings=lambda s: asdict(s.clusters), network=False)
 
 
-def find_clusters(context: Context, similarity: NDArray[np.float32]) -> Clusters:
+def find_clusters(context: Context, similarity: NDArray[np.float32], regions: Sequence[Region]) -> Clusters:
     """Group the regions."""
-    return Clusters(**context.piece(CLUSTERS, similarity))
+    item = (similarity, [region.image for region in regions], [region.box for region in regions])
+    return Clusters(**context.piece(CLUSTERS, list(item), item))
 
 
 #: An exemplar and members with the features and views of their images, that of the exemplar first.
@@ -267,11 +270,7 @@ class Warped:
         groups: Clusters,
     ) -> None:
         settings = context.settings.summaries
-        chosen = [
-            choose_members(groups.members(k).tolist(), int(exemplar), regions, similarity, settings.members)
-            for k, exemplar in enumerate(groups.exemplars)
-        ]
-        chosen = [members for members in chosen if len(members) >= settings.min_members]
+        chosen = [members for _, members in choose_candidates(groups, regions, similarity, settings)]
         inputs = [[self._input(images, features, regions[m]) for m in members] for members in chosen]
         needed = context.missing(WARPS, inputs)
         features.prepare(regions[member].image for k in needed for member in chosen[k])
@@ -305,6 +304,8 @@ def warp_member(
 ) -> View:
     """Return a member's image warped by dense flow to the exemplar's and cut out at the exemplar's box, ``uint8 (h, w, 3)``.
 
+    Where the settings ask for it, the member's image is turned left to right when it looks more like the exemplar's so.
+
     Parameters
     ----------
     exemplar, member : Region
@@ -317,6 +318,9 @@ def warp_member(
     if member.image == exemplar.image:
         return np.ascontiguousarray(views[0][y0:y1, x0:x1])
     a, b = features
+    other = views[1]
+    if settings.mirror and (side := facing(a, b, settings.max_aspect_ratio, settings.border)) is not b:
+        b, other = side, np.ascontiguousarray(other[:, ::-1])
     confidences = match(a, b, settings.method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
     flow = dense_flow(a, b, confidences, guide=views[0], assignment=settings.assignment)
-    return warp(views[1], flow, exemplar.box)
+    return warp(other, flow, exemplar.box)

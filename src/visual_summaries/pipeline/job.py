@@ -22,6 +22,7 @@ from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_image
 from visual_summaries.pipeline.stages import (
     DESCRIPTORS,
     Described,
+    add_evidence_boxes,
     compute_faithfulness,
     compute_masks,
     compute_proposals,
@@ -155,12 +156,12 @@ def _explain(
     with watch.stage("contributions"):
         components = find_components(context, read.images, masks)
     with watch.stage("proposals"):
-        boxes = compute_proposals(context, read.images, masks)
+        boxes = add_evidence_boxes(settings.regions, compute_proposals(context, read.images, masks), masks)
     features = Described(context, read.images, boxes, watch)
     with watch.stage("similarity"):
         regions, similarity = compare_regions(context, read.images, masks, features)
     with watch.stage("clusters"):
-        groups = find_clusters(context, similarity)
+        groups = find_clusters(context, similarity, regions)
     with watch.stage("summaries"):
         warped = Warped(context, read.images, features, regions, similarity, groups)
         summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)

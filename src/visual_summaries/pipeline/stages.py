@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.flow import Features, describe
+from visual_summaries.flow import Features, describe, describe_mirrored
+from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import MaskPlan, make_network, plan_masks, solve_group
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.regions import connected_components, hidden_scores
+from visual_summaries.regions import connected_components, evidence_boxes, hidden_scores
 from visual_summaries.regions.proposals import propose_all
+from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import pack, unpack
@@ -175,10 +177,37 @@ def compute_proposals(context: Context, images: Sequence[Image], masks: Sequence
     return [record["boxes"] for record in records]
 
 
+def add_evidence_boxes(
+    settings: RegionSettings, boxes: Sequence[NDArray[np.int32]], masks: Sequence[Mask]
+) -> list[NDArray[np.int32]]:
+    """Return the proposals of each image with the boxes around its evidence behind them, where the settings ask for these."""
+    if not settings.from_evidence:
+        return list(boxes)
+    joined = []
+    for proposed, mask in zip(boxes, masks, strict=True):
+        extra = evidence_boxes(mask.final > settings.threshold)
+        joined.append(np.concatenate([proposed, extra[~among(extra, proposed)]]))
+    return joined
+
+
+def among(boxes: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return which of `boxes` (n, 4) are among `others` (m, 4).
+
+    Examples
+    --------
+    >>> among(np.array([[0, 0, 2, 2], [0, 0, 2, 3]]), np.array([[0, 0, 2, 3]])).tolist()
+    [False, True]
+    """
+    return np.asarray((boxes[:, None] == others[None]).all(axis=2).any(axis=1), dtype=bool)
+
+
 def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]) -> Iterable[Content]:
     for view, boxes in items:
-        found = describe(view, boxes, descriptor=shared.settings.flow.descriptor, classifier=shared.classifier)
+        look = describe_mirrored if shared.settings.flow.mirror else describe
+        found = look(view, boxes, descriptor=shared.settings.flow.descriptor, classifier=shared.classifier)
+        mirrored = {} if found.mirrored is None else {"mirrored": found.mirrored.descriptors.cpu().numpy()}
         yield {
+            **mirrored,
             "descriptors": found.descriptors.cpu().numpy(),
             "power": found.power,
             "device": str(found.descriptors.device),
@@ -186,7 +215,7 @@ def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]
 
 
 #: The largest pieces by far: deleted when the run is complete, because what is made of them is kept.
-DESCRIPTORS = Stage("descriptors", 1, _descriptors, settings=lambda s: s.flow.descriptor, compress=False)
+DESCRIPTORS = Stage("descriptors", 1, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
 
 
 class Described(Sequence[Features]):
@@ -253,9 +282,19 @@ class Described(Sequence[Features]):
         record = records[k]
         view = self._images[position].view
         descriptors = torch.from_numpy(record["descriptors"]).to(record["device"])
-        features = Features(self.boxes[position], descriptors, (view.shape[0], view.shape[1]), record["power"])
+        size, power = (view.shape[0], view.shape[1]), record["power"]
+        mirrored = None
+        if "mirrored" in record:
+            turned = torch.from_numpy(record["mirrored"]).to(record["device"])
+            mirrored = Features(mirrored_boxes(self.boxes[position], size[1]), turned, size, power)
+        features = Features(self.boxes[position], descriptors, size, power, mirrored)
         self._held[position] = features
-        self._bytes += descriptors.nbytes
+        self._bytes += _bytes(features)
         while self._bytes > self._limit and len(self._held) > 1:
-            self._bytes -= self._held.popitem(last=False)[1].descriptors.nbytes
+            self._bytes -= _bytes(self._held.popitem(last=False)[1])
         return features
+
+
+def _bytes(features: Features) -> int:
+    """Bytes of all descriptors."""
+    return features.descriptors.nbytes + (0 if features.mirrored is None else features.mirrored.descriptors.nbytes)

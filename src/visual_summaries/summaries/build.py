@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.clusters.affinity import Clusters
+from visual_summaries.clusters import Clusters
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Member, Region, Result, Summary
 from visual_summaries.summaries.quality import consistent_members, pairwise_ssim, upper
@@ -85,6 +85,27 @@ def choose_members(
     return chosen
 
 
+def choose_candidates(
+    clusters: Clusters, regions: Sequence[Region], similarity: NDArray[np.floating], settings: SummarySettings
+) -> list[tuple[int, list[int]]]:
+    """Return the clusters that are in enough images, each with the regions that represent it (:func:`choose_members`).
+
+    Returns
+    -------
+    list of (int, list of int)
+        Cluster and members.
+    """
+    images = np.array([region.image for region in regions], np.int64)
+    least = settings.min_coverage * len(np.unique(images))
+    found = []
+    for index, exemplar in enumerate(clusters.exemplars):
+        group = clusters.members(index)
+        chosen = choose_members(group.tolist(), int(exemplar), regions, similarity, settings.members)
+        if len(chosen) >= settings.min_members and len(np.unique(images[group])) >= least:
+            found.append((index, chosen))
+    return found
+
+
 def build_summaries(
     regions: Sequence[Region],
     similarity: NDArray[np.floating],
@@ -95,6 +116,8 @@ def build_summaries(
     progress: Progress | None = None,
 ) -> SummarySet:
     """Make a summary of each cluster, keep those whose members look alike once warped to the exemplar, and rank them.
+
+    With ``settings.keep`` of ``"used"`` all are kept, with all their members, for a later stage to judge.
 
     A cluster's score is its median SSIM over the median of the clusters' medians; it is kept from ``settings.min_score`` on. A
     member of a kept cluster is dropped when ``settings.max_low_share`` of its SSIMs or more lie under the median of all pairs
@@ -118,16 +141,12 @@ def build_summaries(
     """
     settings = settings or SummarySettings()
     candidates: list[_Candidate] = []
-    small = 0
-    for index, exemplar in enumerate(clusters.exemplars):
-        group = clusters.members(index)
-        chosen = choose_members(group.tolist(), int(exemplar), regions, similarity, settings.members)
-        if len(chosen) < settings.min_members:
-            small += 1
-        else:
-            crops = [warp(regions[int(exemplar)], regions[i]) for i in chosen]
-            candidates.append(_candidate(tuple(group.tolist()), chosen, crops, similarity))
-        report_progress(progress, "summaries", index + 1, len(clusters.exemplars))
+    found = choose_candidates(clusters, regions, similarity, settings)
+    small = len(clusters.exemplars) - len(found)
+    for done, (index, chosen) in enumerate(found, 1):
+        crops = [warp(regions[chosen[0]], regions[i]) for i in chosen]
+        candidates.append(_candidate(tuple(clusters.members(index).tolist()), chosen, crops, similarity))
+        report_progress(progress, "summaries", done, len(found))
     if not candidates:
         return SummarySet((), (), small)
     medians = [float(np.median(upper(c.ssims))) for c in candidates]
@@ -140,7 +159,9 @@ def build_summaries(
         # A median of 0 or less (warps that share nothing) leaves the ratio without meaning: such clusters compare by sign only.
         score = median / middle if middle > 0 else float(median >= middle)
         consistent = consistent_members(candidate.ssims, all_pairs, settings.max_low_share)
-        if score >= settings.min_score and consistent.sum() >= settings.min_members:
+        if settings.keep == "used":
+            kept.append(_summary(candidate, candidate.members, score, regions))
+        elif score >= settings.min_score and consistent.sum() >= settings.min_members:
             members = tuple(m for m, keep in zip(candidate.members, consistent, strict=True) if keep)
             kept.append(_summary(candidate, members, score, regions))
         else:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from visual_summaries._validate import require_choice, require_in_range
 
+#: Which clusters become summaries.
+KEEP = ("alike", "used")
+
 
 @dataclass(frozen=True)
 class SummarySettings:
@@ -17,6 +20,12 @@ class SummarySettings:
         The most members a summary has.
     min_members : int
         Clusters with fewer members (regions of different images) make no summary.
+    min_coverage : float
+        Clusters with regions in under this share of the images (of those that have any region) make no summary.
+    keep : str
+        ``"alike"`` (published): summaries are the clusters whose members look alike once warped to the exemplar, by the two
+        parameters below. ``"used"``: all those that are in enough images, less the ones whose hiding surely takes nothing
+        (:func:`visual_summaries.pipeline.analysing.analyse_summaries`): looking alike is not being used.
     min_score : float
         A cluster is kept when its median SSIM over the median of all clusters reaches it.
     max_low_share : float
@@ -28,6 +37,8 @@ class SummarySettings:
 
     members: int = 10
     min_members: int = 2
+    min_coverage: float = 0.0
+    keep: str = "alike"
     min_score: float = 0.9
     max_low_share: float = 0.6
     rank: str = "score"
@@ -35,6 +46,8 @@ class SummarySettings:
     def __post_init__(self) -> None:
         require_in_range("members", self.members, 2)
         require_in_range("min_members", self.min_members, 2)
+        require_in_range("min_coverage", self.min_coverage, 0.0, 1.0)
+        require_choice("keep", self.keep, KEEP)
         require_in_range("min_score", self.min_score, 0.0)
         require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
         require_choice("rank", self.rank, ("score", "importance"))
