@@ -122,7 +122,7 @@ def test_crops_with_and_without_the_mask(run: Run) -> None:
 
 
 def test_a_summary_whose_regions_share_a_tag_is_named_and_a_mixed_one_is_not(run: Run) -> None:
-    tagging = tag_run(run, ColourTagger())
+    tagging = tag_run(run, ColourTagger(), draws=300)
     first, second = tagging.names["box"]
     # red is in all 8 first boxes and 3 of the 8 second ones: 11 of 24 regions
     assert first.name == "red"
@@ -142,7 +142,7 @@ def test_a_summary_whose_regions_share_a_tag_is_named_and_a_mixed_one_is_not(run
 
 
 def test_names_do_not_depend_on_how_often_they_are_asked_for(run: Run) -> None:
-    assert tag_run(run, ColourTagger(), random_state=3).to_dict() == tag_run(run, ColourTagger(), random_state=3).to_dict()
+    assert tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict() == tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
 
 
 def test_a_random_tagger_names_no_more_than_one_summary_in_twenty() -> None:
@@ -263,7 +263,7 @@ def test_planted_parts_tag_the_regions_of_a_demo_run(tmp_path: Path) -> None:
 
 def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
     assert stored.path is not None
-    named, orphans = save_tagging(stored, tag_run(stored, ColourTagger()))
+    named, orphans = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
     assert named.summaries[0].tag is not None
     assert (named.summaries[0].tag.name, named.summaries[0].tag.by_hand) == ("red", False)
     assert named.summaries[1].tag is None
@@ -276,7 +276,7 @@ def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
     data["names"][0]["name"] = "bright red"  # in an editor
     (stored.path / "tags.json").write_text(json.dumps(data))
     assert load_run(stored.path).summaries[0].tag == Tag("bright red", float("nan"), by_hand=True)
-    again, _ = save_tagging(load_run(stored.path), tag_run(stored, ColourTagger()))
+    again, _ = save_tagging(load_run(stored.path), tag_run(stored, ColourTagger(), draws=100))
     assert again.summaries[0].tag == Tag("bright red", float("nan"), by_hand=True)
 
     by_command = rename(again, 1, "any colour")
@@ -289,9 +289,9 @@ def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
 
 
 def test_a_name_by_hand_for_nothing_is_no_name_and_is_kept(stored: Run) -> None:
-    named, _ = save_tagging(stored, tag_run(stored, ColourTagger()))
+    named, _ = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
     rename(named, 0, None)
-    again, _ = save_tagging(stored, tag_run(stored, ColourTagger()))
+    again, _ = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
     assert again.summaries[0].tag is None
 
 

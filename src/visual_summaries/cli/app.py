@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import outputs
+from visual_summaries.cli import naming, outputs
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
+from visual_summaries.cli.showing import say, show_run
 from visual_summaries.presets import PRESETS
-
-if TYPE_CHECKING:
-    from visual_summaries.results import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +27,8 @@ app = typer.Typer(
 
 app.command()(outputs.figure)
 app.command()(outputs.export)
+app.command()(naming.tag)
+app.command()(naming.rename)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]
@@ -98,7 +97,7 @@ def run(
             progress=progress,
         )
     page = result.report()
-    _show(result, page, as_json)
+    show_run(result, page, as_json)
 
 
 @app.command()
@@ -111,7 +110,7 @@ def report(
     from visual_summaries import load_run
 
     result = load_run(directory)
-    _show(result, result.report(out), as_json)
+    show_run(result, result.report(out), as_json)
 
 
 @app.command()
@@ -136,46 +135,7 @@ def demo(
         )
     page = result.report()
     if as_json:
-        _show(result, page, as_json, scorecard=scorecard.to_dict())
+        show_run(result, page, as_json, scorecard=scorecard.to_dict())
     else:
-        stdout.print(scorecard_text(scorecard), highlight=False, markup=False)
-        _show(result, page, as_json)
-
-
-def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
-    accuracy, counts = result.manifest["accuracy"], result.manifest["counts"]
-    if as_json:
-        found = {
-            "classifier": result.manifest["classifier"]["spec"],
-            "target": result.manifest["target"],
-            "accuracy": accuracy,
-            "counts": counts,
-            "timings": result.manifest["timings"],
-            "summaries": [
-                {
-                    "rank": summary.index + 1,
-                    "exemplar": result.images[result.regions[summary.exemplar].image].name,
-                    "members": len(summary.members),
-                    "cluster": len(summary.cluster),
-                    "score": summary.score,
-                    "importance": summary.importance,
-                    "analysis": None if summary.analysis is None else summary.analysis.figures(),
-                }
-                for summary in result.summaries
-            ],
-            "report": str(page),
-            **more,
-        }
-        typer.echo(json.dumps(found, ensure_ascii=False))
-        return
-    from visual_summaries.report.findings import summary_line
-
-    stdout.print(
-        f"{result.manifest['target']['name']}: {accuracy['correct']} of {accuracy['total']} images classified as it; "
-        f"{counts['summaries']} summaries from {counts['regions']} regions of {counts['images']} images",
-        highlight=False,
-        markup=False,
-    )
-    for summary in result.summaries:
-        stdout.print(f"  {summary.index + 1:2d}. {summary_line(result, summary)}", highlight=False, markup=False)
-    stdout.print(f"report: {page}", highlight=False, markup=False)
+        say(scorecard_text(scorecard))
+        show_run(result, page, as_json)

@@ -73,7 +73,7 @@ def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int = 2)
     """Return how many summaries to expect when only some of the images are explained.
 
     A summary that lies in k of N images is found among n random ones of them when `at_least` of the k are drawn: a
-    hypergeometric probability, as ecologists count species at equal effort (Hurlbert, Ecology 1971). Clusters are taken as they are.
+    hypergeometric probability, as ecologists count species at equal effort (Hurlbert, Ecology 1971). Clusters stay as they are.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def correlate(
     ----------
     x, y : sequence of float, (n,)
     groups : sequence of str, optional
-        When given, ranks are taken within each group and centred, so that only differences within groups count; whole groups are
-        resampled.
+        When given, ranks are taken within each group and centred, so that only differences within groups count; whole groups
+        are resampled.
     draws : int
     random_state : int
 

@@ -97,7 +97,8 @@ def match_runs(
     shared = shared_images((a, b))
     if not shared:
         raise RunError(
-            f"{_called(a)} and {_called(b)} have no image in common, so nothing can be matched; run both networks on the same folder"
+            f"{_called(a)} and {_called(b)} have no image in common, so nothing can be matched; run both networks on the "
+            "same folder"
         )
     placed = place_regions(a, shared), place_regions(b, shared)
     clusters = [[summary.cluster for summary in run.summaries] for run in (a, b)]

@@ -90,6 +90,11 @@ class Summary(Result):
     analysis: SummaryAnalysis | None = None
     tag: Tag | None = None
 
+    @property
+    def label(self) -> str:
+        """Its name, or its number where it has none: "summary 3"."""
+        return self.tag.name if self.tag is not None else f"summary {self.index + 1}"
+
     def plot(self, run: Run, ax: Any = None, **options: Any) -> Any:
         """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.figures.plot_summary`."""
         from visual_summaries.figures import plot_summary

@@ -18,9 +18,7 @@ from visual_summaries.store.atomic import write_json
 
 TAGS = "tags.json"
 FORMAT = 1
-_HELP = (
-    "Change the text after 'name' to rename a summary (null: no name); 'visual-summaries tag' keeps changed names."
-)
+_HELP = "Change the text after 'name' to rename a summary (null: no name); 'visual-summaries tag' keeps changed names."
 
 Key = tuple[str, tuple[int, ...]]
 

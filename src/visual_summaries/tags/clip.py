@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import PIL.Image
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import module_sha256
@@ -116,7 +118,7 @@ def _load(model: str, checkpoint: str | Path | None, device: torch.device) -> tu
             name, pretrained=weights, device=device, weights_only=True
         )
         tokenizer = open_clip.get_tokenizer(name)
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
         raise ClassifierError(
             f"open_clip cannot load {model}{f' with weights {checkpoint}' if checkpoint else ''}: {error}. Give a model and "
             f"weights of open_clip.list_pretrained() as NAME/PRETRAINED, a folder with {_CONFIG} and its weights, or NAME with "
