@@ -54,9 +54,9 @@ class Correlation:
     Attributes
     ----------
     rho : float
-        In [-1, 1]; NaN where one side does not vary.
+        In [-1, 1]; NaN for fewer than three points, or where one side does not vary.
     low, high : float
-        95 % interval: percentiles over resampled points.
+        95 % interval: percentiles over resampled points, or classes; NaN for fewer than three of these.
     points : int
     degenerate : float
         Share of the resamples in which one side did not vary; they are left out.
@@ -152,11 +152,15 @@ def correlate(
         ranks = [np.concatenate([_ranks(values[unit]) for unit in chosen]) for values in (first, second)]
         return _pearson(*ranks)
 
+    nan = float("nan")
+    found = rho(units) if len(first) > 2 else nan
+    if len(units) < 3:
+        return Correlation(found, nan, nan, len(first), nan)
     rng = np.random.default_rng(random_state)
     resampled = np.array([rho([units[i] for i in rng.integers(0, len(units), len(units))]) for _ in range(draws)])
     usable = resampled[np.isfinite(resampled)]
-    low, high = np.percentile(usable, [2.5, 97.5]) if len(usable) else (float("nan"), float("nan"))
-    return Correlation(rho(units), float(low), float(high), len(first), float(1 - len(usable) / draws))
+    low, high = np.percentile(usable, [2.5, 97.5]) if len(usable) else (nan, nan)
+    return Correlation(found, float(low), float(high), len(first), float(1 - len(usable) / draws))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

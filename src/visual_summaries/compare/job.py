@@ -97,8 +97,9 @@ class Comparison:
     counts : tuple of Count
         Number of summaries and accuracy, one for each run.
     correlations : dict
-        Spearman's correlation of the number of summaries with accuracy: for each way of counting (``"summaries"``, ``"at_equal"``,
-        ``"stable 0.50"``, ...) ``"pooled"``, ``"within"`` (only differences within classes count) and one for each class.
+        Spearman's correlation of the number of summaries with accuracy: for each way of counting (``"summaries"``,
+        ``"at_equal"``, ``"stable 0.50"``, ...) ``"pooled"``, ``"within"`` (only differences within classes count)
+        and one for each class of three networks or more.
     """
 
     runs: tuple[Run, ...]
@@ -170,7 +171,7 @@ def compare_runs(
     Raises
     ------
     RunError
-        If there are fewer than two runs, the same network comes twice for a class, or two runs of a class have no image in common.
+        If there are fewer than two runs, the same network comes twice for a class, or two runs of a class share no image.
     """
     runs = tuple(runs)
     if len(runs) < 2:
