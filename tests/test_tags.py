@@ -142,7 +142,10 @@ def test_a_summary_whose_regions_share_a_tag_is_named_and_a_mixed_one_is_not(run
 
 
 def test_names_do_not_depend_on_how_often_they_are_asked_for(run: Run) -> None:
-    assert tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict() == tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
+    assert (
+        tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
+        == tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
+    )
 
 
 def test_a_random_tagger_names_no_more_than_one_summary_in_twenty() -> None:
@@ -214,16 +217,17 @@ def test_a_classifier_tags_with_its_classes_and_cuts_nothing_off() -> None:
 
 
 def test_part_points_are_found_by_distance_from_what_is_shown(run: Run) -> None:
-    # the image file is twice as large as the view; box 1 is (2, 3, 18, 15), its middle (10, 9), half its diagonal 10
+    # the image file is twice as large as the view; box 1 is (2, 3, 18, 15), its middle (10, 9), half its diagonal 10;
+    # all points span 12, a tenth of which is added: 11.2
     points = {
-        "birds/0.png": {"beak": (20, 18), "left wing": (2 * 20, 2 * 9), "tail": (2 * 21, 2 * 9)},
+        "birds/0.png": {"beak": (20, 18), "left wing": (2 * 20, 2 * 9), "tail": (2 * 22, 2 * 9)},
         "other/1.png": {"x": (1, 1)},
     }
     tagger = PartPointsTagger(run, points)
     assert tagger.vocabulary == ("beak", "tail", "wing")
     box, masked = (tagger.weights(list(crop_regions(run, run.regions[:1], shown)))[0] for shown in ("box", "masked"))
-    assert box == pytest.approx([1, 0, np.exp(-0.5)])  # the tail is further away than half the diagonal
-    assert masked == pytest.approx([np.exp(-0.5 * 0.16), 0, 0])  # the evidence's middle is 4 further left
+    assert box == pytest.approx([1, 0, np.exp(-0.5 * (10 / 11.2) ** 2)])  # the tail is 12 away
+    assert masked == pytest.approx([np.exp(-0.5 * (4 / 11.2) ** 2), 0, 0])  # the evidence's middle is 4 further left
     assert not tagger.weights(list(crop_regions(run, run.regions[3:4], "box"))).any()  # image 1 has no points
     assert PartPointsTagger(run, points, sides=True).vocabulary == ("beak", "left wing", "tail")
     with pytest.raises(RunError, match="for none of the run's"):

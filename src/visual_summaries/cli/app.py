@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import naming, outputs
-from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
+from visual_summaries.cli import comparing, naming, outputs, running
+from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.presets import PRESETS
 
@@ -25,10 +25,12 @@ app = typer.Typer(
     ),
 )
 
+app.command()(running.run)
 app.command()(outputs.figure)
 app.command()(outputs.export)
 app.command()(naming.tag)
 app.command()(naming.rename)
+app.command()(comparing.compare)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]
@@ -45,59 +47,6 @@ def common(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Hold the options that stand before every subcommand."""
-
-
-@app.command()
-def run(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="What to explain: `timm/NAME`, `torchvision/NAME`, `hf/NAME`, `FILE.py:FUNCTION` or "
-            "`PACKAGE.MODULE:FUNCTION` (these two run that code), or `FILE.pt2`."
-        ),
-    ],
-    images: Annotated[Path, typer.Argument(help="Folder with images of one class; searched recursively.")],
-    target: Annotated[str, typer.Option(help="The class: its name or index.")],
-    out: Annotated[Path, typer.Option(help="New or empty folder for the run.")],
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
-    class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
-    max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images.")] = None,
-    preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
-    ] = None,
-    include_misclassified: Annotated[
-        bool, typer.Option("--include-misclassified", help="Keep images that the network gives another class.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything drawn at random.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Explain one class of a network: compute its visual summaries and write the report."""
-    from visual_summaries import load_classifier, summarize  # slow to import: only when they are used
-
-    set_up_logging(quiet)
-    classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
-    if not quiet:
-        note(f"{classifier.spec}: {classifier.transform.in_words()}")
-    with interruptible(), StageProgress(quiet) as progress:
-        result = summarize(
-            classifier,
-            images,
-            target,
-            out,
-            preset=preset,
-            max_images=max_images,
-            include_misclassified=include_misclassified,
-            batch_size=batch_size,
-            resume=resume,
-            random_state=seed,
-            progress=progress,
-        )
-    page = result.report()
-    show_run(result, page, as_json)
 
 
 @app.command()

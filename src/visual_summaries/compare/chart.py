@@ -40,7 +40,7 @@ def scatter(counts: Sequence[Count]) -> dict[str, Any]:
     --------
     >>> plot = scatter([Count("a", "cat", 0.5, 20, 4, 4.0, 20), Count("b", "cat", 1.0, 20, 8, 8.0, 20)])
     >>> [(point["x"], point["y"]) for point in plot["points"]]
-    [(46.0, 154.0), (546.0, 14.0)]
+    [(129.3, 154.0), (546.0, 14.0)]
     """
     classes = list(dict.fromkeys(count.target for count in counts))
     networks = list(dict.fromkeys(count.network for count in counts))

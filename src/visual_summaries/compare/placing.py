@@ -132,4 +132,4 @@ def overlaps(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float
     """
     shared = (a @ b.T).astype(np.float64)
     either = a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - shared
-    return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+    return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))

@@ -6,6 +6,7 @@ The layout is described in ``docs/run-format.md``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -149,6 +150,23 @@ def load_run(path: str | Path) -> Run:
             f"visual-summaries {writer}: compute the run again, or load it with that version"
         ) from error
     return load_names(run)
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+    """Return the complete runs in some folders: each folder itself, or those at any depth below it, by their paths.
+
+    Raises
+    ------
+    RunError
+        If a folder holds none.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        own = [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.rglob(MANIFEST))
+        if not own:
+            raise RunError(f"{folder} holds no complete run; give folders that `run` wrote (--out)")
+        found += [path for path in own if path not in found]
+    return found
 
 
 def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:

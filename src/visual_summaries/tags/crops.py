@@ -76,7 +76,7 @@ def crop_regions(run: Run, regions: Iterable[Region], shown: str) -> Iterator[Cr
         crop = Crop(image.view[y0:y1, x0:x1], image, region.box, None)
         if shown == "masked":
             masked = replace(crop, mask=region.mask)
-            crop = replace(masked, pixels=np.where(masked.seen[..., None], crop.pixels, np.uint8(FILL)))
+            crop = replace(masked, pixels=np.where(masked.seen[..., None], crop.pixels, np.array(FILL, np.uint8)))
         yield crop
 
 

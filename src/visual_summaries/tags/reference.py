@@ -25,7 +25,8 @@ class PartPointsTagger:
     """The annotated points nearest to a region's middle.
 
     A point's weight is exp(-d^2 / 2), d its distance from the middle of what is shown (the box, or its evidence) in units of
-    half the box's diagonal; points further away than that (d > 1) have none. A region without a point near has no tag.
+    half the box's diagonal plus a tenth of the object's size (the diagonal of all its points), the tolerance at which points of
+    two images are commonly called the same. Points with d > 1 have none; a region without a point near has no tag.
 
     Parameters
     ----------
@@ -44,10 +45,11 @@ class PartPointsTagger:
         If no image of the run has points, or the run does not know the sizes of its images.
     """
 
-    def __init__(self, run: Run, points: PartPoints, *, sides: bool = False, top: int = 5, source: str = "") -> None:
+    def __init__(self, run: Run, points: PartPoints, *, sides: bool = False, top: int = 1, source: str = "") -> None:
         self.top = top
         self.source = source
         self._points: dict[int, list[tuple[str, NDArray[np.float64]]]] = {}
+        self._tolerance: dict[int, float] = {}
         for image in run.images:
             found = _of_image(points, image.name, str(run.manifest.get("source", "")))
             if found is not None:
@@ -56,6 +58,8 @@ class PartPointsTagger:
                     (part if sides else _without_side(part), frame.to_view(np.array([place[:2]], float))[0])
                     for part, place in found.items()
                 ]
+                places = np.array([place for _, place in self._points[image.index]]).reshape(-1, 2)
+                self._tolerance[image.index] = 0.1 * float(np.hypot(*np.ptp(places, axis=0))) if len(places) else 0.0
         if not self._points:
             raise RunError(
                 f"{source or 'the annotation'} has points for {len(points)} images (for example {next(iter(points), 'none')}), "
@@ -71,7 +75,7 @@ class PartPointsTagger:
             height, width = crop.pixels.shape[:2]
             rows, columns = np.nonzero(crop.seen)
             middle = np.array([columns.mean() + 0.5 + crop.box[0], rows.mean() + 0.5 + crop.box[1]])
-            radius = math.hypot(height, width) / 2
+            radius = math.hypot(height, width) / 2 + self._tolerance.get(crop.image.index, 0.0)
             for part, place in self._points.get(crop.image.index, ()):
                 distance = float(np.hypot(*(place - middle))) / radius
                 if distance <= 1:
@@ -155,7 +159,7 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
             f'part points {path} have another form than {{"images": {{NAME: {{"parts": {{PART: [x, y]}}}}}}}}'
             f" ({type(error).__name__}: {error})"
         ) from error
-    return PartPointsTagger(run, points, top=top or 5, source=path.name)
+    return PartPointsTagger(run, points, top=top or 1, source=path.name)
 
 
 def _planted(run: Run, folder: Path, top: int) -> LabelMapTagger:

@@ -128,4 +128,4 @@ def heaviest(weights: NDArray[np.float32], top: int) -> NDArray[np.float32]:
     order = np.argsort(-weights, axis=1, kind="stable")[:, :top]
     np.put_along_axis(kept, order, np.maximum(np.take_along_axis(weights, order, axis=1), 0), axis=1)
     total = kept.sum(axis=1, keepdims=True)
-    return np.divide(kept, total, out=kept, where=total > 0)
+    return np.asarray(np.divide(kept, total, out=kept, where=total > 0))
