@@ -34,6 +34,7 @@ from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
 from visual_summaries.errors import NoImagesError, RunError, TargetError
 from visual_summaries.images import gather_images
 from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.store.atomic import plain
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
@@ -314,15 +315,6 @@ def _bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
         "sense": ">",
         "holds": bool(known and low > 0),
     }
-
-
-def plain(value: Any) -> Any:
-    """Return a value that JSON can hold: NaN becomes None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.report.context import short_spec
 from visual_summaries.results import Run
+from visual_summaries.store.atomic import plain
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class Comparison:
         correlations = {
             measure: {kind: asdict(value) for kind, value in kinds.items()} for measure, kinds in self.correlations.items()
         }
-        plain: dict[str, Any] = _plain({"runs": runs, "classes": classes, "counts": counts, "correlations": correlations})
-        return plain
+        values: dict[str, Any] = plain({"runs": runs, "classes": classes, "counts": counts, "correlations": correlations})
+        return values
 
 
 def compare_runs(
@@ -312,11 +313,3 @@ def _pair_values(pair: Pair) -> dict[str, Any]:
         "unmatched": [{**asdict(match), "a": match.a + 1, "b": match.b + 1} for match in pair.unmatched],
         "overlaps": pair.overlaps.round(4).tolist(),
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

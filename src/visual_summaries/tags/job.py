@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.progress import Progress
 from visual_summaries.results import Run
+from visual_summaries.store.atomic import plain
 from visual_summaries.store.tags_file import save_names
 from visual_summaries.tags.agreement import Agreement, measure_agreement
 from visual_summaries.tags.crops import INPUTS, crop_regions, whole_images
@@ -49,7 +49,7 @@ class Tagging:
             "input": self.input,
             "measured": {
                 shown: {
-                    "agreement": {key: _plain(value) for key, value in asdict(self.agreement[shown]).items()},
+                    "agreement": plain(asdict(self.agreement[shown])),
                     "summaries": [{**asdict(name), "summary": name.summary + 1} for name in self.names[shown]],
                 }
                 for shown in self.names
@@ -127,7 +127,3 @@ def save_tagging(run: Run, tagging: Tagging) -> tuple[Run, tuple[str, ...]]:
     """
     names = [(name.name, name.confidence) for name in tagging.names[tagging.input]]
     return save_names(run, names, tagging.to_dict())
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
