@@ -300,7 +300,9 @@ def test_a_class_of_one_network_is_counted_only(pair: tuple[Run, Run]) -> None:
 def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, run in zip(("small", "large"), pair, strict=True):
         save_run(run, tmp_path / "runs" / name)
-    assert [path.name for path in find_runs([tmp_path / "runs"])] == ["large", "small"]
+    (tmp_path / "runs" / "large" / "inside").mkdir()
+    (tmp_path / "runs" / "large" / "inside" / "manifest.json").write_text("{}")  # kept by the run, no run itself
+    assert [path.name for path in find_runs([tmp_path / "runs", tmp_path / "runs" / "small"])] == ["large", "small"]
     assert main(["compare", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
     printed = capfd.readouterr().out
     assert "jay: Both networks use 2 parts." in printed

@@ -162,7 +162,10 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for folder in map(Path, folders):
-        own = [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.rglob(MANIFEST))
+        own: list[Path] = []
+        for path in sorted((path.parent for path in folder.rglob(MANIFEST)), key=lambda path: path.parts):
+            if not own or own[-1] not in path.parents:  # what a run keeps inside its folder is no run of the user's
+                own.append(path)
         if not own:
             raise RunError(f"{folder} holds no complete run; give folders that `run` wrote (--out)")
         found += [path for path in own if path not in found]
