@@ -9,7 +9,7 @@
 - Accuracy is each network's on all images of the class; published accuracies are compared as well.
 
 Runs are kept below --runs and found again: give the same command to go on after an interruption. With --minutes no new run is
-started after that time, and what is there is written; `complete` tells whether that is all. The JSON has a row for each run,
+started after that time, and what is there is measured and written; `complete` tells whether that is all. The JSON has a row for each run,
 `claims` with every figure, and `bars`: whether each claim holds, by the lower end of a 95 % interval.
 """
 
@@ -338,9 +338,10 @@ def main() -> None:
     cases = planned(size, arguments.data, arguments.runs)
     start, rows = time.perf_counter(), []
     for number, case in enumerate(cases, start=1):
-        if time.perf_counter() - start > 60 * arguments.minutes:
-            print(f"stopped after {arguments.minutes:g} minutes; give the same command to go on", flush=True)
-            break
+        late = time.perf_counter() - start > 60 * arguments.minutes
+        if late and not (case.folder / "manifest.json").is_file():
+            print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
+            continue
         if case.world == "planted" and not (case.images / "truth.json").is_file():
             write_images(case.images, case.target, size["drawn"], seed=SEED + 1000 * case.target)
         row = measure(case, classifier_of(case, arguments.data), size["images"], arguments.data, shared)
