@@ -9,8 +9,8 @@
 - Accuracy is each network's on all images of the class; published accuracies are compared as well.
 
 Runs are kept below --runs and found again: give the same command to go on after an interruption. With --minutes no new run is
-started after that time, and what is there is measured and written; `complete` tells whether that is all. The JSON has a row for each run,
-`claims` with every figure, and `bars`: whether each claim holds, by the lower end of a 95 % interval.
+started after that time, and what is there is measured and written; `complete` tells whether that is all. The JSON has a row for
+each run, `claims` with every figure, and `bars`: whether each claim holds, by the lower end of a 95 % interval.
 """
 
 from __future__ import annotations
