@@ -112,12 +112,14 @@ def target_of_folder(name: str, classifier: Classifier) -> int:
     >>> [target_of_folder(name, classifier) for name in ("shih_tzu", "2", "001_Shih-Tzu", "2_bird")]
     [1, 2, 1, 2]
     """
-    if wordnet := _WORDNET.fullmatch(name):
-        return find_class(classifier.class_names, wordnet["name"], classifier.synonyms)
-    numbered = _NUMBERED.fullmatch(name)
-    if numbered is None:
-        return find_class(classifier.class_names, name, classifier.synonyms)
-    index = find_class(classifier.class_names, str(int(numbered["index"])), classifier.synonyms)
+    wordnet, numbered = _WORDNET.fullmatch(name), _NUMBERED.fullmatch(name)
+    said = wordnet["name"] if wordnet else str(int(numbered["index"])) if numbered else name
+    try:
+        index = find_class(classifier.class_names, said, classifier.synonyms)
+    except TargetError as error:
+        raise TargetError(f"folder {name} names no class: {error}; or give it with --target or --targets") from error
+    if wordnet or not numbered:
+        return index
     try:
         named = find_class(classifier.class_names, numbered["name"], classifier.synonyms)
     except TargetError:  # "17_Blue_Jay" where the network says "jay": the number tells
