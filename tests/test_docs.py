@@ -30,6 +30,8 @@ PAGES = (
     "docs/how-to/settings.md",
     "docs/how-to/stages.md",
     "docs/how-to/figures-and-exports.md",
+    "docs/tags.md",
+    "docs/compare.md",
     "docs/flow.md",
     "docs/analyses.md",
 )

@@ -35,6 +35,7 @@ from visual_summaries.results import (
     Skipped,
     Summary,
     SummaryAnalysis,
+    Tag,
 )
 from visual_summaries.settings import Settings
 
@@ -224,6 +225,15 @@ def test_first_screen_says_it_all(reader: Reader) -> None:
     )
     assert "Found in 5 of 6 images (83 %). What hiding it does to the score was not measured." in reader.flat
     assert "takes 43 % off the score" in reader.flat
+
+
+def test_names_stand_beside_their_numbers_and_are_text(run: Run) -> None:
+    tags = (Tag("<b>left</b> wing", 0.987, by_hand=False), Tag("my name", NAN, by_hand=True))
+    named = replace(run, summaries=tuple(replace(s, tag=tag) for s, tag in zip(run.summaries, tags, strict=True)))
+    reader = Reader(render_page(named))
+    assert "Summary 1: <b>left</b> wing Its name: named by tags, confidence 0.99." in reader.flat
+    assert "Summary 2: my name Its name: named by hand." in reader.flat
+    assert "Its name" not in Reader(render_page(run)).flat
 
 
 def test_each_image_is_embedded_once(page_text: str) -> None:

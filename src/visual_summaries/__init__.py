@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Skipped,
         Summary,
         SummaryAnalysis,
+        Tag,
     )
     from visual_summaries.settings import Settings, preset
     from visual_summaries.store import load_run
@@ -67,6 +68,7 @@ _HOME = {
     "Skipped": "results",
     "Summary": "results",
     "SummaryAnalysis": "results",
+    "Tag": "results",
     "Settings": "settings",
     "preset": "settings",
     "load_run": "store",
@@ -87,6 +89,7 @@ __all__ = [
     "Skipped",
     "Summary",
     "SummaryAnalysis",
+    "Tag",
     "Target",
     "VisualSummariesError",
     "__version__",

@@ -1,6 +1,7 @@
 """Classifiers: any network behind one narrow interface - views in, logits out - and the target that is explained."""
 
 from visual_summaries.classifiers.classifier import Classified, Classifier, classify
+from visual_summaries.classifiers.frames import Frame, frame_of, view_frame
 from visual_summaries.classifiers.loading import load_classifier
 from visual_summaries.classifiers.names import imagenet_names, resolve_class_names
 from visual_summaries.classifiers.state import borrowed
@@ -10,14 +11,17 @@ from visual_summaries.classifiers.transforms import ViewTransform, resolve_trans
 __all__ = [
     "Classified",
     "Classifier",
+    "Frame",
     "Target",
     "ViewTransform",
     "borrowed",
     "classify",
     "find_class",
+    "frame_of",
     "imagenet_names",
     "load_classifier",
     "resolve_class_names",
     "resolve_target",
     "resolve_transform",
+    "view_frame",
 ]

@@ -106,12 +106,7 @@ class Classifier:
     @property
     def weights_sha256(self) -> str:
         """SHA-256 over the names, types, shapes and bytes of all parameters and buffers, in the order of their names."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.module.state_dict().items()):
-            if isinstance(tensor, Tensor):
-                digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return module_sha256(self.module)
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
         """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalised.
@@ -272,6 +267,16 @@ class Classifier:
         ):
             self.outputs = "probabilities"
         return answer.shape[1]
+
+
+def module_sha256(module: nn.Module) -> str:
+    """Return the SHA-256 over the names, types, shapes and bytes of all parameters and buffers, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        if isinstance(tensor, Tensor):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

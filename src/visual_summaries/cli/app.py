@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import outputs
-from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
+from visual_summaries.cli import comparing, naming, outputs, running
+from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
+from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
 from visual_summaries.presets import PRESETS
-
-if TYPE_CHECKING:
-    from visual_summaries.results import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,8 +27,12 @@ app = typer.Typer(
     ),
 )
 
+app.command()(running.run)
 app.command()(outputs.figure)
 app.command()(outputs.export)
+app.command()(naming.tag)
+app.command()(naming.rename)
+app.command()(comparing.compare)
 app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -52,59 +53,6 @@ def common(
 
 
 @app.command()
-def run(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="What to explain: `timm/NAME`, `torchvision/NAME`, `hf/NAME`, `FILE.py:FUNCTION` or "
-            "`PACKAGE.MODULE:FUNCTION` (these two run that code), or `FILE.pt2`."
-        ),
-    ],
-    images: Annotated[Path, typer.Argument(help="Folder with images of one class; searched recursively.")],
-    target: Annotated[str, typer.Option(help="The class: its name or index.")],
-    out: Annotated[Path, typer.Option(help="New or empty folder for the run.")],
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
-    class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
-    max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images.")] = None,
-    preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
-    ] = None,
-    include_misclassified: Annotated[
-        bool, typer.Option("--include-misclassified", help="Keep images that the network gives another class.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything drawn at random.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Explain one class of a network: compute its visual summaries and write the report."""
-    from visual_summaries import load_classifier, summarize  # slow to import: only when they are used
-
-    set_up_logging(quiet)
-    classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
-    if not quiet:
-        note(f"{classifier.spec}: {classifier.transform.in_words()}")
-    with interruptible(), StageProgress(quiet) as progress:
-        result = summarize(
-            classifier,
-            images,
-            target,
-            out,
-            preset=preset,
-            max_images=max_images,
-            include_misclassified=include_misclassified,
-            batch_size=batch_size,
-            resume=resume,
-            random_state=seed,
-            progress=progress,
-        )
-    page = result.report()
-    _show(result, page, as_json)
-
-
-@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
     out: Annotated[Path | None, typer.Option(help="Where to write the page; `DIR/report.html` unless given.")] = None,
@@ -114,7 +62,7 @@ def report(
     from visual_summaries import load_run
 
     result = load_run(directory)
-    _show(result, result.report(out), as_json)
+    show_run(result, result.report(out), as_json)
 
 
 @app.command()
@@ -139,46 +87,7 @@ def demo(
         )
     page = result.report()
     if as_json:
-        _show(result, page, as_json, scorecard=scorecard.to_dict())
+        show_run(result, page, as_json, scorecard=scorecard.to_dict())
     else:
-        stdout.print(scorecard_text(scorecard), highlight=False, markup=False)
-        _show(result, page, as_json)
-
-
-def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
-    accuracy, counts = result.manifest["accuracy"], result.manifest["counts"]
-    if as_json:
-        found = {
-            "classifier": result.manifest["classifier"]["spec"],
-            "target": result.manifest["target"],
-            "accuracy": accuracy,
-            "counts": counts,
-            "timings": result.manifest["timings"],
-            "summaries": [
-                {
-                    "rank": summary.index + 1,
-                    "exemplar": result.images[result.regions[summary.exemplar].image].name,
-                    "members": len(summary.members),
-                    "cluster": len(summary.cluster),
-                    "score": summary.score,
-                    "importance": summary.importance,
-                    "analysis": None if summary.analysis is None else summary.analysis.figures(),
-                }
-                for summary in result.summaries
-            ],
-            "report": str(page),
-            **more,
-        }
-        typer.echo(json.dumps(found, ensure_ascii=False))
-        return
-    from visual_summaries.report.findings import summary_line
-
-    stdout.print(
-        f"{result.manifest['target']['name']}: {accuracy['correct']} of {accuracy['total']} images classified as it; "
-        f"{counts['summaries']} summaries from {counts['regions']} regions of {counts['images']} images",
-        highlight=False,
-        markup=False,
-    )
-    for summary in result.summaries:
-        stdout.print(f"  {summary.index + 1:2d}. {summary_line(result, summary)}", highlight=False, markup=False)
-    stdout.print(f"report: {page}", highlight=False, markup=False)
+        say(scorecard_text(scorecard))
+        show_run(result, page, as_json)

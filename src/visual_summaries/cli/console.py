@@ -48,6 +48,12 @@ class StageProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bars.stop()
 
+    def clear(self) -> None:
+        """Take the bars of a finished run away, for those of the next."""
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` units of `stage` are complete."""
         if stage not in self._tasks:

@@ -13,7 +13,15 @@ from visual_summaries.demo.networks import NETWORKS, demo_network, network_recor
 from visual_summaries.demo.pictures import Truth, read_truth, write_images
 from visual_summaries.demo.render import Rendering, render
 from visual_summaries.demo.scene import Scene, sample_scene
-from visual_summaries.demo.scorecard import Scorecard, SummaryScore, labels_for, part_under, score_run, score_summary
+from visual_summaries.demo.scorecard import (
+    Scorecard,
+    SummaryScore,
+    check_labels,
+    labels_for,
+    part_under,
+    score_run,
+    score_summary,
+)
 from visual_summaries.demo.world import (
     CLASS_NAMES,
     CLASSES,
@@ -44,6 +52,7 @@ __all__ = [
     "Truth",
     "Variant",
     "all_effects",
+    "check_labels",
     "demo_network",
     "labels_for",
     "network_record",

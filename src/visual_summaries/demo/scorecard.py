@@ -150,16 +150,7 @@ def score_run(
     labels_for : label maps of a run on a folder of demo images.
     """
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
-    if len(labels) != len(run.images):
-        raise RunError(
-            f"{len(labels)} label maps were given for a run of {len(run.images)} images; give one for each, in their order"
-        )
-    for image, truth in zip(run.images, labels, strict=True):
-        if truth.shape != image.view.shape[:2]:
-            raise RunError(
-                f"the label map of {image.name} is {truth.shape}, its view {image.view.shape[:2]}; "
-                "draw the images at the network's input size, or resize the label maps (nearest neighbour) to the view"
-            )
+    check_labels(run, labels)
     parts = [part_under(region.mask, region.box, labels[region.image]) for region in run.regions]
     scores = tuple(score_summary(summary, parts) for summary in run.summaries)
     bird = CLASSES[class_index]
@@ -174,6 +165,26 @@ def score_run(
         effects=effects,
         used=None if effects is None else used_parts(effects),
     )
+
+
+def check_labels(run: Run, labels: Sequence[NDArray[np.uint8]]) -> None:
+    """Check that label maps fit a run's images, in number and size.
+
+    Raises
+    ------
+    RunError
+        If they do not.
+    """
+    if len(labels) != len(run.images):
+        raise RunError(
+            f"{len(labels)} label maps were given for a run of {len(run.images)} images; give one for each, in their order"
+        )
+    for image, truth in zip(run.images, labels, strict=True):
+        if truth.shape != image.view.shape[:2]:
+            raise RunError(
+                f"the label map of {image.name} is {truth.shape}, its view {image.view.shape[:2]}; "
+                "draw the images at the network's input size, or resize the label maps (nearest neighbour) to the view"
+            )
 
 
 def labels_for(run: Run, truth: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:

@@ -95,7 +95,7 @@ def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = N
             for image, name in zip(run.images, files, strict=True)
         ],
         "categories": [
-            {"id": summary.index + 1, "name": f"summary {summary.index + 1}", "supercategory": target}
+            {"id": summary.index + 1, "name": summary.label, "supercategory": target}
             for summary in run.summaries
             if summary.index in wanted
         ],

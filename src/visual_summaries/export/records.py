@@ -74,6 +74,7 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
         "summaries": [
             {
                 "summary": summary.index + 1,
+                "name": None if summary.tag is None else summary.tag.name,
                 "exemplar": summary.exemplar,
                 "members": [member.region for member in summary.members],
                 "cluster": list(summary.cluster),

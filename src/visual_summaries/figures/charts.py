@@ -37,7 +37,7 @@ def plot_importance(run: Run, ax: Any = None) -> Any:
         ax = figure(figsize=(4.5, 0.8 + 0.28 * len(run.summaries)), dpi=200, layout="constrained").add_subplot()
     places = range(len(run.summaries))
     ax.barh(places, [summary.importance for summary in run.summaries], color=_BAR, height=0.6)
-    ax.set_yticks(places, [f"summary {summary.index + 1}" for summary in run.summaries])
+    ax.set_yticks(places, [summary.label for summary in run.summaries])
     ax.invert_yaxis()
     ax.axvline(0, color="black", linewidth=0.6)
     ax.set_xlabel("share of the score lost when it is hidden")

@@ -32,7 +32,7 @@ from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.settings import Settings
 from visual_summaries.settings import preset as named_preset
-from visual_summaries.store import Journal, Pieces, locked, require_free, save_run
+from visual_summaries.store import Journal, Pieces, load_names, locked, require_free, save_run
 from visual_summaries.store.journal import JOURNAL
 from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.summaries import SummarySet, build_summaries
@@ -211,7 +211,7 @@ def _explain(
         save_run(run, path)
         pieces.forget(DESCRIPTORS.name)
         pieces.journal.write("finished")
-    return run
+    return load_names(run)
 
 
 def _source_name(images: object) -> str:

@@ -99,16 +99,17 @@ def read_images(
     others: Counter[str] = Counter()
     correct = total = 0
     while (max_images is None or len(images) < max_images) and (batch := list(islice(waiting, batch_size))):
-        readable: list[tuple[str, str, NDArray[np.uint8]]] = []
+        readable: list[tuple[str, str, tuple[int, int], NDArray[np.uint8]]] = []
         for item in batch:
             try:
-                readable.append((item.name, item.sha256(), classifier.view(item.load())))
+                loaded = item.load()
+                readable.append((item.name, item.sha256(), (loaded.height, loaded.width), classifier.view(loaded)))
             except ImageError as error:
                 skipped.append(Skipped(item.name, error.reason, str(error)))
         if not readable:
             continue
-        answers = _answers(context, [view for _, _, view in readable])
-        for (name, sha256, view), (score, predicted, hit) in zip(readable, answers, strict=True):
+        answers = _answers(context, [view for *_, view in readable])
+        for (name, sha256, size, view), (score, predicted, hit) in zip(readable, answers, strict=True):
             if max_images is not None and len(images) == max_images:
                 break
             total += 1
@@ -120,7 +121,7 @@ def read_images(
                     detail = f"the network says {said}; its score for {target.name} is {score:.3f}"
                     skipped.append(Skipped(name, "misclassified", detail))
                     continue
-            images.append(Image(len(images), name, sha256, view, score, predicted))
+            images.append(Image(len(images), name, sha256, view, score, predicted, size))
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
     journal = context.pieces.journal

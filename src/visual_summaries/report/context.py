@@ -95,6 +95,7 @@ class Page:
         importance = summary.importance
         values: dict[str, Any] = {
             "number": summary.index + 1,
+            "tag": _tag(summary),
             "covered": covered,
             "images": len(run.images),
             "coverage": covered / len(run.images) if run.images else 0.0,
@@ -275,6 +276,14 @@ class Page:
             ("Hardware", _rows(_dict(manifest.get("hardware")))),
             ("Timings", _rows(timings)),
         ]
+
+
+def _tag(summary: Summary) -> dict[str, str] | None:
+    """Return a summary's name, and how sure it is."""
+    if summary.tag is None:
+        return None
+    sure = "named by hand" if summary.tag.by_hand else f"named by tags, confidence {words.score_text(summary.tag.confidence)}"
+    return {"name": text(summary.tag.name), "sure": sure}
 
 
 def text(value: object) -> str:

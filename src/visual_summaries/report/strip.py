@@ -16,7 +16,7 @@ MEMBERS, SIDE = 6, 96
 
 _TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
     """<div><p><b>{{ target }}</b> in {{ network }}: {{ headline }}</p>
-<table>{% for row in rows %}<tr><td style="text-align:left">{{ row.number }}<br>
+<table>{% for row in rows %}<tr><td style="text-align:left">{{ row.number }}{% if row.name %} {{ row.name }}{% endif %}<br>
 importance {{ row.importance }}<br>in {{ row.covered }}</td>
 {% for picture in row.pictures %}
 <td><img alt="region of summary {{ row.number }}" width="{{ side }}" src="{{ picture }}"></td>{% endfor %}
@@ -33,6 +33,7 @@ def render_strip(run: Run) -> str:
     rows = [
         {
             "number": summary.index + 1,
+            "name": summary.tag.name if summary.tag else None,
             "importance": words.percent(summary.importance),
             "covered": f"{words.covered_images(run, summary)} of {words.counted(len(run.images), 'image')}",
             "pictures": _pictures(run, summary),

@@ -25,7 +25,7 @@ from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.regions import Component, Region
 from visual_summaries.results.run import Run, Skipped
-from visual_summaries.results.summaries import Member, Summary
+from visual_summaries.results.summaries import Member, Summary, Tag
 
 __all__ = [
     "Box",
@@ -43,6 +43,7 @@ __all__ = [
     "Skipped",
     "Summary",
     "SummaryAnalysis",
+    "Tag",
     "area_under",
     "same",
 ]

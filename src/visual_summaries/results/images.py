@@ -28,6 +28,8 @@ class Image(Result):
         The class's score on the view: its softmax probability, or the target function's value.
     predicted : int
         Index of the class that the network gives the highest score.
+    size : tuple of int, or None
+        Height and width of the image that the view was made from; None in runs of versions that did not record it.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Image(Result):
     view: NDArray[np.uint8]
     score: float
     predicted: int
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)

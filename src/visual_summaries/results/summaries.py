@@ -38,6 +38,24 @@ class Member(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class Tag(Result):
+    """The name of a summary, from ``tags.json`` of the run.
+
+    Attributes
+    ----------
+    name : str
+    confidence : float
+        1 minus the share of random groups of regions whose heaviest tag is as heavy; NaN for a name given by hand.
+    by_hand : bool
+        Whether a person gave it.
+    """
+
+    name: str
+    confidence: float
+    by_hand: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Summary(Result):
     """A group of regions that show one part that the network uses.
 
@@ -59,6 +77,8 @@ class Summary(Result):
         member alone is hidden.
     analysis : SummaryAnalysis or None
         Importance beside its controls, share, stability.
+    tag : Tag or None
+        Its name, where tagging or a person gave one.
     """
 
     index: int
@@ -68,6 +88,12 @@ class Summary(Result):
     score: float
     importance: float
     analysis: SummaryAnalysis | None = None
+    tag: Tag | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, or its number where it has none: "summary 3"."""
+        return self.tag.name if self.tag is not None else f"summary {self.index + 1}"
 
     def plot(self, run: Run, ax: Any = None, **options: Any) -> Any:
         """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.figures.plot_summary`."""

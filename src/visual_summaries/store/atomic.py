@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -107,3 +108,18 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` in UTF-8, atomically."""
     with atomic_file(path) as file:
         file.write(text.encode())
+
+
+def plain(value: Any) -> Any:
+    """Return nested values with NaN and infinities as None, and tuples as lists: what strict JSON can hold.
+
+    Examples
+    --------
+    >>> plain({"a": (1.5, float("nan")), "b": ["text", None]})
+    {'a': [1.5, None], 'b': ['text', None]}
+    """
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

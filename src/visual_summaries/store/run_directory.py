@@ -6,6 +6,7 @@ The layout is described in ``docs/run-format.md``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +37,7 @@ from visual_summaries.store.checksums import ENTRY, sha256_of, take_checksums
 from visual_summaries.store.journal import JOURNAL
 from visual_summaries.store.lock import HOLDER, LOCK
 from visual_summaries.store.packed import join_results, split_results
+from visual_summaries.store.tags_file import load_names
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -140,17 +142,41 @@ def load_run(path: str | Path) -> Run:
     data = _read_json(path / "run.json")
     arrays = load_arrays(path / "arrays.npz")
     try:
-        return _assemble(path, manifest, data, arrays)
+        run = _assemble(path, manifest, data, arrays)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         writer = manifest.get("versions", {}).get("visual-summaries", "an unknown version")
         raise RunError(
             f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error}); it was written by "
             f"visual-summaries {writer}: compute the run again, or load it with that version"
         ) from error
+    return load_names(run)
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+    """Return the complete runs in some folders: each folder itself, or those at any depth below it, by their paths.
+
+    Raises
+    ------
+    RunError
+        If a folder holds none.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        own: list[Path] = []
+        for path in sorted((path.parent for path in folder.rglob(MANIFEST)), key=lambda path: path.parts):
+            if not own or own[-1] not in path.parents:  # what a run keeps inside its folder is no run of the user's
+                own.append(path)
+        if not own:
+            raise RunError(f"{folder} holds no complete run; give folders that `run` wrote (--out)")
+        found += [path for path in own if path not in found]
+    return found
 
 
 def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:
-    images = tuple(Image(**item, view=view) for item, view in zip(data["images"], arrays["views"], strict=True))
+    images = tuple(
+        Image(**{**item, "size": _pair(item.get("size"))}, view=view)
+        for item, view in zip(data["images"], arrays["views"], strict=True)
+    )
     losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
     superpixel = arrays.get("superpixel", [None] * len(images))
     masks = tuple(
@@ -221,7 +247,12 @@ def _scalars(item: Any) -> dict[str, Any]:
 def _summary_scalars(summary: Summary) -> dict[str, Any]:
     values = {**_scalars(summary), "members": [_scalars(member) for member in summary.members]}
     del values["analysis"]  # kept beside its arrays
+    del values["tag"]  # kept in a file of its own, because people edit names
     return values
+
+
+def _pair(value: list[int] | None) -> tuple[int, int] | None:
+    return None if value is None else (int(value[0]), int(value[1]))
 
 
 def _boxed(item: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,372 @@
+"""Claims a and c of the paper, repeated: tags agree within summaries; better networks have more summaries.
+
+    python benchmarks/claims.py --json FILE --data DIR --size quick     (a few minutes)
+    python benchmarks/claims.py --json benchmarks/results/claims.json --data DIR --size full     (hours; may be interrupted)
+
+- Photographs (with --data): every network on every class. Tags are annotated parts where there are any (birds), and the
+  classes of the strongest network on each region; with --clip, words of the shipped vocabulary, too.
+- Planted parts: the networks of the demo on drawn birds, tags from the label of every pixel.
+- Accuracy is each network's on all images of the class; published accuracies are compared as well.
+
+Runs are kept below --runs and found again: give the same command to go on after an interruption. With --minutes no new run is
+started after that time, and what is there is measured and written; `complete` tells whether that is all. The JSON has a row for
+each run, `claims` with every figure, and `bars`: whether each claim holds, by the lower end of a 95 % interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import visual_summaries as vs
+from visual_summaries.classifiers import Classifier, classify, load_classifier, resolve_transform
+from visual_summaries.compare import correlate, correlations_of, count_summaries
+from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
+from visual_summaries.errors import NoImagesError, RunError, TargetError
+from visual_summaries.images import gather_images
+from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.store.atomic import plain
+from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
+
+#: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
+PUBLISHED = {
+    "mobilenetv1_025": 39.5,
+    "squeezenet1_1": 56.3,
+    "mobilenetv1_050": 57.2,
+    "bvlc_googlenet": 68.7,
+    "mobilenetv2_100": 70.8,
+}
+STRONGEST = "mobilenetv2_100"
+
+#: Folders of photographs; their names start with the class's index.
+CLASSES = (
+    "imagewoof320/155_Shih-Tzu",
+    "imagewoof320/162_beagle",
+    "imagewoof320/229_Old_English_sheepdog",
+    "imagewoof320/258_Samoyed",
+    "imagewoof320/273_dingo",
+    "cub_crops227/011_European_Goldfinch",
+    "cub_crops227/017_Blue_Jay",
+    "cub_crops227/094_Ruby_throated_Hummingbird",
+    "imagenette224/569_garbage_truck",
+    "imagenette224/701_parachute",
+)
+ANNOTATED = "cub_crops227"
+
+#: The demo's networks, best first, and its birds.
+PLANTED = ("main", "tiny", "narrow", "brief")
+
+#: Seed of the first drawn image; neither training, accuracy, effects, the demo nor other benchmarks use these.
+SEED = 50_000_000
+
+SIZES: dict[str, dict[str, Any]] = {
+    "quick": {
+        "images": 12,
+        "networks": ("mobilenetv1_025", "mobilenetv1_050"),
+        "classes": (CLASSES[1], CLASSES[6]),
+        "planted": ("main", "brief"),
+        "birds": (0, 1),
+        "drawn": 40,
+    },
+    "full": {
+        "images": 40,
+        "networks": tuple(PUBLISHED),
+        "classes": CLASSES,
+        "planted": PLANTED,
+        "birds": tuple(range(len(CLASS_NAMES))),
+        "drawn": 100,
+    },
+}
+
+#: Random groups of regions for each summary, and resamples of each interval.
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on the images of one class."""
+
+    world: str
+    network: str
+    target: int
+    images: Path
+    folder: Path
+
+
+def planned(size: dict[str, Any], data: Path | None, runs: Path) -> list[Case]:
+    cases = []
+    if data is not None:
+        for name in size["classes"]:
+            for network in size["networks"]:
+                folder = runs / f"photographs-{size['images']}" / network / Path(name).name
+                cases.append(Case("photographs", network, int(Path(name).name[:3]), data / "images" / name, folder))
+    for bird in size["birds"]:
+        for network in size["planted"]:
+            images = runs / "drawn" / f"{CLASS_NAMES[bird]}-{size['drawn']}"
+            cases.append(
+                Case("planted", network, bird, images, runs / f"planted-{size['images']}" / network / CLASS_NAMES[bird])
+            )
+    return cases
+
+
+def classifier_of(case: Case, data: Path | None) -> Classifier:
+    if case.world == "photographs":
+        assert data is not None
+        return load_classifier(f"{data / 'weights' / 'nets.py'}:{case.network}")
+    module = demo_network(case.network)
+    return Classifier(module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=f"demo network {case.network}")
+
+
+def run_of(case: Case, classifier: Classifier, images: int) -> vs.Run:
+    """Return the run of a case: the one in its folder when that is complete and of these weights and settings."""
+    settings = vs.preset("default")
+    try:
+        run = vs.load_run(case.folder)
+    except RunError:
+        pass
+    else:
+        if run.settings == settings and run.manifest["classifier"]["weights_sha256"] == classifier.weights_sha256:
+            return run
+    return vs.summarize(classifier, case.images, case.target, case.folder, max_images=images, resume=True)
+
+
+def accuracy_of(case: Case, classifier: Classifier) -> tuple[int, int]:
+    """Return how many of all images of the class the network gives it, and how many there are."""
+    found = classify(classifier, (classifier.view(source.load()) for source in gather_images(case.images)), case.target)
+    return int(found.hits.sum()), len(found.hits)
+
+
+def taggers_of(case: Case, run: vs.Run, data: Path | None, shared: dict[str, Tagger]) -> Iterator[tuple[str, Tagger]]:
+    if case.world == "planted":
+        yield "planted parts", reference_tagger(run, case.images)
+        return
+    assert data is not None
+    if case.images.parent.name == ANNOTATED:
+        yield "part points", reference_tagger(run, case.images.parent / "parts_in_crop.json")
+    yield from shared.items()
+
+
+def measure(case: Case, classifier: Classifier, images: int, data: Path | None, shared: dict[str, Tagger]) -> dict[str, Any]:
+    """Return the row of a case."""
+    correct, total = accuracy_of(case, classifier)
+    row: dict[str, Any] = {
+        "world": case.world,
+        "network": case.network,
+        "class": classifier.class_names[case.target],
+        "published": PUBLISHED.get(case.network),
+        "correct": correct,
+        "total": total,
+        "accuracy": correct / total,
+    }
+    try:
+        run = run_of(case, classifier, images)
+    except (NoImagesError, TargetError) as error:
+        # A network that recognises fewer than three images of a class has no summary of it to count.
+        return {**row, "images": correct, "summaries": None, "failed": str(error)}
+    count = count_summaries([run], [case.network], [row["class"]])[0]
+    row |= {
+        "images": len(run.images),
+        "regions": len(run.regions),
+        "clusters": run.manifest["counts"]["clusters"],
+        "summaries": count.summaries,
+        "stable": {f"{threshold:.2f}": number for threshold, number in count.stable.items()},
+        "presence": [len({run.regions[i].image for i in summary.cluster}) for summary in run.summaries],
+        "mask_area": float(np.mean([mask.area for mask in run.masks])),
+        "seconds": run.manifest["timings"],
+    }
+    row["tags"] = {}
+    for name, tagger in taggers_of(case, run, data, shared):
+        tagging = tag_run(run, tagger, draws=DRAWS)
+        row["tags"][name] = {
+            shown: {
+                **plain(asdict(tagging.agreement[shown])),
+                "named": sum(found.name is not None for found in tagging.names[shown]),
+            }
+            for shown in tagging.agreement
+        }
+    return row
+
+
+def interval(values: Sequence[float], random_state: int = 0) -> tuple[float, float, float]:
+    """Return the mean over runs and its 95 % bootstrap interval; NaN for fewer than three runs."""
+    array = np.asarray(values, float)
+    if len(array) < 3:
+        return (float(array.mean()) if len(array) else math.nan, math.nan, math.nan)
+    draws = np.random.default_rng(random_state).integers(0, len(array), (2000, len(array)))
+    low, high = np.percentile(array[draws].mean(axis=1), [2.5, 97.5])
+    return float(array.mean()), float(low), float(high)
+
+
+def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for each tagger and input, how far tags agree in summaries, random groups and whole images, over the runs."""
+    found = []
+    names = dict.fromkeys(name for row in rows for name in row.get("tags", {}))
+    for name in names:
+        for shown in ("box", "masked"):
+            runs = [
+                row["tags"][name][shown]
+                for row in rows
+                if name in row.get("tags", {}) and row["tags"][name][shown]["summaries"]
+            ]
+            if not runs:
+                continue
+            over_random = interval([run["within"] - run["random"] for run in runs])
+            over_images = interval([run["within"] - run["images"] for run in runs])
+            found.append(
+                {
+                    "tagger": name,
+                    "input": shown,
+                    "runs": len(runs),
+                    "summaries": sum(run["summaries"] for run in runs),
+                    **{
+                        key: float(np.nanmean([math.nan if run[key] is None else run[key] for run in runs]))
+                        for key in ("within", "random", "images", "entropy_within", "entropy_random", "entropy_images")
+                    },
+                    "over_random": dict(zip(("mean", "low", "high"), over_random, strict=True)),
+                    "over_images": dict(zip(("mean", "low", "high"), over_images, strict=True)),
+                    "runs_with_p_below_0.05": sum(run["p_random"] <= 0.05 for run in runs),
+                    "named": sum(run["named"] for run in runs),
+                }
+            )
+    return found
+
+
+def claim_c(rows: Sequence[dict[str, Any]], at_least: int) -> dict[str, Any]:
+    """Return, for each world, the correlations of the number of summaries with accuracy."""
+    from visual_summaries.compare import Count, rarefied
+
+    result: dict[str, Any] = {}
+    for world in dict.fromkeys(row["world"] for row in rows):
+        own = [row for row in rows if row["world"] == world and row["summaries"] is not None]
+        fewest = {
+            target: min(row["images"] for row in own if row["class"] == target) for target in {row["class"] for row in own}
+        }
+        counts = [
+            Count(
+                network=row["network"],
+                target=row["class"],
+                accuracy=row["accuracy"],
+                images=row["images"],
+                summaries=row["summaries"],
+                at_equal=rarefied(row["presence"], row["images"], fewest[row["class"]], at_least),
+                equal_images=fewest[row["class"]],
+                stable={float(key): value for key, value in row["stable"].items()},
+            )
+            for row in own
+        ]
+        result[world] = {"on_the_images": _correlations(correlations_of(counts))}
+        if all(row["published"] is not None for row in own):
+            result[world]["published"] = _correlations(correlations_of(counts, [row["published"] for row in own]))
+        targets = [row["class"] for row in own]
+        # what else the number may follow: how many regions there are to group
+        result[world]["reasons"] = {
+            "summaries with regions, within classes": asdict(
+                correlate([row["regions"] for row in own], [row["summaries"] for row in own], targets)
+            ),
+            "regions with accuracy, within classes": asdict(
+                correlate([row["accuracy"] for row in own], [row["regions"] for row in own], targets)
+            ),
+        }
+    return result
+
+
+def _correlations(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {measure: {kind: asdict(value) for kind, value in kinds.items()} for measure, kinds in found.items()}
+
+
+def bars_of(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return whether each claim holds: by the lower end of its 95 % interval, which must be above 0."""
+    bars = []
+    for found in tags:
+        for other, words in (("over_random", "random regions"), ("over_images", "whole images")):
+            bars.append(_bar(f"a: {found['tagger']}, {found['input']}: agreement over {words}", found[other]))
+    for world, kinds in counts.items():
+        for accuracy, measures in kinds.items():
+            if accuracy != "reasons":
+                for measure, found in measures.items():
+                    words = accuracy.replace("_", " ")
+                    bars.append(
+                        _bar(
+                            f"c: {world}: {measure} with accuracy ({words}), within classes",
+                            {"mean": found["within"]["rho"], **found["within"]},
+                        )
+                    )
+    return bars
+
+
+def _bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    low = found["low"]
+    known = low is not None and math.isfinite(low)
+    return {
+        "name": f"{name}: lower end of the interval",
+        "value": low if known else None,
+        "mean": found["mean"],
+        "high": found["high"],
+        "bound": 0,
+        "sense": ">",
+        "holds": bool(known and low > 0),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True, help="file for the results")
+    parser.add_argument("--data", type=Path, help="folder with weights/nets.py and images/; without it only planted parts")
+    parser.add_argument("--size", choices=tuple(SIZES), default="quick")
+    parser.add_argument("--runs", type=Path, default=Path("runs/claims"), help="where runs are kept and found again")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no new run after this time")
+    parser.add_argument("--clip", help="a model of open_clip as for `tag --clip`, as another tagger")
+    arguments = parser.parse_args()
+    size = SIZES[arguments.size]
+
+    shared: dict[str, Tagger] = {}
+    if arguments.data is not None:
+        strongest = replace(planned(size, arguments.data, arguments.runs)[0], network=STRONGEST)
+        shared["classes of mobilenetv2_100"] = ClassifierTagger(classifier_of(strongest, arguments.data))
+    if arguments.clip is not None:
+        shared["words by CLIP"] = ClipTagger(arguments.clip)
+
+    cases = planned(size, arguments.data, arguments.runs)
+    start, rows = time.perf_counter(), []
+    for number, case in enumerate(cases, start=1):
+        late = time.perf_counter() - start > 60 * arguments.minutes
+        if late and not (case.folder / "manifest.json").is_file():
+            print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
+            continue
+        if case.world == "planted" and not (case.images / "truth.json").is_file():
+            write_images(case.images, case.target, size["drawn"], seed=SEED + 1000 * case.target)
+        row = measure(case, classifier_of(case, arguments.data), size["images"], arguments.data, shared)
+        rows.append(row)
+        told = f"{row['summaries']} summaries, {row['accuracy']:.0%} right"
+        print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {told}", flush=True)
+
+    tags, counts = claim_a(rows), claim_c(rows, vs.preset("default").summaries.min_members)
+    result = {
+        "benchmark": "claims",
+        "size": arguments.size,
+        "complete": len(rows) == len(cases),
+        "hardware": hardware(torch.device("cpu")),
+        "versions": versions(),
+        "settings": {"preset": "default", "draws": DRAWS, "clip": arguments.clip, **size},
+        "rows": rows,
+        "claims": {"a": tags, "c": counts},
+        "bars": bars_of(tags, counts),
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(plain(result), indent=1) + "\n", encoding="utf-8")
+    for bar in result["bars"]:
+        value = "too few runs" if bar["value"] is None else f"{bar['value']:.3f}"
+        print(f"{'holds' if bar['holds'] else 'does not hold'}: {bar['name']}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Networks compared by their runs: parts that both use or only one, importance, number of summaries against accuracy."""
+
+from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, correlate, rarefied
+from visual_summaries.compare.job import (
+    ClassComparison,
+    Comparison,
+    Part,
+    Use,
+    compare_runs,
+    correlations_of,
+    count_summaries,
+    network_names,
+)
+from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
+from visual_summaries.compare.page import render_comparison, write_comparison
+
+__all__ = [
+    "THRESHOLDS",
+    "ClassComparison",
+    "Comparison",
+    "Correlation",
+    "Count",
+    "Match",
+    "Pair",
+    "Part",
+    "Use",
+    "compare_runs",
+    "correlate",
+    "correlations_of",
+    "count_summaries",
+    "join_matches",
+    "match_runs",
+    "network_names",
+    "rarefied",
+    "render_comparison",
+    "write_comparison",
+]

@@ -1,0 +1,153 @@
+"""A summary's name: the tag that is more frequent in it than chance explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.results import Run
+from visual_summaries.tags.agreement import random_groups
+
+
+@dataclass(frozen=True)
+class WeightedTag:
+    """A tag of a summary.
+
+    Attributes
+    ----------
+    tag : str
+    frequency : float
+        Mean weight of the tag over the members, in [0, 1].
+    elsewhere : float
+        Mean weight over all salient regions of the run.
+    lift : float
+        `frequency` over `elsewhere`.
+    weight : float
+        ``frequency * log2(lift)``: what the tag tells about the summary, in bits. Names go by it.
+    """
+
+    tag: str
+    frequency: float
+    elsewhere: float
+    lift: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class SummaryName:
+    """What a summary is called, and why.
+
+    Attributes
+    ----------
+    summary : int
+        Its rank in ``run.summaries``.
+    name : str or None
+        The heaviest tag; None when chance explains its weight.
+    confidence : float
+        1 - `p_value`.
+    p_value : float
+        Share of random groups of salient regions (of the same size, one an image) whose heaviest tag is as heavy as this
+        summary's. That the heaviest of many tags is looked at is thereby taken into account.
+    tags : tuple of WeightedTag
+        The heaviest tags, heaviest first.
+    """
+
+    summary: int
+    name: str | None
+    confidence: float
+    p_value: float
+    tags: tuple[WeightedTag, ...]
+
+
+def name_summaries(
+    run: Run,
+    regions: NDArray[np.float32],
+    vocabulary: Sequence[str],
+    *,
+    level: float = 0.05,
+    draws: int = 1000,
+    listed: int = 5,
+    random_state: int = 0,
+) -> tuple[SummaryName, ...]:
+    """Name the summaries of a run.
+
+    Parameters
+    ----------
+    run : Run
+    regions : ndarray of float32, (R, K)
+        Weights of the tags of each of ``run.regions``, as :func:`~visual_summaries.tags.tag_crops` gives them.
+    vocabulary : sequence of str
+        The K tags.
+    level : float
+        A summary gets a name when its p-value is at most this. So does a random group once in ``1 / level`` times.
+    draws : int
+        Random groups for each summary; no p-value is under ``1 / (draws + 1)``.
+    listed : int
+        How many tags are returned.
+    random_state : int
+
+    Returns
+    -------
+    tuple of SummaryName
+        One for each of ``run.summaries``.
+    """
+    if not run.summaries:
+        return ()
+    owners = np.array([region.image for region in run.regions], dtype=np.intp)
+    elsewhere = regions.astype(np.float64).mean(axis=0)
+    rng = np.random.default_rng(random_state)
+    chance: dict[int, NDArray[np.float64]] = {}
+    names = []
+    for summary in run.summaries:
+        members = [member.region for member in summary.members]
+        frequency = regions[members].astype(np.float64).mean(axis=0)
+        weights = tag_weights(frequency, elsewhere)
+        if len(members) not in chance:
+            drawn = random_groups(owners, len(members), draws, rng)
+            chance[len(members)] = np.array([tag_weights(regions[g].mean(axis=0), elsewhere).max() for g in drawn])
+        best = int(weights.argmax())
+        reached = int(np.count_nonzero(chance[len(members)] >= weights[best] - 1e-9))
+        p_value = (1 + reached) / (1 + draws) if weights[best] > 0 else 1.0
+        order = [int(index) for index in np.argsort(-weights, kind="stable")[:listed] if frequency[index] > 0]
+        names.append(
+            SummaryName(
+                summary=summary.index,
+                name=vocabulary[best] if p_value <= level else None,
+                confidence=1 - p_value,
+                p_value=p_value,
+                tags=tuple(
+                    WeightedTag(
+                        vocabulary[i],
+                        float(frequency[i]),
+                        float(elsewhere[i]),
+                        float(frequency[i] / elsewhere[i]),
+                        float(weights[i]),
+                    )
+                    for i in order
+                ),
+            )
+        )
+    return tuple(names)
+
+
+def tag_weights(frequency: NDArray[np.floating], elsewhere: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return ``frequency * log2(frequency / elsewhere)`` of each tag, 0 where its frequency is 0.
+
+    Summed over tags it would be the information, in bits, that the group's tags have over those of all regions.
+
+    Parameters
+    ----------
+    frequency, elsewhere : ndarray, (K,)
+        `elsewhere` is positive wherever `frequency` is.
+
+    Examples
+    --------
+    >>> tag_weights(np.array([0.5, 0.0, 0.5]), np.array([0.125, 0.5, 0.5])).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    frequency = np.asarray(frequency, np.float64)
+    lift = np.divide(frequency, elsewhere, out=np.ones_like(frequency), where=frequency > 0)
+    return np.asarray(frequency * np.log2(lift))

@@ -1,0 +1,131 @@
+"""Who gives the tags: the protocol, and any classifier of ours as a tagger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import PIL.Image
+import torch
+from numpy.typing import NDArray
+
+from visual_summaries.classifiers import Classifier
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.tags.crops import Crop, square
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Crops in, weighted tags out.
+
+    Attributes
+    ----------
+    vocabulary : tuple of str
+        The K tags that it can give.
+    top : int
+        How many of a crop's heaviest tags count, unless the user says otherwise.
+    """
+
+    vocabulary: tuple[str, ...]
+    top: int
+
+    def weights(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Return the weight of each tag for each crop: ``(N, K)``, >= 0; a row of zeros where no tag fits."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tagger as a plain dictionary, for ``tags.json``."""
+        ...
+
+
+class ClassifierTagger:
+    """A classifier's own classes as tags, weighted by their probability on the crop.
+
+    The crop is padded to the shape of the network's input and nothing of it is cut off.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    top : int
+
+    Examples
+    --------
+    >>> from visual_summaries.classifiers import ViewTransform
+    >>> net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    >>> tagger = ClassifierTagger(Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"]))
+    >>> crop = Crop(np.full((3, 5, 3), (255, 0, 0), np.uint8), None, (0, 0, 5, 3), None)
+    >>> tagger.vocabulary[int(tagger.weights([crop]).argmax())]
+    'red'
+    """
+
+    def __init__(self, classifier: Classifier, top: int = 5) -> None:
+        self.classifier = classifier
+        self.vocabulary = classifier.class_names
+        self.top = top
+        self._transform = classifier.transform.replace(crop_mode="border", crop_pct=1.0)
+
+    def weights(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """Return probabilities ``(N, K)``."""
+        views = [self._transform.view(PIL.Image.fromarray(square(crop.pixels))) for crop in crops]
+        with self.classifier.frozen(), torch.no_grad():
+            return np.asarray(self.classifier.probabilities(self.classifier.to_tensor(views)).cpu().numpy(), np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the tagger is."""
+        return {"kind": "classifier", "model": self.classifier.spec, "weights_sha256": self.classifier.weights_sha256}
+
+
+def tag_crops(
+    tagger: Tagger,
+    crops: Iterable[Crop],
+    count: int,
+    *,
+    top: int | None = None,
+    batch_size: int = 32,
+    stage: str = "tags",
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Return the weights of the heaviest tags of many crops, a batch at a time.
+
+    Parameters
+    ----------
+    tagger : Tagger
+    crops : iterable of Crop
+        `count` of them.
+    count : int
+    top : int, optional
+        How many tags of a crop count; the tagger's own number unless given.
+    batch_size : int
+    stage : str
+        What `progress` is told.
+    progress : callable, optional
+
+    Returns
+    -------
+    ndarray of float32, (count, K)
+        Rows sum to 1 over at most `top` tags, all others 0; a row of zeros where no tag fits.
+    """
+    weights = np.zeros((count, len(tagger.vocabulary)), np.float32)
+    waiting, done = iter(crops), 0
+    while batch := list(islice(waiting, batch_size)):
+        weights[done : done + len(batch)] = heaviest(tagger.weights(batch), top or tagger.top)
+        done += len(batch)
+        report_progress(progress, stage, done, count)
+    return weights
+
+
+def heaviest(weights: NDArray[np.float32], top: int) -> NDArray[np.float32]:
+    """Return each row's `top` largest positive weights, made to sum to 1; all others 0. Of equals, the first count.
+
+    Examples
+    --------
+    >>> heaviest(np.array([[0.6, 0.2, 0.2], [0.0, 0.0, 0.0]], np.float32), 2).round(2).tolist()
+    [[0.75, 0.25, 0.0], [0.0, 0.0, 0.0]]
+    """
+    kept = np.zeros_like(weights)
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :top]
+    np.put_along_axis(kept, order, np.maximum(np.take_along_axis(weights, order, axis=1), 0), axis=1)
+    total = kept.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(kept, total, out=kept, where=total > 0))

@@ -1,0 +1,99 @@
+"""The claims benchmark: what it concludes from rows whose answer is known."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def claims() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("claims", ROOT / "benchmarks" / "claims.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["claims"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(network: str, target: str, rank: int, summaries: int | None, within: float) -> dict[str, Any]:
+    shown = {
+        "summaries": summaries,
+        "within": within,
+        "random": 0.2,
+        "images": 0.5,
+        "entropy_within": 1.0,
+        "entropy_random": 2.0,
+        "entropy_images": None,
+        "p_random": 0.01 if within > 0.3 else 0.5,
+        "named": 1,
+    }
+    return {
+        "world": "photographs",
+        "network": network,
+        "class": target,
+        "published": 40.0 + rank,
+        "accuracy": 0.5 + 0.1 * rank,
+        "images": 10 + rank,
+        "regions": 30,
+        "summaries": summaries,
+        "stable": {},
+        "presence": [4] * (summaries or 0),
+        "tags": {"parts": {"box": shown, "masked": shown}} if summaries else {},
+    }
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    """Four classes in each of which the number of summaries rises with accuracy; tags agree by 0.3 more than at random."""
+    found = [
+        row(network, target, rank, 2 + rank + 3 * shift, 0.4 + 0.1 * rank)
+        for shift, target in enumerate("abcd")
+        for rank, network in enumerate(("weak", "middling", "strong"))
+    ]
+    return [*found, {**row("blind", "a", 0, None, 0.0), "images": 1}]
+
+
+def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+    tags, counts = claims.claim_a(rows), claims.claim_c(rows, at_least=2)
+    box = next(found for found in tags if found["input"] == "box")
+    assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
+    assert box["over_random"]["mean"] == pytest.approx(0.3)
+    assert box["over_images"]["mean"] == pytest.approx(0.0)
+    assert counts["photographs"]["on_the_images"]["summaries"]["within"]["rho"] == pytest.approx(1)
+    assert counts["photographs"]["published"]["at_equal"]["within"]["rho"] == pytest.approx(1)
+    assert math.isnan(counts["photographs"]["reasons"]["regions with accuracy, within classes"]["rho"])
+    holds = {bar["name"]: bar["holds"] for bar in claims.bars_of(tags, counts)}
+    assert holds["a: parts, box: agreement over random regions: lower end of the interval"]
+    assert not holds["a: parts, box: agreement over whole images: lower end of the interval"]
+    assert holds["c: photographs: summaries with accuracy (published), within classes: lower end of the interval"]
+
+
+def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+    turned = [{**one, "accuracy": 1 - one["accuracy"]} for one in rows]
+    counts = claims.claim_c(turned, at_least=2)
+    [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
+    assert (bar["holds"], bar["value"], bar["mean"]) == (False, pytest.approx(-1), pytest.approx(-1))
+
+
+def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], at_least=2))
+    assert bars
+    assert not any(bar["holds"] for bar in bars)
+
+
+def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
+    full = claims.planned(claims.SIZES["full"], tmp_path, tmp_path / "runs")
+    photographs = [case for case in full if case.world == "photographs"]
+    assert len(photographs) == 5 * 10
+    assert len({case.folder for case in full}) == len(full)
+    assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
