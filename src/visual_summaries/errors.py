@@ -52,7 +52,8 @@ class ImageError(VisualSummariesError, ValueError):
     Attributes
     ----------
     reason : str
-        A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``.
+        A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``,
+        ``"too-elongated"``.
     """
 
     exit_code = 5
@@ -84,3 +85,9 @@ class ConvergenceError(VisualSummariesError, RuntimeError):
     """An iterative method ended without converging."""
 
     exit_code = 7
+
+
+class EngineError(VisualSummariesError):
+    """Where the work should be done cannot be reached, or went away."""
+
+    exit_code = 8
