@@ -29,6 +29,7 @@ PAGES = (
     "docs/how-to/settings.md",
     "docs/how-to/stages.md",
     "docs/how-to/figures-and-exports.md",
+    "docs/how-to/many-runs.md",
     "docs/flow.md",
     "docs/analyses.md",
 )

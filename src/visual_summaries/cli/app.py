@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import outputs
+from visual_summaries.cli import many, outputs
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
 from visual_summaries.presets import PRESETS
 
@@ -24,12 +24,15 @@ app = typer.Typer(
         "Which parts of its images does a classifier use, again and again, for one class?\n\n"
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
         "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
-        "7 a method did not converge; 8 out of memory; 130 interrupted (143 by a scheduler)."
+        "7 a method did not converge; 8 out of memory; 9 the cluster cannot be reached or went away; 10 some runs of an audit "
+        "failed; 130 interrupted (143 by a scheduler)."
     ),
 )
 
 app.command()(outputs.figure)
 app.command()(outputs.export)
+app.command()(many.index)
+app.command()(many.audit)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]
@@ -73,6 +76,9 @@ def run(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything drawn at random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in the same folder.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="Where the work is done: `local`, `ray`, or `ray://HOST:PORT` (extra `ray`).")
+    ] = "local",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -95,6 +101,7 @@ def run(
             batch_size=batch_size,
             resume=resume,
             random_state=seed,
+            engine=engine,
             progress=progress,
         )
     page = result.report()
@@ -142,15 +149,24 @@ def demo(
         _show(result, page, as_json)
 
 
+def _is_text(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
-    accuracy, counts = result.manifest["accuracy"], result.manifest["counts"]
+    # A run of somebody else's may lack any of these.
+    accuracy, target = result.manifest.get("accuracy") or {}, result.manifest.get("target", {})
     if as_json:
         found = {
-            "classifier": result.manifest["classifier"]["spec"],
-            "target": result.manifest["target"],
+            "classifier": result.manifest.get("classifier", {}).get("spec"),
+            "target": target,
             "accuracy": accuracy,
-            "counts": counts,
-            "timings": result.manifest["timings"],
+            "counts": result.manifest.get("counts", {}),
+            "timings": result.manifest.get("timings", {}),
             "summaries": [
                 {
                     "rank": summary.index + 1,
@@ -166,13 +182,15 @@ def _show(result: Run, page: Path, as_json: bool, **more: Any) -> None:
             "report": str(page),
             **more,
         }
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        # Names of files may hold bytes that are no text, which an escape can show and a terminal cannot.
+        typer.echo(json.dumps(found, ensure_ascii=not _is_text(found)))
         return
     from visual_summaries.report.findings import summary_line
 
+    seen = f"{accuracy['correct']} of {accuracy['total']} images classified as it; " if accuracy else ""
     stdout.print(
-        f"{result.manifest['target']['name']}: {accuracy['correct']} of {accuracy['total']} images classified as it; "
-        f"{counts['summaries']} summaries from {counts['regions']} regions of {counts['images']} images",
+        f"{target.get('name', 'target')}: {seen}{len(result.summaries)} summaries from {len(result.regions)} regions of "
+        f"{len(result.images)} images",
         highlight=False,
         markup=False,
     )
