@@ -92,7 +92,7 @@ def test_what_a_user_names_cannot_be_taken_for_an_option() -> None:
 
 def test_an_audit_on_the_command_line(nets: Path, folders: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["audit", f"{nets}:build", "--images", str(folders), "--out", str(tmp_path / "runs"), "--quiet", "--json"]
-    assert main([*arguments, "--workers", "2"]) == 9  # one of the two cannot be done
+    assert main([*arguments, "--workers", "2"]) == 10  # one of the two cannot be done
     out, err = capfd.readouterr()
     answer = json.loads(out)
     assert [(row["class"], row["state"]) for row in answer["runs"]] == [("marked", "done"), ("plain", "failed")]

@@ -90,4 +90,4 @@ class ConvergenceError(VisualSummariesError, RuntimeError):
 class EngineError(VisualSummariesError):
     """Where the work should be done cannot be reached, or went away."""
 
-    exit_code = 8
+    exit_code = 9

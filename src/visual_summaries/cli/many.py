@@ -11,7 +11,7 @@ import typer
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
 
 #: Exit code of an audit some of whose runs failed.
-SOME_FAILED = 9
+SOME_FAILED = 10
 
 
 def index(
