@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import visual_summaries.classifiers as classifiers
-from fuzzing import small_run
+from fuzzing import forge_checksums, small_run
 from visual_summaries import load_run
 from visual_summaries.cli import main
 from visual_summaries.errors import RunError
@@ -136,6 +136,7 @@ def test_pickles_in_any_file_of_a_run_are_not_read(tmp_path: Path) -> None:
         folder = tmp_path / name
         save_run(small_run(), folder)
         (folder / name).write_bytes(content)
+        forge_checksums(folder)
         with pytest.raises(RunError, match="damaged"):
             load_run(folder)
     # as an array of objects inside the archive
@@ -143,6 +144,7 @@ def test_pickles_in_any_file_of_a_run_are_not_read(tmp_path: Path) -> None:
     save_run(small_run(), folder)
     with zipfile.ZipFile(folder / "arrays.npz", "a") as archive, archive.open("extra.npy", "w") as member:
         np.lib.format.write_array(member, np.array([Payload(trace)], dtype=object))
+    forge_checksums(folder)
     with pytest.raises(RunError, match="cannot be read"):
         load_run(folder)
     assert not trace.exists()
@@ -178,6 +180,7 @@ def test_what_does_not_fit_together_is_named(change: dict[str, Any], says: str, 
         else:
             data[group][0] |= items[0]
     (tmp_path / "run.json").write_text(json.dumps(data))
+    forge_checksums(tmp_path)
     with pytest.raises(RunError, match=says):
         load_run(tmp_path)
 
