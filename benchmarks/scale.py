@@ -374,6 +374,21 @@ def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def summary(rows: list[dict[str, Any]], size: str) -> dict[str, Any]:
+    measured = [row for row in rows if row["part"] != "reckoning"]
+    every = [*measured, *reckoning(measured)]
+    every.sort(key=lambda row: [*PARTS, "reckoning"].index(row["part"]))
+    return {
+        "benchmark": "scale",
+        "size": size,
+        "hardware": hardware(torch.device("cpu")) | {"load_at_start": os.getloadavg()[0]},
+        "versions": versions(),
+        "settings": {"network": "demo tiny", "class": 1, "node_cores": 1},
+        "rows": every,
+        "bars": bars(every),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
@@ -383,25 +398,15 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = json.loads(arguments.json.read_text())["rows"] if arguments.json and arguments.json.is_file() else []
     rows = [row for row in kept if row["part"] not in arguments.part]
+    result: dict[str, Any] = {}
     for part in arguments.part:
         extra = (arguments.data,) if part == "rates" else ()
         for row in globals()[part](arguments.size, *extra):
             print(row, flush=True)
             rows.append(row)
-    rows = [row for row in rows if row["part"] != "reckoning"]
-    rows += reckoning(rows)
-    rows.sort(key=lambda row: [*PARTS, "reckoning"].index(row["part"]))
-    result = {
-        "benchmark": "scale",
-        "size": arguments.size,
-        "hardware": hardware(torch.device("cpu")) | {"load_at_start": os.getloadavg()[0]},
-        "versions": versions(),
-        "settings": {"network": "demo tiny", "class": 1, "node_cores": 1},
-        "rows": rows,
-        "bars": bars(rows),
-    }
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+        result = summary(rows, arguments.size)
+        if arguments.json:  # after each part: one that fails takes no other along
+            arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     for bar in result["bars"]:
         print(f"{'holds' if bar['holds'] else 'MISSED'}: {bar['name']}: {bar['value']:.4g} ({bar['sense']} {bar['bound']})")
 
