@@ -96,7 +96,7 @@ def cluster(count: int) -> Iterator[Nodes]:
 
 def engines(size: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each engine and number of workers: the same run, cold workers not counted."""
-    images = drawn(8 if size == "quick" else 12)
+    images = drawn(4 if size == "quick" else 8)
     torch.set_num_threads(1)
     local, seconds = summarize(images)
     yield {
@@ -127,14 +127,14 @@ def engines(size: str) -> Iterator[dict[str, Any]]:
 
 def faults(size: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each kind of fault: how many were tried, how many runs came out the same all the same."""
-    images = drawn(6)
+    images = drawn(4)
     torch.set_num_threads(1)
     local, _ = summarize(images)
     stages = ("masks", "faithfulness", "similarity")
     tried = {"worker killed": 0, "node lost": 0}
     survived = dict(tried)
     for kind in tried:
-        for stage in stages[: 2 if size == "quick" else len(stages)]:
+        for stage in stages[: 1 if size == "quick" else len(stages)]:
             with cluster(2) as nodes:
                 struck: list[str] = []
 
