@@ -150,7 +150,8 @@ class RayEngine:
         """Put what all items have in common into the cluster's memory, once for each run."""
         if self._shared is None or self._shared[0] is not shared:
             network = getattr(getattr(shared, "classifier", None), "module", None)
-            content = pack_for(self._ray.cloudpickle, shared, network)
+            function = getattr(getattr(shared, "target", None), "function", None)
+            content = pack_for(self._ray.cloudpickle, shared, network, [] if function is None else [function])
             self._shared = (shared, uuid.uuid4().hex, self._ray.put(content))
         return self._shared[1], self._shared[2]
 

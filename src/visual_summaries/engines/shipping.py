@@ -26,7 +26,7 @@ _INSTALLED = tuple(
 )
 
 
-def pack_for(pickler: Any, value: Any, network: torch.nn.Module | None = None) -> bytes:
+def pack_for(pickler: Any, value: Any, network: torch.nn.Module | None = None, functions: Iterable[Any] = ()) -> bytes:
     """Return `value` as bytes.
 
     Parameters
@@ -36,8 +36,11 @@ def pack_for(pickler: Any, value: Any, network: torch.nn.Module | None = None) -
     value : object
     network : nn.Module, optional
         The network in it: modules of Python that its code comes from, and that are not installed as packages are, go along.
+    functions : iterable
+        Functions in it whose modules go along as well.
     """
-    own = set() if network is None else own_modules(type(part) for part in network.modules())
+    parts = [] if network is None else [type(part) for part in network.modules()]
+    own = own_modules([*parts, *functions])
     with _by_value(pickler, own):
         return bytes(pickler.dumps(value))
 
