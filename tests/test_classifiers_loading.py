@@ -1,8 +1,10 @@
 """Every form of model specification, and what goes wrong with each."""
 
 import builtins
+import json
 import os
 import pickle
+import shutil
 import sys
 import zipfile
 
@@ -350,6 +352,62 @@ def test_exported_programs_with_pickled_objects_are_refused(tmp_path):
         load_classifier(other)
     assert not trace.exists()
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("torch.ops.aten.conv2d.default", "torch.os.mkdir"),
+        ("torch.ops.aten.conv2d.default", "torch.ops.aten.from_file.default"),
+        ("torch.ops.aten.conv2d.default", "_operator.attrgetter"),
+        ("torch.ops.aten.conv2d.default", "#extension:anything"),
+        ('"expr_str": "', "\"expr_str\": \"__import__('os').mkdir('TRACE')+"),
+        ('"expr_str": "', '"expr_str": "exit()+'),
+        ('"name": "conv2d"', '"name": "x = 1; import os; os.mkdir(\'TRACE\')"'),
+    ],
+)
+def test_exported_programs_that_would_execute_are_refused(tmp_path, old, new):
+    path, trace = tmp_path / "model.pt2", tmp_path / "executed"
+    export(path, 2, torch.export.Dim("n"))
+    other, changed = tmp_path / "other.pt2", 0
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(other, "w") as target:
+        for member in source.namelist():
+            content = source.read(member)
+            if member.endswith("model.json"):
+                changed += content.decode().count(old)
+                content = content.decode().replace(old, new.replace("TRACE", str(trace))).encode()
+            target.writestr(member, content)
+    assert changed
+    with pytest.raises(ClassifierError, match=r"would execute code: its graph has the (operator|expression|name) .*refused"):
+        load_classifier(other)
+    assert not trace.exists()
+
+
+def test_libraries_do_not_unpickle_either(tmp_path, vit_folder):
+    trace = tmp_path / "executed"
+    timm_folder, hf_folder = tmp_path / "timm", tmp_path / "hf"
+    timm_folder.mkdir()
+    (timm_folder / "config.json").write_text('{"architecture": "resnet18", "num_classes": 3}')
+    torch.save({"bad": Malicious(trace)}, timm_folder / "pytorch_model.bin")
+    shutil.copytree(vit_folder, hf_folder)
+    (hf_folder / "model.safetensors").unlink()
+    torch.save({"bad": Malicious(trace)}, hf_folder / "pytorch_model.bin")
+    for spec in (f"timm/local-dir:{timm_folder}", f"hf/{hf_folder}"):
+        with pytest.raises(ClassifierError, match=r"reading it would execute code, which is refused: take a model whose"):
+            load_classifier(spec)
+    assert not trace.exists()
+
+
+def test_code_that_a_model_brings_along_is_not_run(tmp_path, vit_folder):
+    folder, trace = tmp_path / "hf", tmp_path / "executed"
+    shutil.copytree(vit_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForImageClassification": "own.Net"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"import os; os.mkdir({str(trace)!r})")
+    with pytest.raises(ClassifierError, match="is not an image classifier"):
+        load_classifier(f"hf/{folder}")
+    assert not trace.exists()
 
 
 def test_bad_exported_programs(tmp_path):

@@ -32,6 +32,7 @@ PAGES = (
     "docs/how-to/figures-and-exports.md",
     "docs/tags.md",
     "docs/compare.md",
+    "docs/how-to/many-runs.md",
     "docs/flow.md",
     "docs/analyses.md",
 )

@@ -77,7 +77,9 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         settings=preset("paper"),
         manifest={"format": 1, "note": "café 🐦"},
         analysis=run_analysis(rng),
-        faithfulness=Faithfulness(*(rng.random((3, 2, 4)).astype(np.float32) for _ in range(5))),
+        faithfulness=Faithfulness(
+            *(rng.random(shape).astype(np.float32) for shape in ((3, 2, 4), (3, 2, 4), (3, 2, 2), (3,), (3,)))
+        ),
     )
 
 

@@ -650,9 +650,9 @@ def test_commands_from_runs_to_results(
     assert "People" not in said
     assert json.loads((tmp_path / "study-results.json").read_text())["people"] is None
     assert "No person answered here" in (tmp_path / "study-results.html").read_text()
-    assert main(["study", "analyse", "a/run.json"]) == 9
+    assert main(["study", "analyse", "a/run.json"]) == 11
     assert "a/run.json: not a file of answers to a study" in capsys.readouterr().err
-    assert main(["study", "build", "a", "--kind", "preference"]) == 9
+    assert main(["study", "build", "a", "--kind", "preference"]) == 11
     assert main(["study", "build", "a", "--kind", "riddle"]) == 2
 
 

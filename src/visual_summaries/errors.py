@@ -52,7 +52,8 @@ class ImageError(VisualSummariesError, ValueError):
     Attributes
     ----------
     reason : str
-        A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``.
+        A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``,
+        ``"too-elongated"``.
     """
 
     exit_code = 5
@@ -89,7 +90,7 @@ class ConvergenceError(VisualSummariesError, RuntimeError):
 class StudyError(VisualSummariesError, ValueError):
     """A user study cannot be made of these runs, or its key cannot be found or does not belong to it."""
 
-    exit_code = 9
+    exit_code = 11
 
 
 class AnswersError(StudyError):
@@ -104,3 +105,9 @@ class AnswersError(StudyError):
     def __init__(self, message: str, files: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.files = files or {}
+
+
+class EngineError(VisualSummariesError):
+    """Where the work should be done cannot be reached, or went away."""
+
+    exit_code = 9

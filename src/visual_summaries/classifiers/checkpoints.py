@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,28 @@ Builder = Callable[[int | None, int | None], nn.Module]
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "state_dict_ema", "model_ema", "module")
 # What training scripts put before every name: DataParallel, torch.compile, Lightning and common attribute names.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "classifier.")
+
+
+@contextmanager
+def weights_only() -> Iterator[None]:
+    """Make every ``torch.load`` inside refuse what is not a tensor, also where a library asks it not to.
+
+    Examples
+    --------
+    >>> with weights_only():
+    ...     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"]
+    '1'
+    """
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -59,7 +82,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"checkpoint {path} {what}: reading it would execute code, which is refused. Where you trust it, "
             "load it yourself and save its weights alone, safetensors.torch.save_file(model.state_dict(), 'w.safetensors')"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:
         raise ClassifierError(
             f"checkpoint {path} cannot be read ({error or type(error).__name__}): it is damaged, or was written neither by "
             "safetensors nor by torch.save"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
+import io
 import os
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,10 +13,9 @@ from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 from torch.nn import functional as F
 
+from visual_summaries.classifiers.checkpoints import weights_only
+from visual_summaries.classifiers.programs import require_plain_program
 from visual_summaries.errors import ClassifierError
-
-# Members of the archive that torch.export would unpickle by other means than torch.load, and compiled code.
-_EXECUTABLE = (b"data/constants/opaque_obj_", b"data/constants/custom_obj_", b"data/aotinductor/")
 
 
 class ExportedNetwork(nn.Module):
@@ -64,6 +60,13 @@ class ExportedNetwork(nn.Module):
         #: Channels, height and width that the program takes; None where it takes any.
         self.input_size: tuple[int | None, int | None, int | None] = (sizes[0], sizes[1], sizes[2])
         self.program = program.module()
+        self._exported = program
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the program as ``torch.export`` writes it: what it was made into here cannot be pickled."""
+        content = io.BytesIO()
+        torch.export.save(self._exported, content)
+        return _restore, (content.getvalue(),)
 
     def train(self, mode: bool = True) -> ExportedNetwork:
         """Do nothing: an exported program has one mode."""
@@ -87,13 +90,13 @@ class ExportedNetwork(nn.Module):
 def load_exported(path: str | os.PathLike[str], device: str | torch.device | None = None) -> ExportedNetwork:
     """Return the network in a ``.pt2`` file.
 
-    Pickled objects and compiled code in the file are refused. Even so such a file is a program: load only what you would also
-    run.
+    Before anything is loaded the file is checked: pickled objects, compiled code, and graphs that call anything but operators
+    on tensors are refused.
 
     Raises
     ------
     ClassifierError
-        If there is no such file, or it is not a program saved by ``torch.export.save``.
+        If there is no such file, it is not a program saved by ``torch.export.save``, or loading it would execute code.
 
     Examples
     --------
@@ -106,21 +109,15 @@ def load_exported(path: str | os.PathLike[str], device: str | torch.device | Non
     path = Path(path)
     if not path.is_file():
         raise ClassifierError(f"model file {path} does not exist: give a file written by torch.export.save")
-    if path.stat().st_size:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = next((name.decode() for name in _EXECUTABLE if content.find(name) >= 0), None)
-        if found is not None:
-            raise ClassifierError(
-                f"{path} holds pickled objects or compiled code ({found}), which is refused: export a network of plain tensors"
-            )
+    require_plain_program(path)
     try:
-        with _weights_only():
+        with weights_only():
             program = torch.export.load(path)
             if device is not None:
                 program = move_to_device_pass(program, torch.device(device))
     except UnpicklingError as error:
         raise ClassifierError(f"{path} holds pickled code, which is refused: {error}") from error
-    except (RuntimeError, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, AssertionError) as error:
+    except Exception as error:
         reason = str(error) or type(error).__name__
         raise ClassifierError(
             f"{path} is not a program that torch.export of PyTorch {torch.__version__} can load ({reason}): "
@@ -129,19 +126,9 @@ def load_exported(path: str | os.PathLike[str], device: str | torch.device | Non
     return ExportedNetwork(program)
 
 
-@contextmanager
-def _weights_only() -> Iterator[None]:
-    """Make every ``torch.load`` inside refuse what is not a tensor: torch.export.load asks it not to."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+def _restore(content: bytes) -> ExportedNetwork:
+    with weights_only():
+        return ExportedNetwork(torch.export.load(io.BytesIO(content)))
 
 
 def _range(count: Any, program: torch.export.ExportedProgram) -> tuple[int, int | None]:

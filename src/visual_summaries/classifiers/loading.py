@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 import torchvision
 from torch import nn
 
-from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint
+from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
 from visual_summaries.classifiers.classifier import Classifier
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
 from visual_summaries.classifiers.functions import build_from_file, build_from_module
@@ -124,12 +126,11 @@ def _build(
         network = load_exported(spec, device)
         return network, _exported_transform(network, overrides)
     library, _, name = spec.partition("/")
-    if library == "timm" and name:
-        return _timm(name, checkpoint, overrides), None
-    if library == "torchvision" and name:
-        return _torchvision(name, checkpoint)
-    if library == "hf" and name:
-        return _hf(name, checkpoint, overrides)
+    if library in ("timm", "torchvision", "hf") and name:
+        with _plain_weights(spec):
+            if library == "timm":
+                return _timm(name, checkpoint, overrides), None
+            return _torchvision(name, checkpoint) if library == "torchvision" else _hf(name, checkpoint, overrides)
     if place and "/" not in spec:
         return _with_weights(build_from_module(place, function), checkpoint), None
     guesses = [form for form, known in (("timm", timm.list_models()), ("torchvision", _torchvision_names())) if spec in known]
@@ -137,6 +138,24 @@ def _build(
     if spec.endswith(".py"):
         hint = f"; name the function that builds the network, {spec}:function"
     raise ClassifierError(f"model {spec!r} is not understood, expected {FORMS}{hint}")
+
+
+@contextmanager
+def _plain_weights(spec: str) -> Iterator[None]:
+    """Let a library read weights without executing anything, and say so where it would have to."""
+    try:
+        with weights_only():
+            yield
+    except (pickle.UnpicklingError, RuntimeError, OSError) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, pickle.UnpicklingError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise ClassifierError(
+            f"the weights of {spec} are a pickle, and reading it would execute code, which is refused: take a model whose "
+            f"weights are safetensors, or plain weights with --checkpoint FILE (checkpoint=FILE). {str(cause).splitlines()[0]}"
+        ) from error
 
 
 def _with_weights(module: nn.Module, checkpoint: Checkpoint | None) -> nn.Module:
@@ -231,10 +250,11 @@ def _hf(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]) 
         raise ClassifierError(f"there is no folder {name} with a model of transformers: give hf/NAME or hf/FOLDER")
     place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     try:
-        config = transformers.AutoConfig.from_pretrained(place)
+        # Code that a model brings along is never run, nor is the user asked whether it may.
+        config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
         transform = _hf_transform(transformers, place, int(getattr(config, "num_channels", 3)), overrides)
         if checkpoint is None:
-            return transformers.AutoModelForImageClassification.from_pretrained(place), transform
+            return transformers.AutoModelForImageClassification.from_pretrained(place, trust_remote_code=False), transform
     except OSError as error:
         raise _no_download(f"hf/{name}", error) from error
     except ValueError as error:
@@ -247,7 +267,7 @@ def _hf(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]) 
             config.num_labels = outputs
         if channels is not None:
             config.num_channels = channels
-        module: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
+        module: nn.Module = transformers.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
         return module
 
     return build_for(build, checkpoint), transform
@@ -255,7 +275,7 @@ def _hf(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, Any]) 
 
 def _hf_transform(transformers: Any, place: str, channels: int, overrides: Mapping[str, Any]) -> ViewTransform | None:
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(place)
+        processor = transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
     except OSError:
         if any(overrides[name] is None for name in ("input_size", "mean", "std")):
             raise

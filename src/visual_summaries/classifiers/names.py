@@ -125,7 +125,7 @@ def _read(path: Path) -> Any:
         return text.rstrip("\r\n").splitlines()
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ClassifierError(f"class_names file {path} is not valid JSON: {error}") from error
 
 

@@ -16,7 +16,8 @@ from torch import nn
 from torchvision.transforms import functional
 
 from visual_summaries._validate import require_choice, require_in_range
-from visual_summaries.errors import ClassifierError, SettingsError
+from visual_summaries.errors import ClassifierError, ImageError, SettingsError
+from visual_summaries.images.decode import MAX_PIXELS
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash", "border")
@@ -94,7 +95,14 @@ class ViewTransform:
             raise SettingsError(f"std is {self.std!r}, but must be positive")
 
     def view(self, image: PIL.Image.Image) -> NDArray[np.uint8]:
-        """Return what the network sees of an RGB image: ``uint8`` ``(H, W, 3)``, not yet normalised."""
+        """Return what the network sees of an RGB image: ``uint8`` ``(H, W, 3)``, not yet normalised.
+
+        Raises
+        ------
+        ImageError
+            If the image is so long and thin that it cannot be resized, with the reason ``"too-elongated"``.
+        """
+        self._require_resizable(image)
         if self.resize is not None:
             mode = functional.InterpolationMode(self.interpolation)
             resized = functional.resize(
@@ -112,6 +120,24 @@ class ViewTransform:
             use_prefetcher=True,  # timm's way of saying: uint8, not normalised
         )
         return np.ascontiguousarray(np.asarray(pipeline(image)).transpose(1, 2, 0))
+
+    def _require_resizable(self, image: PIL.Image.Image) -> None:
+        """Refuse what keeping the aspect ratio would blow up to more pixels than any image may have, or shrink to nothing."""
+        height, width = image.height, image.width
+        if isinstance(self.resize, int):
+            scale = self.resize / min(height, width)
+        elif self.resize is not None or self.crop_mode == "squash":
+            return
+        else:
+            ratios = [side / self.crop_pct / given for side, given in zip(self.size, (height, width), strict=True)]
+            scale = min(ratios) if self.crop_mode == "border" else max(ratios)
+        resized = height * scale, width * scale
+        if resized[0] * resized[1] > MAX_PIXELS or min(resized) < 0.5:
+            raise ImageError(
+                f"an image of {height} x {width} pixels (H x W) is too long and thin for this network, which would see it "
+                f"resized to {resized[0]:,.0f} x {resized[1]:,.0f}: cut out what matters of it",
+                "too-elongated",
+            )
 
     def replace(self, **overrides: Any) -> ViewTransform:
         """Return the transform with some parameters changed; see :func:`~visual_summaries.classifiers.load_classifier`.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import comparing, naming, outputs, running
+from visual_summaries.cli import comparing, many, naming, outputs, running
 from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
@@ -22,8 +22,8 @@ app = typer.Typer(
         "Which parts of its images does a classifier use, again and again, for one class?\n\n"
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
         "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
-        "7 a method did not converge; 8 out of memory; 9 a study or answers to it that cannot be used; 130 interrupted "
-        "(143 by a scheduler)."
+        "7 a method did not converge; 8 out of memory; 9 the cluster cannot be reached or went away; 10 some runs of an audit "
+        "failed; 11 a study or answers to it that cannot be used; 130 interrupted (143 by a scheduler)."
     ),
 )
 
@@ -33,6 +33,8 @@ app.command()(outputs.export)
 app.command()(naming.tag)
 app.command()(naming.rename)
 app.command()(comparing.compare)
+app.command()(many.index)
+app.command()(many.audit)
 app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -62,12 +62,12 @@ class StageProgress:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(remedy: str = "give the same command with --resume to go on where it stopped") -> Iterator[None]:
     """Turn Ctrl-C into a sentence that says how to go on, and the exit code that shells expect."""
     try:
         yield
     except KeyboardInterrupt:
-        note("interrupted; give the same command with --resume to go on where it stopped")
+        note(f"interrupted; {remedy}")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -50,6 +50,9 @@ def run(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything drawn at random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with interrupted runs in the same folder.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="Where the work is done: `local`, `ray`, or `ray://HOST:PORT` (extra `ray`).")
+    ] = "local",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
@@ -77,6 +80,7 @@ def run(
         "batch_size": batch_size,
         "resume": resume,
         "random_state": seed,
+        "engine": engine,
     }
     one_class = target is not None or (targets is None and not class_folders(images))
     if len(models) == 1 and one_class:

@@ -22,17 +22,27 @@ def say(line: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print a value as one line of JSON on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    # Names of files may hold bytes that are no text, which an escape can show and a terminal cannot.
+    typer.echo(json.dumps(value, ensure_ascii=not _is_text(value)))
+
+
+def _is_text(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def run_values(run: Run) -> dict[str, Any]:
     """Return what ``--json`` tells of a run."""
+    manifest = run.manifest  # a run of somebody else's may lack any of these
     return {
-        "classifier": run.manifest["classifier"]["spec"],
-        "target": run.manifest["target"],
-        "accuracy": run.manifest["accuracy"],
-        "counts": run.manifest["counts"],
-        "timings": run.manifest["timings"],
+        "classifier": manifest.get("classifier", {}).get("spec"),
+        "target": manifest.get("target", {}),
+        "accuracy": manifest.get("accuracy") or {},
+        "counts": manifest.get("counts", {}),
+        "timings": manifest.get("timings", {}),
         "summaries": [
             {
                 "rank": summary.index + 1,
@@ -58,10 +68,11 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
         return
     from visual_summaries.report.findings import summary_line
 
-    accuracy, counts = run.manifest["accuracy"], run.manifest["counts"]
+    accuracy, target = run.manifest.get("accuracy") or {}, run.manifest.get("target", {})
+    seen = f"{accuracy['correct']} of {accuracy['total']} images classified as it; " if accuracy else ""
     say(
-        f"{run.manifest['target']['name']}: {accuracy['correct']} of {accuracy['total']} images classified as it; "
-        f"{counts['summaries']} summaries from {counts['regions']} regions of {counts['images']} images"
+        f"{target.get('name', 'target')}: {seen}{len(run.summaries)} summaries from {len(run.regions)} regions of "
+        f"{len(run.images)} images"
     )
     for summary in run.summaries:
         say(f"  {summary.index + 1:2d}. {name_in_words(summary)}{summary_line(run, summary)}")

@@ -78,12 +78,26 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
         return _to_rgb(_load(name, source), name)
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes", min_side, max_pixels)
-    path = Path(source)
+    with open_file(Path(source)) as file:
+        return _from_file(file, str(source), min_side, max_pixels)
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be opened, or is a pipe or a device, which could be read for ever.
+    """
     try:
-        with path.open("rb") as file:
-            return _from_file(file, str(path), min_side, max_pixels)
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise ImageError(f"{path} is no regular file but a pipe, socket or device: give image files")
+        return path.open("rb")
     except OSError as error:
         raise ImageError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # a name with a null byte
+        raise ImageError(f"{path!r} cannot be opened: {error}") from error
 
 
 def _from_file(file: io.BytesIO | io.BufferedReader, name: str, min_side: int, max_pixels: int) -> PIL.Image.Image:
@@ -143,12 +157,11 @@ def _load(name: str, image: PIL.Image.Image) -> PIL.Image.Image:
 def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
-        # Pillow clips when it converts 16-bit grey to 8 bits; 65535 / 257 = 255 exactly.
-        return _grey(np.asarray(image).astype(np.float64) / 257)
+        return _grey(np.asarray(image).astype(np.uint16, copy=False))
     if mode == "I":
         values = np.asarray(image)
         if image.format == "PNG":  # a 16-bit PNG, for Pillow before 11
-            return _grey(values.astype(np.float64) / 257)
+            return _grey(values.clip(0, 65535).astype(np.uint16))
         raise ImageError(
             f"{name} holds 32-bit integers from {values.min()} to {values.max()}, of which none is white for certain: "
             "save it with 8 or 16 bits"
@@ -165,8 +178,11 @@ def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
         raise ImageError(f"{name} has the colour mode {mode!r}, which cannot be converted: save it as RGB") from error
 
 
-def _grey(values: NDArray[np.float64]) -> PIL.Image.Image:
-    return PIL.Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8)).convert("RGB")
+def _grey(values: NDArray[np.uint16]) -> PIL.Image.Image:
+    # Pillow clips when it converts 16-bit grey to 8 bits; 65535 / 257 = 255 exactly. A table needs no copy in floats, which for
+    # the largest image would be 800 MB.
+    table = np.rint(np.arange(65536) / 257).astype(np.uint8)
+    return PIL.Image.fromarray(table[values]).convert("RGB")
 
 
 def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: int, name: str = "") -> PIL.Image.Image:
@@ -195,7 +211,10 @@ def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: 
                 f"float{name.removeprefix(str(pixels.dtype))} holds values from {low:g} to {high:g}, but must lie in [0, 1]: "
                 "divide by the largest possible value, and undo any normalisation"
             )
-        pixels = np.rint(pixels.astype(np.float64) * 255).astype(np.uint8)
+        scaled = np.empty(pixels.shape, np.uint8)
+        for row, line in zip(scaled, pixels, strict=True):  # line by line: in floats all of it would be eight times as large
+            np.rint(line.astype(np.float64) * 255, out=row, casting="unsafe")
+        pixels = scaled
     elif pixels.dtype != np.uint8:
         raise ImageError(f"{name} must be uint8, or float in [0, 1]")
     if pixels.ndim == 3 and pixels.shape[2] == 1:

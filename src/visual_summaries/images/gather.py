@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from visual_summaries.errors import ImageError, NoImagesError
-from visual_summaries.images.decode import MAX_PIXELS, MIN_SIDE, ImageLike, open_image
+from visual_summaries.images.decode import MAX_PIXELS, MIN_SIDE, ImageLike, open_file, open_image
 
 #: Endings of the files that a folder is searched for, lower case.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
@@ -65,11 +65,11 @@ class ImageSource:
         """
         content = self.content
         if isinstance(content, str | os.PathLike):
-            try:
-                with Path(content).open("rb") as file:
+            with open_file(Path(content)) as file:
+                try:
                     return hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                raise ImageError(f"{content} cannot be opened: {error.strerror or error}") from error
+                except OSError as error:
+                    raise ImageError(f"{content} cannot be read: {error.strerror or error}") from error
         if isinstance(content, bytes):
             return hashlib.sha256(content).hexdigest()
         if isinstance(content, Tensor):

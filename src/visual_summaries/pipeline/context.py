@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar, overload
 
 from visual_summaries.classifiers import Classifier, Target
+from visual_summaries.engines import Batch, Engine, LocalEngine
 from visual_summaries.errors import RunError
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.settings import Settings
@@ -141,12 +142,15 @@ class Context:
     progress : callable or None
     notes : dict
         What stages have to tell besides their results; for the manifest.
+    engine : Engine
+        Where items are computed.
     """
 
     shared: Shared
     pieces: Pieces = field(default_factory=lambda: Pieces(None))
     progress: Progress | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    engine: Engine = field(default_factory=LocalEngine)
 
     @property
     def classifier(self) -> Classifier:
@@ -245,14 +249,16 @@ class Context:
         self, stage: Stage, missing: Sequence[int], item: Callable[[int], Any]
     ) -> Iterator[tuple[list[int], list[Content]]]:
         """Yield positions and their records as they are finished: the only place where work is handed out."""
-        for start in range(0, len(missing), stage.group):
-            positions = list(missing[start : start + stage.group])
-            computed = stage.compute(self.shared, [item(position) for position in positions])
-            if stage.together:
-                yield positions, list(computed)
-            else:
-                for position, record in zip(positions, computed, strict=True):
-                    yield [position], [record]
+
+        def batches() -> Iterator[Batch]:
+            for start in range(0, len(missing), stage.group):
+                positions = list(missing[start : start + stage.group])
+                yield positions, [item(position) for position in positions]
+
+        # A single batch cannot be shared out: sending it elsewhere would only cost.
+        engine = self.engine if len(missing) > stage.group else LocalEngine()
+        on_card = stage.network and self.classifier.device.type == "cuda"
+        yield from engine.run(stage.name, stage.compute, self.shared, batches(), accelerator=on_card, whole=stage.together)
 
     def _report(self, stage: Stage, done: int, total: int) -> None:
         name = stage.name if stage.progress is None else stage.progress

@@ -14,6 +14,7 @@ import torch
 
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
 from visual_summaries.clusters import Clusters
+from visual_summaries.engines import Engine, make_engine
 from visual_summaries.pipeline.analysing import analyse_summaries
 from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
 from visual_summaries.pipeline.context import Context, Shared
@@ -53,6 +54,7 @@ def summarize(
     batch_size: int | None = None,
     resume: bool = False,
     random_state: int = 0,
+    engine: str | Engine = "local",
     progress: Progress | None = None,
 ) -> Run:
     """Find the parts that a classifier uses again and again for one class.
@@ -81,6 +83,9 @@ def summarize(
         Go on with an interrupted run in `out`: pieces made from the same inputs are not computed again.
     random_state : int
         Seed of everything that is drawn at random.
+    engine : str or Engine
+        Where the work is done: ``"local"``, ``"ray"`` or ``"ray://HOST:PORT"``; see
+        :func:`visual_summaries.engines.make_engine`. Another engine may go on with what one has begun.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -94,6 +99,8 @@ def summarize(
         If `out` holds a run already (and `resume` is not set), is being written by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
         If the model, the class or the images cannot be used; the message says what to do.
+    EngineError, MissingExtraError
+        If the cluster that is to do the work cannot be reached, or its library is not installed.
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
@@ -110,7 +117,8 @@ def summarize(
     keep_pieces = path is not None and resolved.index is not None
     journal = Journal(path / JOURNAL if path else None)
     pieces = Pieces(path / "pieces" if path and keep_pieces else None, journal)
-    context = Context(Shared(classifier, resolved, settings, random_state), pieces, progress)
+    shared = Shared(classifier, resolved, settings, random_state)
+    context = Context(shared, pieces, progress, engine=make_engine(engine))
     with ExitStack() as held:
         if path is not None:
             held.enter_context(locked(path, journal))
@@ -195,6 +203,7 @@ def _explain(
             "include_misclassified": include_misclassified,
             "versions": versions(),
             "hardware": hardware(classifier.device),
+            "engine": context.engine.name,
             "pieces": pieces.counts(),
             "damaged": pieces.damaged,
             "images_since_begun": read.changes,

@@ -17,6 +17,7 @@ REASONS = {
     "unreadable": "cannot be read as an image",
     "truncated": "the file is cut short",
     "too-small": "too small",
+    "too-elongated": "too long and thin",
     "too-large": "too large",
 }
 #: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,9 +18,23 @@ from visual_summaries.store.atomic import atomic_file
 
 Arrays = dict[str, NDArray[np.generic]]
 
-# What zipfile and NumPy raise on damaged files; a flipped bit may also claim encryption (RuntimeError) or an unknown
-# compression (NotImplementedError).
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
+# What zipfile and NumPy raise on damaged files; a flipped bit may also claim encryption (RuntimeError), an unknown
+# compression (NotImplementedError), or more elements than there is memory for; NumPy's header is Python's syntax.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -37,11 +53,21 @@ def load_arrays(path: Path) -> Arrays:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
+            _require_room(path, sum(member.file_size for member in file.zip.infolist()))
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; the run is incomplete: resume it or compute it again") from error
     except _DAMAGED as error:
         raise RunError(f"{path} cannot be read ({error}); it is damaged: delete it and resume the run") from error
+
+
+def _require_room(path: Path, needed: int) -> None:
+    """Refuse what would not fit into the memory: a file of some megabytes can unpack to a thousand times as much."""
+    if hasattr(os, "sysconf") and needed > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise RunError(
+            f"{path} unpacks to {needed / 2**30:,.0f} GiB, more than this machine has memory: it is no run, or that of a "
+            "larger machine"
+        )
 
 
 def pack(name: str, items: Sequence[NDArray[np.generic]], ndim: int, dtype: DTypeLike) -> Arrays:

@@ -100,8 +100,12 @@ def remove_temporaries(folder: Path) -> int:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically."""
+    try:
+        text = (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # a file name of bytes that are no text: only escapes can hold it
+        text = (json.dumps(value, indent=1) + "\n").encode()
     with atomic_file(path) as file:
-        file.write((json.dumps(value, indent=1, ensure_ascii=False, allow_nan=True) + "\n").encode())
+        file.write(text)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -33,6 +33,7 @@ from visual_summaries.results import (
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
 from visual_summaries.store.atomic import write_json, writing
+from visual_summaries.store.checks import check_run
 from visual_summaries.store.checksums import ENTRY, sha256_of, take_checksums
 from visual_summaries.store.journal import JOURNAL
 from visual_summaries.store.lock import HOLDER, LOCK
@@ -132,24 +133,25 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not path.is_dir():
         raise RunError(f"{path} is not a folder; give the folder that a run was written to (--out)")
-    manifest = _read_json(path / MANIFEST)
+    manifest = read_json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise RunError(
             f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
             "install the version that wrote it (its 'versions' entry tells) or compute the run again"
         )
     take_checksums(path, manifest, FILES)
-    data = _read_json(path / "run.json")
+    data = read_json(path / "run.json")
     arrays = load_arrays(path / "arrays.npz")
     try:
         run = _assemble(path, manifest, data, arrays)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        writer = manifest.get("versions", {}).get("visual-summaries", "an unknown version")
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
+        versions = manifest.get("versions")
+        writer = versions.get("visual-summaries", "") if isinstance(versions, dict) else "an unknown version"
         raise RunError(
             f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error}); it was written by "
             f"visual-summaries {writer}: compute the run again, or load it with that version"
         ) from error
-    return load_names(run)
+    return load_names(check_run(run, path))
 
 
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
@@ -193,7 +195,11 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         Region(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
         for item, mask in zip(data["regions"], unpack("regions", arrays), strict=True)
     )
-    warped = iter(cast("list[NDArray[np.uint8]]", unpack("warped", arrays)))
+    pictures = cast("list[NDArray[np.uint8]]", unpack("warped", arrays))
+    count = sum(len(item["members"]) for group in ("summaries", "rejected") for item in data[group])
+    if count != len(pictures):
+        raise ValueError(f"{count} members, but {len(pictures)} pictures of members")
+    warped = iter(pictures)
     found = iter(join_results(SummaryAnalysis, "analyses", data.get("analyses", []), arrays))  # older runs have none
     analysed = iter(data.get("analysed", []))
     summaries, rejected = (
@@ -259,12 +265,19 @@ def _boxed(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "box": tuple(item["box"])}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run.
+
+    Raises
+    ------
+    RunError
+        If it is missing, damaged, or holds something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: {path.parent} holds no complete run; finish it with --resume") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read ({error}); it is damaged: compute the run again") from error
     if not isinstance(value, dict):
         raise RunError(f"{path} holds {type(value).__name__}, but must hold a JSON object; compute the run again")

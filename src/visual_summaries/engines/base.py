@@ -1,0 +1,127 @@
+"""What an engine is, and the one that needs nothing: this process.
+
+A stage of a run is a map over items that do not depend on each other. An engine is given the function, what is the same for all
+items, and batches of items, made one after the other as it asks for them; it gives each batch's records back, in any order.
+Keys, files and resuming are no business of an engine: so a run that one engine began another can end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from visual_summaries.errors import SettingsError
+
+#: ``compute(shared, items)`` gives a record for each item, in order.
+Compute = Callable[[Any, Sequence[Any]], Iterable[Any]]
+#: Positions of some items, and the items.
+Batch = tuple[list[int], list[Any]]
+
+#: The forms of an engine's name.
+FORMS = "local, ray, or ray://HOST:PORT"
+
+
+class Engine(Protocol):
+    """Computes batches of work items."""
+
+    #: Its name, for the manifest.
+    name: str
+
+    def run(
+        self, name: str, compute: Compute, shared: Any, batches: Iterator[Batch], *, accelerator: bool, whole: bool
+    ) -> Iterator[tuple[list[int], list[Any]]]:
+        """Yield positions and records as they are finished.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage, for logs.
+        compute : callable
+            A function of a module.
+        shared : object
+            First argument of `compute`; the same object for all stages of a run.
+        batches : iterator
+            Read as far as there is room for more work: items may be large.
+        accelerator : bool
+            Whether the work needs a graphics card.
+        whole : bool
+            Whether the records of a batch must be given together.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
+
+class LocalEngine:
+    """The process itself, batch after batch; PyTorch, OpenCV and the proposals use its cores by threads.
+
+    One process that uses all cores holds the weights once, and masks, which cost most, pass the network in batches that keep
+    all cores busy. Several processes pay where whole runs are independent: ``visual-summaries audit --workers``.
+
+    Examples
+    --------
+    >>> def double(shared, items):
+    ...     return [shared * item for item in items]
+    >>> batches = iter([([0], [1]), ([1, 2], [5, 6])])
+    >>> list(LocalEngine().run("double", double, 2, batches, accelerator=False, whole=True))
+    [([0], [2]), ([1, 2], [10, 12])]
+    """
+
+    name = "local"
+
+    def run(
+        self, name: str, compute: Compute, shared: Any, batches: Iterator[Batch], *, accelerator: bool, whole: bool
+    ) -> Iterator[tuple[list[int], list[Any]]]:
+        """See :meth:`Engine.run`."""
+        for positions, items in batches:
+            computed = compute(shared, items)
+            if whole:
+                yield positions, list(computed)
+            else:
+                for position, record in zip(positions, computed, strict=True):
+                    yield [position], [record]
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def make_engine(engine: str | Engine = "local", *, cpus_per_task: int = 1) -> Engine:
+    """Return the engine of a name: ``local``, ``ray`` or ``ray://HOST:PORT``.
+
+    ``ray`` uses the cluster that this machine is part of (or the one that the environment variable ``RAY_ADDRESS`` names), and
+    starts one on this machine alone where there is none. ``ray://HOST:PORT`` is the address of a cluster's Ray client server.
+
+    Parameters
+    ----------
+    engine : str or Engine
+        An engine is given back as it is.
+    cpus_per_task : int
+        Cores, and threads, of each task of a cluster.
+
+    Raises
+    ------
+    SettingsError
+        If there is no engine of that name.
+    MissingExtraError
+        If Ray is asked for and not installed.
+
+    Examples
+    --------
+    >>> make_engine("local").name
+    'local'
+    >>> make_engine("spark")
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.SettingsError: engine is 'spark', but must be local, ray, or ray://HOST:PORT
+    """
+    if engine == "local":
+        return LocalEngine()
+    if not isinstance(engine, str):
+        return engine
+    if engine == "ray" or (engine.startswith("ray://") and len(engine) > len("ray://")):
+        from visual_summaries.engines.ray_engine import RayEngine
+
+        return RayEngine(None if engine == "ray" else engine, cpus_per_task=cpus_per_task)
+    raise SettingsError(f"engine is {engine!r}, but must be {FORMS}")

@@ -1,0 +1,168 @@
+"""Work items as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from visual_summaries._validate import require_in_range
+from visual_summaries.engines.base import Batch, Compute
+from visual_summaries.engines.shipping import pack_for
+from visual_summaries.engines.worker import compute_batch
+from visual_summaries.errors import EngineError, MissingExtraError
+
+#: How often a task is given to another worker when its own dies.
+_RETRIES = 5
+
+
+class RayEngine:
+    """A Ray cluster: each batch of items is a task.
+
+    What all items have in common - network, weights, settings - is put into the cluster's memory once and read once by each
+    worker process. No more than `in_flight` tasks for each worker wait at a time, so that neither the memory of this process
+    nor the cluster's grows with the number of items. A task whose worker or node dies is given to another.
+
+    Parameters
+    ----------
+    address : str, optional
+        As :func:`ray.init` takes it: ``"ray://HOST:PORT"``, ``"HOST:PORT"``, ``"auto"``. Unless given, the cluster of this
+        machine or of ``RAY_ADDRESS``; where there is none, one is started here.
+    cpus_per_task : int
+        Processor cores of a task, which are its threads.
+    gpus_per_task : float
+        Share of a graphics card of each task that needs one.
+    in_flight : int
+        Tasks that are handed out for each one that can run.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+    EngineError
+        If there is no cluster at that address.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, cpus_per_task: int = 1, gpus_per_task: float = 1.0, in_flight: int = 2
+    ) -> None:
+        require_in_range("cpus_per_task", cpus_per_task, 1)
+        require_in_range("gpus_per_task", gpus_per_task, 0.01, 64)
+        require_in_range("in_flight", in_flight, 1)
+        self.name = "ray"
+        self._address, self._cpus, self._gpus, self._in_flight = address, cpus_per_task, gpus_per_task, in_flight
+        self._ray: Any = None
+        self._started = False
+        self._shared: tuple[Any, str, Any] | None = None
+        self._import()
+
+    @staticmethod
+    def _import() -> Any:
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtraError("the engine ray needs Ray: pip install 'visual-summaries[ray]'") from error
+        return ray
+
+    def connect(self) -> Any:
+        """Return the module ``ray``, connected to the cluster.
+
+        Raises
+        ------
+        EngineError
+            If there is none at the address.
+        """
+        if self._ray is None:
+            ray = self._import()
+            # Ray would tell its makers of the cluster, and say much on the terminal.
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            if not ray.is_initialized():
+                try:
+                    ray.init(self._address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+                except Exception as error:  # Ray raises ConnectionError, ValueError, RuntimeError and others
+                    raise EngineError(
+                        f"no Ray cluster at {self._address or 'this machine'} ({_line(error)}): start one "
+                        "with 'ray start --head', or check the address (ray://HOST:10001 for Ray's client server)"
+                    ) from error
+                self._started = True
+            self._ray = ray
+            self._remote = ray.remote(compute_batch)
+        return self._ray
+
+    def run(
+        self, name: str, compute: Compute, shared: Any, batches: Iterator[Batch], *, accelerator: bool, whole: bool
+    ) -> Iterator[tuple[list[int], list[Any]]]:
+        """See :meth:`Engine.run`.
+
+        Raises
+        ------
+        EngineError
+            If the cluster is gone, or a task died with each worker that it was given to.
+        """
+        ray = self.connect()
+        token, reference = self._share(shared)
+        task = self._remote.options(
+            name=f"visual-summaries {name}",
+            num_cpus=self._cpus,
+            num_gpus=self._gpus if accelerator else 0,
+            max_retries=_RETRIES,
+            scheduling_strategy="SPREAD",
+        )
+        waiting: dict[Any, list[int]] = {}
+        try:
+            for positions, items in batches:
+                waiting[task.remote(token, [reference], self._cpus, compute, items)] = positions
+                if len(waiting) >= self._room(accelerator):
+                    yield self._finished(waiting)
+            while waiting:
+                yield self._finished(waiting)
+        except ray.exceptions.RayTaskError as error:
+            # What the computation itself raised, as it would have been raised here.
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, Exception):
+                raise cause from error
+            raise
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise EngineError(
+                f"the cluster could not finish {name} ({type(error).__name__}): {_line(error)}; what is "
+                "finished is kept: give the command again with --resume when the cluster is back"
+            ) from error
+        finally:
+            for waited in waiting:
+                ray.cancel(waited, force=False)
+
+    def _finished(self, waiting: dict[Any, list[int]]) -> tuple[list[int], list[Any]]:
+        (done,), _ = self._ray.wait(list(waiting), num_returns=1)
+        records = self._ray.get(done)
+        return waiting.pop(done), records
+
+    def _room(self, accelerator: bool) -> int:
+        """How many tasks may be handed out now; asked each time, because clusters grow and shrink."""
+        resources = self._ray.cluster_resources()
+        slots = resources.get("CPU", 1.0) / self._cpus
+        if accelerator:
+            slots = min(slots, resources.get("GPU", 0.0) / self._gpus)
+        return int(max(2, self._in_flight * math.floor(slots)))
+
+    def _share(self, shared: Any) -> tuple[str, Any]:
+        """Put what all items have in common into the cluster's memory, once for each run."""
+        if self._shared is None or self._shared[0] is not shared:
+            network = getattr(getattr(shared, "classifier", None), "module", None)
+            function = getattr(getattr(shared, "target", None), "function", None)
+            content = pack_for(self._ray.cloudpickle, shared, network, [] if function is None else [function])
+            self._shared = (shared, uuid.uuid4().hex, self._ray.put(content))
+        return self._shared[1], self._shared[2]
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started for this engine ends."""
+        self._shared = None
+        if self._started and self._ray is not None:
+            self._ray.shutdown()
+        self._ray, self._started = None, False
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of what an error says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

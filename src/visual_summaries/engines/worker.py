@@ -1,0 +1,38 @@
+"""What runs in the processes of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from visual_summaries.engines.base import Compute
+
+# What a run's items have in common, unpickled once in this process; that of one run at a time, so that memory stays flat.
+_SHARED: dict[str, Any] = {}
+
+
+def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, items: Sequence[Any]) -> list[Any]:
+    """Compute a batch of items.
+
+    Parameters
+    ----------
+    token : str
+        Name of `shared`.
+    shared : list of one ObjectRef
+        Bytes of what all items of the run have in common; in a list, so that Ray does not fetch it for every task.
+    cpus : int
+        Threads to use.
+    compute : callable
+    items : sequence
+    """
+    if token not in _SHARED:
+        import pickle
+
+        import ray
+        import torch
+
+        torch.set_num_threads(cpus)
+        _SHARED.clear()
+        # From the process that runs the job, by way of the cluster's memory: no file.
+        _SHARED[token] = pickle.loads(ray.get(shared[0]))  # noqa: S301
+    return list(compute(_SHARED[token], items))
