@@ -43,6 +43,10 @@ PAPER = {
 QUICK = {("main", 0), ("main", 6), ("tiny", 1)}
 
 USED, UNUSED = 0.1, 0.02
+NAMES = [bird.name for bird in CLASSES]
+
+#: The class with the shortcut comes first, so that an interrupted run has it.
+ORDER = (6, 0, 1, 5, 2, 3, 4, 7)
 GROUND = ("background", "distractor", "occluder")
 
 
@@ -56,21 +60,29 @@ def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
     return value
 
 
+def is_kept(path: Path, key: str) -> bool:
+    """Return whether a file holds a value for this key."""
+    return path.exists() and json.loads(path.read_text())["key"] == key
+
+
+def key_of(preset: str, size: str) -> str:
+    """Return what a unit's file is known by: all that goes into it."""
+    return digest([asdict(analysed(preset)), IMAGES[size]])
+
+
 def unit_of(network: str, index: int, size: str, keep: Path) -> dict[str, Any]:
     """Return what was measured of a network and a class with the default and the baselines."""
-    key = digest([asdict(analysed("default")), IMAGES[size]])
     path = keep / size / f"{network}_{index}.json"
-    unit: dict[str, Any] = kept(path, key, lambda: run_unit(network, index, IMAGES[size], keep / "pieces"))
+    unit: dict[str, Any] = kept(path, key_of("default", size), lambda: run_unit(network, index, IMAGES[size], keep / "pieces"))
     return unit
 
 
 def paper_of(unit: dict[str, Any], index: int, size: str, keep: Path) -> list[dict[str, Any]]:
     """Return what was measured with the preset `paper`."""
     network = unit["network"]
-    key = digest([asdict(analysed("paper")), IMAGES[size]])
     path = keep / size / f"{network}_{index}_paper.json"
     rows: list[dict[str, Any]] = kept(
-        path, key, lambda: run_paper(network, index, IMAGES[size], unit["effects"], keep / "pieces")
+        path, key_of("paper", size), lambda: run_paper(network, index, IMAGES[size], unit["effects"], keep / "pieces")
     )
     return rows
 
@@ -123,7 +135,7 @@ def shortcut_rows(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return for each network whether the planted shortcut has a summary, and its place by importance and by true effect."""
     found = []
     for unit in units:
-        if not CLASSES[[bird.name for bird in CLASSES].index(unit["class"])].shortcut_rate or not unit["methods"]:
+        if not CLASSES[NAMES.index(unit["class"])].shortcut_rate or not unit["methods"]:
             continue
         effects = unit["effects"]["shapley"]
         best: dict[str, float] = {}
@@ -198,20 +210,26 @@ def main() -> None:
     parser.add_argument("--size", choices=("quick", "full"), default="full", help="quick: 3 units of 8 images; full: 32 of 12")
     parser.add_argument("--data", type=Path, help="folder with weights/nets.py and images/: photographs as well")
     parser.add_argument("--keep", type=Path, default=Path("build/parts"), help="where finished units are kept")
+    parser.add_argument("--finished", action="store_true", help="measure nothing: write what the finished units give")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     arguments = parser.parse_args()
-    names = [(network, index) for index in range(len(CLASSES)) for network in arguments.networks]
+    names = [(network, index) for index in ORDER for network in arguments.networks]
     chosen = [name for name in names if arguments.size == "full" or name in QUICK]
     units = []
     for network, index in chosen:
+        path = arguments.keep / arguments.size / f"{network}_{index}.json"
+        if arguments.finished and not is_kept(path, key_of("default", arguments.size)):
+            continue
         unit = unit_of(network, index, arguments.size, arguments.keep)
         units.append(unit)
         one = judge([unit], "default") if unit["methods"] else {}
-        print(
-            f"{network} {unit['class']}:", {k: v for k, v in one.items() if k in ("purity", "recall", "fragments")}, flush=True
-        )
-    for (network, index), unit in zip(chosen, units, strict=True):
-        if (network, index) in PAPER[arguments.size] and unit["methods"]:
+        print(network, unit["class"], {name: one.get(name) for name in ("purity", "recall", "fragments")}, flush=True)
+    for unit in units:
+        index = NAMES.index(unit["class"])
+        path = arguments.keep / arguments.size / f"{unit['network']}_{index}_paper.json"
+        if (unit["network"], index) not in PAPER[arguments.size] or not unit["methods"]:
+            continue
+        if not arguments.finished or is_kept(path, key_of("paper", arguments.size)):
             unit["methods"]["paper"] = paper_of(unit, index, arguments.size, arguments.keep)
     results: dict[str, Any] = {
         "benchmark": "parts",

@@ -68,7 +68,7 @@ class Page:
             "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
             "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
             "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
-            "min_score": f"{run.settings.summaries.min_score:g}",
+            "rejection_rule": words.rejection_rule(run),
             "images": [self._image(image, mask) for image, mask in zip(run.images, run.masks, strict=True)],
             "skipped": [
                 {

@@ -110,16 +110,34 @@ def no_summary_reason(run: Run) -> str:
             " images below: if they are empty or tiny, the network may rely on the whole picture; more proposed boxes"
             " (regions.boxes) or a lower regions.salient_share let smaller evidence through."
         )
+    summaries = run.settings.summaries
     if run.rejected:
+        why = (
+            "can be hidden without any loss"
+            if summaries.keep == "used"
+            else f"look too unlike each other: their quality is under {summaries.min_score:g}"
+        )
         return (
-            f"{counted(len(run.regions), 'region')} were compared, but the members of every cluster"
-            f" ({len(run.rejected)}) look too unlike each other: their quality is under {run.settings.summaries.min_score:g}."
-            " They are shown under “Rejected clusters”. More images of the class usually help."
+            f"{counted(len(run.regions), 'region')} were compared, but the members of every cluster ({len(run.rejected)})"
+            f" {why}. They are shown under “Rejected clusters”. More images of the class usually help."
+        )
+    if summaries.min_coverage:
+        return (
+            f"{counted(len(run.regions), 'region')} were compared, but no group of them comes from"
+            f" {summaries.min_members} images or more and from {percent(summaries.min_coverage)} of all. More images of the"
+            " class usually help."
         )
     return (
         f"{counted(len(run.regions), 'region')} were compared, but no group of them comes from"
         f" {run.settings.summaries.min_members} images or more. More images of the class usually help."
     )
+
+
+def rejection_rule(run: Run) -> str:
+    """Return why clusters are rejected in this run, after "Groups of regions"."""
+    if run.settings.summaries.keep == "used":
+        return "whose hiding surely takes nothing of the score, beyond what hiding the same pixels elsewhere does"
+    return f"whose members look too unlike each other: quality under {run.settings.summaries.min_score:g} of the median cluster"
 
 
 def summary_sentence(run: Run, summary: Summary) -> str:

@@ -57,7 +57,7 @@ class Run(Result):
     summaries : tuple of Summary
         Kept summaries, best first.
     rejected : tuple of Summary
-        Clusters whose quality was too low, in the same form.
+        Clusters that the settings do not keep (``SummarySettings.keep``), in the same form.
     skipped : tuple of Skipped
         Images that were set aside, with the reason.
     settings : Settings
