@@ -321,6 +321,7 @@ def warp_member(
     other = views[1]
     if settings.mirror and (side := facing(a, b, settings.max_aspect_ratio, settings.border)) is not b:
         b, other = side, np.ascontiguousarray(other[:, ::-1])
-    confidences = match(a, b, settings.method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
+    method = settings.dense_method or settings.method
+    confidences = match(a, b, method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
     flow = dense_flow(a, b, confidences, guide=views[0], assignment=settings.assignment)
     return warp(other, flow, exemplar.box)
