@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Faithfulness, Mask
 
@@ -76,8 +77,9 @@ def measure_faithfulness(
     settings: MaskSettings | None = None,
     *,
     steps: int = 10,
-    batch_size: int = 32,
+    batch_size: int = 16,
     random_state: int = 0,
+    network: Classifier | None = None,
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, and the same for moved copies of them.
 
@@ -96,14 +98,18 @@ def measure_faithfulness(
         Images that pass the network at a time.
     random_state : int
         Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
+    network : Classifier, optional
+        What is asked instead of the classifier, where it is at hand; made by
+        :func:`~visual_summaries.masks.kernel.fast_float32` when left out.
 
     Returns
     -------
     Faithfulness
     """
     settings = settings or MaskSettings()
+    asked = network or (fast_float32(classifier, views[0]) if views else classifier)
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "evidence")}
-    with classifier.frozen(), torch.no_grad():
+    with asked.frozen(), torch.no_grad():
         for view, mask in zip(views, masks, strict=True):
             shape = view.shape[:2]
             order = pixel_order(mask)
@@ -116,14 +122,16 @@ def measure_faithfulness(
             copy = np.zeros(evidence.size, dtype=bool)
             copy[elsewhere[:count]] = True
             alone = np.stack([evidence, copy.reshape(evidence.shape)])
-            # Hidden: the deletion curves and the evidence; shown: the insertion curves and the evidence alone.
-            hide = np.concatenate([curves.reshape(-1, *shape), alone])
-            scores = scores_without(classifier, view, target, np.concatenate([hide, ~hide]), settings, batch_size)
-            hidden, shown = np.split(scores, 2)
-            points = 2 * (steps + 1)
-            rows["deletion"].append(hidden[:points].reshape(2, -1))
-            rows["insertion"].append(shown[:points].reshape(2, -1))
-            rows["evidence"].append(np.stack([hidden[points:], shown[points:]], axis=1))
+            # The ends of the curves are the same two images for all of them: asked for once.
+            inner = curves[:, 1:-1].reshape(-1, *shape)
+            nothing = np.zeros((1, *shape), dtype=bool)
+            hide = np.concatenate([nothing, ~nothing, inner, ~inner, alone, ~alone])
+            scores = scores_without(asked, view, target, hide, settings, batch_size)
+            whole, none = scores[0], scores[1]
+            hidden, shown = np.split(scores[2:-4].reshape(4, steps - 1), 2)
+            rows["deletion"].append(np.pad(hidden, ((0, 0), (1, 1)), constant_values=((0, 0), (whole, none))))
+            rows["insertion"].append(np.pad(shown, ((0, 0), (1, 1)), constant_values=((0, 0), (none, whole))))
+            rows["evidence"].append(scores[-4:].reshape(2, 2).T)
     empty = np.empty((0, 2, steps + 1), np.float32)
     return Faithfulness(
         deletion=np.stack(rows["deletion"]) if views else empty,

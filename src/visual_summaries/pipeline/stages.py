@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.flow import Features, describe
 from visual_summaries.masks.faithfulness import measure_faithfulness
+from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import MaskPlan, make_network, plan_masks, solve_group
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
@@ -86,14 +87,21 @@ def hiding(settings: Settings) -> Any:
 
 
 def _faithfulness(shared: Shared, items: Sequence[tuple[View, Mask]]) -> Iterable[Content]:
+    network = shared.once("float32 scores", lambda: fast_float32(shared.classifier, items[0][0]))
     for view, mask in items:
         measured = measure_faithfulness(
-            shared.classifier, [view], [mask], shared.target, shared.settings.masks, random_state=shared.random_state
+            shared.classifier,
+            [view],
+            [mask],
+            shared.target,
+            shared.settings.masks,
+            random_state=shared.random_state,
+            network=network,
         )
         yield {name: getattr(measured, name) for name in _CURVES}
 
 
-FAITHFULNESS = Stage("faithfulness", 1, _faithfulness, settings=hiding)
+FAITHFULNESS = Stage("faithfulness", 2, _faithfulness, settings=hiding)
 
 
 def compute_faithfulness(context: Context, images: Sequence[Image], masks: Sequence[Mask]) -> Faithfulness:
