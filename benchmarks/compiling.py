@@ -75,11 +75,23 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
         "ms_per_image_before": 1000 * before / batch,
         "ms_per_image_after": 1000 * min(rest) / batch,
         "times_faster": before / min(rest),
-        "images_until_it_pays": (first - min(rest)) / saved if saved > 0 else None,
+        "seconds_saved_per_image": saved,
         "agrees": same,
     }
     print(json.dumps(row), flush=True)
     return row
+
+
+def bar_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return why compiling is not used: it takes longer than it saves over the images of a run."""
+    saved = RUN * row["seconds_saved_per_image"]
+    return {
+        "name": f"{row['network']}: seconds to compile, beside those saved over {RUN} images",
+        "value": row["seconds_to_compile"],
+        "bound": saved,
+        "sense": ">=",
+        "holds": row["seconds_to_compile"] >= saved,
+    }
 
 
 def main() -> None:
@@ -93,18 +105,7 @@ def main() -> None:
     quick = arguments.size == "quick"
     names = ["mobilenetv1_050"] if quick else list(CASES)
     rows = [measure_case(name, arguments.data, 16, 3 if quick else 8, device) for name in names]
-    bars = []
-    for row in rows:
-        needed = row["images_until_it_pays"]
-        bars.append(
-            {
-                "name": f"{row['network']}: images until compiling pays, more than a run has (so it is not used)",
-                "value": needed,
-                "bound": RUN,
-                "sense": ">=",
-                "holds": needed is None or needed >= RUN,
-            }
-        )
+    bars = [bar_of(row) for row in rows]
     result = {
         "benchmark": "compiling",
         "size": arguments.size,

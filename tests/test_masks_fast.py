@@ -14,7 +14,7 @@ from torch import nn
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
 from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.kernel import Measured, agrees, fastest_kernel, fold, fold_batch_norms
+from visual_summaries.masks.kernel import Measured, agrees, fast_float32, fastest_kernel, fold, fold_batch_norms
 from visual_summaries.masks.network import Kernel, Network, log_odds
 from visual_summaries.masks.objective import area, geometry, geometry_gradient, greyness, total_variation
 from visual_summaries.masks.optimize import uses_fast
@@ -199,17 +199,27 @@ def resident_pages() -> int:
     return int(statm.read_text().split()[1])
 
 
-def test_memory_is_flat_over_a_thousand_images():
+@pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
+def test_memory_is_flat_over_a_thousand_images(device):
     net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 6, 2))
-    classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"])
+    classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"], device=device)
     view = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
     short = replace(SETTINGS, fast=FastSchedule(shape_steps=1, refine_steps=0), batch_size=50)
-    pages = {}
+    held = {}
     for done, _ in enumerate(iter_masks(classifier, (view for _ in range(1000)), Target(0, "a"), short), start=1):
         if done % 250 == 0:
-            pages[done] = resident_pages()
-    image = 32 * 48 * 3 * 4 / 4096
-    assert pages[1000] - pages[250] < 750 * image / 3  # a third of what keeping every image would take
+            held[done] = torch.cuda.memory_allocated() if device == "cuda" else 4096 * resident_pages()
+    image = 32 * 48 * 3 * 4
+    assert held[1000] - held[250] < 750 * image / 3  # a third of what keeping every image would take
+
+
+def test_an_image_whose_trust_region_has_shrunk_is_finished():
+    net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 6, 2))
+    nn.init.zeros_(net[2].weight)  # p is one half whatever is hidden: no step helps
+    classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"])
+    settings = replace(SETTINGS, fast=FastSchedule(shape_steps=3, refine_steps=40))
+    (mask,) = optimize_masks(classifier, torch.rand(1, 3, 32, 48), 0, settings=settings)
+    assert len(mask.losses) < 43
 
 
 def test_batch_norm_is_folded_only_where_that_is_right():
@@ -245,6 +255,27 @@ def test_batch_norm_is_folded_only_where_that_is_right():
     assert fold_batch_norms(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).eval()) == 0
 
 
+def test_float32_scores_are_asked_faster_only_where_that_is_right():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2)
+    )
+    classifier = classifier_of(net)
+    view = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
+    faster = fast_float32(classifier, view)
+    assert faster is not classifier
+    torch.testing.assert_close(faster.logits(images(3)), classifier.logits(images(3)), rtol=0, atol=1e-5)
+    assert classifier.module is net
+    assert type(net[1]) is nn.BatchNorm2d
+
+    class Strided(nn.Module):
+        def forward(self, x):
+            return x.view(len(x), -1)[:, :2]
+
+    odd = Classifier(Strided(), transform=ViewTransform((H, W)))
+    assert fast_float32(odd, view) is odd
+
+
 def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
     classifier = classifier_of(PatchClassifier())
     network = Network(classifier, Target(1, "patch"), SETTINGS, chunk=4)
@@ -262,6 +293,16 @@ def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
         off = 0.1
         assert fastest_kernel(network, images(1)) == Kernel(channels_last=True)
         slow["float32, channels last"] = 4.0
+        assert fastest_kernel(network, images(1)) == Kernel()
+
+    def failing(network, kernel, images):
+        if kernel.channels_last:
+            raise RuntimeError("view size is not compatible with input tensor's size and stride")
+        return fake(network, kernel, images)
+
+    monkeypatch.setattr("visual_summaries.masks.kernel.measure", failing)
+    slow["float32, channels last"] = 0.1
+    with classifier.frozen():
         assert fastest_kernel(network, images(1)) == Kernel()
     reference = Measured(Kernel(), 1.0, scores, gradients)
     assert not agrees(Measured(Kernel(), 1.0, scores, -gradients), reference)

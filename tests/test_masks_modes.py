@@ -149,7 +149,7 @@ def test_the_default_hides_in_every_way_that_can_destroy_the_class(
     found = left(torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]))
     for kind in HIDINGS:
         for image in range(len(x)):
-            assert whole[kind][image] > 0.5 or found[kind][image] < 0.03, kind
+            assert (kind != HIDINGS[0] and whole[kind][image] > 0.5) or found[kind][image] < 0.03, kind
     assert max(mask.area for mask in masks) < 0.5
 
 

@@ -17,9 +17,14 @@ import visual_summaries as vs
 from visual_summaries.masks import MaskStage
 
 
-def few_steps() -> vs.Settings:
-    settings = vs.preset("paper")
-    masks = replace(settings.masks, smooth=MaskStage(6, l1=0.05, l2=0.01, l3=0.0), sharp=MaskStage(6, l1=0.01, l2=1.0, l3=2.0))
+def few_steps(preset: str) -> vs.Settings:
+    settings = vs.preset(preset)
+    masks = replace(
+        settings.masks,
+        smooth=MaskStage(6, l1=0.05, l2=0.01, l3=0.0),
+        sharp=MaskStage(6, l1=0.01, l2=1.0, l3=2.0),
+        fast=settings.masks.fast and replace(settings.masks.fast, shape_steps=8, refine_steps=2),
+    )
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=120))
 
 
@@ -59,6 +64,25 @@ def large() -> nn.Module:
     return module
 
 
+def smallest() -> nn.Module:
+    """Flattens what its convolution gives with `view`, as many networks do: that cannot run channels last."""
+
+    class Views(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(3, 4, 5, stride=8), nn.BatchNorm2d(4)
+            self.last = nn.Linear(4 * 12 * 17, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.relu(self.norm(self.convolution(x)))
+            return self.last(x.view(x.size(0), -1))
+
+    torch.manual_seed(3)
+    module = Views().eval()
+    module.pretrained_cfg = {"input_size": (3, 96, 136), "crop_pct": 1.0, "num_classes": 3}
+    return module
+
+
 def exported(path: Path) -> Path:
     torch.manual_seed(1)
     module = nn.Sequential(
@@ -70,23 +94,27 @@ def exported(path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("preset", ["default", "paper"])
 @pytest.mark.parametrize(
     ("kind", "size"),
-    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84)), ("large", (384, 512))],
-    ids=["grey", "transformer", "exported", "large"],
+    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84)), ("smallest", (96, 136)), ("large", (384, 512))],
+    ids=["grey", "transformer", "exported", "smallest", "large"],
 )
-def test_the_whole_job(tmp_path: Path, draw_striped_images: Callable[..., Any], kind: str, size: tuple[int, int]) -> None:
+def test_the_whole_job(
+    tmp_path: Path, draw_striped_images: Callable[..., Any], kind: str, size: tuple[int, int], preset: str
+) -> None:
     models = {
         "grey": GreyNetwork,
         "transformer": transformer,
         "exported": lambda: str(exported(tmp_path / "model.pt2")),
+        "smallest": smallest,
         "large": large,
     }
     classifier = vs.load_classifier(models[kind]())
     images = list(draw_striped_images(4, size=(size[0] + 20, size[1] + 30)).images)
     predicted = classifier.probabilities(classifier.to_tensor([classifier.view(image) for image in images])).argmax(1)
     target = int(predicted.mode().values)
-    run = vs.summarize(classifier, images, target, tmp_path / "run", settings=few_steps(), include_misclassified=True)
+    run = vs.summarize(classifier, images, target, tmp_path / "run", settings=few_steps(preset), include_misclassified=True)
     assert len(run.images) == 4
     for image, mask in zip(run.images, run.masks, strict=True):
         assert image.view.shape == (*size, 3)

@@ -42,7 +42,8 @@ from visual_summaries.masks.shape import boundary_gradient, project, upsampling_
 from visual_summaries.masks.terms import draw_terms, terms_of
 from visual_summaries.masks.trust_region import EXCESS_WEIGHT, minimum_nearby
 
-#: A way of hiding that leaves more than this share of the score when it hides everything is not used for an image.
+#: Other ways of hiding than the first are not used for an image of whose score they leave more than this share when they hide
+#: everything.
 LARGEST_LEFT = 0.5
 
 #: Fewest rounds of refining, however many terms there are.
@@ -123,9 +124,10 @@ class FastSolver:
         self.before[places] = before
         whole = torch.stack([self.network.scores(way) for way in hidden.unbind(dim=1)], dim=1).to(images)
         self.blurred[places] = whole[:, 0]
-        # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it.
+        # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it. The
+        # first way stays: scores are those under it.
         usable = whole <= LARGEST_LEFT * before[:, None]
-        usable |= ~usable.any(dim=1, keepdim=True)
+        usable[:, 0] = True
         asked = usable[:, self.way_of]
         self.weight[places] = asked / usable.sum(dim=1, keepdim=True)
         kept = before[:, None] * schedule.kept

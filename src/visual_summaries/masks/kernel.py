@@ -106,7 +106,12 @@ def fold(classifier: GivesLogits, images: Tensor) -> Any:
     faster = copy.copy(classifier)
     faster.module = copied.to(memory_format=torch.channels_last)  # type: ignore[attr-defined]
     with torch.no_grad():
-        expected, given = classifier.logits(images), faster.logits(images)
+        expected = classifier.logits(images)
+        try:
+            given = faster.logits(images)
+        except RuntimeError as error:  # a module that flattens by `view` cannot run channels last
+            logger.debug("no copy with batch norms folded: %s", error)
+            return None
     return faster if torch.allclose(expected, given, rtol=1e-2, atol=1e-2 * float(expected.std())) else None
 
 

@@ -179,9 +179,13 @@ class Kernel:
         >>> Kernel(bfloat16=True, channels_last=True).in_words()
         'bfloat16, channels last'
         """
-        words = ["bfloat16" if self.bfloat16 else "float32"]
-        words += ["channels last"] * self.channels_last + ["batch norm folded"] * (self.classifier is not None)
-        return ", ".join(words)
+        return kernel_in_words(self.bfloat16, self.channels_last, self.classifier is not None)
+
+
+def kernel_in_words(bfloat16: bool, channels_last: bool, folded: bool) -> str:
+    """Return a short description of a way to gradients."""
+    words = ["bfloat16" if bfloat16 else "float32"]
+    return ", ".join(words + ["channels last"] * channels_last + ["batch norm folded"] * folded)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +17,9 @@ from torch import Tensor
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver, Finished
 from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
-from visual_summaries.masks.kernel import PROBE_IMAGES, fastest_kernel, fold
-from visual_summaries.masks.memory import find_batch_size
-from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, class_index
+from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.plan import make_network
 from visual_summaries.masks.published import Solved, solve_published
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
@@ -30,8 +27,6 @@ from visual_summaries.results import Mask
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
-
-logger = logging.getLogger("visual_summaries")
 
 
 def iter_masks(
@@ -99,7 +94,7 @@ def optimize_masks(
         Images optimised at a time; found from free memory when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise, when there is any.
+        Seed of the noise and of the order in which several ways of hiding are asked for; an image's depends on its pixels, too.
 
     Returns
     -------
@@ -119,6 +114,20 @@ def optimize_masks(
     Notes
     -----
     Minimises ``L(m) = p_c(x m + b (1 - m)) + l1 mean|1-m| + l2 TV_3(m) + l3 mean|m (1-m)|`` (arXiv 1801.09103, section 3.1).
+    The preset ``"paper"`` hides pixels by the published blur b; the default takes the mean of p over several b
+    (:class:`MaskSettings`, `hidden`). `score_after` and `score_blurred` are those under the published blur either way.
+    With ``precision="auto"`` (the default) the way to gradients is chosen by timing, so that two runs may differ in the last
+    digits; ``precision="float32"`` gives the same masks every time.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.AvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 5, 2))
+    >>> from visual_summaries.classifiers import ViewTransform
+    >>> from visual_summaries import Classifier
+    >>> classifier = Classifier(net, transform=ViewTransform((32, 40)), class_names=["cat", "dog"])
+    >>> masks = optimize_masks(classifier, torch.rand(2, 3, 32, 40), "dog", batch_size=2)
+    >>> masks[0].sharp.shape, masks[0].sharp.dtype.name, bool(masks[0].score_after <= masks[0].score_before)
+    ((32, 40), 'float16', True)
     """
     from dataclasses import replace
 
@@ -250,54 +259,6 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
                     losses=np.array(result.losses, np.float32),
                 ),
             )
-
-
-def make_network(
-    classifier: GivesLogits, target: ScoresOutputs, settings: MaskSettings, image: Tensor, plan: MaskPlan | None = None
-) -> Network:
-    """Return the network ready to be asked: with its batch size and the fastest way to its gradients.
-
-    Both are found by measuring on `image` (1, C, H, W), unless a plan says what was found before.
-    """
-    network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
-    if plan is not None:
-        network.chunk = plan.batch_size
-        folded = fold(classifier, image.expand(min(plan.batch_size, PROBE_IMAGES), -1, -1, -1)) if plan.folded else None
-        network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded)
-        return network
-    if settings.batch_size is None:
-        network.chunk = find_batch_size(network, image)
-    if settings.precision == "auto":
-        network.kernel = fastest_kernel(network, image)
-        logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
-        network.passes = 0
-    return network
-
-
-@dataclass(frozen=True)
-class MaskPlan:
-    """What was found by measuring before the first mask; the same plan, images and batches give the same masks bit for bit.
-
-    Attributes
-    ----------
-    batch_size : int
-        Images optimised at a time.
-    bfloat16, channels_last, folded : bool
-        How gradients are computed; see :class:`~visual_summaries.masks.network.Kernel`.
-    """
-
-    batch_size: int
-    bfloat16: bool = False
-    channels_last: bool = False
-    folded: bool = False
-
-
-def plan_masks(classifier: Classifier, view: NDArray[np.uint8], target: ScoresOutputs, settings: MaskSettings) -> MaskPlan:
-    """Measure on one view (H, W, 3) how many images fit into memory at a time and how gradients are computed fastest."""
-    with torch.no_grad(), classifier.frozen():
-        network = make_network(classifier, target, settings, classifier.to_tensor([view]).clone())
-    kernel = network.kernel
-    return MaskPlan(network.chunk, kernel.bfloat16, kernel.channels_last, kernel.classifier is not None)
 
 
 def solve_group(network: Network, views: Sequence[NDArray[np.uint8]], random_state: int = 0) -> list[Mask]:

@@ -16,7 +16,8 @@ from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.network import Network
-from visual_summaries.masks.optimize import MaskPlan, make_network, plan_masks, solve_group
+from visual_summaries.masks.optimize import solve_group
+from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
@@ -57,7 +58,7 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
 
 
 PLAN = Stage("plan", 1, _plan, settings=without_batch_size)
-MASKS = Stage("masks", 3, _masks, settings=without_batch_size, together=True)
+MASKS = Stage("masks", 4, _masks, settings=without_batch_size, together=True)
 
 
 def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
@@ -68,6 +69,7 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     stage = replace(MASKS, group=plan.batch_size)
     inputs = (view_sha256(image.view) for image in images)
     records = context.map(stage, inputs, lambda i: (images[i].view, plan))
+    context.notes["mask_gradients"] = plan.in_words()
     context.notes["batch_size"] = {"planned": plan.batch_size, "smallest": min(record["batch"] for record in records)}
     return [_mask_from(record) for record in records]
 
