@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import many, outputs
+from visual_summaries.cli import applying, many, outputs
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
 from visual_summaries.presets import PRESETS
 
@@ -33,6 +33,8 @@ app.command()(outputs.figure)
 app.command()(outputs.export)
 app.command()(many.index)
 app.command()(many.audit)
+app.command()(applying.apply)
+app.command()(applying.check)
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]
