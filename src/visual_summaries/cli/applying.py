@@ -48,7 +48,7 @@ def apply(
     set_up_logging(quiet)
     run = load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
-    with interruptible(), StageProgress(quiet) as progress:
+    with interruptible("give the same command again"), StageProgress(quiet) as progress:
         found = run.apply(images, classifier, progress=progress)
     page = found.save(out)
     if as_json:
@@ -76,7 +76,7 @@ def check(
     set_up_logging(quiet)
     run = load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
-    with interruptible(), StageProgress(quiet) as progress:
+    with interruptible("give the same command again"), StageProgress(quiet) as progress:
         found = randomization_check(run, classifier, images=images, progress=progress)
     values = found.to_dict()
     if as_json:
@@ -98,15 +98,12 @@ def check(
 def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str | None) -> Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
     from visual_summaries import load_classifier
-    from visual_summaries.classifiers import Classifier, resolve_transform
+    from visual_summaries.demo import demo_network
     from visual_summaries.errors import ClassifierError
 
     spec = str(run.manifest["classifier"]["spec"])
     if model is None and spec.startswith(_DEMO):
-        from visual_summaries.demo import CLASS_NAMES, demo_network
-
-        module = demo_network(spec.removeprefix(_DEMO))
-        return Classifier(module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=spec, device=device)
+        return load_classifier(demo_network(spec.removeprefix(_DEMO)), device=device)
     if model is None and not spec.startswith(_NAMES):
         raise ClassifierError(
             f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
