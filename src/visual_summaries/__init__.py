@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from visual_summaries.flow import Features, dense_flow, describe, match, warp
     from visual_summaries.images import open_image
     from visual_summaries.masks import optimize_masks
-    from visual_summaries.pipeline import summarize
+    from visual_summaries.pipeline import RandomizationCheck, randomization_check, summarize
     from visual_summaries.regions import propose_boxes
     from visual_summaries.results import (
         Component,
@@ -56,6 +56,8 @@ _HOME = {
     "warp": "flow",
     "open_image": "images",
     "optimize_masks": "masks",
+    "RandomizationCheck": "pipeline",
+    "randomization_check": "pipeline",
     "summarize": "pipeline",
     "propose_boxes": "regions",
     "Component": "results",
@@ -82,6 +84,7 @@ __all__ = [
     "Image",
     "Mask",
     "Member",
+    "RandomizationCheck",
     "Region",
     "Run",
     "RunAnalysis",
@@ -103,6 +106,7 @@ __all__ = [
     "optimize_masks",
     "preset",
     "propose_boxes",
+    "randomization_check",
     "summarize",
     "warp",
 ]

@@ -36,6 +36,9 @@ STAGES = (
     "joint",
     "chance",
     "report",
+    "references",
+    "apply",
+    "randomized",
 )
 
 

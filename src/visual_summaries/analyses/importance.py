@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from visual_summaries.analyses.coalitions import HiddenSets, Scorer, prefixes, random_orders, shapley
+from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.masks.hiding import scores_without
@@ -51,8 +51,8 @@ def summary_pixels(
 
 
 @dataclass(frozen=True)
-class _Row:
-    """What one summary does in one image, as relative losses."""
+class Effect:
+    """What one summary does in one image, as relative losses; see :class:`~visual_summaries.results.SummaryAnalysis`."""
 
     image: int
     loss: float
@@ -101,38 +101,41 @@ def measure_importance(
     """
     mask_settings = mask_settings or MaskSettings()
     settings = settings or AnalysisSettings()
-    rows: list[list[_Row]] = [[] for _ in summaries]
+    rows: list[list[Effect]] = [[] for _ in summaries]
     with classifier.frozen():
         for done, (image, binary) in enumerate(zip(images, evidence, strict=True), 1):
             found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
             if found:
-
-                def score(hide: NDArray[np.bool_], view: NDArray[np.uint8] = image.view) -> NDArray[np.float32]:
-                    return scores_without(classifier, view, target, hide, mask_settings)
-
-                # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing
-                # while the other stays, in a summary or not.
-                rest = binary & ~np.any(list(found.values()), axis=0)
-                parts = [*found.values(), rest] if rest.any() else [*found.values()]
-                hidden = HiddenSets(score, np.stack(parts), image.score)
-                for position, row in zip(
-                    found, _rows(image, binary, hidden, len(found), score, settings, random_state), strict=True
-                ):
-                    rows[position].append(row)
+                effects = image_effects(
+                    classifier, target, image, binary, list(found.values()), mask_settings, settings, random_state=random_state
+                )
+                for position, effect in zip(found, effects, strict=True):
+                    rows[position].append(effect)
             report_progress(progress, "importance", done, len(images))
     return [_analysis(own, len(images), settings, random_state) for own in rows]
 
 
-def _rows(
+def image_effects(
+    classifier: Classifier,
+    target: Target,
     image: Image,
     evidence: NDArray[np.bool_],
-    hidden: HiddenSets,
-    summaries: int,
-    score: Scorer,
+    summaries: Sequence[NDArray[np.bool_]],
+    mask_settings: MaskSettings,
     settings: AnalysisSettings,
-    random_state: int,
-) -> list[_Row]:
-    count, draws, before = summaries, settings.draws, max(image.score, TINY)
+    *,
+    random_state: int = 0,
+) -> list[Effect]:
+    """Measure what each of the summaries in one image does; `summaries` has the pixels (H, W) of each, at least one."""
+
+    def score(hide: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return scores_without(classifier, image.view, target, hide, mask_settings)
+
+    # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing while the
+    # other stays, in a summary or not.
+    rest = evidence & ~np.any(summaries, axis=0)
+    hidden = HiddenSets(score, np.stack([*summaries, rest] if rest.any() else summaries), image.score)
+    count, draws, before = len(summaries), settings.draws, max(image.score, TINY)
     single = (draws + 1) // 2
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
@@ -155,7 +158,7 @@ def _rows(
         added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], joined, strict=True)]
         loss = (before - hidden.values[1 << index]) / before
         controls = ((before - elsewhere) / before).astype(np.float32)
-        rows.append(_Row(image.index, loss, controls, float(shares[index]), float(np.mean(added))))
+        rows.append(Effect(image.index, loss, controls, float(shares[index]), float(np.mean(added))))
     return rows
 
 
@@ -164,7 +167,7 @@ def _before(order: Sequence[int], index: int) -> int:
     return prefixes(order)[list(order).index(index)]
 
 
-def _analysis(rows: Sequence[_Row], images: int, settings: AnalysisSettings, random_state: int) -> SummaryAnalysis:
+def _analysis(rows: Sequence[Effect], images: int, settings: AnalysisSettings, random_state: int) -> SummaryAnalysis:
     shares = np.array([row.share for row in rows], np.float32)
     share_controls = np.array([row.share_control for row in rows], np.float32)
     return SummaryAnalysis(

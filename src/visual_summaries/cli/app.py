@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import comparing, many, naming, outputs, running
+from visual_summaries.cli import applying, comparing, many, naming, outputs, running
 from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
@@ -35,6 +35,8 @@ app.command()(naming.rename)
 app.command()(comparing.compare)
 app.command()(many.index)
 app.command()(many.audit)
+app.command()(applying.apply)
+app.command()(applying.check)
 app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

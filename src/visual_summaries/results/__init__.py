@@ -21,6 +21,7 @@ Examples
 """
 
 from visual_summaries.results.analysis import Chance, JointEffects, RunAnalysis, SummaryAnalysis
+from visual_summaries.results.application import Application, Explained, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.regions import Component, Region
@@ -28,14 +29,17 @@ from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.summaries import Member, Summary, Tag
 
 __all__ = [
+    "Application",
     "Box",
     "Chance",
     "Component",
+    "Explained",
     "Faithfulness",
     "Image",
     "JointEffects",
     "Mask",
     "Member",
+    "Presence",
     "Region",
     "Result",
     "Run",

@@ -16,6 +16,8 @@ from visual_summaries.results.regions import Component, Region
 from visual_summaries.results.summaries import Summary
 
 if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier
+    from visual_summaries.results.application import Application
     from visual_summaries.settings import Settings
 
 
@@ -91,6 +93,12 @@ class Run(Result):
         from visual_summaries.report import write_report  # the rim is imported only when it is asked for
 
         return write_report(self, path)
+
+    def apply(self, images: Any, classifier: Classifier, **options: Any) -> Application:
+        """Find the summaries in new images, and what each does there; see :func:`visual_summaries.pipeline.apply_run`."""
+        from visual_summaries.pipeline.applying import apply_run
+
+        return apply_run(self, images, classifier, **options)
 
     def plot(self, **options: Any) -> Any:
         """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.figures.plot_summaries`."""

@@ -1,0 +1,146 @@
+"""What applying a run's summaries to new images gave."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.results.base import Box, Result
+from visual_summaries.results.images import Image, Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Presence(Result):
+    """A summary in a new image.
+
+    Attributes
+    ----------
+    summary : int
+        Position in ``run.summaries``.
+    boxes : tuple of Box
+        Where it was found, the surest place first.
+    pixels : ndarray of bool, (H, W)
+        The evidence in these boxes: what is hidden to measure its effect.
+    sureness : float
+        Similarity to the summary's regions over the least one that counts, of the surest box; at least 1.
+    importance, control, alone : float
+        Relative losses of this image's score, as in :class:`~visual_summaries.results.SummaryAnalysis`: over all orders of
+        hiding the image's evidence; the same pixels elsewhere on the object; hidden alone.
+    """
+
+    summary: int
+    boxes: tuple[Box, ...]
+    pixels: NDArray[np.bool_]
+    sureness: float
+    importance: float
+    control: float
+    alone: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explained(Result):
+    """One new image in the vocabulary of the run's class.
+
+    Attributes
+    ----------
+    image : Image
+        With the score of the run's class, and the class that the network gives it.
+    predicted : str
+        Name of that class.
+    mask : Mask
+        Evidence for the run's class.
+    present : tuple of Presence
+        The summaries in it, the most important first.
+    """
+
+    image: Image
+    predicted: str
+    mask: Mask
+    present: tuple[Presence, ...]
+
+    @property
+    def explained(self) -> float:
+        """Sum of the importances: the share of the score that the summaries account for."""
+        return float(sum(one.importance for one in self.present))
+
+
+@dataclass(frozen=True, eq=False)
+class Application(Result):
+    """A run applied to new images.
+
+    Attributes
+    ----------
+    images : tuple of Explained
+    target : str
+        Name of the run's class.
+    least : tuple of float
+        For each of the run's summaries the least similarity that counts, found on the run itself.
+    found, mistaken : tuple of float
+        For each summary, on the run itself with every image left out in turn: the share of its own regions, and of all other
+        regions, whose similarity reaches that.
+    skipped : tuple of (str, str)
+        Names of the files that could not be read, and why.
+    """
+
+    images: tuple[Explained, ...]
+    target: str
+    least: tuple[float, ...]
+    found: tuple[float, ...]
+    mistaken: tuple[float, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON, without pixels; what is not finite becomes None."""
+
+        def number(value: float) -> float | None:
+            return float(value) if math.isfinite(value) else None
+
+        return {
+            "target": self.target,
+            "images": [
+                {
+                    "name": one.image.name,
+                    "score": number(one.image.score),
+                    "predicted": one.predicted,
+                    "score_without_evidence": number(one.mask.score_after),
+                    "explained": number(one.explained),
+                    "summaries": [
+                        {
+                            "summary": own.summary + 1,
+                            "boxes": [list(box) for box in own.boxes],
+                            "sureness": number(own.sureness),
+                            "importance": number(own.importance),
+                            "control": number(own.control),
+                            "alone": number(own.alone),
+                        }
+                        for own in one.present
+                    ],
+                }
+                for one in self.images
+            ],
+            "matching": [
+                {"summary": k + 1, "least": number(least), "found": number(found), "mistaken": number(mistaken)}
+                for k, (least, found, mistaken) in enumerate(zip(self.least, self.found, self.mistaken, strict=True))
+            ],
+            "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``apply.json``, ``masks.npz`` and the page ``apply.html`` into a folder, and return the page's path.
+
+        ``masks.npz`` holds the evidence of each image (``evidence_0``, ...) and the pixels of each summary in it
+        (``summary_0_2``: of the first image, the run's third summary).
+
+        Raises
+        ------
+        RunError
+            If the folder cannot be written to.
+        """
+        from visual_summaries.report.application import write_application  # the rim is imported only when it is asked for
+
+        return write_application(self, Path(folder))
