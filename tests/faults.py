@@ -170,6 +170,7 @@ def start(work: Callable[[Callable[[str, int, int], None]], Any], log: Path) -> 
         def progress(stage: str, done: int, total: int) -> None:
             os.write(writing, f"{stage} {done} {total}\n".encode())
 
+        progress("reading", 0, 0)
         work(progress)
         code = 0
     except vs.VisualSummariesError as error:

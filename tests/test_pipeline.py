@@ -14,6 +14,8 @@ import torch
 from PIL import Image as PillowImage
 
 import visual_summaries as vs
+from visual_summaries.analyses import measure_importance
+from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.masks import MaskStage
 from visual_summaries.results import Run
@@ -169,6 +171,19 @@ def test_resume_finds_the_pieces_and_gives_the_same_run(
     again = vs.summarize(stripe_network, folder, "marked", out, settings=settings, resume=True)
     assert {stage: counts["computed"] for stage, counts in again.manifest["pieces"].items() if counts["computed"]} == {}
     assert same_results(again, run)
+
+
+def test_importance_by_images_is_that_of_all_together(run: Run, stripe_network: torch.nn.Module) -> None:
+    classifier = vs.load_classifier(stripe_network)
+    both = run.summaries + run.rejected
+    evidence = [np.asarray(mask.final > 0.5) for mask in run.masks]
+    target = resolve_target(classifier, "marked")
+    found = measure_importance(
+        classifier, target, run.images, evidence, run.regions, both, run.settings.masks, run.settings.analyses
+    )
+    for summary, one in zip(both, found, strict=True):
+        assert summary.analysis is not None
+        assert replace(one, cohesion=summary.analysis.cohesion, stability=summary.analysis.stability) == summary.analysis
 
 
 def test_changed_settings_do_not_find_old_pieces(

@@ -225,6 +225,20 @@ def test_pieces_are_found_by_their_inputs(tmp_path: Path) -> None:
     assert Pieces(None).get("masks", key) is None
 
 
+def test_any_flipped_bit_of_a_piece_is_found_and_reported(tmp_path: Path) -> None:
+    """Each byte in turn, in the arrays, in the keys, in the checksum: the piece is as good as absent, and named."""
+    key = digest("inputs")
+    Pieces(tmp_path).put("masks", {key: {"sharp": np.arange(3, dtype=np.uint8)}, digest("others"): {"score": 0.5}})
+    (path,) = (tmp_path / "masks").iterdir()
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        pieces = Pieces(tmp_path)
+        assert pieces.get("masks", key) is None
+        assert [entry["file"] for entry in pieces.damaged] == [path.name]
+        assert not path.exists()
+
+
 def test_output_folders(tmp_path: Path) -> None:
     require_free(tmp_path / "new", resume=False)
     (tmp_path / "file").touch()

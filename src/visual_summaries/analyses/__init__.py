@@ -1,7 +1,7 @@
 """What a finished set of summaries is worth: importance beside controls, joint effects, stability, chance."""
 
 from visual_summaries.analyses.chance import measure_chance, some_images
-from visual_summaries.analyses.importance import measure_importance
+from visual_summaries.analyses.importance import join_images, measure_importance
 from visual_summaries.analyses.joint import measure_joint
 from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
 from visual_summaries.analyses.settings import AnalysisSettings
@@ -11,6 +11,7 @@ __all__ = [
     "AnalysisSettings",
     "cluster_labels",
     "cohesion",
+    "join_images",
     "measure_chance",
     "measure_importance",
     "measure_joint",

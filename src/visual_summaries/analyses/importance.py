@@ -181,6 +181,28 @@ def _analysis(rows: Sequence[Effect], images: int, settings: AnalysisSettings, r
     )
 
 
+def join_images(
+    parts: Sequence[Sequence[SummaryAnalysis]], summaries: int, settings: AnalysisSettings | None = None, random_state: int = 0
+) -> list[SummaryAnalysis]:
+    """Return what :func:`measure_importance` gives for all images, from what it gives for each of them alone.
+
+    Parameters
+    ----------
+    parts : sequence of sequence of SummaryAnalysis
+        For each image, one for each summary; their order is that of the images.
+    summaries : int
+    settings, random_state
+        As given to :func:`measure_importance`.
+    """
+    settings = settings or AnalysisSettings()
+    rows: list[list[_Row]] = [[] for _ in range(summaries)]
+    for image in parts:
+        for own, one in zip(rows, image, strict=True):
+            values = zip(one.images, one.losses, one.controls, one.shares, one.share_controls, strict=True)
+            own += [_Row(int(i), float(loss), c, float(share), float(control)) for i, loss, c, share, control in values]
+    return [_analysis(own, len(parts), settings, random_state) for own in rows]
+
+
 def bootstrap_interval(
     values: NDArray[np.floating], resamplings: int = 1000, random_state: int = 0, level: float = 0.95
 ) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from visual_summaries.analyses import (
     cluster_labels,
     cohesion,
+    join_images,
     measure_chance,
     measure_importance,
     measure_joint,
@@ -21,10 +22,12 @@ from visual_summaries.analyses import (
 from visual_summaries.flow import Features
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
-from visual_summaries.pipeline.stages import Described
-from visual_summaries.results import Box, Chance, Image, Mask, Region, RunAnalysis, Summary
+from visual_summaries.pipeline.reading import view_sha256
+from visual_summaries.pipeline.stages import Described, hiding
+from visual_summaries.results import Box, Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
 from visual_summaries.results.analysis import MARGIN
 from visual_summaries.settings import Settings
+from visual_summaries.store.packed import join_results, split_results
 from visual_summaries.store.piece_file import Content
 from visual_summaries.summaries import SummarySet, rank_summaries
 
@@ -44,25 +47,18 @@ def analyse_summaries(
     Where the settings keep what is used, those that surely are not join the rejected ones: the whole interval of what they take
     above their control lies under a hundredth of the score. Those in doubt stay, and are marked as not beating their control.
     """
-    settings, seed, progress = context.settings, context.random_state, context.progress
+    settings = context.settings
     evidence = [np.asarray(mask.final > settings.regions.threshold) for mask in masks]
-    network = (context.classifier, context.target, images, evidence, regions)
+    both = (*summaries.kept, *summaries.rejected)
     with watch.stage("importance"):
-        both = (*summaries.kept, *summaries.rejected)
-        measured = measure_importance(*network, both, settings.masks, settings.analyses, random_state=seed, progress=progress)
+        measured = _measure_importance(context, images, evidence, regions, both)
     with watch.stage("stability"):
         owner = [region.image for region in regions]
+        clusters = [list(summary.cluster) for summary in both]
         together = cohesion(similarity, cluster_labels(both, len(regions)), owner)
-        stability = measure_stability(
-            similarity,
-            owner,
-            [summary.cluster for summary in both],
-            settings.clusters,
-            boxes=[region.box for region in regions],
-            resamplings=settings.analyses.resamplings,
-            random_state=seed,
-            progress=progress,
-        )
+        where = np.array([region.box for region in regions], np.int64).reshape(-1, 4)
+        item = (similarity, owner, where, clusters)
+        stability = context.piece(STABILITY, list(item), item)["jaccard"]
     analysed = [
         replace(
             summary,
@@ -78,9 +74,7 @@ def analyse_summaries(
         rejected = sorted([*unused, *rejected], key=lambda one: -one.score)
     ranked = rank_summaries(kept, settings.summaries.rank)
     with watch.stage("joint"):
-        joint = None
-        if settings.analyses.orders:
-            joint = measure_joint(*network, ranked, settings.masks, settings.analyses, random_state=seed, progress=progress)
+        joint = _measure_joint(context, images, evidence, regions, ranked) if settings.analyses.orders else None
     with watch.stage("chance"):
         chance = _chance(context, evidence, regions, similarity, features) if settings.analyses.chance else None
     apart = tuple(replace(one, index=index) for index, one in enumerate(rejected, start=len(ranked)))
@@ -89,6 +83,118 @@ def analyse_summaries(
 
 def _surely_unused(summary: Summary) -> bool:
     return summary.analysis is not None and summary.analysis.interval[1] < MARGIN
+
+
+def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:
+    """Return the regions of one image, and the summaries with these only and no pictures: all that the image has of them."""
+    mine = [region for region in regions if region.image == image.index]
+    place = {region.index: k for k, region in enumerate(mine)}
+    clusters = [tuple(place[index] for index in summary.cluster if index in place) for summary in summaries]
+    return mine, [replace(summary, members=(), cluster=own) for summary, own in zip(summaries, clusters, strict=True)]
+
+
+def _importance(
+    shared: Shared, items: Sequence[tuple[Image, NDArray[np.bool_], list[Region], list[Summary]]]
+) -> Iterable[Content]:
+    settings = shared.settings
+    for image, evidence, regions, summaries in items:
+        found = measure_importance(
+            shared.classifier,
+            shared.target,
+            [image],
+            [evidence],
+            regions,
+            summaries,
+            settings.masks,
+            settings.analyses,
+            random_state=shared.random_state,
+        )
+        plain, arrays = split_results("summaries", found)
+        yield {"plain": plain, **arrays}
+
+
+def _network_settings(settings: Settings) -> Any:
+    return [hiding(settings), asdict(settings.analyses)]
+
+
+IMPORTANCE = Stage("importance", 1, _importance, settings=_network_settings)
+
+
+def _measure_importance(
+    context: Context,
+    images: Sequence[Image],
+    evidence: Sequence[NDArray[np.bool_]],
+    regions: Sequence[Region],
+    summaries: Sequence[Summary],
+) -> list[SummaryAnalysis]:
+    """Measure the importance of summaries, an image at a time, and join what the images give."""
+    own = [_own(image, regions, summaries) for image in images]
+    inputs = (
+        [view_sha256(i.view), i.score, e, [[list(r.box), r.mask] for r in mine], [list(s.cluster) for s in parts]]
+        for i, e, (mine, parts) in zip(images, evidence, own, strict=True)
+    )
+    records = context.map(IMPORTANCE, inputs, lambda k: (images[k], evidence[k], *own[k]))
+    found = [join_results(SummaryAnalysis, "summaries", record["plain"], record) for record in records]
+    # The index of an image is its place in this run, which is none of what its piece was made of.
+    placed = [
+        [replace(one, images=np.full(len(one.images), image.index, np.int64)) for one in row]
+        for image, row in zip(images, found, strict=True)
+    ]
+    return join_images(placed, len(summaries), context.settings.analyses, context.random_state)
+
+
+#: Similarity of regions, their images and boxes, and the regions of each cluster.
+StabilityItem = tuple[NDArray[np.float32], list[int], NDArray[np.int64], list[list[int]]]
+
+
+def _stability(shared: Shared, items: Sequence[StabilityItem]) -> Iterable[Content]:
+    for similarity, owner, boxes, clusters in items:
+        found = measure_stability(
+            similarity,
+            owner,
+            clusters,
+            shared.settings.clusters,
+            boxes=boxes,
+            resamplings=shared.settings.analyses.resamplings,
+            random_state=shared.random_state,
+        )
+        yield {"jaccard": np.asarray(found, np.float64)}
+
+
+STABILITY = Stage("stability", 1, _stability, settings=lambda s: [asdict(s.clusters), s.analyses.resamplings], network=False)
+
+#: Images, their evidence, and the regions and summaries of the run.
+JointItem = tuple[Sequence[Image], Sequence[NDArray[np.bool_]], Sequence[Region], Sequence[Summary]]
+
+
+def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
+    for item in items:
+        network = (shared.classifier, shared.target, *item)
+        found = measure_joint(*network, shared.settings.masks, shared.settings.analyses, random_state=shared.random_state)
+        plain, arrays = split_results("joint", [] if found is None else [found])
+        yield {"plain": plain, **arrays}
+
+
+JOINT = Stage("joint", 1, _joint, settings=_network_settings)
+
+
+def _measure_joint(
+    context: Context,
+    images: Sequence[Image],
+    evidence: Sequence[NDArray[np.bool_]],
+    regions: Sequence[Region],
+    summaries: Sequence[Summary],
+) -> JointEffects | None:
+    """Measure what summaries do together; one piece, because which sets are looked at depends on all images."""
+    analysed = [[s.analysis.images, s.analysis.shares, s.analysis.share_controls] for s in summaries if s.analysis is not None]
+    inputs = [
+        [[view_sha256(i.view), i.score, e] for i, e in zip(images, evidence, strict=True)],
+        [[r.image, list(r.box), r.mask] for r in regions],
+        [list(summary.cluster) for summary in summaries],
+        analysed,
+    ]
+    record = context.piece(JOINT, inputs, (images, evidence, regions, summaries))
+    return next(iter(join_results(JointEffects, "joint", record["plain"], record)), None)
 
 
 #: Images to look at with their features and evidence, the regions in them, and the similarity of these.

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no hash that is the same in every process; give plain data or arrays")
+
+
+def _file_name(keys: Sequence[str]) -> str:
+    """Name of the file of records with these keys."""
+    return f"{(keys[0] if len(keys) == 1 else digest(list(keys)))[:40]}.npz"
 
 
 class Pieces:
@@ -96,7 +101,7 @@ class Pieces:
         if self.folder is None:
             return
         keys = list(records)
-        path = self.folder / stage / f"{(keys[0] if len(keys) == 1 else digest(keys))[:40]}.npz"
+        path = self.folder / stage / _file_name(keys)
         write_piece(path, stage, records, compress=compress)
         self._index(stage).update(dict.fromkeys(keys, path))
         self.journal.write("computed", stage=stage, keys=keys)
@@ -127,6 +132,8 @@ class Pieces:
             for path in paths:
                 try:
                     keys = read_keys(path)
+                    if path.name != _file_name(keys):  # else a piece whose key is damaged would be absent, not damaged
+                        raise DamagedPieceError("its keys do not fit its name")
                 except DamagedPieceError as error:
                     self._drop(stage, path, str(error))
                 else:
