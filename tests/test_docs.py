@@ -24,6 +24,7 @@ PAGES = (
     "docs/tutorials/first-report.md",
     "docs/tutorials/your-own-model.md",
     "docs/tutorials/finding-a-shortcut.md",
+    "docs/study.md",
     "docs/how-to/images.md",
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",

@@ -11,6 +11,7 @@ import typer
 from visual_summaries import __version__
 from visual_summaries.cli import many, outputs
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging, stdout
+from visual_summaries.cli.study import study
 from visual_summaries.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ app = typer.Typer(
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
         "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
         "7 a method did not converge; 8 out of memory; 9 the cluster cannot be reached or went away; 10 some runs of an audit "
-        "failed; 130 interrupted (143 by a scheduler)."
+        "failed; 11 a study or answers to it that cannot be used; 130 interrupted (143 by a scheduler)."
     ),
 )
 
@@ -33,6 +34,7 @@ app.command()(outputs.figure)
 app.command()(outputs.export)
 app.command()(many.index)
 app.command()(many.audit)
+app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")]

@@ -58,6 +58,7 @@ def render_region(
     window: Box | None = None,
     scale: int = 3,
     draw_box: bool = True,
+    draw_touching: bool = True,
 ) -> NDArray[np.uint8]:
     """Draw one region.
 
@@ -78,6 +79,8 @@ def render_region(
         Picture pixels for each view pixel.
     draw_box : bool
         Whether the box is drawn, one thin white line.
+    draw_touching : bool
+        Whether the overlay has the cyan outlines.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def render_region(
         a, b, c, d = box
         _draw(picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, thickness // 2))
     if style == "overlay":
-        for polygon in contours(touching_regions(mask, box)):
+        for polygon in contours(touching_regions(mask, box)) if draw_touching else ():
             _draw(picture, polygon - origin, scale, CYAN, thickness)
         hull = convex_hull(mask, box)
         if len(hull):

@@ -1,0 +1,142 @@
+"""The commands ``visual-summaries study``: build a study, evaluate answers, simulate a participant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from visual_summaries.cli.console import StageProgress, note, set_up_logging, stdout
+
+study = typer.Typer(
+    no_args_is_help=True,
+    help="Ask people whether summaries show one part each, and what it is: a page to take, and the analysis of its answers.",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+
+
+@study.command()
+def build(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs; preference needs two of one class.")],
+    out: Annotated[Path, typer.Option(help="The page; its key is written beside it and is not for participants.")] = Path(
+        "study.html"
+    ),
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="`intruder`, `name` or `preference`; may be repeated. All that the runs allow unless given."),
+    ] = None,
+    intruders: Annotated[int, typer.Option(min=1, help="The most tasks: which region does not belong?")] = 16,
+    names: Annotated[int, typer.Option(min=1, help="The most tasks: what do these regions show?")] = 9,
+    preferences: Annotated[int, typer.Option(min=1, help="The most tasks: which network's summaries explain better?")] = 6,
+    members: Annotated[int, typer.Option(min=2, max=8, help="Regions beside the intruder.")] = 4,
+    random_groups: Annotated[int, typer.Option(min=0, help="Groups of random regions to name, the control.")] = 3,
+    checks: Annotated[bool, typer.Option("--checks/--no-checks", help="Ask for attention once in a part.")] = True,
+    title: Annotated[str | None, typer.Option(help="Heading of the page; it should not name the networks.")] = None,
+    contact: Annotated[str, typer.Option(help="Where people send their file, shown at the end.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a study: one page that people take in a browser, from disk or a phone, and its key."""
+    from visual_summaries import load_run
+    from visual_summaries.study.build import TITLE, build_study
+    from visual_summaries.study.settings import StudySettings
+
+    set_up_logging(quiet)
+    settings = StudySettings(
+        kinds=None if kind is None else tuple(kind),
+        intruders=intruders,
+        names=names,
+        preferences=preferences,
+        members=members,
+        random_groups=random_groups,
+        checks=checks,
+        random_state=seed,
+    )
+    with StageProgress(quiet) as progress:
+        made = build_study(
+            [load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
+        )
+    counts = {
+        "intruder": len(made.tasks.intruders),
+        "name": len(made.tasks.names),
+        "preference": len(made.tasks.preferences),
+    }
+    for message in made.tasks.notes:
+        note(f"note: {message}")
+    if as_json:
+        _print_json({"study": made.key.study, "page": str(made.page), "key": str(made.key.path), "tasks": counts})
+        return
+    _say(f"tasks: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
+    _say(f"page, for participants: {made.page}")
+    _say(f"key, for you alone: {made.key.path}")
+
+
+@study.command()
+def analyse(
+    answers: Annotated[
+        list[Path], typer.Argument(metavar="ANSWERS...", help="The files that people saved, or simulated ones.")
+    ],
+    study: Annotated[
+        Path | None, typer.Option(help="The study's page or key; looked for beside the answers and here unless given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Page with the results; the same as JSON is written beside it.")] = Path(
+        "study-results.html"
+    ),
+    synonyms: Annotated[
+        Path | None, typer.Option(help='Names that count as the same: JSON such as `{"beak": ["bill"]}`.')
+    ] = None,
+    max_failed_checks: Annotated[
+        int, typer.Option(min=0, help="Who failed more checks of attention is listed but does not count.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate answers: intruders against chance, names, preferences. Refuses files that are incomplete or foreign."""
+    from visual_summaries.study import analyse_answers, load_synonyms, write_results
+    from visual_summaries.study.results_page import sentences
+
+    words = None if synonyms is None else load_synonyms(synonyms)
+    found = analyse_answers(answers, study, synonyms=words, max_failed_checks=max_failed_checks)
+    data = found.save(out.with_suffix(".json"))
+    page = write_results(found, out)
+    if as_json:
+        _print_json(found.to_dict())
+        return
+    for heading, group in (("People", found.people), ("Simulated (no people)", found.simulated)):
+        if group is not None:
+            _say(f"{heading}: {group['counted']} of {len(group['participants'])} count")
+            for sentence in sentences(group):
+                _say(f"  {sentence}")
+    _say(f"results: {page} and {data}")
+
+
+@study.command()
+def simulate(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's page or key.")],
+    model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
+    out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
+    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
+    from visual_summaries import load_classifier
+    from visual_summaries.study import simulate_answers
+
+    set_up_logging(quiet)
+    classifier = load_classifier(model, checkpoint=checkpoint, device=device)
+    with StageProgress(quiet) as progress:
+        path = simulate_answers(study, classifier, out, progress=progress)
+    _say(f"simulated answers: {path}")
+
+
+def _say(line: str) -> None:
+    stdout.print(line, highlight=False, markup=False)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))

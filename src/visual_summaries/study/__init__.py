@@ -1,0 +1,29 @@
+"""User studies: a page that people take, the analysis of their answers, and simulated participants.
+
+`build_study` draws tasks from runs and writes one self-contained page and, apart from it, the key. `analyse_answers`
+evaluates the files that people save at its end. `simulate_answers` lets another network take the tasks that need no words.
+"""
+
+from visual_summaries.study.agreement import krippendorff_alpha
+from visual_summaries.study.analysis import Analysis, analyse_answers
+from visual_summaries.study.build import Study, build_study
+from visual_summaries.study.key import Key, load_key
+from visual_summaries.study.names import load_synonyms, normalize_name
+from visual_summaries.study.results_page import write_results
+from visual_summaries.study.settings import StudySettings
+from visual_summaries.study.simulate import simulate_answers
+
+__all__ = [
+    "Analysis",
+    "Key",
+    "Study",
+    "StudySettings",
+    "analyse_answers",
+    "build_study",
+    "krippendorff_alpha",
+    "load_key",
+    "load_synonyms",
+    "normalize_name",
+    "simulate_answers",
+    "write_results",
+]

@@ -1,0 +1,181 @@
+"""Answer files: read, checked against the study's key, and refused by name when they do not fit it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from visual_summaries.errors import AnswersError
+from visual_summaries.study.key import Key
+
+ANSWERS_FORMAT = "visual-summaries study answers"
+VERSION = 1
+#: The kinds of tasks that a simulated participant takes: it has no words for parts.
+SIMULATED_KINDS = ("intruder", "preference")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one participant answered, checked against the key.
+
+    Attributes
+    ----------
+    file : str
+        Where it comes from.
+    participant : str
+        A random number, or what was simulated.
+    simulated : str or None
+        The network that answered, in words; None for a person.
+    answers : dict
+        By task: ``choice`` (the id of a picture or side, None for no difference), or ``text`` and ``nothing``; ``seconds``.
+    failed_checks : int
+        Checks of attention that were not passed.
+    comment : str
+    """
+
+    file: str
+    participant: str
+    simulated: str | None
+    answers: Mapping[str, Mapping[str, Any]]
+    failed_checks: int
+    comment: str
+
+    @property
+    def seconds(self) -> float | None:
+        """Time spent on the tasks in all, as the page saw it; None for simulated participants."""
+        times = [answer["seconds"] for answer in self.answers.values() if answer.get("seconds") is not None]
+        return round(sum(times), 2) if times else None
+
+
+def study_of(path: str | Path) -> str:
+    """Return the id of the study that an answer file belongs to.
+
+    Raises
+    ------
+    AnswersError
+        If the file is no answer file.
+    """
+    data = _parsed(Path(path))
+    if isinstance(data, str):
+        raise _refused({str(path): data})
+    return str(data["study"])
+
+
+def load_answers(paths: Sequence[str | Path], key: Key) -> list[Answers]:
+    """Read answer files; all of them fit the study, or none is taken.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+    key : Key
+
+    Raises
+    ------
+    AnswersError
+        If one is damaged, incomplete, of another study, or of a participant who has another file; the message and ``files``
+        name each file that is refused, and why.
+    """
+    found: list[Answers] = []
+    refused: dict[str, str] = {}
+    for path in paths:
+        data = _parsed(Path(path))
+        checked = data if isinstance(data, str) else _checked(str(path), data, key)
+        if isinstance(checked, str):
+            refused[str(path)] = checked
+        else:
+            found.append(checked)
+    counts = Counter((one.simulated is not None, one.participant) for one in found)
+    for one in found:
+        if counts[one.simulated is not None, one.participant] > 1:
+            others = [other.file for other in found if other.participant == one.participant and other.file != one.file]
+            refused[one.file] = f"the same participant as {', '.join(others)}" if others else "given twice"
+    if refused:
+        raise _refused(refused)
+    return found
+
+
+def _refused(files: Mapping[str, str]) -> AnswersError:
+    lines = "".join(f"\n  {name}: {reason}" for name, reason in files.items())
+    number = "1 answer file is" if len(files) == 1 else f"{len(files)} answer files are"
+    return AnswersError(
+        f"{number} refused, so nothing was analysed:{lines}\nleave them out, or ask for them again", dict(files)
+    )
+
+
+def _parsed(path: Path) -> dict[str, Any] | str:
+    """Return what a file holds, or what is wrong with it."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except ValueError:
+        return "damaged: it is not JSON"
+    if not isinstance(data, dict) or data.get("format") != ANSWERS_FORMAT:
+        return "not a file of answers to a study"
+    if data.get("version") != VERSION:
+        return f"of version {data.get('version')!r}, but this program reads version {VERSION}"
+    if not isinstance(data.get("answers"), list) or not isinstance(data.get("participant"), str) or "study" not in data:
+        return "damaged: answers, participant or study is missing"
+    return data
+
+
+def _checked(file: str, data: dict[str, Any], key: Key) -> Answers | str:
+    if data["study"] != key.study:
+        return f"foreign: it belongs to study {data['study']}, not to {key.study} ({key.path})"
+    simulated = data.get("simulated")
+    if simulated is not None and not (isinstance(simulated, dict) and isinstance(simulated.get("model"), str)):
+        return "damaged: it does not say what was simulated"
+    wanted = {
+        name: task
+        for name, task in key.tasks.items()
+        if simulated is None or (task["kind"] in SIMULATED_KINDS and not task.get("check"))
+    }
+    given: dict[str, dict[str, Any]] = {}
+    for answer in data["answers"]:
+        name = answer.get("task") if isinstance(answer, dict) else None
+        if not isinstance(name, str) or name not in wanted:
+            return f"foreign: it answers a task {name!r} that this study does not have"
+        if name in given:
+            return f"damaged: it answers task {name} twice"
+        wrong = _wrong(answer, wanted[name])
+        if wrong:
+            return f"damaged: task {name} {wrong}"
+        given[name] = answer
+    missing = len(wanted) - len(given)
+    if missing:
+        return f"incomplete: {missing} of {len(wanted)} tasks have no answer"
+    failed = sum(not _passed(given[name], task) for name, task in wanted.items() if task.get("check"))
+    counted = {name: answer for name, answer in given.items() if not wanted[name].get("check")}
+    model = None if simulated is None else str(simulated["model"])
+    return Answers(file, data["participant"], model, counted, failed, str(data.get("comment") or ""))
+
+
+def _wrong(answer: Mapping[str, Any], task: Mapping[str, Any]) -> str | None:
+    seconds = answer.get("seconds")
+    if seconds is not None and not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0):
+        return "has no valid time"
+    if task["kind"] == "name":
+        written = isinstance(answer.get("text"), str) and answer["text"].strip() != ""
+        return None if answer.get("nothing") is True or written else "has no name"
+    choice = answer.get("choice")
+    if choice is not None and not isinstance(choice, str):
+        return "has no valid choice"
+    if task.get("check"):
+        shown = answer.get("shown")
+        return None if isinstance(shown, list) and choice in shown else "chooses what was not shown"
+    allowed: Iterable[Any] = task["options"] if task["kind"] == "intruder" else [*task["sides"], None]
+    return None if "choice" in answer and choice in allowed else "chooses what was not shown"
+
+
+def _passed(answer: Mapping[str, Any], task: Mapping[str, Any]) -> bool:
+    if "text" in task:
+        written = str(answer.get("text") or "").strip().strip("“”\"'.").casefold()
+        return bool(written == task["text"])
+    return bool(answer["shown"].index(answer["choice"]) + 1 == task["position"])

@@ -1,0 +1,291 @@
+"""What people are asked, drawn at random from runs: intruders, parts to name, networks to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, zip_longest
+from typing import TypeVar
+
+import numpy as np
+
+from visual_summaries.errors import StudyError
+from visual_summaries.regions.salient import redundant_pairs
+from visual_summaries.results import Region, Run, Summary
+from visual_summaries.study.settings import KINDS, StudySettings
+
+#: Where an intruder comes from: another summary of the run, or (the control) any salient region outside the summary.
+OTHER, RANDOM = "other-summary", "random-region"
+CONDITIONS = (OTHER, RANDOM)
+#: A region that covers this share of the smaller of the two shows the same thing (as in the pruning of regions, METHOD 2).
+SAME = 0.5
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class IntruderTask:
+    """Regions of one summary and one that does not belong; each from another image.
+
+    Attributes
+    ----------
+    run : int
+        Position of the run in the study.
+    summary : int
+        Index of the summary in ``run.summaries``.
+    condition : str
+        One of :data:`CONDITIONS`.
+    members : tuple of int
+        Regions of the summary.
+    intruder : int
+        The region that does not belong.
+    source : int or None
+        The summary that the intruder comes from; None for a region of no kept summary.
+    """
+
+    run: int
+    summary: int
+    condition: str
+    members: tuple[int, ...]
+    intruder: int
+    source: int | None
+
+
+@dataclass(frozen=True)
+class NameTask:
+    """Regions whose common part is to be named.
+
+    Attributes
+    ----------
+    run : int
+    summary : int or None
+        None for the control, a group of random salient regions of different images.
+    regions : tuple of int
+    """
+
+    run: int
+    summary: int | None
+    regions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PreferenceTask:
+    """The best summaries of two networks for one class, as many of each.
+
+    Attributes
+    ----------
+    runs : tuple of int
+        The two runs, the earlier in the study first.
+    rows : tuple of two tuples of tuples of int
+        For each of the two runs, regions of each of its best summaries.
+    """
+
+    runs: tuple[int, int]
+    rows: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """All tasks of a study.
+
+    Attributes
+    ----------
+    intruders : tuple of IntruderTask
+    names : tuple of NameTask
+    preferences : tuple of PreferenceTask
+    notes : tuple of str
+        What could not be asked, and why.
+    """
+
+    intruders: tuple[IntruderTask, ...]
+    names: tuple[NameTask, ...]
+    preferences: tuple[PreferenceTask, ...]
+    notes: tuple[str, ...]
+
+
+def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
+    """Draw the tasks of a study.
+
+    Summaries are taken in turn from each run, in random order; each gives an intruder task of both conditions. Preference tasks
+    show as many summaries of both networks, the best ones.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    settings : StudySettings
+
+    Returns
+    -------
+    Tasks
+        The same for the same runs and seed.
+
+    Raises
+    ------
+    StudyError
+        If a kind that is asked for cannot be asked at all.
+    """
+    rng = np.random.default_rng(settings.random_state)
+    notes: list[str] = []
+    intruders: list[IntruderTask] = []
+    names: list[NameTask] = []
+    preferences: list[PreferenceTask] = []
+    for kind in settings.kinds or KINDS:
+        try:
+            if kind == "intruder":
+                intruders = _intruders(runs, settings, rng, notes)
+            elif kind == "name":
+                names = _names(runs, settings, rng, notes)
+            else:
+                preferences = _preferences(runs, settings, rng)
+        except StudyError as error:
+            if settings.kinds is not None:
+                raise
+            notes.append(str(error))
+    if not (intruders or names or preferences):
+        raise StudyError(f"these runs give no task at all: {'; '.join(notes)}")
+    return Tasks(tuple(intruders), tuple(names), tuple(preferences), tuple(notes))
+
+
+def label(run: Run) -> str:
+    """Return class and network of a run, for messages."""
+    return f"{run.manifest['target']['name']} of {run.manifest['classifier']['spec']}"
+
+
+def _intruders(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator, notes: list[str]) -> list[IntruderTask]:
+    found: list[IntruderTask] = []
+    for position, summary in _in_turn(runs, rng):
+        run = runs[position]
+        if len(found) >= settings.intruders:
+            break
+        if len(_one_per_image(run, summary, rng)) < settings.members:
+            notes.append(
+                f"summary {summary.index + 1} of {label(run)} has regions in fewer than {settings.members} images: no intruder"
+            )
+            continue
+        for condition in CONDITIONS[: settings.intruders - len(found)]:
+            task = _intruder(run, position, summary, condition, settings.members, rng)
+            if task is None:
+                notes.append(f"summary {summary.index + 1} of {label(run)}: no intruder ({condition}) elsewhere")
+            else:
+                found.append(task)
+    if not found:
+        raise StudyError(
+            f"no summary of these runs has regions in {settings.members} images and a region elsewhere to be the intruder; "
+            "show fewer regions (--members), name the kinds of tasks without it (--kind name), or compute runs with more images"
+        )
+    return found
+
+
+def _intruder(
+    run: Run, position: int, summary: Summary, condition: str, members: int, rng: np.random.Generator
+) -> IntruderTask | None:
+    shown = _one_per_image(run, summary, rng)[:members]
+    images = {run.regions[region].image for region in shown}
+    own = [run.regions[region] for region in summary.cluster]
+    kept = {region: other.index for other in run.summaries for region in other.cluster}
+    if condition == OTHER:
+        pool = [m.region for other in run.summaries if other.index != summary.index for m in other.members]
+    else:
+        pool = [region.index for region in run.regions if region.index not in summary.cluster]
+    # A region over one of the summary's own shows the same part: nobody could tell it from a member.
+    fits = [
+        index
+        for index in pool
+        if run.regions[index].image not in images and not any(_same(run.regions[index], region) for region in own)
+    ]
+    if not fits:
+        return None
+    intruder = int(rng.choice(fits))
+    return IntruderTask(position, summary.index, condition, tuple(shown), intruder, kept.get(intruder))
+
+
+def _names(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator, notes: list[str]) -> list[NameTask]:
+    found: list[NameTask] = []
+    for position, summary in _in_turn(runs, rng):
+        if len(found) >= settings.names:
+            break
+        regions = _one_per_image(runs[position], summary, rng, members_only=True)[: settings.named]
+        found.append(NameTask(position, summary.index, tuple(regions)))
+    if not found:
+        raise StudyError(f"none of the {len(runs)} runs has a summary to name; compute runs with more images")
+    wide = [position for position, run in enumerate(runs) if len({region.image for region in run.regions}) > 1]
+    for number in range(settings.random_groups if wide else 0):
+        position = wide[number % len(wide)]
+        regions = _random_group(runs[position], settings.named, rng)
+        found.append(NameTask(position, None, tuple(regions)))
+    if settings.random_groups and not wide:
+        notes.append("no run has regions in two images: no random group to name")
+    return found
+
+
+def _preferences(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator) -> list[PreferenceTask]:
+    pairs = [pair for pair in comparable_pairs(runs) if all(runs[position].summaries for position in pair)]
+    if not pairs:
+        raise StudyError(
+            "no two of these runs explain the same class by different networks and have summaries: no preference can be asked "
+            "for; give such runs, or name the kinds of tasks without it (--kind intruder --kind name)"
+        )
+    found: list[PreferenceTask] = []
+    for number in range(settings.preferences):
+        first, second = pairs[number % len(pairs)]
+        rows = min(settings.rows, len(runs[first].summaries), len(runs[second].summaries))
+        sides = [
+            tuple(
+                tuple(_one_per_image(runs[position], summary, rng, members_only=True)[: settings.row_members])
+                for summary in runs[position].summaries[:rows]
+            )
+            for position in (first, second)
+        ]
+        found.append(PreferenceTask((first, second), (sides[0], sides[1])))
+    return found
+
+
+def comparable_pairs(runs: Sequence[Run]) -> list[tuple[int, int]]:
+    """Return the pairs of runs that explain one class by different networks."""
+
+    def of(run: Run) -> tuple[object, object]:
+        return run.manifest["target"].get("index"), run.manifest["target"]["name"]
+
+    def network(run: Run) -> object:
+        return run.manifest["classifier"].get("weights_sha256", run.manifest["classifier"]["spec"])
+
+    return [
+        (first, second)
+        for first, second in combinations(range(len(runs)), 2)
+        if of(runs[first]) == of(runs[second]) and network(runs[first]) != network(runs[second])
+    ]
+
+
+def _in_turn(runs: Sequence[Run], rng: np.random.Generator) -> Iterator[tuple[int, Summary]]:
+    """Yield summaries, one of each run in turn, each run's in random order."""
+    orders = [[(position, run.summaries[i]) for i in rng.permutation(len(run.summaries))] for position, run in enumerate(runs)]
+    for row in zip_longest(*orders):
+        yield from (item for item in row if item is not None)
+
+
+def _one_per_image(run: Run, summary: Summary, rng: np.random.Generator, *, members_only: bool = False) -> list[int]:
+    """Return a summary's regions in random order, one of any image: its members first, then others of its cluster."""
+    members = [member.region for member in summary.members]
+    others = [] if members_only else [index for index in summary.cluster if index not in members]
+    images: set[int] = set()
+    found = []
+    for index in [*_shuffled(members, rng), *_shuffled(others, rng)]:
+        if run.regions[index].image not in images:
+            images.add(run.regions[index].image)
+            found.append(index)
+    return found
+
+
+def _random_group(run: Run, count: int, rng: np.random.Generator) -> list[int]:
+    of_image: dict[int, list[int]] = {}
+    for region in run.regions:
+        of_image.setdefault(region.image, []).append(region.index)
+    return [int(rng.choice(of_image[image])) for image in _shuffled(sorted(of_image), rng)[:count]]
+
+
+def _shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    return [items[i] for i in rng.permutation(len(items))]
+
+
+def _same(a: Region, b: Region) -> bool:
+    return a.image == b.image and bool(redundant_pairs(np.array([a.box, b.box]), SAME, np.inf)[0, 1])
