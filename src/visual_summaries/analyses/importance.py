@@ -195,11 +195,11 @@ def join_images(
         As given to :func:`measure_importance`.
     """
     settings = settings or AnalysisSettings()
-    rows: list[list[_Row]] = [[] for _ in range(summaries)]
+    rows: list[list[Effect]] = [[] for _ in range(summaries)]
     for image in parts:
         for own, one in zip(rows, image, strict=True):
             values = zip(one.images, one.losses, one.controls, one.shares, one.share_controls, strict=True)
-            own += [_Row(int(i), float(loss), c, float(share), float(control)) for i, loss, c, share, control in values]
+            own += [Effect(int(i), float(loss), c, float(share), float(control)) for i, loss, c, share, control in values]
     return [_analysis(own, len(parts), settings, random_state) for own in rows]
 
 
