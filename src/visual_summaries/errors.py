@@ -87,26 +87,6 @@ class ConvergenceError(VisualSummariesError, RuntimeError):
     exit_code = 7
 
 
-class StudyError(VisualSummariesError, ValueError):
-    """A user study cannot be made of these runs, or its key cannot be found or does not belong to it."""
-
-    exit_code = 11
-
-
-class AnswersError(StudyError):
-    """Answer files are damaged, incomplete, of another study, or twice the same.
-
-    Attributes
-    ----------
-    files : dict of str to str
-        What is wrong with each of them, by its name.
-    """
-
-    def __init__(self, message: str, files: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.files = files or {}
-
-
 class EngineError(VisualSummariesError):
     """Where the work should be done cannot be reached, or went away."""
 
