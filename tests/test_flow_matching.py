@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate1d
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import Features, FlowSettings, compare_all, match
@@ -103,19 +104,10 @@ def phm_by_loops(a, b):
             votes[place(i, j)] = max(votes.get(place(i, j), 0), s[i, j])
         for where, vote in votes.items():
             space[where] += vote
-    kernel = [math.exp(-0.5 * k * k) for k in range(-2, 3)]
-    kernel = [k / sum(kernel) for k in kernel]
-    conf = np.zeros_like(s)
-    for i in range(len(a)):
-        for j in range(len(b)):
-            z, y, x = place(i, j)
-            for dz in range(-2, 3):
-                for dy in range(-2, 3):
-                    for dx in range(-2, 3):
-                        where = (z + dz, y + dy, x + dx)
-                        if all(0 <= v < n for v, n in zip(where, shape, strict=True)):
-                            conf[i, j] += s[i, j] * space[where] * kernel[dz + 2] * kernel[dy + 2] * kernel[dx + 2]
-    return conf
+    kernel = np.exp(-0.5 * np.arange(-2, 3) ** 2)
+    for axis in range(3):
+        space = correlate1d(space, kernel / kernel.sum(), axis, mode="constant")
+    return np.array([[s[i, j] * space[place(i, j)] for j in range(len(b))] for i in range(len(a))])
 
 
 LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops}
@@ -129,6 +121,15 @@ def test_methods_equal_loops(method, seed, power):
     assert conf.shape == (24, 31)
     assert conf.any()
     np.testing.assert_allclose(conf, LOOPS[method](a, b), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", LOOPS)
+@pytest.mark.parametrize("power", [1.0, 4.0])
+def test_methods_equal_loops_at_the_size_of_a_run(method, power):
+    # The loops work in double precision. Many boxes and wide images: neighbours by the hundred, offsets of hundreds of pixels.
+    a, b = (random_features(seed, n=220, size=size, d=12, power=power) for seed, size in ((7, (375, 500)), (8, (480, 360))))
+    conf, expected = match(a, b, method).numpy(), LOOPS[method](a, b)
+    assert np.abs(conf - expected).max() < 1e-5 * expected.max()
 
 
 @pytest.mark.parametrize("method", LOOPS)

@@ -1,13 +1,22 @@
-"""Proposals: what every source promises, and that OpenCV's random numbers do not show."""
+"""Proposals: what every source promises, masks whose parts are known, a hand-made structured forest, random numbers that do not show."""
 
 import ctypes
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.proposals import SOURCES, propose_all, propose_boxes, selective_search
+from visual_summaries.regions.proposals import SOURCES, propose_all, propose_boxes
+from visual_summaries.regions.settings import RegionSettings
+from visual_summaries.regions.sources import edge_boxes, mask_regions, selective_search
+
+
+def iou(boxes, box):
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    shared = np.clip(sides, 0, None).prod(1)
+    return shared / ((boxes[:, 2:] - boxes[:, :2]).prod(1) + np.prod(np.subtract(box[2:], box[:2])) - shared)
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +24,21 @@ def photograph():
     return np.ascontiguousarray(data.coffee()[50:370:2, 100:540:2])  # (160, 220)
 
 
+@pytest.fixture(scope="module")
+def evidence():
+    """A head on a thin neck on a body, and a ball apart: (160, 220)."""
+    drawn = np.zeros((160, 220), np.uint8)
+    cv2.circle(drawn, (60, 40), 20, 1, -1)
+    cv2.rectangle(drawn, (56, 60), (63, 80), 1, -1)
+    cv2.ellipse(drawn, (70, 110), (50, 30), 0, 0, 360, 1, -1)
+    cv2.circle(drawn, (180, 80), 25, 1, -1)
+    return drawn.astype(bool)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("n", [1, 40, 500])
-def test_boxes_are_what_they_should_be(photograph, source, n):
-    boxes = propose_boxes(photograph, n, source)
+def test_boxes_are_what_they_should_be(photograph, evidence, source, n):
+    boxes = propose_boxes(photograph, n, source, evidence=evidence)
     assert boxes.dtype == np.int32
     assert len(boxes) <= n
     assert boxes[0].tolist() == [0, 0, 220, 160]
@@ -31,13 +51,13 @@ def test_boxes_are_what_they_should_be(photograph, source, n):
     assert (np.diff(sides.prod(1)) <= 0).all()
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", sorted(set(SOURCES) - {"mask"}))
 def test_500_boxes_of_all_scales(photograph, source):
     boxes = propose_boxes(photograph, 500, source)
     assert len(boxes) == 500
     share = (boxes[:, 2:] - boxes[:, :2]).prod(1) / (220 * 160)
     for low, high in ((0, 0.02), (0.02, 0.1), (0.1, 0.4), (0.4, 1)):
-        assert ((share > low) & (share <= high)).sum() >= 25, (low, high)
+        assert ((share > low) & (share <= high)).sum() >= (10 if source == "edge_boxes" else 25), (low, high)
 
 
 def test_c_library_random_numbers_do_not_show(photograph):
@@ -53,14 +73,12 @@ def test_seed_chooses(photograph):
     assert not np.array_equal(propose_boxes(photograph, 100, random_state=1), propose_boxes(photograph, 100))
 
 
-def test_object_is_proposed():
+@pytest.mark.parametrize(("source", "overlap"), [("selective_search", 0.85), ("edge_boxes", 0.75)])
+def test_object_is_proposed(source, overlap):
     image = np.full((120, 170, 3), 30, np.uint8)
     image[40:90, 60:130] = (220, 60, 40)
-    boxes = propose_boxes(image)
-    low, high = np.maximum(boxes[:, :2], [60, 40]), np.minimum(boxes[:, 2:], [130, 90])
-    shared = np.clip(high - low, 0, None).prod(1)
-    union = (boxes[:, 2:] - boxes[:, :2]).prod(1) + 70 * 50 - shared
-    assert (shared / union).max() > 0.85
+    boxes = propose_boxes(image, source=source)
+    assert iou(boxes, (60, 40, 130, 90)).max() > overlap
 
 
 @pytest.mark.parametrize("shape", [(96, 130), (512, 400)])
@@ -78,9 +96,75 @@ def test_several_images_come_in_order(photograph):
         np.testing.assert_array_equal(boxes, propose_boxes(image, 60))
 
 
+def test_regions_of_a_mask_and_their_parts(evidence):
+    boxes = mask_regions(evidence)
+    assert len(boxes) < 40
+    for whole in ((20, 20, 121, 141), (155, 55, 206, 106)):  # the figure, the ball
+        assert (boxes == whole).all(1).any()
+    for part in ((40, 20, 81, 61), (20, 80, 121, 141)):  # head and body, cut apart at the neck
+        assert iou(boxes, part).max() > 0.8
+    assert not (iou(boxes, (120, 0, 155, 160)) > 0.1).any()  # nothing where there is no evidence
+    assert mask_regions(np.zeros((20, 30), bool)).shape == (0, 4)
+    assert mask_regions(np.ones((20, 30), bool)).tolist() == [[0, 0, 30, 20]]
+
+
+def test_masks_of_several_images(photograph, evidence):
+    masks = (evidence, evidence[:, ::-1])
+    together = list(propose_all([photograph] * 2, source="mask", evidence=iter(masks), workers=2))
+    for boxes, mask in zip(together, masks, strict=True):
+        np.testing.assert_array_equal(boxes, propose_boxes(photograph, source="mask", evidence=mask))
+    with pytest.raises(ValueError, match="shorter"):
+        list(propose_all([photograph] * 2, source="mask", evidence=[evidence]))
+
+
+@pytest.fixture
+def forest(tmp_path):
+    """A structured forest whose trees ask one thing: is the gradient in the middle of the patch strong? Then there is an upright edge."""
+    trees, inner = 4, 16
+    node = "[ 2, 0, 0 ]"  # a question, and the answers 2 - 1 (no) and 2 (yes)
+    centre_gradient = 3 * 16 * 16 + 8 * 16 + 8  # channel 3 (after three of colour) of patches of 32 pixels, halved
+    bins = ", ".join(str(row * inner + inner // 2) for row in range(inner))
+    many = lambda text: "\n".join([f"   - {text}"] * trees)  # noqa: E731
+    options = {"stride": 2, "shrinkNumber": 2, "patchSize": 32, "patchInnerSize": inner, "numberOfGradientOrientations": 4}
+    options |= {"gradientSmoothingRadius": 0, "regFeatureSmoothingRadius": 2, "ssFeatureSmoothingRadius": 8}
+    options |= {"gradientNormalizationRadius": 4, "selfsimilarityGridSize": 5, "numberOfTrees": trees, "numberOfTreesToEvaluate": 2}
+    starts = [0]
+    for _ in range(trees):  # of each node: nothing for the question and for the answer no, a column of the patch for yes
+        starts += [starts[-1], starts[-1], starts[-1] + inner]
+    text = "%YAML:1.0\noptions:\n" + "\n".join(f"   {key}: {value}" for key, value in options.items())
+    text += f"\nchilds:\n{many(node)}\nfeatureIds:\n{many(f'[ {centre_gradient}, 0, 0 ]')}\nthresholds:\n{many('[ 0.05, 0., 0. ]')}"
+    text += f"\nedgeBoundaries:\n   - {starts}\nedgeBins:\n{many(f'[ {bins} ]')}\n"
+    path = tmp_path / "model.yml"
+    path.write_text(text)
+    return path
+
+
+def test_edges_by_a_structured_forest(forest):
+    image = np.full((96, 128, 3), 30, np.uint8)
+    image[24:72, 40:88] = (220, 60, 40)
+    boxes = edge_boxes(image, 100, forest)
+    assert iou(boxes, (40, 24, 88, 72)).max() > 0.6
+    assert not np.array_equal(boxes, edge_boxes(image, 100))
+    np.testing.assert_array_equal(propose_boxes(image, 20, f"edge_boxes:{forest}"), propose_boxes(image, 20, f"edge_boxes:{forest}"))
+
+
+def test_edge_models_that_cannot_be_used(photograph, tmp_path):
+    with pytest.raises(SettingsError, match=r"there is no structured edge model .*absent\.yml; give a model in OpenCV's format"):
+        propose_boxes(photograph, source=f"edge_boxes:{tmp_path / 'absent.yml'}")
+    (tmp_path / "other.yml").write_text("not a model")
+    with pytest.raises(SettingsError, match="is not a structured edge model that OpenCV can read; give a model"):
+        propose_boxes(photograph, source=f"edge_boxes:{tmp_path / 'other.yml'}")
+
+
 def test_wrong_arguments_are_named(photograph):
-    with pytest.raises(SettingsError, match="source is 'edge', but must be one of 'selective_search'"):
+    with pytest.raises(SettingsError, match="source is 'edge', but must be one of 'selective_search', 'mask', 'grid', 'edge_boxes'"):
         propose_boxes(photograph, source="edge")
+    with pytest.raises(SettingsError, match="source is 'grid:4', but must be one of"):
+        RegionSettings(proposals="grid:4")
+    with pytest.raises(SettingsError, match=r"give propose_boxes\(..., evidence=mask > 0.5\) as well"):
+        propose_boxes(photograph, source="mask")
+    with pytest.raises(SettingsError, match=r"evidence has shape \(4, 5\), but the image has height and width \(160, 220\)"):
+        propose_boxes(photograph, source="mask", evidence=np.zeros((4, 5), bool))
     with pytest.raises(SettingsError, match="n is 0, but must be at least 1"):
         propose_boxes(photograph, 0)
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from visual_summaries._validate import require_in_range
+from visual_summaries.regions.proposals import check_source
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class RegionSettings:
     min_component_area : float
         Connected regions under this share of the image are dropped.
     proposals : str
-        Source of boxes, one of :data:`visual_summaries.regions.proposals.SOURCES`.
+        Source of boxes, one of :data:`visual_summaries.regions.proposals.SOURCES`, or ``"edge_boxes:PATH"`` with a structured
+        edge model.
     boxes : int
         Boxes proposed for an image.
     salient_share : float
@@ -41,6 +43,7 @@ class RegionSettings:
     best: int = 100
 
     def __post_init__(self) -> None:
+        check_source(self.proposals)
         require_in_range("threshold", self.threshold, 0.0, 1.0)
         require_in_range("min_component_area", self.min_component_area, 0.0, 1.0)
         require_in_range("boxes", self.boxes, 1)

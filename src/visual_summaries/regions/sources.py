@@ -1,0 +1,208 @@
+"""Where boxes that may hold an object or a part come from: one function for each source.
+
+- *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, as OpenCV contrib implements it);
+- *mask*: the connected regions of the evidence itself, and the parts that they fall into when their necks are cut;
+- *grid*: all places and sizes at regular steps;
+- *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, as OpenCV contrib implements it), on edges found by a
+  structured forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
+
+Every source gives all boxes that it can think of, sorted and without repeats; :mod:`visual_summaries.regions.proposals` chooses among them.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.errors import SettingsError
+from visual_summaries.regions.components import connected_components
+
+Picture = NDArray[np.uint8]
+Boxes = NDArray[np.int32]
+
+_SMALLEST = 8  # boxes with a side below this many pixels, or ...
+_SMALLEST_SHARE = 0.04  # ... below this share of the image's shorter side, show nothing that can be compared
+_SLIMMEST = 5.0  # boxes with a larger aspect ratio are slivers of the segmentation
+_SEARCH_SIDES = (160, 192)  # shorter side, in pixels, within which Selective Search works
+OCTAVE = 0.5  #: width of a scale bin, in octaves of the side
+_CUTS = 12  # widths of necks at which the regions of a mask are cut
+_BLUR = 1.5  # pixels by which an image is blurred before Canny's edges are looked for
+
+
+def selective_search(image: Picture, n: int) -> Boxes:
+    """Return the boxes of Selective Search: its fast strategy, joined by the thorough one if that gives fewer than `n`.
+
+    Images whose shorter side lies outside 160 to 192 pixels are resized into that range first: below it there are too few
+    segments, above it only time is lost. OpenCV ranks boxes by the C library's random numbers; the *set* of boxes does not
+    depend on them, and only the set is used.
+
+    Examples
+    --------
+    >>> image = np.zeros((48, 64, 3), np.uint8)
+    >>> image[10:30, 20:50] = 255
+    >>> bool((selective_search(image, 10) == selective_search(image, 10)).all())
+    True
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    factor = min(max(shorter, _SEARCH_SIDES[0]), _SEARCH_SIDES[1]) / shorter
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    if size != (width, height):
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        image = cv2.resize(image, size, interpolation=method)
+    search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    search.setBaseImage(np.ascontiguousarray(image[:, :, ::-1]))  # OpenCV expects blue first
+    search.switchToSelectiveSearchFast()
+    found = [np.asarray(search.process(), np.int32)]
+    if len(usable_boxes(_in_pixels(found[0], size, (width, height)), (height, width))) < n:
+        search.switchToSelectiveSearchQuality()
+        found.append(np.asarray(search.process(), np.int32))
+    return unique_boxes(_in_pixels(np.concatenate(found), size, (width, height)))
+
+
+def _in_pixels(found: Boxes, size: tuple[int, int], original: tuple[int, int]) -> Boxes:
+    """Turn (x, y, w, h) at the working size into (x0, y0, x1, y1) at the original one."""
+    boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], 1) * np.tile(np.divide(original, size), 2)
+    inside: Boxes = np.clip(np.rint(boxes), 0, np.tile(original, 2)).astype(np.int32)
+    return inside
+
+
+def grid(image: Picture, n: int) -> Boxes:
+    """Return regular grids of square, lying and upright boxes, a little over `n` in all, as many of each scale as of any other.
+
+    Scales are half an octave of the side apart, from the image's shorter side down to a twelfth of it.
+
+    Examples
+    --------
+    >>> boxes = grid(np.zeros((100, 150, 3), np.uint8), 200)
+    >>> 200 <= len(boxes) < 400
+    True
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    octaves = math.log2(max(shorter / max(_SMALLEST, shorter / 12), 1))
+    layers = [
+        (min(side * math.sqrt(aspect), width), min(side / math.sqrt(aspect), height))
+        for side in shorter * 2.0 ** -np.arange(0, octaves + 0.01, OCTAVE)
+        for aspect in (1.0, 2.0, 0.5)
+    ]
+    return unique_boxes(np.concatenate([_layer(width - w, height - h, w, h, math.ceil(n / len(layers))) for w, h in layers]))
+
+
+def _layer(free_x: float, free_y: float, w: float, h: float, count: int) -> Boxes:
+    """Lay boxes of w x h pixels at equal steps: the largest steps that give at least `count` boxes, but none below a pixel."""
+    for step in np.geomspace(max(free_x, free_y, 1), 1, 64):
+        columns, rows = int(free_x / step) + 1, int(free_y / step) + 1
+        if columns * rows >= count:
+            break
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, free_x, columns), np.linspace(0, free_y, rows)))
+    return np.rint(np.stack([x, y, x + w, y + h], 1)).astype(np.int32)
+
+
+def mask_regions(evidence: NDArray[np.bool_]) -> Boxes:
+    """Return boxes around the connected regions of an evidence mask, and around the parts of these.
+
+    Regions are cut at ever wider necks: what is left of them by an erosion falls apart into connected parts, and each part is widened again
+    by as much as was eroded. A head joined to a body by a narrow neck thus gets a box of its own.
+
+    Parameters
+    ----------
+    evidence : ndarray of bool, (H, W)
+        Binary evidence mask, True = evidence.
+
+    Examples
+    --------
+    A square with a bar, and a square apart from both:
+
+    >>> evidence = np.zeros((60, 100), bool)
+    >>> evidence[20:40, 10:30] = evidence[28:32, 30:60] = evidence[20:40, 75:95] = True
+    >>> mask_regions(evidence).tolist()
+    [[10, 20, 30, 40], [10, 20, 60, 40], [75, 20, 95, 40]]
+    """
+    # The distance to the nearest pixel without evidence, at most the distance to the border; a square's is half its side all along.
+    inside = cv2.distanceTransform(np.pad(evidence, 1).astype(np.uint8), cv2.DIST_C, 3)[1:-1, 1:-1]
+    height, width = evidence.shape
+    found = [(0, 0, 0, 0)]
+    for cut in np.unique(np.rint(np.linspace(0, max(float(inside.max()) - 1, 0), _CUTS)).astype(int)):
+        for (x0, y0, x1, y1), _ in connected_components((inside > cut).astype(np.float32), min_area=0.0):
+            found.append((max(x0 - cut, 0), max(y0 - cut, 0), min(x1 + cut, width), min(y1 + cut, height)))
+    return unique_boxes(np.array(found[1:], np.int32))
+
+
+def edge_boxes(image: Picture, n: int, model: Path | None = None) -> Boxes:
+    """Return the windows of Edge Boxes, at least `n` where it finds as many.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, (H, W, 3)
+    n : int
+    model : Path, optional
+        Structured forest for edges, in OpenCV's format (``model.yml.gz`` of ``opencv_extra``). Without it edges are those of Canny on the
+        slightly blurred image, weighted by their gradient.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file, or it is not a structured forest.
+
+    Examples
+    --------
+    >>> image = np.zeros((60, 80, 3), np.uint8)
+    >>> image[15:45, 20:60] = 255
+    >>> boxes = edge_boxes(image, 50)
+    >>> bool((abs(boxes - [20, 15, 60, 45]) <= 5).all(1).any())
+    True
+    """
+    edges, direction = _canny(image) if model is None else _forest(image, model)
+    finder = cv2.ximgproc.createEdgeBoxes()
+    finder.setMaxBoxes(max(10 * n, 1000))  # many are too small, too slim, or alike in scale
+    finder.setMinScore(0.0)
+    finder.setMinBoxArea(_SMALLEST**2)
+    found = finder.getBoundingBoxes(edges, direction)[0]
+    size = (image.shape[1], image.shape[0])
+    return unique_boxes(_in_pixels(np.asarray(found, np.int32).reshape(-1, 4), size, size))
+
+
+def _canny(image: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return strength in [0, 1] and direction in [0, pi) of the edges, thinned to a pixel."""
+    smooth = cv2.GaussianBlur(image, (0, 0), _BLUR).astype(np.float32)
+    dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x) for x in (1, 0))
+    strongest = (dx * dx + dy * dy).argmax(2)[:, :, None]  # the colour channel that changes most
+    dx, dy = (np.take_along_axis(part, strongest, 2)[:, :, 0] for part in (dx, dy))
+    strength = np.hypot(dx, dy)
+    high = max(float(np.quantile(strength, 0.9)), 1.0)
+    thin = cv2.Canny(*(np.rint(np.clip(part, -32767, 32767)).astype(np.int16) for part in (dx, dy)), 0.3 * high, high, L2gradient=True)
+    edges = np.where(thin > 0, np.minimum(strength / (2 * high), 1), 0)
+    return edges.astype(np.float32), np.mod(np.arctan2(dy, dx), np.pi).astype(np.float32)
+
+
+def _forest(image: Picture, model: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same by a structured forest."""
+    remedy = "give a model in OpenCV's format (model.yml.gz of opencv_extra), or source='edge_boxes' without one to use Canny's edges"
+    if not model.is_file():
+        raise SettingsError(f"there is no structured edge model {model}; {remedy}")
+    try:
+        detector = cv2.ximgproc.createStructuredEdgeDetection(str(model))
+        edges = detector.detectEdges(np.ascontiguousarray(image, np.float32) / 255)
+    except (cv2.error, SystemError) as error:
+        raise SettingsError(f"{model} is not a structured edge model that OpenCV can read; {remedy}") from error
+    direction = detector.computeOrientation(edges)
+    return np.asarray(detector.edgesNms(edges, direction), np.float32), np.asarray(direction, np.float32)
+
+
+def usable_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
+    """Return the boxes (n, 4) that are neither too small nor too slim for an image of `size` (H, W)."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    smallest = max(_SMALLEST, _SMALLEST_SHARE * min(size))
+    shorter, longer = sides.min(1), sides.max(1)
+    usable: Boxes = boxes[(shorter >= smallest) & (longer <= _SLIMMEST * shorter)]
+    return usable
+
+
+def unique_boxes(boxes: Boxes) -> Boxes:
+    """Sorted boxes without repeats: an order that owes nothing to the source's."""
+    return np.unique(boxes.reshape(-1, 4), axis=0)
