@@ -1,11 +1,11 @@
-"""Images with keypoints in PF-WILLOW's layout, made from photographs at hand: what the keypoint benchmark is tuned and checked on.
+"""Images with keypoints in PF-WILLOW's layout, made from photographs at hand: on them the settings were chosen and checked.
 
     python benchmarks/flow_proxy.py --data DIR --out FOLDER
 
 Two data sets are written, each a folder of class folders of PNG images with a ``.mat`` (``pts_coord``, 2 x K) beside each:
 
-- ``scenes``: birds with part points, cut out (GrabCut) and pasted into photographs without birds, at another place and in another size
-  in each. Different animals, clutter, shifts and changes of scale, as in PF-WILLOW. One folder for each species; points that are not
+- ``scenes``: birds with part points, cut out (GrabCut) and pasted into photographs without birds, at any place and size.
+  Different animals, clutter, shifts and changes of scale, as in PF-WILLOW. One folder for each species; points that are not
   visible are NaN;
 - ``warps``: a photograph and a copy under an affine map and a thin-plate spline with other brightness, contrast, colour and
   noise. One folder for each photograph, 10 points.
@@ -53,7 +53,9 @@ def cut_out(image: Picture, points: NDArray[np.float64]) -> NDArray[np.float32]:
     for x, y in points:
         cv2.circle(state, (int(x), int(y)), max(2, round(0.04 * min(height, width))), cv2.GC_FGD, -1)
     cv2.setRNGSeed(0)
-    cv2.grabCut(np.ascontiguousarray(image[:, :, ::-1]), state, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(
+        np.ascontiguousarray(image[:, :, ::-1]), state, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK
+    )
     inside = ((state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(inside, (0, 0), 1.0), np.float32)
 

@@ -1,4 +1,4 @@
-"""Proposals: what every source promises, masks whose parts are known, a hand-made structured forest, random numbers that do not show."""
+"""Proposals: what every source promises, masks of known parts, a hand-made forest, random numbers that do not show."""
 
 import ctypes
 
@@ -119,7 +119,7 @@ def test_masks_of_several_images(photograph, evidence):
 
 @pytest.fixture
 def forest(tmp_path):
-    """A structured forest whose trees ask one thing: is the gradient in the middle of the patch strong? Then there is an upright edge."""
+    """A structured forest that asks one thing: is the gradient in a patch's middle strong? If so, there is an upright edge."""
     trees, inner = 4, 16
     node = "[ 2, 0, 0 ]"  # a question, and the answers 2 - 1 (no) and 2 (yes)
     centre_gradient = 3 * 16 * 16 + 8 * 16 + 8  # channel 3 (after three of colour) of patches of 32 pixels, halved
@@ -127,12 +127,19 @@ def forest(tmp_path):
     many = lambda text: "\n".join([f"   - {text}"] * trees)  # noqa: E731
     options = {"stride": 2, "shrinkNumber": 2, "patchSize": 32, "patchInnerSize": inner, "numberOfGradientOrientations": 4}
     options |= {"gradientSmoothingRadius": 0, "regFeatureSmoothingRadius": 2, "ssFeatureSmoothingRadius": 8}
-    options |= {"gradientNormalizationRadius": 4, "selfsimilarityGridSize": 5, "numberOfTrees": trees, "numberOfTreesToEvaluate": 2}
+    options |= {
+        "gradientNormalizationRadius": 4,
+        "selfsimilarityGridSize": 5,
+        "numberOfTrees": trees,
+        "numberOfTreesToEvaluate": 2,
+    }
     starts = [0]
     for _ in range(trees):  # of each node: nothing for the question and for the answer no, a column of the patch for yes
         starts += [starts[-1], starts[-1], starts[-1] + inner]
     text = "%YAML:1.0\noptions:\n" + "\n".join(f"   {key}: {value}" for key, value in options.items())
-    text += f"\nchilds:\n{many(node)}\nfeatureIds:\n{many(f'[ {centre_gradient}, 0, 0 ]')}\nthresholds:\n{many('[ 0.05, 0., 0. ]')}"
+    text += (
+        f"\nchilds:\n{many(node)}\nfeatureIds:\n{many(f'[ {centre_gradient}, 0, 0 ]')}\nthresholds:\n{many('[ 0.05, 0., 0. ]')}"
+    )
     text += f"\nedgeBoundaries:\n   - {starts}\nedgeBins:\n{many(f'[ {bins} ]')}\n"
     path = tmp_path / "model.yml"
     path.write_text(text)
@@ -145,19 +152,23 @@ def test_edges_by_a_structured_forest(forest):
     boxes = edge_boxes(image, 100, forest)
     assert iou(boxes, (40, 24, 88, 72)).max() > 0.6
     assert not np.array_equal(boxes, edge_boxes(image, 100))
-    np.testing.assert_array_equal(propose_boxes(image, 20, f"edge_boxes:{forest}"), propose_boxes(image, 20, f"edge_boxes:{forest}"))
+    np.testing.assert_array_equal(
+        propose_boxes(image, 20, f"edge_boxes:{forest}"), propose_boxes(image, 20, f"edge_boxes:{forest}")
+    )
 
 
 def test_edge_models_that_cannot_be_used(photograph, tmp_path):
-    with pytest.raises(SettingsError, match=r"there is no structured edge model .*absent\.yml; give a model in OpenCV's format"):
+    with pytest.raises(SettingsError, match=r"there is no structured edge model .*absent\.yml; give one in OpenCV's format"):
         propose_boxes(photograph, source=f"edge_boxes:{tmp_path / 'absent.yml'}")
     (tmp_path / "other.yml").write_text("not a model")
-    with pytest.raises(SettingsError, match="is not a structured edge model that OpenCV can read; give a model"):
+    with pytest.raises(SettingsError, match="is not a structured edge model that OpenCV can read; give one"):
         propose_boxes(photograph, source=f"edge_boxes:{tmp_path / 'other.yml'}")
 
 
 def test_wrong_arguments_are_named(photograph):
-    with pytest.raises(SettingsError, match="source is 'edge', but must be one of 'selective_search', 'mask', 'grid', 'edge_boxes'"):
+    with pytest.raises(
+        SettingsError, match="source is 'edge', but must be one of 'selective_search', 'mask', 'grid', 'edge_boxes'"
+    ):
         propose_boxes(photograph, source="edge")
     with pytest.raises(SettingsError, match="source is 'grid:4', but must be one of"):
         RegionSettings(proposals="grid:4")

@@ -224,8 +224,8 @@ def local_offsets(scores: Tensor, a: Geometry, b: Geometry, rows: Tensor | None 
 def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
     """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
 
-    The steps are taken in double precision: a point that lies within a hundredth of a pixel of the median weighs by its distance, which
-    is lost in single precision when coordinates are some hundred pixels (confidences were off by 1e-4 of the largest).
+    The steps are taken in double precision: a point within a few hundredths of a pixel of the median weighs by its distance, of
+    which single precision leaves little at coordinates of some hundred pixels (confidences were off by 1e-4 of the largest).
 
     Parameters
     ----------

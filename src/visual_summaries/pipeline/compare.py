@@ -74,7 +74,7 @@ def _flow(settings: Settings) -> Any:
     return [asdict(settings.flow), settings.regions.best]
 
 
-SIMILARITY = Stage("similarity", 2, _similarity, settings=_flow)
+SIMILARITY = Stage("similarity", 3, _similarity, settings=_flow)
 NEIGHBOURS = Stage("neighbours", 1, _neighbours, settings=_flow)
 
 

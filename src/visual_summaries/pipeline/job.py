@@ -163,7 +163,7 @@ def _explain(
     with watch.stage("contributions"):
         components = find_components(context, read.images, masks)
     with watch.stage("proposals"):
-        boxes = compute_proposals(context, read.images)
+        boxes = compute_proposals(context, read.images, masks)
     features = Described(context, read.images, boxes, watch)
     with watch.stage("similarity"):
         regions, similarity = compare_regions(context, read.images, masks, features)

@@ -158,9 +158,9 @@ def _box(values: Sequence[int]) -> Box:
     return (x0, y0, x1, y1)
 
 
-def _proposals(shared: Shared, views: Sequence[View]) -> Iterable[Content]:
-    settings = shared.settings.regions
-    for boxes in propose_all(views, settings.boxes, settings.proposals, random_state=shared.random_state):
+def _proposals(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Content]:
+    settings, (views, evidence) = shared.settings.regions, zip(*items, strict=True)
+    for boxes in propose_all(views, settings.boxes, settings.proposals, random_state=shared.random_state, evidence=evidence):
         yield {"boxes": boxes}
 
 
@@ -170,9 +170,18 @@ PROPOSALS = Stage(
 )
 
 
-def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray[np.int32]]:
+def compute_proposals(context: Context, images: Sequence[Image], masks: Sequence[Mask]) -> list[NDArray[np.int32]]:
     """Propose boxes for each image."""
-    records = context.map(PROPOSALS, (view_sha256(image.view) for image in images), lambda i: images[i].view)
+    settings = context.settings.regions
+
+    def evidence(position: int) -> Pixels:
+        return np.asarray(masks[position].final > settings.threshold)
+
+    # Only one of the sources looks at the masks: boxes of the others are found again when masks change.
+    asks = settings.proposals == "mask"
+    hashes = (view_sha256(image.view) for image in images)
+    inputs = ([name, evidence(i)] if asks else name for i, name in enumerate(hashes))
+    records = context.map(PROPOSALS, inputs, lambda i: (images[i].view, evidence(i)))
     return [record["boxes"] for record in records]
 
 

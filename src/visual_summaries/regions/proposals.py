@@ -1,4 +1,4 @@
-"""Boxes that may hold an object or a part, chosen evenly over all scales from one of the :mod:`~visual_summaries.regions.sources`."""
+"""Boxes that may hold an object or a part, from one of several sources, chosen evenly over all scales."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _all_boxes(image: Picture, n: int, source: str, evidence: NDArray[np.bool_] 
     name, _, model = source.partition(":")
     if name == "mask":
         if evidence is None:
-            raise SettingsError("source 'mask' proposes the regions of a mask: give propose_boxes(..., evidence=mask > 0.5) as well")
+            raise SettingsError(
+                "source 'mask' proposes the regions of a mask: give propose_boxes(..., evidence=mask > 0.5) as well"
+            )
         if evidence.shape != image.shape[:2]:
             raise SettingsError(f"evidence has shape {evidence.shape}, but the image has height and width {image.shape[:2]}")
         return mask_regions(evidence)
@@ -74,7 +76,7 @@ def propose_boxes(
         At most this many boxes (500 published).
     source : str
         ``"selective_search"`` (published), ``"mask"`` (the connected regions of the evidence and their parts), ``"grid"`` or
-        ``"edge_boxes"``; ``"edge_boxes:PATH"`` finds edges by the structured forest in that file (OpenCV's format) instead of Canny.
+        ``"edge_boxes"``; ``"edge_boxes:PATH"`` finds edges by the structured forest in that file instead of Canny's.
     random_state : int
         Seed of the draw; same image and seed, same boxes.
     evidence : ndarray of bool, (H, W), optional

@@ -1,12 +1,12 @@
 """Where boxes that may hold an object or a part come from: one function for each source.
 
-- *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, as OpenCV contrib implements it);
+- *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, by OpenCV contrib);
 - *mask*: the connected regions of the evidence itself, and the parts that they fall into when their necks are cut;
 - *grid*: all places and sizes at regular steps;
-- *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, as OpenCV contrib implements it), on edges found by a
-  structured forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
+- *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, by OpenCV contrib), on edges found by a structured
+  forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
 
-Every source gives all boxes that it can think of, sorted and without repeats; :mod:`visual_summaries.regions.proposals` chooses among them.
+Every source gives all boxes that it can think of, sorted and without repeats; ``regions.proposals`` chooses among them.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _layer(free_x: float, free_y: float, w: float, h: float, count: int) -> Boxe
 def mask_regions(evidence: NDArray[np.bool_]) -> Boxes:
     """Return boxes around the connected regions of an evidence mask, and around the parts of these.
 
-    Regions are cut at ever wider necks: what is left of them by an erosion falls apart into connected parts, and each part is widened again
-    by as much as was eroded. A head joined to a body by a narrow neck thus gets a box of its own.
+    Regions are cut at ever wider necks: what is left of them by an erosion falls apart into connected parts, and each part is
+    widened again by as much as was eroded. A head joined to a body by a narrow neck thus gets a box of its own.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def mask_regions(evidence: NDArray[np.bool_]) -> Boxes:
     >>> mask_regions(evidence).tolist()
     [[10, 20, 30, 40], [10, 20, 60, 40], [75, 20, 95, 40]]
     """
-    # The distance to the nearest pixel without evidence, at most the distance to the border; a square's is half its side all along.
+    # Distance to the nearest pixel without evidence or outside, counted like a king's moves: erosion by squares.
     inside = cv2.distanceTransform(np.pad(evidence, 1).astype(np.uint8), cv2.DIST_C, 3)[1:-1, 1:-1]
     height, width = evidence.shape
     found = [(0, 0, 0, 0)]
@@ -141,8 +141,8 @@ def edge_boxes(image: Picture, n: int, model: Path | None = None) -> Boxes:
     image : ndarray of uint8, (H, W, 3)
     n : int
     model : Path, optional
-        Structured forest for edges, in OpenCV's format (``model.yml.gz`` of ``opencv_extra``). Without it edges are those of Canny on the
-        slightly blurred image, weighted by their gradient.
+        Structured forest for edges, in OpenCV's format (``model.yml.gz`` of ``opencv_extra``). Without it edges are those of
+        Canny on the slightly blurred image, weighted by their gradient.
 
     Raises
     ------
@@ -175,14 +175,15 @@ def _canny(image: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     dx, dy = (np.take_along_axis(part, strongest, 2)[:, :, 0] for part in (dx, dy))
     strength = np.hypot(dx, dy)
     high = max(float(np.quantile(strength, 0.9)), 1.0)
-    thin = cv2.Canny(*(np.rint(np.clip(part, -32767, 32767)).astype(np.int16) for part in (dx, dy)), 0.3 * high, high, L2gradient=True)
+    x, y = (np.rint(part).astype(np.int16) for part in (dx, dy))
+    thin = cv2.Canny(x, y, 0.3 * high, high, L2gradient=True)
     edges = np.where(thin > 0, np.minimum(strength / (2 * high), 1), 0)
     return edges.astype(np.float32), np.mod(np.arctan2(dy, dx), np.pi).astype(np.float32)
 
 
 def _forest(image: Picture, model: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The same by a structured forest."""
-    remedy = "give a model in OpenCV's format (model.yml.gz of opencv_extra), or source='edge_boxes' without one to use Canny's edges"
+    """Return strength and direction of the edges that a structured forest finds, thinned to a pixel."""
+    remedy = "give one in OpenCV's format (model.yml.gz of opencv_extra), or 'edge_boxes' without a path to use Canny's edges"
     if not model.is_file():
         raise SettingsError(f"there is no structured edge model {model}; {remedy}")
     try:
