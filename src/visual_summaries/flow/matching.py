@@ -23,6 +23,7 @@ Where the formulas leave room, this is how they are read:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,8 @@ class Geometry:
         log2 of width over height; infinite for boxes that are left out, so that they differ too much from any other.
     apart : Tensor of bool, (n, n)
         Which boxes are not neighbours.
+    used : Tensor of int64, (m,)
+        The boxes that are not left out.
     size : tuple of int
         Height and width of the image.
     """
@@ -67,6 +70,7 @@ class Geometry:
     area: Tensor
     log_aspect: Tensor
     apart: Tensor
+    used: Tensor
     size: tuple[int, int]
 
     @classmethod
@@ -84,7 +88,8 @@ class Geometry:
         apart = torch.zeros(len(boxes), len(boxes), dtype=torch.bool, device=boxes.device)
         for start, end in zip(low.T.contiguous(), high.T.contiguous(), strict=True):
             apart |= start[:, None] >= end  # this one begins where that one has ended
-        return cls((low + high) / 2, side.prod(1), log_aspect, apart | apart.T, features.size)
+        used = log_aspect.isfinite().nonzero()[:, 0]
+        return cls((low + high) / 2, side.prod(1), log_aspect, apart | apart.T, used, features.size)
 
 
 def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geometry, max_aspect_ratio: float = 2.0) -> Tensor:
@@ -151,7 +156,8 @@ def match(
     geometry_a, geometry_b = Geometry.of(a, border), Geometry.of(b, border)
     scores = appearance(a, b, geometry_a, geometry_b, max_aspect_ratio)
     if method == "lom":
-        return local_offsets(scores, geometry_a, geometry_b).confidences(scores)
+        (offsets,) = local_offsets([(*scores.max(1), geometry_b)], geometry_a)
+        return offsets.confidences(scores)
     if method == "phm":
         return scores * hough_votes(scores, geometry_a, geometry_b)
     return scores
@@ -192,36 +198,49 @@ class LocalOffsets:
         return confidences
 
 
-def local_offsets(scores: Tensor, a: Geometry, b: Geometry, rows: Tensor | None = None) -> LocalOffsets:
-    """Return on what offset the neighbours of each box of A agree.
+def local_offsets(
+    best: Sequence[tuple[Tensor, Tensor, Geometry]], a: Geometry, rows: Tensor | None = None
+) -> list[LocalOffsets]:
+    """Return on what offset the neighbours of each box of A agree, for several images B at once.
 
     Parameters
     ----------
-    scores : Tensor of float32, (n_a, n_b)
-        Appearance scores of all boxes.
-    a, b : Geometry
+    best : sequence of (Tensor of float32 (n_a,), Tensor of int64 (n_a,), Geometry)
+        For each image B the best score that each box of A has there, the box that it has it with, and the boxes of B.
+    a : Geometry
     rows : Tensor of int64, (k,), optional
         Only these boxes of A; all by default.
 
     Returns
     -------
-    LocalOffsets
+    list of LocalOffsets
+        One for each image B; what is in it does not depend on the others.
     """
-    best, partner = scores.max(1)
-    # Boxes without any match (all that are left out among them) neither count nor have confidences: they are not worked on.
-    matched = (best > 0).nonzero()[:, 0]
-    offset = torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
-    median, weight = torch.zeros_like(offset), torch.zeros_like(best)
-    wanted = matched if rows is None else torch.unique(rows[best[rows] > 0])
-    apart = a.apart[wanted][:, matched]
-    counted = (~apart).to(scores.dtype)
-    median[wanted] = geometric_medians(offset[matched], counted, apart).to(median.dtype)
-    weight[wanted] = (counted @ best[matched]) / best.sum().clamp_min(torch.finfo(best.dtype).tiny)
+    score = torch.stack([one for one, _, _ in best])
+    offset = torch.stack([_offsets(a, b, partner) for _, partner, b in best])
+    median, weight = torch.zeros_like(offset), torch.zeros_like(score)
+    # Only boxes that are not left out are worked on, of these all: what is added up must not depend on the other images.
+    wanted = a.used if rows is None else torch.unique(rows)
+    wanted = wanted[a.log_aspect[wanted].isfinite()]
+    score_used = score[:, a.used]
+    apart = a.apart[wanted][:, a.used]
+    median[:, wanted] = geometric_medians(offset[:, a.used], apart | (score_used <= 0)[:, None]).to(median.dtype)
+    weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
+    weight /= score.sum(1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
+    median, weight = median * (score > 0)[:, :, None], weight * (score > 0)
     chosen = slice(None) if rows is None else rows
-    return LocalOffsets((a.centre + median[:, :2])[chosen], median[chosen, 2], weight[chosen], a.area[chosen], b)
+    return [
+        LocalOffsets((a.centre + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], b)
+        for g, (_, _, b) in enumerate(best)
+    ]
 
 
-def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
+def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
+    """Return how each box of A differs from its partner: x, y, ratio of areas, (n_a, 3)."""
+    return torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
+
+
+def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
     """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
 
     The steps are taken in double precision: a point within a few hundredths of a pixel of the median weighs by its distance, of
@@ -229,31 +248,32 @@ def geometric_medians(points: Tensor, counted: Tensor, out: Tensor) -> Tensor:
 
     Parameters
     ----------
-    points : Tensor of float32, (n, c)
-    counted : Tensor of float32, (k, n)
-        1 where a point belongs to a subset, else 0.
-    out : Tensor of bool, (k, n)
-        The opposite of `counted`.
+    points : Tensor of float32, (g, n, c)
+        Points of g sets.
+    out : Tensor of bool, (g, k, n)
+        For each of k subsets, which points do not belong to it.
 
     Returns
     -------
-    Tensor of float64, (k, c)
+    Tensor of float64, (g, k, c)
         0 for an empty subset. Of float32 on devices that have no float64 (Apple's GPUs).
     """
-    points, counted = _precise(points), _precise(counted)
-    median = counted @ points / counted.sum(1, keepdim=True).clamp_min_(1)
-    weight = torch.empty_like(counted)
-    for c in range(points.shape[1]):
-        value = points[:, c].contiguous()
+    points = _precise(points)
+    count = (~out).sum(2)
+    median = points.new_zeros(*out.shape[:2], points.shape[2])
+    weight = points.new_empty(out.shape)
+    for c in range(points.shape[2]):
+        value = points[:, None, :, c].contiguous()
+        current = torch.where(out, 0, value).sum(2) / count.clamp_min(1)
         # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
         place = torch.where(out, _FAR, value)
-        current = median[:, c]
         for _ in range(_STEPS):
-            torch.sub(place, current[:, None], out=weight)
+            torch.sub(place, current[:, :, None], out=weight)
             weight.abs_().clamp_min_(_NEAREST).reciprocal_()
-            # Two passes, yet several times faster than one product with the two columns (value, 1).
-            current = torch.mv(weight, value) / weight.sum(1)
-        median[:, c] = torch.where(counted.any(1), current, 0.0)
+            # Sums along rows, not products of matrices: those add up in an order that depends on the number of rows.
+            total = weight.sum(2)
+            current = weight.mul_(value).sum(2) / total
+        median[:, :, c] = torch.where(count > 0, current, 0.0)
     return median
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -16,6 +16,9 @@ from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import Geometry, appearance, hough_votes, local_offsets
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
+
+
+_TILE = 8  # images on each side of the groups of pairs that are worked on at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,23 +157,68 @@ def compare_block(
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
     top = {i: _Best(len(rows[i]), best) for i in images}
-    similarities = []
-    for done, (i, j) in enumerate(pairs, 1):
-        part = np.zeros((len(rows[i]), len(rows[j])), np.float32)
-        if len(rows[i]) or len(rows[j]):
-            scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
-            forward = _confidences(scores, geometry[i], geometry[j], settings.method, rows[i])
-            # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-            backward = _confidences(scores.T.contiguous(), geometry[j], geometry[i], settings.method, rows[j])
-            if settings.exponent != 1:
-                forward, backward = forward**settings.exponent, backward**settings.exponent
-            top[i].add(forward)
-            top[j].add(backward)
-            part = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
-        similarities.append(part)
-        if done % 16 == 0 or done == len(pairs):
-            report_progress(progress, "similarity", done, len(pairs))
+    similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
+    done = 0
+    for tile in _tiles(pairs):
+        halves = _Halves(geometry, rows, settings)
+        for position in tile:
+            i, j = pairs[position]
+            if len(rows[i]) or len(rows[j]):
+                scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
+                halves.add(i, j, scores)
+                # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
+                halves.add(j, i, scores.T.contiguous())
+        confidences = halves.confidences()
+        for position in tile:
+            i, j = pairs[position]
+            if (i, j) in confidences:
+                forward, backward = confidences[i, j], confidences[j, i]
+                top[i].add(forward)
+                top[j].add(backward)
+                similarities[position] = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
+        done += len(tile)
+        report_progress(progress, "similarity", done, len(pairs))
     return BlockSimilarity(list(pairs), similarities, {i: one.values() for i, one in top.items()})
+
+
+def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield the positions of pairs in groups between a few images and a few others, so that each image has several partners."""
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for position, (i, j) in enumerate(pairs):
+        tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
+    yield from tiles.values()
+
+
+class _Halves:
+    """Pairs in one direction each, worked out for all partners of an image at once.
+
+    Of the scores of a pair only what the confidences of its salient boxes need is kept until then.
+    """
+
+    def __init__(self, geometry: Mapping[int, Geometry], rows: Mapping[int, Tensor], settings: FlowSettings) -> None:
+        self._geometry, self._rows, self._settings = geometry, rows, settings
+        self._waiting: dict[int, list[tuple[int, Tensor, Tensor, Tensor]]] = {}
+        self._done: dict[tuple[int, int], Tensor] = {}
+
+    def add(self, a: int, b: int, scores: Tensor) -> None:
+        """Take in the appearance scores of all boxes of image a with those of image b."""
+        rows = self._rows[a]
+        if self._settings.method == "lom":
+            self._waiting.setdefault(a, []).append((b, *scores.max(1), scores[rows]))
+        elif self._settings.method == "phm":
+            self._done[a, b] = (scores * hough_votes(scores, self._geometry[a], self._geometry[b]))[rows]
+        else:
+            self._done[a, b] = scores[rows]
+
+    def confidences(self) -> dict[tuple[int, int], Tensor]:
+        """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
+        for a, partners in self._waiting.items():
+            best = [(score, partner, self._geometry[b]) for b, score, partner, _ in partners]
+            offsets = local_offsets(best, self._geometry[a], self._rows[a])
+            for (b, _, _, scores), one in zip(partners, offsets, strict=True):
+                self._done[a, b] = one.confidences(scores)
+        exponent = self._settings.exponent
+        return self._done if exponent == 1 else {pair: values**exponent for pair, values in self._done.items()}
 
 
 def best_of(parts: Sequence[NDArray[np.float32]], best: int = 100) -> NDArray[np.float32]:
@@ -216,15 +264,6 @@ def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple
     cosine = normalize(whole, dim=1) @ normalize(whole, dim=1).T
     nearest = cosine.fill_diagonal_(-2).topk(neighbours, 1).indices.tolist()
     return sorted({(min(i, j), max(i, j)) for i, others in enumerate(nearest) for j in others})
-
-
-def _confidences(scores: Tensor, a: Geometry, b: Geometry, method: str, rows: Tensor) -> Tensor:
-    """Confidences of only some boxes of A with all boxes of B, (k, n_b)."""
-    if method == "lom":
-        return local_offsets(scores, a, b, rows).confidences(scores[rows])
-    if method == "phm":
-        return (scores * hough_votes(scores, a, b))[rows]
-    return scores[rows]
 
 
 class _Best:
