@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.io import savemat
 
+from flow_keypoints import PROXY
 from visual_summaries.images import open_image
 
 Picture = NDArray[np.uint8]
@@ -138,6 +139,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with images/cub_crops227 and others")
     parser.add_argument("--out", type=Path, required=True, help="folder that scenes/ and warps/ are written into")
     options = parser.parse_args()
+    for name in ("scenes", "warps"):
+        (options.out / name).mkdir(parents=True, exist_ok=True)
+        (options.out / name / PROXY).write_text(json.dumps({"made_by": "benchmarks/flow_proxy.py"}) + "\n")
     print(scenes(options.data, options.out / "scenes", np.random.default_rng(0)), "scenes")
     print(warps(options.data, options.out / "warps", np.random.default_rng(1)), "warps")
 

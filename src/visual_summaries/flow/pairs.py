@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import Geometry, appearance, hough_votes, local_offsets
+from visual_summaries.flow.nearest import nearest
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
-
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
 
@@ -248,7 +247,7 @@ def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple
     features : sequence of Features
     neighbours : int
         How many most similar images each is compared with; 0: all. Similar is what has a high cosine between the descriptors
-        of the largest boxes, normally the whole images. Found exactly: the product of N descriptors is cheap beside N k flows.
+        of the largest boxes, normally the whole images: :func:`~visual_summaries.flow.nearest.nearest`.
 
     Examples
     --------
@@ -261,9 +260,8 @@ def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple
         return list(combinations(range(len(features)), 2))
     sides = [one.boxes[:, 2:] - one.boxes[:, :2] for one in features]
     whole = torch.stack([one.descriptors[int(side.prod(1).argmax())] for one, side in zip(features, sides, strict=True)])
-    cosine = normalize(whole, dim=1) @ normalize(whole, dim=1).T
-    nearest = cosine.fill_diagonal_(-2).topk(neighbours, 1).indices.tolist()
-    return sorted({(min(i, j), max(i, j)) for i, others in enumerate(nearest) for j in others})
+    found = nearest(whole, neighbours).tolist()
+    return sorted({(min(i, j), max(i, j)) for i, others in enumerate(found) for j in others if i != j})
 
 
 class _Best:

@@ -1,0 +1,206 @@
+"""What Proposal Flow is for: do similar regions show one part, how far do summaries depend on boxes and on neighbours.
+
+Sections of ``benchmarks/flow.py``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score
+
+import visual_summaries as vs
+from flow_keypoints import Annotated, annotated_images
+from visual_summaries.classifiers import load_classifier, resolve_target
+from visual_summaries.clusters import cluster
+from visual_summaries.flow import Features, FlowSettings, compare_all, describe
+from visual_summaries.pipeline.compare import compare_regions
+from visual_summaries.pipeline.context import Context, Shared
+from visual_summaries.pipeline.reading import read_images
+from visual_summaries.pipeline.stages import Described, compute_masks, compute_proposals
+from visual_summaries.regions.proposals import propose_all
+from visual_summaries.results import Region
+from visual_summaries.store import Pieces
+from visual_summaries.summaries import choose_members
+
+Row = dict[str, Any]
+
+NETWORK = "mobilenetv2_100"
+BREED, PHOTOGRAPHS = "229_Old_English_sheepdog", 48
+GROUPS = {
+    "head": ("beak", "crown", "forehead", "left eye", "right eye", "nape", "throat"),
+    "wing": ("left wing", "right wing"),
+    "legs": ("left leg", "right leg"),
+}
+#: Descriptor, matcher, power of the confidence.
+SIMILARITIES = (
+    ("hog", "lom", 1.0),
+    ("hog", "phm", 1.0),
+    ("hog", "nam", 1.0),
+    ("hog", "lom", 0.5),
+    ("deep", "nam", 1.0),
+    ("deep", "nam", 0.25),
+    ("deep", "phm", 1.0),
+    ("deep", "phm", 0.25),
+    ("deep", "lom", 1.0),
+    ("deep", "lom", 0.5),
+    ("deep", "lom", 0.25),
+)
+
+
+def group_of(part: str) -> str:
+    """Coarser name of a part: both wings are one, beak and eye are head."""
+    return next((name for name, parts in GROUPS.items() if part in parts), part)
+
+
+def part_boxes(one: Annotated, boxes: NDArray[np.int32], each: int = 2) -> tuple[NDArray[np.intp], list[str]]:
+    """Choose, for each annotated part, the boxes of 1 to 10 % of the image that are best centred on it, at most `each`."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    share = sides.prod(1) / np.prod(one.image.shape[:2])
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    names = sorted(one.points)
+    away = np.linalg.norm(centre[:, None] - np.array([one.points[name] for name in names]), axis=2)
+    away[(share < 0.01) | (share > 0.1)] = np.inf
+    nearest = away.argmin(1)
+    limit = 0.04 * max(one.image.shape[:2])
+    rows: list[int] = []
+    labels: list[str] = []
+    for k, name in enumerate(names):
+        own = np.flatnonzero((nearest == k) & (away[:, k] < limit))
+        for box in own[np.argsort(away[own, k], kind="stable")][:each].tolist():
+            rows.append(box)
+            labels.append(name)
+    return np.array(rows, np.intp), labels
+
+
+def measure_parts(data: Path, size: str) -> list[Row]:
+    """Purity of neighbours and clusters of part-centred boxes, for each species and similarity."""
+    classifier = load_classifier(f"{data}/weights/nets.py:{NETWORK}")
+    everything = list(annotated_images(data / "images" / "cub_crops227", 300))
+    rows = []
+    for species in sorted({one.group for one in everything}):
+        images = [one for one in everything if one.group == species][: 6 if size == "quick" else 20]
+        proposed = list(propose_all([one.image for one in images], 500))
+        chosen, labels = zip(*[part_boxes(one, boxes) for one, boxes in zip(images, proposed, strict=True)], strict=True)
+        for descriptor in ("hog", "deep"):
+            features = [describe(a.image, b, descriptor, classifier=classifier) for a, b in zip(images, proposed, strict=True)]
+            for kind, method, exponent in SIMILARITIES:
+                if kind == descriptor:
+                    settings = FlowSettings(descriptor=descriptor, method=method, exponent=exponent)
+                    rows.append({"section": "parts", "species": species, "images": len(images), "descriptor": descriptor})
+                    rows[-1] |= {"method": method, "exponent": exponent, **purity(features, chosen, labels, settings)}
+                    print(rows[-1], flush=True)
+    figures = ("regions", "clusters", "nearest_part", "nearest_group", "purity_part", "purity_group")
+    for kind, method, exponent in SIMILARITIES:  # and the mean over species
+        same = [r for r in rows if (r["descriptor"], r["method"], r["exponent"]) == (kind, method, exponent)]
+        mean = {name: round(float(np.mean([r[name] for r in same])), 3) for name in figures}
+        row = {**same[0], "species": None, "images": sum(r["images"] for r in same), **mean}
+        rows.append({**row, "similarity": f"{kind} + {method}" + ("" if exponent == 1 else f", power {exponent:g}")})
+    return rows
+
+
+def purity(
+    features: Sequence[Features], chosen: Sequence[NDArray[np.intp]], labels: Sequence[list[str]], settings: FlowSettings
+) -> Row:
+    """How often the five most similar boxes of other images, and the members of a cluster, show the same part."""
+    similarity = compare_all(features, chosen, settings).similarity
+    parts = np.array([name for own in labels for name in own])
+    groups = np.array([group_of(name) for name in parts])
+    image = np.repeat(np.arange(len(labels)), [len(own) for own in labels])
+    box = (0, 0, 3, 3)
+    regions = [Region(i, int(image[i]), box, np.ones((3, 3), bool), 1.0, 0.0, 0.0, 0.0) for i in range(len(parts))]
+    other = np.where(image[:, None] != image, similarity, -1)
+    near = np.argsort(-other, 1, kind="stable")[:, :5]
+    found = cluster(similarity)
+    row: Row = {"regions": len(parts), "clusters": len(found.exemplars)}
+    for name, label in (("part", parts), ("group", groups)):
+        row[f"nearest_{name}"] = round(float((label[near] == label[:, None]).mean()), 3)
+        shares = []
+        for index, exemplar in enumerate(found.exemplars):
+            members = choose_members(found.members(index).tolist(), int(exemplar), regions, similarity)
+            if len(members) > 2:
+                shares.append(np.unique(label[members], return_counts=True)[1].max() / len(members))
+        row[f"purity_{name}"] = round(float(np.mean(shares)), 3) if shares else None
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Regions of a run and the cluster of each."""
+
+    regions: list[Region]
+    labels: NDArray[np.int64]
+
+
+def measure_summaries(data: Path, size: str, cache: Path | None) -> list[Row]:
+    """Agreement of clusters when the source of boxes, its seed, or the number of images compared changes."""
+    count = 8 if size == "quick" else PHOTOGRAPHS
+    classifier = load_classifier(f"{data}/weights/nets.py:{NETWORK}")
+    target = resolve_target(classifier, int(BREED[:3]))
+    settings = vs.preset("default")
+    with tempfile.TemporaryDirectory() as folder:
+        pieces = Pieces(Path(cache or folder) / "pieces")
+
+        def context(random_state: int = 0, neighbours: int = 0, source: str = "selective_search") -> Context:
+            changed = replace(settings, flow=replace(settings.flow, neighbours=neighbours))
+            changed = replace(changed, regions=replace(settings.regions, proposals=source))
+            return Context(Shared(classifier, target, changed, random_state), pieces)
+
+        read = read_images(classifier, data / "images" / "imagewoof320" / BREED, target, max_images=count)
+        masks = compute_masks(context(), read.images)
+
+        def found(**changes: Any) -> Found:
+            now = context(**changes)
+            boxes = compute_proposals(now, read.images, masks)
+            regions, similarity = compare_regions(now, read.images, masks, Described(now, read.images, boxes))
+            return Found(regions, cluster(similarity, settings.clusters).labels)
+
+        basis = found()
+        few = (2, 4) if size == "quick" else (5, 10, 20)
+        variants: list[tuple[str, Row]] = [("selective_search, another seed", {"random_state": 1})]
+        variants += [(source, {"source": source}) for source in ("grid", "edge_boxes", "mask")]
+        variants += [(f"selective_search, {k} nearest images", {"neighbours": k}) for k in few]
+        row: Row = {"section": "summaries", "photographs": BREED, "images": len(read.images), "network": NETWORK}
+        rows = [{**row, "variant": "selective_search, all pairs", **agreement(basis, basis)}]
+        for name, changes in variants:
+            rows.append({**row, "variant": name, **agreement(basis, found(**changes))})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def agreement(basis: Found, other: Found) -> Row:
+    """Return the adjusted Rand index of two clusterings on the regions that both have."""
+    pairs = list(shared_regions(basis.regions, other.regions))
+    a, b = (np.array(side, np.intp) for side in zip(*pairs, strict=True)) if pairs else (np.zeros(0, np.intp),) * 2
+    return {
+        "regions": len(other.regions),
+        "clusters": len(np.unique(other.labels)),
+        "shared": len(pairs),
+        "adjusted_rand": round(float(adjusted_rand_score(basis.labels[a], other.labels[b])), 3),
+    }
+
+
+def shared_regions(first: Sequence[Region], second: Sequence[Region]) -> Iterator[tuple[int, int]]:
+    """Yield which regions of two runs are the same: boxes of one image that overlap by half of their union, one to one."""
+    images = sorted({region.image for region in first} & {region.image for region in second})
+    for image in images:
+        p, q = ([region for region in side if region.image == image] for side in (first, second))
+        union = np.array([[iou(a.box, b.box) for b in q] for a in p])
+        for i, j in zip(*linear_sum_assignment(-union), strict=True):
+            if union[i, j] >= 0.5:
+                yield p[i].index, q[j].index
+
+
+def iou(a: Sequence[int], b: Sequence[int]) -> float:
+    """Intersection over union of two boxes."""
+    sides = [max(0, min(a[k + 2], b[k + 2]) - max(a[k], b[k])) for k in (0, 1)]
+    shared = sides[0] * sides[1]
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return shared / (sum(areas) - shared)
