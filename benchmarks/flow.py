@@ -133,6 +133,7 @@ def measure_pairs(options: argparse.Namespace) -> list[Row]:
         aligned=options.aligned,
         half=options.half,
         source=options.source,
+        boxes=options.boxes,
     )
     everything = options.size == "full" and not options.limit and not options.aligned and options.half == "both"
     row: Row = {
@@ -204,7 +205,9 @@ def begin(file: Path | None) -> Row:
 
 def enter(results: Row, section: str, size: str, rows: list[Row]) -> None:
     """Put the rows of a section in the place of its earlier ones; of keypoints and growth, those of the same setup."""
-    setup = {"pairs": ("data", "aligned", "half", "source", "side"), "growth": ("images", "compared_with")}.get(section, ())
+    setup = {"pairs": ("data", "aligned", "half", "source", "side", "boxes"), "growth": ("images", "compared_with")}.get(
+        section, ()
+    )
     new = {tuple(row.get(name) for name in setup) for row in rows}
     kept = [row for row in results["rows"] if row["section"] != section or tuple(row.get(n) for n in setup) not in new]
     if not any(row["section"] == section for row in kept):  # else the note still speaks of them
@@ -228,6 +231,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("both", "first", "second"), default="both", help="of the classes, sorted by name")
     parser.add_argument("--side", type=int, default=300, help="longer side that the images with keypoints are brought to")
     parser.add_argument("--source", default="selective_search", help="source of the boxes of --pairs")
+    parser.add_argument("--boxes", type=int, default=1000, help="boxes of each image of --pairs (1000 as published)")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--growth", nargs="+", metavar="IMAGES,NEIGHBOURS", help="sizes instead of those of --size")
     parser.add_argument("--cache", type=Path, help="folder for the run of the section summaries, to go on with it later")

@@ -183,7 +183,7 @@ def evaluate(
     aligned: bool = False,
     half: str = "both",
     source: str = "selective_search",
-    boxes: int = 500,
+    boxes: int = 1000,
     workers: int = 2,
 ) -> list[Row]:
     """Return one row of PCK for every descriptor, matcher and way of assigning matches to pixels."""

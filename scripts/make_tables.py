@@ -7,8 +7,9 @@ A table stands between two comments; the first names the results file and what t
     ...
     <!-- end -->
 
-`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings. Run
-without arguments to write the tables, with --check to fail when one is not what the results say.
+`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings;
+`where.section=speed` shows only the rows that have this value there. Run without arguments to write the tables, with --check to
+fail when one is not what the results say.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ def render(results: dict[str, Any], what: str, columns: str) -> str:
         ]
         return table(["figure", "measured", "asked for", "holds"], rows)
     pairs = [item.partition("=") for item in shlex.split(columns)]
-    chosen = [(key, heading or key) for key, _, heading in pairs]
-    rows = [[look_up(row, key) for key, _ in chosen] for row in results["rows"]]
+    wanted = {key.removeprefix("where."): value for key, _, value in pairs if key.startswith("where.")}
+    chosen = [(key, heading or key) for key, _, heading in pairs if not key.startswith("where.")]
+    shown = [row for row in results["rows"] if all(str(look_up(row, key)) == value for key, value in wanted.items())]
+    rows = [[look_up(row, key) for key, _ in chosen] for row in shown]
     rows = [row for row in rows if any(value is not None for value in row[1:])]
     return table([heading for _, heading in chosen], rows)
 

@@ -49,7 +49,7 @@ def willow(tmp_path):
 def test_rows_and_bars_of_the_layout(flow, willow, tmp_path, monkeypatch):
     out = tmp_path / "flow.json"
     network = "timm:test_resnet.r160_in1k"
-    command = ["flow.py", "--only", "pairs", "--pairs", str(willow), "--side", "220", "--json", str(out)]
+    command = ["flow.py", "--only", "pairs", "--pairs", str(willow), "--side", "220", "--boxes", "300", "--json", str(out)]
     monkeypatch.setattr("visual_summaries.classifiers.load_classifier", _random_network)
     monkeypatch.setattr(flow, "load_classifier", _random_network)
     monkeypatch.setattr(sys, "argv", [*command, "--network", network])
@@ -57,7 +57,7 @@ def test_rows_and_bars_of_the_layout(flow, willow, tmp_path, monkeypatch):
     results = json.loads(out.read_text())
     rows = results["rows"]
     assert [(r["descriptor"], r["method"], r["assignment"]) for r in rows] == [
-        (d, m, w) for d in ("hog", "deep") for m in ("nam", "phm", "lom") for w in ("best", "vote")
+        (d, m, w) for d in ("hog", "deep") for m in ("nam", "phm", "lom", "consensus") for w in ("best", "vote")
     ]
     assert {(r["images"], r["pairs"], r["willow"], r["all_pairs"]) for r in rows} == {(4, 4, True, True)}
     # The scene is the same: whoever cannot carry its points is broken.
@@ -97,7 +97,7 @@ def test_points_that_are_not_there_and_files_that_are_wrong(flow, tmp_path):
 
     folder = tmp_path / "set" / "class"
     folder.mkdir(parents=True)
-    with pytest.raises(SystemExit, match="holds neither parts_in_crop.json nor a .mat beside its images"):
+    with pytest.raises(SystemExit, match=r"holds neither parts_in_crop\.json nor a \.mat beside its images"):
         list(flow_keypoints.annotated_images(tmp_path / "set", 100))
     savemat(folder / "a.mat", {"pts_coord": np.array([[1.0, np.nan, 30.0], [2.0, np.nan, 40.0]])})
     with pytest.raises(SystemExit, match=r"a\.mat has no image of the same name beside it; expected a\.png"):

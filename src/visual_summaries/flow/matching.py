@@ -1,11 +1,15 @@
 """Proposal Flow: confidences of all matches between the boxes of two images.
 
-Ham, Cho, Schmid, Ponce, "Proposal Flow", CVPR 2016. Three matchers share an appearance score ``s(i, j)`` of box i of image
-A and box j of image B:
+Ham, Cho, Schmid, Ponce, "Proposal Flow", CVPR 2016, and one matcher of ours. All share an appearance score ``s(i, j)`` of box i
+of image A and box j of image B:
 
 - *NAM*, naive appearance matching: s alone;
 - *PHM*, probabilistic Hough matching: s times the votes that all matches give to the same offset and change of scale;
-- *LOM*, local offset matching: s times how well the match agrees with the offset on which the boxes that overlap box i agree.
+- *LOM*, local offset matching: s times how well the match agrees with the offset on which the boxes that overlap box i agree,
+  times the share that these boxes have of all best scores;
+- *consensus*: LOM without that share, which favours large boxes, and with neighbours that count by how sure their own match is:
+  ``m^2 / r`` for a neighbour whose best score is m with a box whose best score is r. Not published; carries points better and
+  makes purer clusters (docs/flow.md).
 
 Where the formulas leave room, this is how they are read:
 
@@ -25,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +39,10 @@ from visual_summaries._validate import require_choice
 from visual_summaries.flow.features import Features
 
 #: Names accepted by :func:`match`.
-METHODS = ("nam", "phm", "lom")
+METHODS = ("nam", "phm", "lom", "consensus")
+
+#: Those that use local offsets.
+LOCAL = ("lom", "consensus")
 
 _STEPS = 20  # reweighting steps of the geometric median
 _NEAREST = 1e-2  # closer than this counts as this close
@@ -123,7 +131,7 @@ def match(
     ----------
     a, b : Features
     method : str
-        ``"nam"``, ``"phm"`` or ``"lom"`` (see the module's description).
+        ``"nam"``, ``"phm"``, ``"lom"`` or ``"consensus"`` (see the module's description).
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor get 0.
     border : float
@@ -155,12 +163,38 @@ def match(
     require_choice("method", method, METHODS)
     geometry_a, geometry_b = Geometry.of(a, border), Geometry.of(b, border)
     scores = appearance(a, b, geometry_a, geometry_b, max_aspect_ratio)
-    if method == "lom":
-        (offsets,) = local_offsets([(*scores.max(1), geometry_b)], geometry_a)
+    if method in LOCAL:
+        (offsets,) = local_offsets([BestMatches.of(scores, geometry_b, method)], geometry_a, method=method)
         return offsets.confidences(scores)
     if method == "phm":
         return scores * hough_votes(scores, geometry_a, geometry_b)
     return scores
+
+
+class BestMatches(NamedTuple):
+    """The best match of each box of A in an image B.
+
+    Attributes
+    ----------
+    score : Tensor of float32, (n_a,)
+    partner : Tensor of int64, (n_a,)
+        The box of B.
+    rival : Tensor of float32, (n_a,), or None
+        The best score that this box of B has with any box of A; only ``"consensus"`` asks.
+    target : Geometry
+        The boxes of B.
+    """
+
+    score: Tensor
+    partner: Tensor
+    rival: Tensor | None
+    target: Geometry
+
+    @classmethod
+    def of(cls, scores: Tensor, target: Geometry, method: str) -> BestMatches:
+        """Find them among the appearance scores (n_a, n_b)."""
+        score, partner = scores.max(1)
+        return cls(score, partner, scores.amax(0)[partner] if method == "consensus" else None, target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +208,7 @@ class LocalOffsets:
     scale : Tensor of float32, (k,)
         Expected ratio of areas, B over A.
     weight : Tensor of float32, (k,)
-        The neighbours' share of all best scores.
+        The neighbours' share of all best scores; 1 with ``"consensus"``.
     area : Tensor of float32, (k,)
         Areas of the boxes in A.
     target : Geometry
@@ -199,39 +233,51 @@ class LocalOffsets:
 
 
 def local_offsets(
-    best: Sequence[tuple[Tensor, Tensor, Geometry]], a: Geometry, rows: Tensor | None = None
+    best: Sequence[BestMatches], a: Geometry, rows: Tensor | None = None, method: str = "lom"
 ) -> list[LocalOffsets]:
     """Return on what offset the neighbours of each box of A agree, for several images B at once.
 
     Parameters
     ----------
-    best : sequence of (Tensor of float32 (n_a,), Tensor of int64 (n_a,), Geometry)
-        For each image B the best score that each box of A has there, the box that it has it with, and the boxes of B.
+    best : sequence of BestMatches
+        One for each image B.
     a : Geometry
     rows : Tensor of int64, (k,), optional
         Only these boxes of A; all by default.
+    method : str
+        ``"lom"`` or ``"consensus"``.
 
     Returns
     -------
     list of LocalOffsets
         One for each image B; what is in it does not depend on the others.
     """
-    score = torch.stack([one for one, _, _ in best])
-    offset = torch.stack([_offsets(a, b, partner) for _, partner, b in best])
+    score = torch.stack([one.score for one in best])
+    offset = torch.stack([_offsets(a, one.target, one.partner) for one in best])
     median, weight = torch.zeros_like(offset), torch.zeros_like(score)
     # Only boxes that are not left out are worked on, of these all: what is added up must not depend on the other images.
     wanted = a.used if rows is None else torch.unique(rows)
     wanted = wanted[a.log_aspect[wanted].isfinite()]
     score_used = score[:, a.used]
     apart = a.apart[wanted][:, a.used]
-    median[:, wanted] = geometric_medians(offset[:, a.used], apart | (score_used <= 0)[:, None]).to(median.dtype)
-    weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
-    weight /= score.sum(1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
+    out = apart | (score_used <= 0)[:, None]
+    tiny = torch.finfo(score.dtype).tiny
+    if method == "consensus":
+        rival = torch.stack([one.rival for one in best if one.rival is not None])[:, a.used]
+        counts = score_used.square() / rival.clamp_min(tiny)
+        # Only their ratios matter, and steps expect weights near 1.
+        counts /= counts.amax(1, keepdim=True).clamp_min(tiny)
+        median[:, wanted] = geometric_medians(offset[:, a.used], out, counts).to(median.dtype)
+        weight[:, wanted] = 1.0
+    else:
+        median[:, wanted] = geometric_medians(offset[:, a.used], out).to(median.dtype)
+        weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
+        weight /= score.sum(1, keepdim=True).clamp_min(tiny)
     median, weight = median * (score > 0)[:, :, None], weight * (score > 0)
     chosen = slice(None) if rows is None else rows
     return [
-        LocalOffsets((a.centre + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], b)
-        for g, (_, _, b) in enumerate(best)
+        LocalOffsets((a.centre + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], one.target)
+        for g, one in enumerate(best)
     ]
 
 
@@ -240,7 +286,7 @@ def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
     return torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
 
 
-def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
+def geometric_medians(points: Tensor, out: Tensor, counts: Tensor | None = None) -> Tensor:
     """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
 
     The steps are taken in double precision: a point within a few hundredths of a pixel of the median weighs by its distance, of
@@ -252,6 +298,8 @@ def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
         Points of g sets.
     out : Tensor of bool, (g, k, n)
         For each of k subsets, which points do not belong to it.
+    counts : Tensor of float32, (g, n), optional
+        How much each point counts, > 0; all alike by default.
 
     Returns
     -------
@@ -259,17 +307,20 @@ def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
         0 for an empty subset. Of float32 on devices that have no float64 (Apple's GPUs).
     """
     points = _precise(points)
-    count = (~out).sum(2)
+    each = None if counts is None else _precise(counts)[:, None]
+    count = (~out).sum(2) if each is None else torch.where(out, 0, each).sum(2)
     median = points.new_zeros(*out.shape[:2], points.shape[2])
     weight = points.new_empty(out.shape)
     for c in range(points.shape[2]):
         value = points[:, None, :, c].contiguous()
-        current = torch.where(out, 0, value).sum(2) / count.clamp_min(1)
+        current = torch.where(out, 0, value if each is None else value * each).sum(2) / torch.where(count > 0, count, 1)
         # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
         place = torch.where(out, _FAR, value)
         for _ in range(_STEPS):
             torch.sub(place, current[:, :, None], out=weight)
             weight.abs_().clamp_min_(_NEAREST).reciprocal_()
+            if each is not None:
+                weight.mul_(each)
             # Sums along rows, not products of matrices: those add up in an order that depends on the number of rows.
             total = weight.sum(2)
             current = weight.mul_(value).sum(2) / total

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visual_summaries.flow.features import Features
-from visual_summaries.flow.matching import Geometry, appearance, hough_votes, local_offsets
+from visual_summaries.flow.matching import LOCAL, BestMatches, Geometry, appearance, hough_votes, local_offsets
 from visual_summaries.flow.nearest import nearest
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
@@ -196,14 +196,15 @@ class _Halves:
 
     def __init__(self, geometry: Mapping[int, Geometry], rows: Mapping[int, Tensor], settings: FlowSettings) -> None:
         self._geometry, self._rows, self._settings = geometry, rows, settings
-        self._waiting: dict[int, list[tuple[int, Tensor, Tensor, Tensor]]] = {}
+        self._waiting: dict[int, list[tuple[int, BestMatches, Tensor]]] = {}
         self._done: dict[tuple[int, int], Tensor] = {}
 
     def add(self, a: int, b: int, scores: Tensor) -> None:
         """Take in the appearance scores of all boxes of image a with those of image b."""
         rows = self._rows[a]
-        if self._settings.method == "lom":
-            self._waiting.setdefault(a, []).append((b, *scores.max(1), scores[rows]))
+        if self._settings.method in LOCAL:
+            best = BestMatches.of(scores, self._geometry[b], self._settings.method)
+            self._waiting.setdefault(a, []).append((b, best, scores[rows]))
         elif self._settings.method == "phm":
             self._done[a, b] = (scores * hough_votes(scores, self._geometry[a], self._geometry[b]))[rows]
         else:
@@ -212,9 +213,9 @@ class _Halves:
     def confidences(self) -> dict[tuple[int, int], Tensor]:
         """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
         for a, partners in self._waiting.items():
-            best = [(score, partner, self._geometry[b]) for b, score, partner, _ in partners]
-            offsets = local_offsets(best, self._geometry[a], self._rows[a])
-            for (b, _, _, scores), one in zip(partners, offsets, strict=True):
+            best = [matches for _, matches, _ in partners]
+            offsets = local_offsets(best, self._geometry[a], self._rows[a], self._settings.method)
+            for (b, _, scores), one in zip(partners, offsets, strict=True):
                 self._done[a, b] = one.confidences(scores)
         exponent = self._settings.exponent
         return self._done if exponent == 1 else {pair: values**exponent for pair, values in self._done.items()}

@@ -17,7 +17,7 @@ class FlowSettings:
         ``"hog"`` (published), ``"deep"`` (feature maps of the explained network) or ``"auto"`` (deep where the network has
         feature maps, else HOG).
     method : str
-        ``"nam"``, ``"phm"`` or ``"lom"`` (published).
+        ``"nam"``, ``"phm"``, ``"lom"`` (published) or ``"consensus"``; see :mod:`visual_summaries.flow.matching`.
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor score 0.
     border : float
@@ -42,7 +42,7 @@ class FlowSettings:
 
     def __post_init__(self) -> None:
         require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
-        require_choice("method", self.method, ("nam", "phm", "lom"))
+        require_choice("method", self.method, ("nam", "phm", "lom", "consensus"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)
         require_in_range("exponent", self.exponent, 0.0, 10.0)
