@@ -20,6 +20,7 @@ import visual_summaries as vs
 from flow_keypoints import Annotated, annotated_images
 from visual_summaries.classifiers import load_classifier, resolve_target
 from visual_summaries.clusters import cluster
+from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import Features, FlowSettings, compare_all, describe
 from visual_summaries.pipeline.compare import compare_regions
 from visual_summaries.pipeline.context import Context, Shared
@@ -43,9 +44,9 @@ GROUPS = {
 SIMILARITIES = (
     ("hog", "lom", 1.0),
     ("hog", "phm", 1.0),
-    ("hog", "nam", 1.0),
     ("hog", "lom", 0.5),
     ("deep", "nam", 1.0),
+    ("deep", "nam", 0.5),
     ("deep", "nam", 0.25),
     ("deep", "phm", 1.0),
     ("deep", "phm", 0.25),
@@ -103,8 +104,10 @@ def measure_parts(data: Path, size: str) -> list[Row]:
     figures = ("regions", "clusters", "nearest_part", "nearest_group", "purity_part", "purity_group")
     for kind, method, exponent in SIMILARITIES:  # and the mean over species
         same = [r for r in rows if (r["descriptor"], r["method"], r["exponent"]) == (kind, method, exponent)]
-        mean = {name: round(float(np.mean([r[name] for r in same])), 3) for name in figures}
+        known = {name: [r[name] for r in same if r[name] is not None] for name in figures}
+        mean = {name: round(float(np.mean(values)), 3) if values else None for name, values in known.items()}
         row = {**same[0], "species": None, "images": sum(r["images"] for r in same), **mean}
+        row["not_converged"] = sum(r["clusters"] is None for r in same)
         rows.append({**row, "similarity": f"{kind} + {method}" + ("" if exponent == 1 else f", power {exponent:g}")})
     return rows
 
@@ -121,10 +124,15 @@ def purity(
     regions = [Region(i, int(image[i]), box, np.ones((3, 3), bool), 1.0, 0.0, 0.0, 0.0) for i in range(len(parts))]
     other = np.where(image[:, None] != image, similarity, -1)
     near = np.argsort(-other, 1, kind="stable")[:, :5]
-    found = cluster(similarity)
-    row: Row = {"regions": len(parts), "clusters": len(found.exemplars)}
+    row: Row = {"regions": len(parts)}
     for name, label in (("part", parts), ("group", groups)):
         row[f"nearest_{name}"] = round(float((label[near] == label[:, None]).mean()), 3)
+    try:
+        found = cluster(similarity)
+    except ConvergenceError:
+        return row | {"clusters": None, "purity_part": None, "purity_group": None}
+    row["clusters"] = len(found.exemplars)
+    for name, label in (("part", parts), ("group", groups)):
         shares = []
         for index, exemplar in enumerate(found.exemplars):
             members = choose_members(found.members(index).tolist(), int(exemplar), regions, similarity)
