@@ -98,5 +98,7 @@ def preset(name: str) -> Settings:
         return Settings()
     summaries = SummarySettings(rank="importance")
     return Settings(
-        summaries=summaries, masks=fast_mask_settings(), flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote")
+        summaries=summaries,
+        masks=fast_mask_settings(),
+        flow=FlowSettings(descriptor="auto", dense_method="consensus", exponent=0.5, assignment="vote"),
     )

@@ -317,6 +317,7 @@ def warp_member(
     if member.image == exemplar.image:
         return np.ascontiguousarray(views[0][y0:y1, x0:x1])
     a, b = features
-    confidences = match(a, b, settings.method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
+    method = settings.dense_method or settings.method
+    confidences = match(a, b, method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
     flow = dense_flow(a, b, confidences, guide=views[0], assignment=settings.assignment)
     return warp(views[1], flow, exemplar.box)
