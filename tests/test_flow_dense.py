@@ -6,8 +6,10 @@ import torch
 from skimage import data
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, dense_flow, describe, match, warp
+from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, FlowSettings, dense_flow, describe, match, warp
+from visual_summaries.pipeline.compare import warp_member
 from visual_summaries.regions.proposals import propose_boxes
+from visual_summaries.results import Region
 
 
 def features(boxes, size):
@@ -121,3 +123,27 @@ def test_wrong_arguments_are_named():
         dense_flow(a, b, torch.zeros(1, 2), assignment="mean")
     with pytest.raises(SettingsError, match="completion is 'median', but must be one of"):
         dense_flow(a, b, torch.zeros(1, 2), completion="median")
+
+
+def test_members_are_warped_by_the_matcher_for_dense_flow():
+    # Three boxes around one place move by (20, 0); a fourth looks more like another box, far away. NAM follows its looks.
+    boxes = np.array([[20, 20, 60, 60], [22, 20, 62, 60], [20, 22, 60, 62], [30, 30, 50, 50]], np.int32)
+    there = np.concatenate([boxes + np.array([20, 0, 20, 0]), [[120, 70, 140, 90]]]).astype(np.int32)
+    looks = torch.eye(4)
+    a = Features(boxes, looks, (100, 160))
+    b = Features(there, torch.cat([looks, 1.2 * looks[3:]]), (100, 160))
+    views = tuple(np.random.default_rng(k).integers(0, 256, (100, 160, 3), np.uint8) for k in (0, 1))
+    exemplar, member = (Region(k, k, (35, 35, 45, 45), np.ones((10, 10), bool), 1.0, 0.0, 0.0, 0.0) for k in (0, 1))
+
+    def warped(**settings):
+        return warp_member(exemplar, member, (a, b), views, FlowSettings(**settings))
+
+    expected = {
+        name: warp(views[1], dense_flow(a, b, match(a, b, name), guide=views[0], assignment="best"), exemplar.box)
+        for name in ("nam", "lom", "consensus")
+    }
+    assert not np.array_equal(expected["nam"], expected["consensus"])
+    np.testing.assert_array_equal(warped(method="nam"), expected["nam"])
+    np.testing.assert_array_equal(warped(method="nam", dense_method="consensus"), expected["consensus"])
+    with pytest.raises(SettingsError, match="dense_method is 'best', but must be one of '', 'nam'"):
+        FlowSettings(dense_method="best")
