@@ -73,7 +73,7 @@ def explain(
         Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))
     ]
     masks = compute_masks(context, images)
-    boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images), masks)
+    boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images, masks), masks)
     features = Described(context, images, boxes)
     regions, similarity = compare_regions(context, images, masks, features)
     groups = find_clusters(context, similarity, regions)
