@@ -58,6 +58,8 @@ from visual_summaries.settings import preset
 from visual_summaries.store import load_run, save_run
 from visual_summaries.store.checksums import ENTRY, sha256_of
 from visual_summaries.store.run_directory import FILES
+from visual_summaries.study.answers import ANSWERS_FORMAT, VERSION, load_answers
+from visual_summaries.study.key import KEY_FORMAT, Key, load_key
 
 # --- mutations of bytes ---------------------------------------------------------------------------------------------------
 
@@ -412,6 +414,53 @@ def try_run(rng: random.Random, folder: Path) -> None:
     render_page(load_run(folder))
 
 
+# --- answers to a study ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def study_seed() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The key of a small study with every kind of task, and a participant's answers."""
+    tasks: dict[str, Any] = {
+        "i1": {"kind": "intruder", "options": ["a", "b", "c"], "intruder": "b"},
+        "p1": {"kind": "preference", "sides": ["left", "right"]},
+        "n1": {"kind": "name"},
+        "c1": {"kind": "intruder", "check": True, "position": 2},
+        "c2": {"kind": "name", "check": True, "text": "blue"},
+    }
+    answers = [
+        {"task": "i1", "choice": "b", "seconds": 2.5},
+        {"task": "p1", "choice": None, "seconds": 3},
+        {"task": "n1", "text": "a beak", "nothing": False, "seconds": 4.25},
+        {"task": "c1", "choice": "y", "shown": ["x", "y", "z"], "seconds": 1.0},
+        {"task": "c2", "text": "“Blue”", "seconds": 1.5},
+    ]
+    key = {"format": KEY_FORMAT, "version": VERSION, "study": "s1", "settings": {}, "runs": [], "tasks": tasks}
+    given = {"format": ANSWERS_FORMAT, "version": VERSION, "study": "s1", "participant": "p", "comment": "", "answers": answers}
+    return key, given
+
+
+def try_answers(rng: random.Random, folder: Path) -> None:
+    """Read a mutated file of answers, and sometimes another participant's beside it."""
+    key, given = study_seed()
+    data = write_json(mutate_json(given, rng)) if rng.random() < 0.8 else mutate_bytes(write_json(given), rng)
+    if rng.random() < 0.01:
+        data = b"[" * 100_000
+    paths = [folder / "<b>answers.json", folder / "other.json"]
+    paths[0].write_bytes(data)
+    paths[1].write_bytes(write_json({**given, "participant": "q"}))
+    found = load_answers(paths[: rng.choice((1, 1, 2))], Key(folder / "study.key.json", key))
+    assert all(one.seconds is None or one.seconds >= 0 for one in found)
+
+
+def try_key(rng: random.Random, folder: Path) -> None:
+    """Read a mutated key, and a file of answers with it."""
+    key, given = study_seed()
+    data = write_json(mutate_json(key, rng)) if rng.random() < 0.8 else mutate_bytes(write_json(key), rng)
+    (folder / "study.key.json").write_bytes(data)
+    (folder / "answers.json").write_bytes(write_json(given))
+    load_answers([folder / "answers.json"], load_key(folder / "study.key.json"))
+
+
 # --- running --------------------------------------------------------------------------------------------------------------
 
 #: What is fuzzed, and how many of a thousand inputs each gets.
@@ -420,6 +469,8 @@ KINDS: dict[str, tuple[Callable[[random.Random, Path], None], int]] = {
     "names": (try_names, 150),
     "weights": (try_checkpoint, 100),
     "runs": (try_run, 250),
+    "answers to a study": (try_answers, 120),
+    "keys of a study": (try_key, 60),
 }
 
 

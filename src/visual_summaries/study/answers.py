@@ -115,7 +115,7 @@ def _parsed(path: Path) -> dict[str, Any] | str:
         return "there is no such file"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    except ValueError:
+    except (ValueError, RecursionError):
         return "damaged: it is not JSON"
     if not isinstance(data, dict) or data.get("format") != ANSWERS_FORMAT:
         return "not a file of answers to a study"
@@ -159,7 +159,7 @@ def _checked(file: str, data: dict[str, Any], key: Key) -> Answers | str:
 
 def _wrong(answer: Mapping[str, Any], task: Mapping[str, Any]) -> str | None:
     seconds = answer.get("seconds")
-    if seconds is not None and not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0):
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < math.inf):
         return "has no valid time"
     if task["kind"] == "name":
         written = isinstance(answer.get("text"), str) and answer["text"].strip() != ""

@@ -95,13 +95,32 @@ def load_key(path: str | Path) -> Key:
         raise StudyError(
             f"{path} is missing; the key is written beside the study's page by 'visual-summaries study build': give its path"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StudyError(f"{path} cannot be read ({error}); build the study again with the same runs and seed") from error
     if not isinstance(data, dict) or data.get("format") != KEY_FORMAT or data.get("version") != VERSION:
         raise StudyError(
             f"{path} is not the key of a study of this version ({KEY_FORMAT}, {VERSION}); give the file *{_ENDING}"
         )
+    if not _is_whole(data):
+        raise StudyError(f"{path} is damaged: study, runs or tasks are not what they must be; build the study again")
     return Key(path, data)
+
+
+def _is_whole(data: Mapping[str, Any]) -> bool:
+    """Whether a key holds what those who read it rely on."""
+    tasks, runs = data.get("tasks"), data.get("runs")
+    if not (isinstance(data.get("study"), str) and isinstance(tasks, dict) and isinstance(runs, list)):
+        return False
+    return all(isinstance(run, dict) for run in runs) and all(map(_is_task, tasks.values()))
+
+
+def _is_task(task: Any) -> bool:
+    kind = task.get("kind") if isinstance(task, dict) else None
+    if kind not in ("intruder", "name", "preference"):
+        return False
+    if task.get("check"):
+        return isinstance(task.get("text"), str) if kind == "name" else "text" in task or isinstance(task.get("position"), int)
+    return kind == "name" or isinstance(task.get("options" if kind == "intruder" else "sides"), list | dict)
 
 
 def find_key(study: str, folders: Iterable[Path]) -> Key:
