@@ -10,7 +10,6 @@ Examples
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from visual_summaries._validate import require_in_range
+from visual_summaries.analyses import part_shares
 from visual_summaries.demo.effects import part_effects, used_parts
 from visual_summaries.demo.world import CLASSES, LABELS, PARTS
 from visual_summaries.errors import RunError
@@ -112,11 +112,10 @@ def part_under(mask: NDArray[np.bool_], box: Box, labels: NDArray[np.uint8]) -> 
 
 def score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:
     """Return where a summary's members lie; `parts` is the label under each of the run's regions."""
-    counts = Counter(parts[member.region] for member in summary.members)
-    total = sum(counts.values())
-    order = sorted(counts, key=lambda label: (-counts[label], LABELS.index(label)))
-    shares = {label: counts[label] / total for label in order}
-    return SummaryScore(summary.index, total, shares, order[0], shares[order[0]])
+    found = part_shares(summary, parts)
+    shares = {label: found[label] for label in sorted(found, key=lambda label: (-found[label], LABELS.index(label)))}
+    part = next(iter(shares))
+    return SummaryScore(summary.index, len(summary.members), shares, part, shares[part])
 
 
 def score_run(
