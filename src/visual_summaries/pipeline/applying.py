@@ -19,7 +19,7 @@ from visual_summaries.images import gather_images
 from visual_summaries.masks import iter_masks
 from visual_summaries.pipeline.reading import ImageSources
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.regions import connected_components, propose_boxes, prune, salient_boxes
+from visual_summaries.regions import evidence_boxes, propose_boxes, prune, salient_boxes
 from visual_summaries.results import Application, Box, Explained, Image, Mask, Presence, Run
 from visual_summaries.settings import Settings
 
@@ -154,7 +154,8 @@ class _References:
         wanted: list[int] = []
         for done, k in enumerate(chosen, 1):
             own = [region for region in run.regions if region.image == k]
-            boxes = _boxes(run.images[k].view, [region.box for region in own], run.settings, random_state)
+            evidence = np.asarray(run.masks[k].final > run.settings.regions.threshold)
+            boxes = _boxes(run.images[k].view, [region.box for region in own], evidence, run.settings, random_state)
             features[k] = describe(run.images[k].view, boxes, run.settings.flow.descriptor, classifier=classifier)
             regions[k] = np.arange(len(own))  # they come first
             owner += [k] * len(own)
@@ -177,9 +178,14 @@ class _References:
         return np.concatenate([block.T for block in blocks.similarities], axis=1)
 
 
-def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:
-    """Proposed boxes, after some that must be among them."""
-    proposed = propose_boxes(view, settings.regions.boxes, settings.regions.proposals, random_state)
+def _boxes(
+    view: NDArray[np.uint8], first: Sequence[Box], evidence: NDArray[np.bool_], settings: Settings, random_state: int
+) -> NDArray[np.int32]:
+    """Return proposed boxes, after some that must be among them."""
+    source = settings.regions.proposals
+    proposed = propose_boxes(
+        view, settings.regions.boxes, source, random_state, evidence=evidence if source == "mask" else None
+    )
     given = np.array(first, np.int32).reshape(-1, 4)
     fresh = [box for box in proposed.tolist() if tuple(box) not in set(map(tuple, given.tolist()))]
     return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])
@@ -196,9 +202,11 @@ def _explain(
 ) -> Explained:
     settings = run.settings.regions
     evidence = np.asarray(mask.final > settings.threshold)
-    components = [box for box, _ in connected_components(mask.final, settings.threshold, settings.min_component_area)]
-    boxes = _boxes(image.view, components, run.settings, random_state).astype(np.int64)
-    chosen = salient_boxes(boxes, evidence, settings.salient_share)
+    found = evidence_boxes(evidence).tolist() if settings.from_evidence else []
+    around = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found]
+    boxes = _boxes(image.view, around, evidence, run.settings, random_state).astype(np.int64)
+    # As in the run: boxes around the evidence count whatever their share of it.
+    chosen = np.union1d(salient_boxes(boxes, evidence, settings.salient_share), np.arange(len(around)))
     sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
     chosen = chosen[sides >= _SMALLEST].astype(np.intp)
     present: list[Presence] = []
