@@ -24,7 +24,7 @@ test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings
 
 test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, full disks, ...; under 20 minutes; make test has a few of each
 	$(BIN)/python benchmarks/faults.py
-	VISUAL_SUMMARIES_FUZZ=12000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_engines.py tests/test_runs_of_others.py tests/test_images_hostile.py
+	VISUAL_SUMMARIES_FUZZ=12000 $(BIN)/python -m pytest -q -m 'cluster or not cluster' tests/test_fuzz.py tests/test_engines.py tests/test_runs_of_others.py tests/test_images_hostile.py
 
 lint: $(VENV)/.installed-test  ## style, docstrings and types
 	$(BIN)/ruff check .

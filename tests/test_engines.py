@@ -208,6 +208,7 @@ def batches(count: int) -> Iterator[tuple[list[int], list[int]]]:
     return (([k], [k]) for k in range(count))
 
 
+@pytest.mark.cluster
 def test_work_is_shared_out_and_what_waits_is_bounded(nodes: Nodes) -> None:
     nodes.have(2)
     engine = make_engine("ray")
@@ -238,6 +239,7 @@ def dict_of(results: Iterator[tuple[list[int], list[Any]]]) -> dict[int, Any]:
     return {position: record for positions, records in results for position, record in zip(positions, records, strict=True)}
 
 
+@pytest.mark.cluster
 def test_a_worker_that_dies_is_replaced(nodes: Nodes, tmp_path: Path) -> None:
     nodes.have(2)
     engine = make_engine("ray")
@@ -245,12 +247,14 @@ def test_a_worker_that_dies_is_replaced(nodes: Nodes, tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.cluster
 def test_errors_come_back_as_they_are(nodes: Nodes) -> None:
     nodes.have(2)
     with pytest.raises(ImageError, match=r"a\.png is cut short"):
         list(make_engine("ray").run("fail", fail, None, batches(3), accelerator=False, whole=True))
 
 
+@pytest.mark.cluster
 def test_a_run_on_a_cluster_equals_a_local_one(
     nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run
 ) -> None:
@@ -261,6 +265,7 @@ def test_a_run_on_a_cluster_equals_a_local_one(
     assert local_run.manifest["engine"] == "local"
 
 
+@pytest.mark.cluster
 def test_a_run_survives_killed_workers_and_a_lost_node(
     nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run, tmp_path: Path
 ) -> None:
@@ -286,6 +291,7 @@ def test_a_run_survives_killed_workers_and_a_lost_node(
     assert same_results(vs.load_run(tmp_path / "run"), local_run)
 
 
+@pytest.mark.cluster
 def test_one_engine_ends_what_another_began(
     nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run, tmp_path: Path
 ) -> None:
@@ -307,6 +313,7 @@ def test_one_engine_ends_what_another_began(
         assert found["found"] + found["computed"] == len(images)
 
 
+@pytest.mark.cluster
 def test_a_task_that_needs_a_card_gets_one(nodes: Nodes) -> None:
     nodes.have(1)
     nodes.have(2, num_gpus=1)  # Ray takes the word of a node for what it has
@@ -329,6 +336,7 @@ def test_no_cluster_at_an_address_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         list(make_engine("ray://nowhere:1").run("square", square, 1, batches(1), accelerator=False, whole=True))
 
 
+@pytest.mark.cluster
 def test_arrays_are_not_tied_to_the_clusters_memory(nodes: Nodes) -> None:
     nodes.have(1)
     found = dict_of(make_engine("ray").run("zeros", zeros, None, batches(2), accelerator=False, whole=True))
