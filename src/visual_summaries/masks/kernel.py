@@ -132,13 +132,13 @@ def fast_float32(classifier: Classifier, view: NDArray[np.uint8]) -> Classifier:
     x = classifier.to_tensor([view, np.ascontiguousarray(view[::-1, ::-1])])
     with torch.no_grad(), classifier.frozen():
         # One image at a time: there may be no room for two.
-        expected = torch.cat([classifier.logits(one) for one in x.split(1)])
+        expected = torch.cat([classifier.logits(one) for one in torch.split(x, 1)])
         folded = fold(classifier, x[:1])
         faster = copy.copy(classifier)
         faster.module = nn.Sequential(_ChannelsLast(), classifier.module if folded is None else folded.module)
         try:
             with faster.frozen():
-                given = torch.cat([faster.logits(one) for one in x.split(1)])
+                given = torch.cat([faster.logits(one) for one in torch.split(x, 1)])
         except RuntimeError as error:
             logger.debug("scores not channels last: %s", error)
             return classifier
