@@ -13,11 +13,12 @@ from visual_summaries.analyses.matching import Matcher, fit_matcher
 from visual_summaries.analyses.quality import cluster_labels
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError
-from visual_summaries.flow import Features, describe, describe_mirrored
+from visual_summaries.flow import Features
 from visual_summaries.flow.pairs import compare_block
 from visual_summaries.images import gather_images
 from visual_summaries.masks import iter_masks
 from visual_summaries.pipeline.reading import ImageSources
+from visual_summaries.pipeline.stages import describe_view
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import evidence_boxes, propose_boxes, prune, salient_boxes
 from visual_summaries.results import Application, Box, Explained, Image, Mask, Presence, Run
@@ -156,8 +157,7 @@ class _References:
             own = [region for region in run.regions if region.image == k]
             evidence = np.asarray(run.masks[k].final > run.settings.regions.threshold)
             boxes = _boxes(run.images[k].view, [region.box for region in own], evidence, run.settings, random_state)
-            look = describe_mirrored if run.settings.flow.mirror else describe
-            features[k] = look(run.images[k].view, boxes, run.settings.flow.descriptor, classifier=classifier)
+            features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
             regions[k] = np.arange(len(own))  # they come first
             owner += [k] * len(own)
             wanted += [region.index for region in own]
@@ -212,8 +212,7 @@ def _explain(
     chosen = chosen[sides >= _SMALLEST].astype(np.intp)
     present: list[Presence] = []
     if len(chosen):
-        look = describe_mirrored if run.settings.flow.mirror else describe
-        features = look(image.view, boxes, run.settings.flow.descriptor, classifier=classifier)
+        features = describe_view(image.view, boxes, run.settings.flow, classifier)
         sureness = np.nan_to_num(known.matcher.sureness(known.compare(features, chosen, run)))
         kept = prune(boxes[chosen], sureness.max(axis=1), settings.overlap, settings.area_factor)
         present = _present(classifier, target, image, evidence, run, boxes[chosen[kept]], sureness[kept], random_state)

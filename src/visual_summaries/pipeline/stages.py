@@ -9,9 +9,10 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from visual_summaries.flow import Features, describe, describe_mirrored
+from visual_summaries.classifiers import Classifier
+from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.kernel import fast_float32
@@ -211,10 +212,15 @@ def among(boxes: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np
     return np.asarray((boxes[:, None] == others[None]).all(axis=2).any(axis=1), dtype=bool)
 
 
+def describe_view(view: View, boxes: ArrayLike, settings: FlowSettings, classifier: Classifier) -> Features:
+    """Describe boxes as the settings ask for it: by which descriptor, and whether turned left to right as well."""
+    look = describe_mirrored if settings.mirror else describe
+    return look(view, boxes, settings.descriptor, classifier=classifier)
+
+
 def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]) -> Iterable[Content]:
     for view, boxes in items:
-        look = describe_mirrored if shared.settings.flow.mirror else describe
-        found = look(view, boxes, descriptor=shared.settings.flow.descriptor, classifier=shared.classifier)
+        found = describe_view(view, boxes, shared.settings.flow, shared.classifier)
         mirrored = {} if found.mirrored is None else {"mirrored": found.mirrored.descriptors.cpu().numpy()}
         yield {
             **mirrored,
