@@ -14,10 +14,13 @@ from torch import nn
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
 from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
 from visual_summaries.masks.fast import FastSolver
+from visual_summaries.masks.hiding import hidden_pixels
 from visual_summaries.masks.kernel import Measured, agrees, fast_float32, fastest_kernel, fold, fold_batch_norms
 from visual_summaries.masks.network import Kernel, Network, log_odds
 from visual_summaries.masks.objective import area, geometry, geometry_gradient, greyness, total_variation
-from visual_summaries.masks.optimize import uses_fast
+from visual_summaries.masks.optimize import iter_fast, uses_fast
+from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.plan import make_network
 from visual_summaries.masks.settings import FastSchedule, fast_mask_settings
 from visual_summaries.masks.shape import boundary_gradient, project, upsampling_matrix
 
@@ -201,15 +204,15 @@ def resident_pages() -> int:
 
 @pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
 def test_memory_is_flat_over_a_thousand_images(device):
-    net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(3 * 4 * 6, 2))
-    classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"], device=device)
-    view = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    net = nn.Sequential(nn.AvgPool2d(24), nn.Flatten(), nn.Linear(3 * 4 * 6, 2))
+    classifier = Classifier(net, transform=ViewTransform((96, 144)), class_names=["a", "b"], device=device)
+    view = np.random.default_rng(0).integers(0, 256, (96, 144, 3), dtype=np.uint8)
     short = replace(SETTINGS, fast=FastSchedule(shape_steps=1, refine_steps=0), batch_size=50)
     held = {}
     for done, _ in enumerate(iter_masks(classifier, (view for _ in range(1000)), Target(0, "a"), short), start=1):
         if done % 250 == 0:
             held[done] = torch.cuda.memory_allocated() if device == "cuda" else 4096 * resident_pages()
-    image = 32 * 48 * 3 * 4
+    image = 96 * 144 * 3 * 4
     assert held[1000] - held[250] < 750 * image / 3  # a third of what keeping every image would take
 
 
@@ -274,6 +277,23 @@ def test_float32_scores_are_asked_faster_only_where_that_is_right():
 
     odd = Classifier(Strided(), transform=ViewTransform((H, W)))
     assert fast_float32(odd, view) is odd
+
+
+def test_stored_scores_are_the_classifiers_own_however_masks_were_chosen():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * (H - 2) * (W - 2), 2))
+    classifier = classifier_of(net.eval())
+    network = make_network(classifier, Target(1, "x"), replace(SETTINGS, precision="auto"), images(1))
+    assert network.scorer is not None
+    torch.testing.assert_close(network.quick_scores(images(3)), network.scores(images(3)), rtol=0, atol=1e-5)
+    network.scorer = classifier_of(PatchClassifier())  # a wrong one may choose worse masks, but what is stored stays true
+    results = list(iter_fast(network, iter([(0, images(1)[0])]), 0))
+    mask = results[0][1]
+    with torch.no_grad():
+        hidden = hidden_pixels(images(1), SETTINGS)
+        masked = perturb(images(1), hidden, 1 - torch.from_numpy(mask.sharp).float()[None])
+        expected = [network.scores(x).item() for x in (images(1), hidden, masked)]
+    assert [mask.score_before, mask.score_blurred, mask.score_after] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):

@@ -47,7 +47,7 @@ from visual_summaries.masks.trust_region import EXCESS_WEIGHT, minimum_nearby
 LARGEST_LEFT = 0.5
 
 #: Fewest rounds of refining, however many terms there are.
-LEAST_ROUNDS = 5
+LEAST_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,10 @@ class FastSolver:
         self.images[places], self.hidden[places] = images, hidden
         before = self.network.scores(images).to(images)
         self.before[places] = before
-        whole = torch.stack([self.network.scores(way) for way in hidden.unbind(dim=1)], dim=1).to(images)
-        self.blurred[places] = whole[:, 0]
+        blurred = self.network.scores(hidden[:, 0]).to(images)
+        self.blurred[places] = blurred
+        others = [self.network.quick_scores(way).to(images) for way in hidden.unbind(dim=1)[1:]]
+        whole = torch.stack([blurred, *others], dim=1)
         # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it. The
         # first way stays: scores are those under it.
         usable = whole <= LARGEST_LEFT * before[:, None]
@@ -272,29 +274,31 @@ class FastSolver:
         """Free the places and return their results: of best mask and last trial the one with the lower float32 merit."""
         settings = self.network.settings
         images, hidden = self.images[places], self.hidden[places]
-        candidates, values, scores = [], [], []
+        candidates, values = [], []
         for evidence in (self.best[places], self.trial[places]):
             rounded = evidence.half()
             kept = rounded.to(images)
             columns = []
             for term in self.terms:
-                p = self.network.scores(perturb(images, hidden[:, term.way], kept if term.shown else 1 - kept)).to(images)
+                mask = kept if term.shown else 1 - kept
+                p = self.network.quick_scores(perturb(images, hidden[:, term.way], mask)).to(images)
                 columns.append(1 - p if term.shown else p)
-            first = self.terms[0]
-            first_way = (
-                columns[0] if not first.shown else self.network.scores(perturb(images, hidden[:, 0], 1 - kept)).to(images)
-            )
             candidates.append(rounded)
-            scores.append(first_way)
             geometric = geometry(1 - kept, settings.sharp, settings.tv_exponent)
             values.append(self.merit(places, torch.stack(columns, dim=1), geometric))
+        last = (
+            (values[1] < values[0])[:, None, None]
+            if self.schedule.refine_steps
+            else torch.ones_like(candidates[0], dtype=torch.bool)
+        )
+        chosen = torch.where(last, candidates[1], candidates[0])
+        scores = self.network.scores(perturb(images, hidden[:, 0], 1 - chosen.to(images)))
         results = []
         for i, place in enumerate(places.tolist()):
             item = self.item(place)
-            choice = int(values[1][i] < values[0][i]) if self.schedule.refine_steps else 1
-            sharp = candidates[choice][i].cpu()
+            sharp = chosen[i].cpu()
             smooth = sharp if item.smooth is None else item.smooth
-            before, blurred, after = float(self.before[place]), float(self.blurred[place]), float(scores[choice][i])
+            before, blurred, after = float(self.before[place]), float(self.blurred[place]), float(scores[i])
             results.append(Finished(item.position, smooth, sharp, before, blurred, after, item.losses))
             self.items[place] = None
         return results

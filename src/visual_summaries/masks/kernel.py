@@ -129,13 +129,22 @@ def fast_float32(classifier: Classifier, view: NDArray[np.uint8]) -> Classifier:
     their spread is checked on `view` (H, W, 3) and its half turn; where not, the classifier itself is returned. Nothing is
     timed, so that the same classifier always gets the same answer.
     """
-    x = classifier.to_tensor([view, np.ascontiguousarray(view[::-1, ::-1])])
+    faster: Classifier = faster_scores(classifier, classifier.to_tensor([view]))
+    return faster
+
+
+def faster_scores(classifier: GivesLogits, image: Tensor) -> Any:
+    """Return what :func:`fast_float32` does, checked on an image (1, C, H, W) in [0, 1]; functions stay as they are."""
+    module = getattr(classifier, "module", None)
+    if not isinstance(module, nn.Module):
+        return classifier
+    x = torch.cat([image, image.flip(-1, -2)])
     with torch.no_grad(), classifier.frozen():
         # One image at a time: there may be no room for two.
         expected = torch.cat([classifier.logits(one) for one in torch.split(x, 1)])
         folded = fold(classifier, x[:1])
         faster = copy.copy(classifier)
-        faster.module = nn.Sequential(_ChannelsLast(), classifier.module if folded is None else folded.module)
+        faster.module = nn.Sequential(_ChannelsLast(), module if folded is None else folded.module)  # type: ignore[attr-defined]
         try:
             with faster.frozen():
                 given = torch.cat([faster.logits(one) for one in torch.split(x, 1)])

@@ -56,6 +56,8 @@ class Network:
         Images in one pass of the network; halved for good when memory runs out.
     kernel : Kernel
         How gradients are computed (never :meth:`scores`).
+    scorer : Classifier or None
+        What :meth:`quick_scores` asks: the same network in float32, run faster. None: the classifier itself.
     passes : int
         Images that have gone forward and backward so far, for benchmarks.
     """
@@ -65,14 +67,20 @@ class Network:
     settings: MaskSettings
     chunk: int
     kernel: Kernel = field(default_factory=lambda: Kernel())
+    scorer: GivesLogits | None = None
     passes: int = 0
 
     def scores(self, images: Tensor) -> Tensor:
         """Return the target's score (N,) of each image, float32, without gradients."""
+        return self._scores(self.classifier, images)
+
+    def quick_scores(self, images: Tensor) -> Tensor:
+        """Return scores as :meth:`scores` does, to rounding: what decides between masks, not what is stored."""
+        return self._scores(self.scorer or self.classifier, images)
+
+    def _scores(self, classifier: GivesLogits, images: Tensor) -> Tensor:
         with torch.no_grad():
-            return self._in_chunks(
-                lambda part: (self.target.score(self.classifier.logits(images[part])).float(),), len(images)
-            )[0]
+            return self._in_chunks(lambda part: (self.target.score(classifier.logits(images[part])).float(),), len(images))[0]
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the softmax of all outputs (N, K), float32, without gradients: the reference of the *less* term."""

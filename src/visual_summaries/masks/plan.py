@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visual_summaries.masks.kernel import PROBE_IMAGES, fastest_kernel, fold
+from visual_summaries.masks.kernel import PROBE_IMAGES, faster_scores, fastest_kernel, fold
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, kernel_in_words
 from visual_summaries.masks.settings import MaskSettings
@@ -62,6 +62,8 @@ def make_network(
         network.chunk = plan.batch_size
         folded = fold(classifier, image.expand(min(plan.batch_size, PROBE_IMAGES), -1, -1, -1)) if plan.folded else None
         network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded)
+        if settings.precision == "auto":
+            network.scorer = faster_scores(classifier, image)
         return network
     if settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
@@ -69,6 +71,7 @@ def make_network(
         network.kernel = fastest_kernel(network, image)
         logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
         network.passes = 0
+        network.scorer = faster_scores(classifier, image)
     return network
 
 

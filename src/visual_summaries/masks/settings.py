@@ -61,7 +61,7 @@ class FastSchedule:
     ----------
     shape_steps, refine_steps : int
         Network passes of the two phases. Several ways of hiding share them; each is asked in each round of the second phase, of
-        which there are at least five.
+        which there are at least four.
     cells, sigma : int, float
         The density has `cells` square cells along the view's shorter side; its upsampled field is blurred with `sigma` cells.
     learning_rate, second_decay : float
