@@ -72,7 +72,7 @@ def report(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="New or empty folder for images, run and report.")] = Path("demo-run"),
-    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 60,
+    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 40,
     bird: Annotated[str, typer.Option("--class", help="Class of birds to draw, by name or index.")] = "0",
     network: Annotated[str, typer.Option(help="One of the networks that come with the package.")] = "main",
     preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",
