@@ -53,7 +53,6 @@ def preloaded_command(folder: Path) -> Iterator[Path]:
 def serve(address: str) -> None:
     """Import everything, then fork for each connection."""
     import cv2  # noqa: F401
-    import open_clip  # noqa: F401
     import skimage.segmentation  # noqa: F401
     import sklearn.manifold  # noqa: F401
     import timm  # noqa: F401
