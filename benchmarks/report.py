@@ -1,8 +1,8 @@
 """The page that people look at: how large it is, and how soon it can be used.
 
-Run with ``python benchmarks/report.py --json FILE [--data DIR]``. A run of 100 drawn images by the demo's network and, with
-``--data``, one of 100 photographs by a network of ImageNet, each written as a report and opened in headless Chromium, in a
-fresh profile each time. *Usable* is counted from the start of the navigation until a click on the second summary has been
+Run with ``python benchmarks/report.py --json FILE [--data DIR]``. Reports of 100 images are opened in headless Chromium, in a
+fresh profile each time: of images of noise, which compress worse than any photograph (nothing is computed for them), of drawn
+birds explained by the demo's network and, with ``--data``, of photographs explained by a network of ImageNet. *Usable* is counted from the start of the navigation until a click on the second summary has been
 answered and drawn: that needs the page read, laid out, its script run and its pictures decoded.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 import statistics
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,13 @@ from visual_summaries.demo import demo_network, write_images
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.report import write_report
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from drawn_runs import make_run  # noqa: E402
+
 #: Seed of the first drawn image; neither training, accuracy, effects nor the demo use these.
 SEED = 50_000_000
+#: What is reported on.
+PARTS = ("noise", "drawn", "photographs")
 #: Network and folder of photographs with their class: 100 of 224 x 224 pixels.
 PHOTOS = ("mobilenetv1_050", "imagenette224/000_tench", 0)
 #: Answers a click on the second summary: gives milliseconds since the start of the navigation when it has been drawn.
@@ -128,13 +134,19 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("build/benchmark-report"), help="folder of the runs; kept, and gone on with"
     )
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="which reports")
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     arguments = parser.parse_args()
     quick = arguments.size == "quick"
     count, times = (10, 2) if quick else (100, 9)
-    runs = {"drawn images": drawn_run(count, arguments.work / f"drawn-{count}")}
-    if arguments.data is not None:
+    runs = {}
+    if "noise" in arguments.part:
+        runs["images of noise"] = make_run(100, (224, 250), texture=60)
+    if "drawn" in arguments.part:
+        runs["drawn images"] = drawn_run(count, arguments.work / f"drawn-{count}")
+    if "photographs" in arguments.part and arguments.data is not None:
         runs["photographs"] = photo_run(count, arguments.work / f"photos-{count}", arguments.data)
+    arguments.work.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=flags)
