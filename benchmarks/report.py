@@ -2,8 +2,9 @@
 
 Run with ``python benchmarks/report.py --json FILE [--data DIR]``. Reports of 100 images are opened in headless Chromium, in a
 fresh profile each time: of images of noise, which compress worse than any photograph (nothing is computed for them), of drawn
-birds explained by the demo's network and, with ``--data``, of photographs explained by a network of ImageNet. *Usable* is counted from the start of the navigation until a click on the second summary has been
-answered and drawn: that needs the page read, laid out, its script run and its pictures decoded.
+birds explained by the demo's network and, with ``--data``, of photographs explained by a network of ImageNet. *Usable* is
+counted from the start of the navigation until a click on the second summary has been answered and drawn: that needs the page
+read, laid out, its script run and its pictures decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.report import write_report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from drawn_runs import make_run  # noqa: E402
+from drawn_runs import make_run
 
 #: Seed of the first drawn image; neither training, accuracy, effects nor the demo use these.
 SEED = 50_000_000
