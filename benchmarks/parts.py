@@ -208,7 +208,8 @@ def planted(units: Sequence[dict[str, Any]]) -> dict[str, Any]:
             one = judge(units, method, effect)
             if effect == "shapley":
                 judged[method] = one
-            rows.append({"method": method, "effect": effect, **one})
+            first = effect == "shapley" and method in ("default", "paper", "k-means", "concepts")
+            rows.append({"method": method, "effect": effect, "kind": "main" if first else "beside", **one})
     beside = [unit for unit in units if "paper" in unit["methods"]]
     if beside:
         rows.append({"method": "default, on paper's units", "effect": "shapley", **judge(beside, "default")})
