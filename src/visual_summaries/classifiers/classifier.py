@@ -393,7 +393,7 @@ def logits_of(answer: Any, count: int) -> Tensor:
     if isinstance(found, Tensor):
         if found.ndim == 4 and found.shape[2:] == (1, 1):
             found = found[:, :, 0, 0]
-        if found.ndim == 2 and len(found) == count:
+        if found.ndim == 2 and found.shape[0] == count:
             return found
         got = f"a tensor of shape {tuple(found.shape)}"
     else:

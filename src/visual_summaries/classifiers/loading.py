@@ -66,8 +66,8 @@ def load_classifier(
         - ``path/to/file.py:function`` or ``package.module:function``: anything callable without arguments that returns an
         ``nn.Module``;
         - ``model.pt2``: a program saved by ``torch.export.save``;
-        - the folder of a specialised network (what ``Specialization.save`` writes), where the network that was specialised is of
-        a library or the demo; else give that network here, and the folder as `checkpoint`;
+        - the folder of a specialised network (what ``Specialization.save`` writes), where the network that was specialised is
+        of a library or the demo; else give that network here, and the folder as `checkpoint`;
         - a module itself.
     checkpoint : path, optional
         Weights for the network: safetensors, or a file of ``torch.save`` that holds tensors only. Pretrained weights are then
@@ -173,7 +173,7 @@ def _load_specialised(
         else:
             raise ClassifierError(
                 f"{folder} holds the network {named}, specialised, which is no name that can be loaded from anywhere: give "
-                f"that network, and the folder as its checkpoint: load_classifier({named!r}, checkpoint={os.fspath(folder)!r}), on "
+                f"it, and the folder as its checkpoint: load_classifier({named!r}, checkpoint={os.fspath(folder)!r}), on "
                 f"the command line MODEL --checkpoint {folder}"
             )
     return load_module(folder, values, network), transform, values["class_names"]

@@ -66,7 +66,8 @@ def window_sizes(boxes: Mapping[int, Boxes], scales: Sequence[float]) -> NDArray
     """Return the sizes (S, 2) of a detector's windows: of the median box, at several scales, 1 at most."""
     every = np.concatenate(list(boxes.values()))
     median = np.median(np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1), axis=0)
-    return np.minimum(np.asarray(scales, np.float32)[:, None] * median[None, :], 1).astype(np.float32)
+    sizes: NDArray[np.float32] = np.minimum(np.asarray(scales)[:, None] * median[None, :], 1).astype(np.float32)
+    return sizes
 
 
 def random_boxes(sizes: NDArray[np.float32], count: int, rng: np.random.Generator) -> Boxes:
@@ -86,7 +87,7 @@ def scores_of(detectors: Sequence[Detector], maps: Sequence[Tensor], images: NDA
     for start in range(0, len(images), _BATCH):
         batch = torch.from_numpy(images[start : start + _BATCH])
         small = [one[batch].float() for one in maps]
-        parts.append(slide(small, list(stacked.split(split, 1)), bias, sizes, places))
+        parts.append(slide(small, list(torch.split(stacked, split, 1)), bias, sizes, places))
     return torch.cat(parts)
 
 

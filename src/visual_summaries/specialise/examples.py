@@ -300,7 +300,8 @@ def _others(
         folders = source.name.split("/")[:-1]
         if isinstance(negatives, str | Path):
             folders.append(Path(negatives).resolve().name)
-        own = [index for index in (_meant(folder, classifier) for folder in folders) if index in classes]
+        meant = (_meant(folder, classifier) for folder in folders)
+        own = [index for index in meant if index is not None and index in classes]
         if own:
             skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialised"))
         else:

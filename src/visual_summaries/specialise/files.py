@@ -134,7 +134,9 @@ def _is_count(value: Any) -> bool:
 
 def transform_of(values: dict[str, Any]) -> ViewTransform:
     """Return the transform that a description states."""
-    stated = {name: tuple(value) if isinstance(value, list) else value for name, value in values["transform"].items()}
+    stated: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values["transform"].items()
+    }
     return ViewTransform(**stated)
 
 

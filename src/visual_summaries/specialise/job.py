@@ -117,7 +117,7 @@ def build_network(
         examples.stages,
         torch.tensor(owners, dtype=torch.int64),
         torch.tensor(examples.classes, dtype=torch.int64),
-        [one.contiguous() for one in stacked.split(split, 1)],
+        [one.contiguous() for one in torch.split(stacked, split, 1)],
         torch.tensor([one.bias for one in used], dtype=torch.float32),
         torch.from_numpy(np.stack([one.sizes for one in used])) if used else torch.empty(0, len(settings.scales), 2),
         torch.tensor(weights, dtype=torch.float32),

@@ -1,4 +1,4 @@
-"""The specialised network: the explained one, and part detectors on its feature maps that correct the logits of some classes."""
+"""The specialised network: the explained one, and part detectors on its feature maps that move the logits of some classes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SpecializedNetwork(nn.Module):
 
     The network's forward pass is not repeated: hooks, there only while it runs, keep the feature maps that the detectors slide
     over. What is added to the logit of a class is ``weights @ evidence + shift``, cut at plus and minus `offset_limit`; the
-    evidence of a part is the log odds, cut at `evidence_limit`, that the best of all windows shows it. Other logits pass through
-    untouched.
+    evidence of a part is the log odds, cut at `evidence_limit`, that the best of all windows shows it. Other logits pass
+    through untouched.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ class SpecializedNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, K) of normalised images (N, C, H, W)."""
         if not len(self.weights):
-            return self._logits(self.network(x), len(x))
+            return self._logits(self.network(x), x.shape[0])
         answer, maps = forward_with_maps(self.network, x, self.stages)
-        logits = self._logits(answer, len(x))
+        logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
         own = torch.nn.functional.one_hot(self.owners, len(self.classes)).to(evidence.dtype)
         offset = ((evidence * self.weights) @ own + self.shifts).clamp(-self.offset_limit, self.offset_limit)
