@@ -47,6 +47,7 @@ from visual_summaries.specialise.examples import Examples, best_matches, gather_
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins
 from visual_summaries.specialise.job import build_network
 from visual_summaries.specialise.learning import Learnt, cut, image_evidence, learn, parts_of
+from visual_summaries.specialise.windows import bounded
 from visual_summaries.store.atomic import plain
 
 BREEDS = (155, 162, 229, 258, 273)
@@ -300,7 +301,7 @@ def by_parts(fit: Examples, test: Examples, settings: vs.SpecializeSettings, see
 def _method(offsets: Scores, fusions: Sequence[Fusion], settings: vs.SpecializeSettings) -> Method:
     limit = settings.offset_limit
     return Method(
-        offsets.clip(-limit, limit),
+        bounded(offsets, limit),
         np.array([fusion.shift for fusion in fusions]),
         tuple(fusion.unchanged for fusion in fusions),
         tuple(fusion.penalty for fusion in fusions),

@@ -53,13 +53,13 @@ def described(maps: Sequence[Tensor], boxes: Mapping[int, Boxes]) -> tuple[NDArr
     boxes : mapping of int to ndarray
         By position of the image.
     """
-    rows, images = [], []
-    for image, own in boxes.items():
-        places = torch.from_numpy(np.ascontiguousarray(own, np.float32))
-        rows.append(torch.cat([pool(one[image].float(), places) for one in maps], 1).numpy())
-        images += [image] * len(own)
-    width = sum(one.shape[1] for one in maps)
-    return np.concatenate([np.empty((0, width), np.float32), *rows]), np.array(images, np.intp)
+    images = np.array([image for image, own in boxes.items() for _ in own], np.intp)
+    places = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *boxes.values()]))
+    rows = [torch.empty(0, sum(one.shape[1] for one in maps))]
+    for start in range(0, len(images), _BATCH):
+        batch, own = torch.from_numpy(images[start : start + _BATCH]), places[start : start + _BATCH]
+        rows.append(torch.cat([pool(one[batch].float(), own) for one in maps], 1))
+    return torch.cat(rows).numpy(), images
 
 
 def window_sizes(boxes: Mapping[int, Boxes], scales: Sequence[float]) -> NDArray[np.float32]:

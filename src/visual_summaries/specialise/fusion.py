@@ -166,7 +166,12 @@ def _losses(
 
 
 def choose_shift(
-    logits: NDArray[np.floating], offsets: NDArray[np.float64], index: int, labels: NDArray[np.bool_], spare: float
+    logits: NDArray[np.floating],
+    offsets: NDArray[np.float64],
+    index: int,
+    labels: NDArray[np.bool_],
+    spare: float,
+    limit: float = 6.0,
 ) -> float:
     """Return the constant that makes most images of a class the network's first choice, and hardly any others.
 
@@ -181,6 +186,8 @@ def choose_shift(
     labels : ndarray of bool, (N,)
     spare : float
         Largest share of the other images that may newly become this class.
+    limit : float
+        Largest constant, either way.
 
     Returns
     -------
@@ -200,5 +207,5 @@ def choose_shift(
     candidates = np.unique(needed[labels]) + 1e-3
     other = np.sort(needed[~labels & (gap > 0)])
     fired = np.searchsorted(other, candidates, side="left") / max(int((~labels).sum()), 1)
-    allowed = candidates[fired <= spare]
+    allowed = candidates[(fired <= spare) & (np.abs(candidates) <= limit)]
     return float(allowed[-1]) if len(allowed) else 0.0

@@ -19,6 +19,7 @@ from visual_summaries.specialise.learning import Learnt, ablate, average_precisi
 from visual_summaries.specialise.network import SpecializedNetwork
 from visual_summaries.specialise.result import ClassResult, PartResult, Rates, Specialization
 from visual_summaries.specialise.settings import SpecializeSettings
+from visual_summaries.specialise.windows import bounded
 
 logger = logging.getLogger("visual_summaries")
 
@@ -137,8 +138,9 @@ def describe_class(
     own = parts_of(examples, owner)
     evidence = learnt.evidence[:, own]
     nothing = np.zeros(len(labels))
-    constant = choose_shift(examples.logits, nothing, index, labels, settings.spare / len(examples.classes))
-    offset = (evidence @ fusion.weights + fusion.shift).clip(-settings.offset_limit, settings.offset_limit)
+    spare, limit = settings.spare / len(examples.classes), settings.offset_limit
+    constant = choose_shift(examples.logits, nothing, index, labels, spare, limit)
+    offset = bounded(evidence @ fusion.weights, limit) + fusion.shift
     parts = []
     for position, weight, lost in zip(own, fusion.weights, ablate(examples, learnt, owner), strict=True):
         part, values = examples.parts[position], learnt.evidence[:, position]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from visual_summaries.specialise.detectors import Detector, scores_of, train_det
 from visual_summaries.specialise.examples import Examples, PartExamples
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins, out_of_fold
 from visual_summaries.specialise.settings import SpecializeSettings
+from visual_summaries.specialise.windows import bounded
 
 _LEAST = 4  # images of a class: fewer cannot be cut into folds that say anything
 
@@ -95,8 +96,9 @@ def fuse(
         fusion = fit_fusion(margins(examples.logits, index), own, labels, folds, settings)
         if not fusion.unchanged:
             spare = settings.spare / len(examples.classes)
-            shift = choose_shift(examples.logits, own @ fusion.weights, index, labels, spare)
-            fusion = Fusion(fusion.weights, shift, fusion.penalty, fusion.gain, fusion.error)
+            offsets = bounded(own @ fusion.weights, settings.offset_limit)
+            shift = choose_shift(examples.logits, offsets, index, labels, spare, settings.offset_limit)
+            fusion = replace(fusion, shift=shift)
         fusions.append(fusion)
     return tuple(fusions)
 
@@ -119,10 +121,10 @@ def cut(labels: NDArray[np.intp], folds: int, random_state: int) -> NDArray[np.i
 def image_evidence(
     detector: Detector, examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
 ) -> NDArray[np.float64]:
-    """Return the evidence (n,) of a part in some images: the log odds of the best window, cut at the limit."""
+    """Return the evidence (n,) of a part in some images: the log odds of the best window, kept in the limit."""
     scores = scores_of([detector], examples.maps, images, examples.places(settings))
     best = scores.amax(dim=(2, 3, 4))[:, 0].double().numpy()
-    return np.asarray(best.clip(-settings.evidence_limit, settings.evidence_limit))
+    return bounded(best, settings.evidence_limit)
 
 
 def _train(

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from visual_summaries.classifiers.classifier import logits_of
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow.stages import Stage, as_map
-from visual_summaries.specialise.windows import reduced, slide
+from visual_summaries.specialise.windows import bounded, reduced, slide
 
 
 class SpecializedNetwork(nn.Module):
     """A network whose logits of some classes are corrected by detectors of their parts.
 
     The network's forward pass is not repeated: hooks, there only while it runs, keep the feature maps that the detectors slide
-    over. What is added to the logit of a class is ``weights @ evidence + shift``, cut at plus and minus `offset_limit`; the
-    evidence of a part is the log odds, cut at `evidence_limit`, that the best of all windows shows it. Other logits pass
-    through untouched.
+    over. What is added to the logit of a class is ``weights @ evidence``, kept in plus and minus `offset_limit`, and its
+    shift; the evidence of a part is the log odds, kept in plus and minus `evidence_limit`, that the best of all windows shows
+    it. Other logits pass through untouched.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class SpecializedNetwork(nn.Module):
     >>> x = torch.zeros(1, 3, 4, 6)
     >>> x[:, 0, :2, :3] = 1
     >>> (red(x) - net(x)).detach().round(decimals=2)
-    tensor([[2., 0., 0.]])
+    tensor([[1.7000, 0.0000, 0.0000]])
     """
 
     owners: Tensor
@@ -105,7 +105,7 @@ class SpecializedNetwork(nn.Module):
         logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
         own = torch.nn.functional.one_hot(self.owners, len(self.classes)).to(evidence.dtype)
-        offset = ((evidence * self.weights) @ own + self.shifts).clamp(-self.offset_limit, self.offset_limit)
+        offset = bounded((evidence * self.weights) @ own, self.offset_limit) + self.shifts
         return logits.index_add(1, self.classes, offset.to(logits.dtype))
 
     def evidence(self, x: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class SpecializedNetwork(nn.Module):
         detectors = [getattr(self, f"detectors_{number}") for number in range(len(small))]
         # In a network of half precision the maps are brought to single, and so is what the detectors weigh them with.
         scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), self.places)
-        return scores.amax(dim=(2, 3, 4)).clamp(-self.evidence_limit, self.evidence_limit)
+        return bounded(scores.amax(dim=(2, 3, 4)), self.evidence_limit)
 
     @property
     def places(self) -> int:

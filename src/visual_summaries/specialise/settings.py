@@ -38,9 +38,9 @@ class SpecializeSettings:
     least_gain : float
         How many standard errors of its mean the cross-validated gain must reach; under that the class is left as it was.
     evidence_limit : float
-        Largest absolute log odds that a detector may report.
+        Largest absolute log odds that a detector may report; approached smoothly.
     offset_limit : float
-        Most that a logit may be moved.
+        Most that the parts may move a logit, and most that the constant beside them may.
     spare : float
         Share of training images of other classes that may become a specialised class, over all of these, before shifts stop.
 

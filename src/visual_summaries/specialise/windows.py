@@ -7,9 +7,32 @@ the border.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
+
+Value = TypeVar("Value", Tensor, NDArray[np.float64])
+
+
+def bounded(values: Value, limit: float) -> Value:
+    """Return values brought into plus and minus `limit`, smoothly, so that there is a gradient everywhere; small ones hardly change.
+
+    Parameters
+    ----------
+    values : Tensor or ndarray
+    limit : float
+
+    Examples
+    --------
+    >>> bounded(torch.tensor([0.1, 4.0, 1000.0]), 4.0).round(decimals=2)
+    tensor([0.1000, 2.8300, 4.0000])
+    """
+    result: Value = values / (1 + (values / limit) ** 2) ** 0.5
+    return result
 
 
 def span_weights(low: Tensor, high: Tensor, cells: int) -> Tensor:
@@ -65,11 +88,12 @@ def reduced(feature_map: Tensor, cells: int) -> Tensor:
 
 
 def pool(feature_map: Tensor, boxes: Tensor) -> Tensor:
-    """Return the means of a map in boxes.
+    """Return the means of maps in boxes.
 
     Parameters
     ----------
-    feature_map : Tensor, (C, h, w)
+    feature_map : Tensor, (C, h, w) or (n, C, h, w)
+        The same for all boxes, or one for each.
     boxes : Tensor, (n, 4)
         ``(x0, y0, x1, y1)`` over width and height, in [0, 1].
 
@@ -82,9 +106,10 @@ def pool(feature_map: Tensor, boxes: Tensor) -> Tensor:
     >>> pool(torch.arange(8.0).reshape(1, 2, 4), torch.tensor([[0, 0, 0.5, 1], [0.75, 0.5, 1, 1]])).tolist()
     [[2.5], [7.0]]
     """
-    rows = span_weights(boxes[:, 1], boxes[:, 3], feature_map.shape[1])
-    columns = span_weights(boxes[:, 0], boxes[:, 2], feature_map.shape[2])
-    return torch.einsum("nh,chw,nw->nc", rows, feature_map.to(rows.dtype), columns)
+    maps = feature_map if feature_map.ndim == 4 else feature_map.expand(len(boxes), *feature_map.shape)
+    rows = span_weights(boxes[:, 1], boxes[:, 3], maps.shape[2])
+    columns = span_weights(boxes[:, 0], boxes[:, 2], maps.shape[3])
+    return (maps.to(rows.dtype) * rows[:, None, :, None] * columns[:, None, None, :]).sum(dim=(2, 3))
 
 
 def slide(maps: list[Tensor] | tuple[Tensor, ...], weights: list[Tensor], bias: Tensor, sizes: Tensor, places: int) -> Tensor:
