@@ -41,14 +41,24 @@ import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_transform
 from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
 from visual_summaries.errors import NoImagesError, RunError, TargetError
+from visual_summaries.flow.stages import Stage
+from visual_summaries.images import ImageSource
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.specialise.detectors import Boxes
-from visual_summaries.specialise.examples import Examples, best_matches, gather_examples, read_maps, with_matches
+from visual_summaries.specialise.examples import (
+    OTHER,
+    Examples,
+    PartExamples,
+    best_matches,
+    find_stages,
+    read_maps,
+    with_matches,
+)
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins
 from visual_summaries.specialise.job import build_network
 from visual_summaries.specialise.learning import Learnt, cut, image_evidence, learn, parts_of
 from visual_summaries.specialise.windows import bounded
-from visual_summaries.store.atomic import plain
+from visual_summaries.store.atomic import atomic_file, plain
 
 BREEDS = (155, 162, 229, 258, 273)
 #: Folders of bystanders of other kinds; their names start with the class's index.
@@ -69,6 +79,9 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 #: Drawn birds: classes that are specialised, images of each to fit and to test on.
 BIRDS, DRAWN_FIT, DRAWN_TEST = (0, 1, 2), 40, 60
+
+#: Images that are read, and kept as maps, at a time.
+CHUNK = 100
 
 Scores = NDArray[np.float64]
 
@@ -155,97 +168,83 @@ def matches_of(
 
 @dataclass(frozen=True, eq=False)
 class Everything:
-    """A world as its network sees it: `training` holds all that may be fitted on and all bystanders, `test` the test images."""
+    """A world as its network sees it: every image, with its group and the index of its class, and the runs' salient regions."""
 
     world: World
     classifier: Classifier
-    training: Examples
+    examples: Examples
     groups: NDArray[np.str_]
     indices: NDArray[np.intp]
-    test: Examples
     salient: tuple[dict[int, Boxes], ...]
 
 
+def read_images(
+    world: World, classifier: Classifier, folder: Path, settings: vs.SpecializeSettings
+) -> tuple[NDArray[np.float32], list[torch.Tensor], tuple[Stage, ...]]:
+    """Return logits and reduced maps of all images of a world, some at a time, each read once."""
+    stages = find_stages(classifier, settings.depths)
+    logits, maps = [], []
+    for start in range(0, len(world.images), CHUNK):
+        kept = folder / "maps" / f"{settings.depths}-{settings.cells}-{start}.npz"
+        if not kept.is_file():
+            paths = [path for path, _, _ in world.images[start : start + CHUNK]]
+            own_logits, own = read_maps(classifier, [classifier.view(path) for path in paths], stages, settings.cells)
+            with atomic_file(kept) as file:
+                np.savez(file, logits=own_logits, **{f"m{k}": one.numpy() for k, one in enumerate(own)})
+        with np.load(kept, allow_pickle=False) as loaded:
+            logits.append(loaded["logits"])
+            maps.append([torch.from_numpy(loaded[f"m{k}"]) for k in range(len(stages))])
+    return np.concatenate(logits), [torch.cat([own[k] for own in maps]) for k in range(len(stages))], stages
+
+
 def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.SpecializeSettings) -> Everything | None:
-    """Read all images once, with the summaries' regions; None where no class has a summary."""
+    """Read all images, with the summaries' regions in them; None where no class has a summary."""
+    folder = runs / world.name / world.network
+    logits, maps, stages = read_images(world, classifier, folder, settings)
     found = {index: run_of(world, index, classifier, runs) for index in world.classes}
     own = [run for run in found.values() if run is not None]
     if not own:
         return None
+    # A class without a summary is not specialised; its images are bystanders.
     classes = tuple(index for index, run in found.items() if run is not None)
-    bystanders = [(path, group, index) for path, group, index in world.images if group in ("near", "far")]
-    # A class without a summary is a bystander: its images are the network's as before.
-    bystanders += [(path, "near", index) for path, index in world.of("fit") if index not in classes]
-    examples = gather_examples(own, classifier, [path for path, _, _ in bystanders], settings=replace(settings, apply=False))
-    parts = list(examples.parts)
-    fresh: list[tuple[Path, int]] = []
+    indices = np.array([index for _, _, index in world.images], np.intp)
+    groups = np.array([group if group in ("near", "far") or index in classes else "near" for _, group, index in world.images])
+    hashes = [sha256_of(path) for path, _, _ in world.images]
+    place = {sha256: position for position, sha256 in enumerate(hashes)}
+    parts: list[PartExamples] = []
     for owner, run in enumerate(own):
-        seen = {image.sha256 for image in run.images}
-        paths = [path for path, index in world.of("fit") if index == classes[owner] and sha256_of(path) not in seen]
-        fresh += [(path, owner) for path in paths]
-    logits, maps = (
-        read_maps(classifier, [classifier.view(path) for path, _ in fresh], examples.stages, settings.cells)
-        if fresh
-        else (examples.logits[:0], [one[:0] for one in examples.maps])
+        for summary in run.summaries:
+            boxes: dict[int, Boxes] = {}
+            for region in summary.cluster:
+                image = place[run.images[run.regions[region].image].sha256]
+                boxes[image] = np.concatenate([boxes.get(image, np.empty((0, 4), np.float32)), relative_box(run, region)])
+            parts.append(PartExamples(owner, owner, summary.index, summary.label, boxes))
+        seen = {place[image.sha256] for image in run.images}
+        fresh = [k for k in np.flatnonzero((groups == "fit") & (indices == classes[owner])).tolist() if k not in seen]
+        if fresh and settings.apply:
+            matches = matches_of(world, run, classifier, [world.images[k][0] for k in fresh], folder)
+            parts = with_matches(parts, owner, fresh, matches)
+    labels = np.array(
+        [classes.index(index) if group in ("fit", "test") else OTHER for index, group in zip(indices, groups, strict=True)]
     )
-    start = len(examples)
-    for owner, run in enumerate(own):
-        mine = [(start + place, path) for place, (path, own_class) in enumerate(fresh) if own_class == owner]
-        if mine:
-            folder = runs / world.name / world.network
-            matches = matches_of(world, run, classifier, [path for _, path in mine], folder)
-            parts = with_matches(parts, owner, [place for place, _ in mine], matches)
-    known = {sha256: place for place, sha256 in enumerate(examples.sha256)}
-    groups, indices = (
-        np.full(start, "fit", dtype="<U4"),
-        np.array([classes[label] if label >= 0 else -1 for label in examples.labels], np.intp),
-    )
-    for path, group, index in bystanders:
-        place = known.get(sha256_of(path))
-        if place is not None and examples.labels[place] < 0:
-            groups[place], indices[place] = group, index
-    training = replace(
-        examples,
-        names=(*examples.names, *(path.name for path, _ in fresh)),
-        sha256=(*examples.sha256, *(sha256_of(path) for path, _ in fresh)),
-        labels=np.concatenate([examples.labels, np.array([owner for _, owner in fresh], np.intp)]),
-        logits=np.concatenate([examples.logits, logits]),
-        maps=tuple(torch.cat([one, more]) for one, more in zip(examples.maps, maps, strict=True)),
-        parts=tuple(parts),
-    )
-    groups = np.concatenate([groups, np.full(len(fresh), "fit")])
-    indices = np.concatenate([indices, np.array([classes[owner] for _, owner in fresh], np.intp)])
-    tested = [(path, index) for path, index in world.of("test") if index in classes]
-    views = [classifier.view(path) for path, _ in tested]
-    test_logits, test_maps = read_maps(classifier, views, examples.stages, settings.cells)
-    test = replace(
-        examples,
-        names=tuple(path.name for path, _ in tested),
-        sha256=tuple(sha256_of(path) for path, _ in tested),
-        labels=np.array([classes.index(index) for _, index in tested], np.intp),
-        logits=test_logits,
-        maps=tuple(test_maps),
-        parts=(),
-    )
-    return Everything(world, classifier, training, groups, indices, test, tuple(salient_of(run, training) for run in own))
+    examples = Examples(tuple(hashes), tuple(hashes), labels, logits, tuple(maps), stages, classes, tuple(parts))
+    salient = []
+    for run in own:
+        every: dict[int, Boxes] = {}
+        for region in range(len(run.regions)):
+            image = place[run.images[run.regions[region].image].sha256]
+            every[image] = np.concatenate([every.get(image, np.empty((0, 4), np.float32)), relative_box(run, region)])
+        salient.append(every)
+    return Everything(world, classifier, examples, groups, indices, tuple(salient))
+
+
+def relative_box(run: vs.Run, region: int) -> Boxes:
+    height, width = run.images[0].view.shape[:2]
+    return np.array([run.regions[region].box], np.float32) / np.array([width, height, width, height], np.float32)
 
 
 def sha256_of(path: Path) -> str:
-    from visual_summaries.images import ImageSource
-
     return ImageSource(path.name, path).sha256()
-
-
-def salient_of(run: vs.Run, training: Examples) -> dict[int, Boxes]:
-    """Return all salient regions of a run, by position of their image."""
-    place = {sha256: position for position, sha256 in enumerate(training.sha256)}
-    height, width = run.images[0].view.shape[:2]
-    found: dict[int, list[list[float]]] = {}
-    for region in run.regions:
-        x0, y0, x1, y1 = region.box
-        boxes = found.setdefault(place[run.images[region.image].sha256], [])
-        boxes.append([x0 / width, y0 / height, x1 / width, y1 / height])
-    return {image: np.array(boxes, np.float32) for image, boxes in found.items()}
 
 
 def random_regions(examples: Examples, salient: Sequence[dict[int, Boxes]], seed: int) -> Examples:
@@ -361,24 +360,14 @@ def by_shift(fit: Examples, count: int, settings: vs.SpecializeSettings) -> Meth
 def measure(everything: Everything, seed: int, settings: vs.SpecializeSettings) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the row of a network and a split, and the arrays that intervals are made of."""
     start = time.perf_counter()
-    training = everything.training
     rng = np.random.default_rng(seed)
-    held = np.zeros(len(training), bool)
+    held = everything.groups == "test"
     for group in ("near", "far"):
         places = np.flatnonzero(everything.groups == group)
         held[rng.permutation(places)[: len(places) // 2]] = True
     chosen = np.flatnonzero(~held)
-    fit, kept = training.subset(chosen), training.subset(np.flatnonzero(held))
-    test = replace(
-        everything.test,
-        labels=np.concatenate([everything.test.labels, kept.labels]),
-        names=everything.test.names + kept.names,
-        sha256=everything.test.sha256 + kept.sha256,
-        logits=np.concatenate([everything.test.logits, kept.logits]),
-        maps=tuple(torch.cat([a, b]) for a, b in zip(everything.test.maps, kept.maps, strict=True)),
-    )
-    truth = np.concatenate([[fit.classes[label] for label in everything.test.labels], everything.indices[held]]).astype(int)
-    groups = np.concatenate([np.full(len(everything.test), "test"), everything.groups[held]])
+    fit, test = everything.examples.subset(chosen), everything.examples.subset(np.flatnonzero(held))
+    truth, groups = everything.indices[held], everything.groups[held]
     folds = cut(fit.labels, settings.folds, seed)
 
     summaries, learnt = by_parts(fit, test, settings, seed)
@@ -434,7 +423,7 @@ def measure(everything: Everything, seed: int, settings: vs.SpecializeSettings) 
         "seconds": time.perf_counter() - start,
         "cost": cost(everything.classifier, fit, learnt, settings),
     }
-    arrays = {"sha256": np.array(test.sha256), "labels": test.labels, "network": scores[network]}
+    arrays = {"sha256": np.array(test.sha256, dtype=np.str_), "labels": test.labels, "network": scores[network]}
     arrays |= {name: scores[name] for name in ("summaries", "regions", "pooled", "pooled, joined")}
     return row, arrays
 
@@ -614,8 +603,11 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=math.inf, help="start nothing new after this time")
     parser.add_argument("--networks", nargs="*", help="only these")
+    parser.add_argument(
+        "--no-apply", action="store_true", help="do not look for the summaries in images that the runs set aside"
+    )
     arguments = parser.parse_args()
-    size, settings = SIZES[arguments.size], vs.SpecializeSettings()
+    size, settings = SIZES[arguments.size], vs.SpecializeSettings(apply=not arguments.no_apply)
     start = time.perf_counter()
 
     cases = [("photographs", name) for name in size["networks"]] if arguments.data else []

@@ -161,16 +161,19 @@ def _fit(
     y = np.repeat([1, 0], [len(good), len(bad)])
     svm = LinearSVC(C=settings.svm, class_weight="balanced", random_state=random_state)
     folds = min(3, len(np.unique(good_images)), len(np.unique(bad_images)))
+    slope, offset = 1.0, 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        slope, offset = 1.0, 0.0
-        svm.fit(x, y)
         if calibrate and folds >= 2:
             # Images are split by kind, so that each fold has regions of the part.
             splits = _splits(good_images, bad_images, folds)
-            wrapped = CalibratedClassifierCV(svm, method="sigmoid", ensemble=False, cv=splits).fit(x, y)
-            sigmoid = wrapped.calibrated_classifiers_[0].calibrators[0]
+            wrapped = (
+                CalibratedClassifierCV(svm, method="sigmoid", ensemble=False, cv=splits).fit(x, y).calibrated_classifiers_[0]
+            )
+            svm, sigmoid = wrapped.estimator, wrapped.calibrators[0]
             slope, offset = -float(sigmoid.a_), -float(sigmoid.b_)
+        else:
+            svm.fit(x, y)
     if slope <= 0:
         return Detector(np.zeros(x.shape[1], np.float32), offset, sizes)
     weights = slope * svm.coef_[0] / spread

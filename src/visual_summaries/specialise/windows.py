@@ -19,7 +19,7 @@ Value = TypeVar("Value", Tensor, NDArray[np.float64])
 
 
 def bounded(values: Value, limit: float) -> Value:
-    """Return values brought into plus and minus `limit`, smoothly, so that there is a gradient everywhere; small ones hardly change.
+    """Return values in plus and minus `limit`: smoothly, so that there is a gradient everywhere; small ones hardly change.
 
     Parameters
     ----------
