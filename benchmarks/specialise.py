@@ -22,6 +22,7 @@ Runs, matches, and a file for each network and split are kept below --runs and f
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import time
@@ -56,7 +57,7 @@ from visual_summaries.specialise.examples import (
 )
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins
 from visual_summaries.specialise.job import build_network
-from visual_summaries.specialise.learning import Learnt, cut, image_evidence, learn, parts_of
+from visual_summaries.specialise.learning import Learnt, cut, evidence_of, fuse, parts_of, train_detectors
 from visual_summaries.specialise.windows import bounded
 from visual_summaries.store.atomic import atomic_file, plain
 
@@ -243,6 +244,10 @@ def relative_box(run: vs.Run, region: int) -> Boxes:
     return np.array([run.regions[region].box], np.float32) / np.array([width, height, width, height], np.float32)
 
 
+def hash_of(settings: vs.SpecializeSettings) -> str:
+    return hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
+
+
 def sha256_of(path: Path) -> str:
     return ImageSource(path.name, path).sha256()
 
@@ -285,15 +290,23 @@ class Method:
     alone: Scores | None = None
 
 
-def by_parts(fit: Examples, test: Examples, settings: vs.SpecializeSettings, seed: int) -> tuple[Method, Learnt]:
-    learnt = learn(fit, settings, random_state=seed)
-    evidence = np.zeros((len(test), len(fit.parts)))
-    everyone = np.arange(len(test))
-    for position, detector in enumerate(learnt.detectors):
-        evidence[:, position] = image_evidence(detector, test, everyone, settings)
-    offsets = np.stack(
-        [evidence[:, parts_of(fit, owner)] @ fusion.weights for owner, fusion in enumerate(learnt.fusions)], axis=1
-    )
+def by_parts(
+    fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings, seed: int, kept: Path
+) -> tuple[Method, Learnt]:
+    """Do what :func:`visual_summaries.specialise.learning.learn` does, and keep each fold's part of it."""
+    evidence = np.empty((len(fit), len(fit.parts)))
+    for fold in range(int(folds.max()) + 1):
+        left_out = folds == fold
+        file = kept.with_name(f"{kept.name}-{fold}.npy")
+        if not file.is_file():
+            detectors = train_detectors(fit, ~left_out, settings, seed)
+            with atomic_file(file) as opened:
+                np.save(opened, evidence_of(detectors, fit, np.flatnonzero(left_out), settings))
+        evidence[left_out] = np.load(file, allow_pickle=False)
+    final = train_detectors(fit, np.ones(len(fit), bool), settings, seed)
+    learnt = Learnt(final, evidence, folds, fuse(fit, evidence, folds, settings))
+    tested = evidence_of(final, test, np.arange(len(test)), settings)
+    offsets = np.stack([tested[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learnt.fusions)], axis=1)
     return _method(offsets, learnt.fusions, settings), learnt
 
 
@@ -357,7 +370,9 @@ def by_shift(fit: Examples, count: int, settings: vs.SpecializeSettings) -> Meth
     return Method(np.zeros((count, len(fit.classes))), np.array(shifts))
 
 
-def measure(everything: Everything, seed: int, settings: vs.SpecializeSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+def measure(
+    everything: Everything, seed: int, settings: vs.SpecializeSettings, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the row of a network and a split, and the arrays that intervals are made of."""
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -370,8 +385,10 @@ def measure(everything: Everything, seed: int, settings: vs.SpecializeSettings) 
     truth, groups = everything.indices[held], everything.groups[held]
     folds = cut(fit.labels, settings.folds, seed)
 
-    summaries, learnt = by_parts(fit, test, settings, seed)
-    regions, _ = by_parts(random_regions(fit, shuffled_salient(everything.salient, chosen), seed), test, settings, seed)
+    kept = folder / f"folds-{hash_of(settings)}"
+    summaries, learnt = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
+    shuffled = random_regions(fit, shuffled_salient(everything.salient, chosen), seed)
+    regions, _ = by_parts(shuffled, test, folds, settings, seed, kept / f"regions-{seed}")
     pooled, joined = by_pooled(fit, test, folds, settings)
     methods = {
         "shift": by_shift(fit, len(test), settings),
@@ -632,7 +649,7 @@ def main() -> None:
                     if everything is None:
                         print(f"{network}: no class has a summary", flush=True)
                         break
-                row, values = measure(everything, seed, settings)
+                row, values = measure(everything, seed, settings, folder)
                 np.savez_compressed(saved, **values)
                 kept = {**wanted, "row": plain(row)}
                 record.write_text(json.dumps(kept), encoding="utf-8")

@@ -68,21 +68,30 @@ def learn(
     folds = cut(examples.labels, settings.folds, random_state)
     count = int(folds.max()) + 1
     evidence = np.empty((len(examples), len(examples.parts)))
-    total = (count + 1) * len(examples.parts)
-    done = 0
-    final: list[Detector] = []
-    for fold in (*range(count), None):
-        training = np.flatnonzero(folds != fold) if fold is not None else np.arange(len(examples))
-        left_out = np.flatnonzero(folds == fold)
-        for position, part in enumerate(examples.parts):
-            detector = _train(examples, part, training, settings, random_state)
-            if fold is None:
-                final.append(detector)
-            else:
-                evidence[left_out, position] = image_evidence(detector, examples, left_out, settings)
-            done += 1
-            report_progress(progress, "detectors", done, total)
-    return Learnt(tuple(final), evidence, folds, fuse(examples, evidence, folds, settings))
+    for fold in range(count):
+        left_out = folds == fold
+        detectors = train_detectors(examples, ~left_out, settings, random_state)
+        evidence[left_out] = evidence_of(detectors, examples, np.flatnonzero(left_out), settings)
+        report_progress(progress, "detectors", fold + 1, count + 1)
+    final = train_detectors(examples, np.ones(len(examples), bool), settings, random_state)
+    report_progress(progress, "detectors", count + 1, count + 1)
+    return Learnt(final, evidence, folds, fuse(examples, evidence, folds, settings))
+
+
+def train_detectors(
+    examples: Examples, training: NDArray[np.bool_], settings: SpecializeSettings, random_state: int
+) -> tuple[Detector, ...]:
+    """Return a detector of each part, trained on some of the images (N,)."""
+    chosen = np.flatnonzero(training)
+    return tuple(_train(examples, part, chosen, settings, random_state) for part in examples.parts)
+
+
+def evidence_of(
+    detectors: Sequence[Detector], examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
+) -> NDArray[np.float64]:
+    """Return the evidence (n, P) of parts in some images: the log odds of the best window, kept in the limit."""
+    scores = scores_of(detectors, examples.maps, images, examples.places(settings))
+    return bounded(scores.amax(dim=(2, 3, 4)).double().numpy(), settings.evidence_limit)
 
 
 def fuse(
@@ -116,15 +125,6 @@ def cut(labels: NDArray[np.intp], folds: int, random_state: int) -> NDArray[np.i
     for number, (_, left_out) in enumerate(splitter.split(labels, labels)):
         result[left_out] = number
     return result
-
-
-def image_evidence(
-    detector: Detector, examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
-) -> NDArray[np.float64]:
-    """Return the evidence (n,) of a part in some images: the log odds of the best window, kept in the limit."""
-    scores = scores_of([detector], examples.maps, images, examples.places(settings))
-    best = scores.amax(dim=(2, 3, 4))[:, 0].double().numpy()
-    return bounded(best, settings.evidence_limit)
 
 
 def _train(

@@ -56,9 +56,9 @@ class SpecializeSettings:
     cells: int = 14
     scales: tuple[float, ...] = (0.75, 1.0, 1.33)
     apply: bool = True
-    confused: int = 100
-    others: int = 100
-    windows: int = 4
+    confused: int = 80
+    others: int = 80
+    windows: int = 2
     rounds: int = 2
     svm: float = 0.01
     folds: int = 5
