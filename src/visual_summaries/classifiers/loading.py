@@ -161,7 +161,8 @@ def _load_specialised(
     if isinstance(spec, nn.Module):
         network = copy.deepcopy(spec)  # the user's own stays as it is
     elif Path(spec) != folder:
-        network, _ = _build(os.fspath(spec), None, overrides, None)
+        again = _specialised(spec, None)  # a specialised network may be specialised again
+        network = _load_specialised(again, spec, overrides)[0] if again else _build(os.fspath(spec), None, overrides, None)[0]
     else:
         named = values["network"]
         if named.startswith(DEMO):

@@ -296,12 +296,15 @@ def _others(
     negatives: ImageSources, classes: Sequence[int], classifier: Classifier, skipped: list[tuple[str, str]]
 ) -> Iterator[ImageSource]:
     """Give the images of other classes; those in a folder that is called like a specialised class are set aside."""
+    known: dict[str, int | None] = {}  # looking a name up among all classes takes its time
     for source in gather_images(negatives):
         folders = source.name.split("/")[:-1]
         if isinstance(negatives, str | Path):
             folders.append(Path(negatives).resolve().name)
-        meant = (_meant(folder, classifier) for folder in folders)
-        own = [index for index in meant if index is not None and index in classes]
+        for folder in folders:
+            if folder not in known:
+                known[folder] = _meant(folder, classifier)
+        own = [index for index in (known[folder] for folder in folders) if index is not None and index in classes]
         if own:
             skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialised"))
         else:
