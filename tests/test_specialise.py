@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score
@@ -260,6 +260,7 @@ def test_the_ablation_owes_the_gain_to_the_part_that_carries_it(run: Run, classi
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.floats(-0.5, 1.4), st.floats(0.05, 1), st.integers(1, 9))
 def test_weights_of_a_span_are_its_overlaps(low: float, length: float, cells: int) -> None:
     high = low + length
@@ -346,6 +347,7 @@ def test_evidence_that_misleads_gets_no_weight() -> None:
     assert fusion.unchanged
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.05, 0.2]))
 def test_the_shift_spares_other_images(seed: int, spare: float) -> None:
     rng = np.random.default_rng(seed)
