@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -104,6 +104,16 @@ def random_groups(
                 taken[region.image] = part_at(region, points[region.image])
         groups.append(list(taken.items()))
     return groups
+
+
+def jackknife(figure: Callable[[NDArray[np.floating]], float], images: int) -> float:
+    """Return the standard error of a figure of weighted images, by leaving out one after the other.
+
+    Resampling with repeats would not do: fewer different images make groups look purer than they are.
+    """
+    weights = 1 - np.eye(images)
+    values = np.array([figure(weight) for weight in weights])
+    return float(np.sqrt((images - 1) / images * np.sum((values - values.mean()) ** 2)))
 
 
 def interval(values: Sequence[float]) -> list[float]:
