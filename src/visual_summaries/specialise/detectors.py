@@ -109,7 +109,6 @@ def train_detector(
     places: int,
     settings: SpecializeSettings,
     random_state: int,
-    own: NDArray[np.intp] | None = None,
 ) -> Detector:
     """Train the detector of one part.
 
@@ -126,8 +125,6 @@ def train_detector(
         Places of windows along each side.
     settings : SpecializeSettings
     random_state : int
-    own : ndarray of int, optional
-        Further images of the class: from those in which the detector so far finds the part most surely, its window is learnt.
 
     Returns
     -------
@@ -139,17 +136,11 @@ def train_detector(
     good, good_images = described(maps, positives)
     bad, bad_images = described(maps, {int(image): random_boxes(sizes, settings.windows, rng) for image in others})
     centre, spread = bad.mean(0), bad.std(0) + 1e-6
-    known, known_images = good, good_images
-    own = np.empty(0, np.intp) if own is None else own
     for left in range(settings.rounds, -1, -1):
         detector = _fit(good, good_images, bad, bad_images, centre, spread, sizes, settings, random_state, calibrate=not left)
         if left:
             more, where = described(maps, best_windows(detector, maps, others, places))
             bad, bad_images = np.concatenate([bad, more]), np.concatenate([bad_images, where])
-            # Always from the known regions on, so that what was found before can be taken back.
-            more, where = described(maps, best_windows(detector, maps, own, places) if len(own) else {})
-            surest = np.argsort(-(more @ detector.weights), kind="stable")[: round(settings.more * len(own))]
-            good, good_images = np.concatenate([known, more[surest]]), np.concatenate([known_images, where[surest]])
     return detector
 
 

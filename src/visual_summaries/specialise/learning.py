@@ -138,8 +138,7 @@ def _train(
         return Detector(np.zeros(width, np.float32), 0.0, np.ones((len(settings.scales), 2), np.float32))
     others = training[examples.labels[training] != part.owner]
     chosen = choose_others(margins(examples.logits[others], index), settings, random_state)
-    own = training[(examples.labels[training] == part.owner) & ~np.isin(training, list(positives))]
-    return train_detector(examples.maps, positives, others[chosen], examples.places(settings), settings, random_state, own)
+    return train_detector(examples.maps, positives, others[chosen], examples.places(settings), settings, random_state)
 
 
 def choose_others(margin: NDArray[np.float64], settings: SpecializeSettings, random_state: int) -> NDArray[np.intp]:

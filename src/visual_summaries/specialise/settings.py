@@ -28,9 +28,6 @@ class SpecializeSettings:
         Windows drawn at random in each of these before the first training.
     rounds : int
         How often the best-matching window of each of these images is then added, and the detector trained again.
-    more : float
-        Share of the class's images without a known region of the part whose best-matching window is learnt from as well, the
-        surest ones: summaries have few regions, and a detector of few is a poor one.
     svm : float
         Cost of errors of the linear SVM (scikit-learn's ``C``).
     folds : int
@@ -63,7 +60,6 @@ class SpecializeSettings:
     others: int = 80
     windows: int = 2
     rounds: int = 2
-    more: float = 0.5
     svm: float = 0.01
     folds: int = 5
     penalties: tuple[float, ...] = (100.0, 30.0, 10.0, 3.0, 1.0)
@@ -83,7 +79,6 @@ class SpecializeSettings:
         require_in_range("confused + others", self.confused + self.others, 1)
         require_in_range("windows", self.windows, 1, 100)
         require_in_range("rounds", self.rounds, 0, 10)
-        require_in_range("more", self.more, 0, 1)
         require_in_range("svm", self.svm, 1e-9, 1e9)
         require_in_range("folds", self.folds, 2, 20)
         require_in_range("number of penalties", len(self.penalties), 1, 50)
