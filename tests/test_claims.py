@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from visual_summaries.summaries import SummarySettings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -44,6 +46,7 @@ def row(network: str, target: str, rank: int, summaries: int | None, within: flo
         "published": 40.0 + rank,
         "accuracy": 0.5 + 0.1 * rank,
         "images": 10 + rank,
+        "with_regions": 10 + rank,
         "regions": 30,
         "summaries": summaries,
         "stable": {},
@@ -64,7 +67,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    tags, counts = claims.claim_a(rows), claims.claim_c(rows, at_least=2)
+    tags, counts = claims.claim_a(rows), claims.claim_c(rows, SummarySettings())
     box = next(found for found in tags if found["input"] == "box")
     assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
     assert box["over_random"]["mean"] == pytest.approx(0.3)
@@ -80,13 +83,13 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
 
 def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
     turned = [{**one, "accuracy": 1 - one["accuracy"]} for one in rows]
-    counts = claims.claim_c(turned, at_least=2)
+    counts = claims.claim_c(turned, SummarySettings())
     [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
     assert (bar["holds"], bar["value"], bar["mean"]) == (False, pytest.approx(-1), pytest.approx(-1))
 
 
 def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], at_least=2))
+    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], SummarySettings()))
     assert bars
     assert not any(bar["holds"] for bar in bars)
 
