@@ -149,7 +149,7 @@ def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str
 
     The row is kept beside the run, with what it came from: settings, code, hashes of the run's files.
     """
-    settings = plain(asdict(vs.preset("default")))
+    settings = json.loads(json.dumps(plain(asdict(vs.preset("default")))))
     path = case.folder.with_name(f"{case.folder.name}.row.json")
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     measured = {"measuring": code_of(*MEASURING_CODE), "draws": DRAWS, "taggers": sorted(shared)}

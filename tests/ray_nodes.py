@@ -13,9 +13,13 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-#: Little memory for objects, and a node that is gone is noticed within seconds: Ray's own defaults wait for up to a minute.
-#: A check that is only late, on a machine with fewer cores than nodes, does not count.
-SMALL = {"object_store_memory": 80 * 2**20}
+#: Little memory for objects; workers find the tests' own modules.
+SMALL: dict[str, Any] = {
+    "object_store_memory": 80 * 2**20,
+    "env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
+}
+#: A node that is gone is noticed within seconds, where Ray itself would take up to a minute. A check that is only late, on a
+#: machine with fewer cores than nodes, does not count.
 SYSTEM = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import visual_summaries as vs
 from visual_summaries.summaries import SummarySettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,3 +103,44 @@ def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
     assert len(photographs) == 5 * 10
     assert len({case.folder for case in full}) == len(full)
     assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
+
+
+def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(
+    claims: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = claims.Case("photographs", "net", 0, tmp_path / "images", tmp_path / "runs" / "net" / "class")
+    done: list[str] = []
+    content = "first"
+
+    def summarize(classifier: Any, images: Path, target: int, out: Path, **options: Any) -> None:
+        done.append("run")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "manifest.json").write_text(json.dumps({"files": {"run.json": content}}))
+
+    def measure(*_: Any) -> dict[str, Any]:
+        done.append("measured")
+        return {"content": content}
+
+    def row(late: bool = False) -> Any:
+        return claims.row_of(case, {"images": 8}, None, {}, late)
+
+    monkeypatch.setattr(claims.vs, "summarize", summarize)
+    monkeypatch.setattr(claims, "measure", measure)
+    monkeypatch.setattr(claims, "classifier_of", lambda *_: None)
+    assert row(late=True) is None
+    assert row() == row() == row(late=True) == {"content": "first"}
+    assert done == ["run", "measured"]
+    # other code that gives the same run: it is gone through, and not measured again
+    monkeypatch.setattr(claims, "code_of", lambda *parts: "measuring" if parts == claims.MEASURING_CODE else "other")
+    assert row(late=True) == {"content": "first"}
+    row()
+    done.clear()
+    monkeypatch.setattr(claims, "code_of", lambda *parts: "measuring" if parts == claims.MEASURING_CODE else "newest")
+    assert row() == {"content": "first"}
+    assert done == ["run"]
+    # other settings: what is there does not count any more
+    changed = replace(vs.preset("default"), summaries=SummarySettings())
+    monkeypatch.setattr(claims.vs, "preset", lambda name: changed)
+    content = "second"
+    assert row(late=True) is None
+    assert row() == {"content": "second"}
