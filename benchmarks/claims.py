@@ -352,6 +352,42 @@ def _bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def told(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each figure of the claims, as tables show them."""
+    rows: list[dict[str, Any]] = []
+    for found in tags:
+        differences = {other: _in_words(found[other]["mean"], found[other]) for other in ("over_random", "over_images")}
+        rows.append({"claim": "a", **found, **differences})
+    for world, kinds in counts.items():
+        for accuracy, measures in kinds.items():
+            for measure, found in measures.items():
+                row = {
+                    "claim": "c",
+                    "world": world,
+                    "accuracy": accuracy.replace("_", " "),
+                    "measure": measure.replace("_", " "),
+                }
+                if accuracy == "reasons":
+                    rows.append({**row, "within": _in_words(found["rho"], found), "runs": found["points"]})
+                else:
+                    shown = {kind: _in_words(found[kind]["rho"], found[kind]) for kind in ("within", "pooled")}
+                    rows.append({**row, **shown, "runs": found["pooled"]["points"]})
+    return rows
+
+
+def _in_words(value: float, found: dict[str, Any]) -> str:
+    """Return a value with its interval.
+
+    Examples
+    --------
+    >>> _in_words(0.5, {"low": 0.25, "high": 0.625}), _in_words(0.5, {"low": math.nan, "high": math.nan})
+    ('0.50 (0.25 to 0.62)', '0.50')
+    """
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.2f}" + (f" ({found['low']:.2f} to {found['high']:.2f})" if math.isfinite(found["low"]) else "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
@@ -382,8 +418,8 @@ def main() -> None:
             print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
             continue
         rows.append(row)
-        told = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
-        print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {told}", flush=True)
+        what = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
+        print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {what}", flush=True)
 
     tags, counts = claim_a(rows), claim_c(rows, vs.preset("default").summaries)
     result = {
@@ -393,7 +429,7 @@ def main() -> None:
         "hardware": hardware(torch.device("cpu")),
         "versions": versions(),
         "settings": {"preset": "default", "draws": DRAWS, "clip": arguments.clip, **size},
-        "rows": rows,
+        "rows": [*rows, *told(tags, counts)],
         "claims": {"a": tags, "c": counts},
         "bars": bars_of(tags, counts),
     }
