@@ -62,9 +62,12 @@ def classifier() -> vs.Classifier:
 
 
 def settings() -> vs.Settings:
-    """Return the default in single precision: which precision is fastest is measured, and two runs may find different ones."""
+    """Return the default, one image a batch, so that masks can be shared out.
+
+    In single precision: which precision is fastest is measured, and two runs may find different ones.
+    """
     base = vs.preset("default")
-    return replace(base, masks=replace(base.masks, precision="float32"))
+    return replace(base, masks=replace(base.masks, precision="float32", batch_size=1))
 
 
 def summarize(images: list[Any], **options: Any) -> tuple[Run, float]:
