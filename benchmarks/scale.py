@@ -47,7 +47,7 @@ Steps = dict[str, Callable[[], list[Row]]]
 #: Seed of the first drawn image.
 SEED = 50_000_000
 #: Networks and class whose stages are timed.
-RATES = ("mobilenetv1_050", "mobilenetv2_100", "bvlc_googlenet")
+RATES = ("mobilenetv1_050", "mobilenetv2_100", "squeezenet1_1")
 FOLDER, TARGET = "imagewoof320/258_Samoyed", 258
 #: Images of a run whose stages are timed: as many as chance is measured on in a larger run, or more.
 RATE_IMAGES = 16
@@ -321,10 +321,18 @@ def reckoning(masks: dict[str, Any], flow: dict[str, Any], timed: list[Row]) -> 
         "descriptors": boxes["seconds_per_100_images"] * (1 - share),
         "comparison": 4950 * pair["milliseconds"] / 1000,
     }
+    of_network = {row["network"]: row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row}
+    for row in timed:
+        # The other stages by their ratio to these four in the same run: the machine may have been busy.
+        count, stages = row["images"], row["stages"]
+        expected = count * (of_network[row["network"]] + (parts["boxes"] + parts["descriptors"]) / 100)
+        expected += count * (count - 1) / 2 * pair["milliseconds"] / 1000
+        took = sum(stages.get(stage, 0.0) for stage in ("masks", "proposals", "descriptors", "similarity"))
+        row["times_as_slow"] = took / expected
     for stage, grows in GROWS.items() if timed else ():
-        factors = {"images": 100, "pairs": 100**2, "once": 1}, {"images": 1, "pairs": 2, "once": 0}
-        seconds = [row["stages"].get(stage, 0.0) * factors[0][grows] / row["images"] ** factors[1][grows] for row in timed]
-        parts[stage] = sum(seconds) / len(seconds)
+        growth = [{"images": 100 / row["images"], "pairs": (100 / row["images"]) ** 2, "once": 1}[grows] for row in timed]
+        seconds = [row["stages"].get(stage, 0.0) / row["times_as_slow"] for row in timed]
+        parts[stage] = sum(a * b for a, b in zip(seconds, growth, strict=True)) / len(timed)
     run = sum(parts.values())
     cores = flow["hardware"]["cores"]
     for stage, seconds in {**parts, "together": run}.items():
@@ -389,7 +397,7 @@ def result(rows: list[Row], size: str) -> dict[str, Any]:
     return {
         "benchmark": "scale",
         "size": size,
-        "hardware": hardware(torch.device("cpu")) | {"threads": "as the rows say", "load_at_the_end": os.getloadavg()[0]},
+        "hardware": hardware(torch.device("cpu")) | {"threads": "as the rows say"},
         "versions": versions(),
         "settings": {"network": "demo tiny", "class": 1, "node_cores": 1, "photographs": FOLDER},
         "rows": [*measured, *reckoned],
@@ -412,8 +420,8 @@ def main() -> None:
             there = [row for row in rows if mine.items() <= row.items()]
             if there and arguments.resume:
                 continue
-            start = time.perf_counter()
-            new = [{**mine, **row} for row in step()]
+            start, load = time.perf_counter(), round(os.getloadavg()[0], 1)
+            new = [{**mine, **row, "load_before": load} for row in step()]
             print(f"{part}, {name}: {time.perf_counter() - start:.0f} s", *new, sep="\n  ", flush=True)
             rows = [row for row in rows if row not in there] + new
             if arguments.json:  # after each step: one that fails takes no other along

@@ -25,6 +25,7 @@ SYSTEM = {
     "health_check_period_ms": 1000,
     "health_check_timeout_ms": 10000,
     "health_check_failure_threshold": 3,
+    "worker_niceness": 0,  # Ray would put its workers behind everything else
 }
 
 
