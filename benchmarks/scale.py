@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -49,6 +48,8 @@ SEED = 50_000_000
 #: Networks and class whose stages are timed.
 RATES = ("mobilenetv1_050", "mobilenetv2_100", "squeezenet1_1")
 FOLDER, TARGET = "imagewoof320/258_Samoyed", 258
+#: Inputs of a step.
+FUZZED_AT_A_TIME = 1000
 #: Images of a run whose stages are timed: as many as chance is measured on in a larger run, or more.
 RATE_IMAGES = 16
 
@@ -95,7 +96,7 @@ def engines(size: str, data: Path | None) -> Steps:
     """One run on so many workers beside the same run in this process, on one thread; cold workers are not counted."""
 
     def workers(count: int) -> list[Row]:
-        images = drawn(4 if size == "quick" else 8)
+        images = drawn(4 if size == "quick" else 6)
         torch.set_num_threads(1)
         local, seconds = summarize(images)
         with cluster(count):
@@ -140,7 +141,7 @@ def faults(size: str, data: Path | None) -> Steps:
         row = {"fault": kind, "stage": stage, "tried": len(struck), "survived": int(bool(struck) and equal(run, local))}
         return [{**row, "seconds": seconds}]
 
-    stages = ("faithfulness",) if size == "quick" else ("faithfulness", "contributions", "importance")
+    stages = ("faithfulness",) if size == "quick" else ("faithfulness", "importance")
     return {f"{kind}, {stage}": partial(strike, kind, stage) for kind in ("workers killed", "node lost") for stage in stages}
 
 
@@ -257,26 +258,27 @@ def _seconds(action: Callable[[], object]) -> float:
 
 def fuzz(size: str, data: Path | None) -> Steps:
     """Mutated files of each kind: how many gave a result, how many a typed error, how many neither."""
-    from fuzzing import shares
+    import fuzzing
 
-    def kind(name: str, count: int) -> list[Row]:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "fuzz.json"
-            command = [
-                sys.executable,
-                str(ROOT / "tests" / "fuzzing.py"),
-                "--kind",
-                name,
-                "--count",
-                str(count),
-                "--json",
-                str(out),
-            ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
-            rows = json.loads(out.read_text())["rows"]
-        return [{"input": row.pop("kind"), **row} for row in rows]
+    def some(kind: str, start: int, count: int) -> list[Row]:
+        tally = fuzzing.fuzz(kind, count, start=start)
+        print(*tally.failures, sep="\n", end="")
+        row = {"input": kind, "inputs": tally.inputs, "accepted": tally.accepted, "typed_errors": sum(tally.errors.values())}
+        return [{**row, "failures": len(tally.failures), "slowest_s": round(tally.slowest, 3)}]
 
-    return {name: partial(kind, name, count) for name, count in shares(600 if size == "quick" else 12000).items()}
+    steps: Steps = {}
+    for kind, count in fuzzing.shares(600 if size == "quick" else 12000).items():
+        for start in range(0, count, FUZZED_AT_A_TIME):
+            steps[f"{kind} from {start}"] = partial(some, kind, start, min(FUZZED_AT_A_TIME, count - start))
+    return steps
+
+
+def fuzzed(rows: list[Row]) -> Iterator[Row]:
+    """Yield a row for each kind of input, all steps together."""
+    for kind in dict.fromkeys(row["input"] for row in rows):
+        own = [row for row in rows if row["input"] == kind]
+        counts = {name: sum(row[name] for row in own) for name in ("inputs", "accepted", "typed_errors", "failures")}
+        yield {"part": "fuzzed", "input": kind, **counts, "slowest_s": max(row["slowest_s"] for row in own)}
 
 
 def rates(size: str, data: Path | None) -> Steps:
@@ -313,7 +315,7 @@ def reckoning(masks: dict[str, Any], flow: dict[str, Any], timed: list[Row]) -> 
     """Yield what 1,000 classes of 100 images cost with three networks, from the rates of masks, flow and other stages."""
     rates = [row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row]
     boxes = next(row for row in flow["rows"] if row["section"] == "boxes")
-    pair = next(row for row in flow["rows"] if row.get("operation") == "compare_all_per_pair_both_directions")
+    pair = next(row for row in flow["rows"] if row.get("operation") == "compare_all, a pair, both directions")
     share = boxes["mean_seconds_proposals"] / (boxes["mean_seconds_proposals"] + boxes["mean_seconds_descriptors"])
     parts = {
         "masks": 100 * sum(rates) / len(rates),
@@ -400,7 +402,7 @@ def result(rows: list[Row], size: str) -> dict[str, Any]:
         "hardware": hardware(torch.device("cpu")) | {"threads": "as the rows say"},
         "versions": versions(),
         "settings": {"network": "demo tiny", "class": 1, "node_cores": 1, "photographs": FOLDER},
-        "rows": [*measured, *reckoned],
+        "rows": [*measured, *fuzzed([row for row in measured if row["part"] == "fuzz"]), *reckoned],
         "bars": bars(measured),
     }
 

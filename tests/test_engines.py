@@ -53,6 +53,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a test on a cluster that waits for ever, on however busy a machine."""
+    if request.node.get_closest_marker("cluster") is None:
+        yield
+        return
+
+    def end(*_: Any) -> None:
+        raise TimeoutError("the test has not ended within 400 s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(400)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     started = Nodes(client=True)
