@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("both", "first", "second"), default="both", help="of the classes, sorted by name")
     parser.add_argument("--side", type=int, default=300, help="longer side that the images with keypoints are brought to")
     parser.add_argument("--source", default="selective_search", help="source of the boxes of --pairs")
-    parser.add_argument("--boxes", type=int, default=1000, help="boxes of each image of --pairs (1000 as published)")
+    parser.add_argument("--boxes", type=int, default=1000, help="boxes of each image of --pairs")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--growth", nargs="+", metavar="IMAGES,NEIGHBOURS", help="sizes instead of those of --size")
     parser.add_argument("--cache", type=Path, help="folder for the run of the section summaries, to go on with it later")

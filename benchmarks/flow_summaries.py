@@ -25,7 +25,7 @@ from visual_summaries.flow import Features, FlowSettings, compare_all, describe
 from visual_summaries.pipeline.compare import compare_regions
 from visual_summaries.pipeline.context import Context, Shared
 from visual_summaries.pipeline.reading import read_images
-from visual_summaries.pipeline.stages import Described, compute_masks, compute_proposals
+from visual_summaries.pipeline.stages import Described, add_evidence_boxes, compute_masks, compute_proposals
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Region
 from visual_summaries.store import Pieces
@@ -169,7 +169,7 @@ def measure_summaries(data: Path, size: str, cache: Path | None) -> list[Row]:
 
         def found(**changes: Any) -> Found:
             now = context(**changes)
-            boxes = compute_proposals(now, read.images, masks)
+            boxes = add_evidence_boxes(now.settings.regions, compute_proposals(now, read.images, masks), masks)
             regions, similarity = compare_regions(now, read.images, masks, Described(now, read.images, boxes))
             return Found(regions, cluster(similarity, settings.clusters).labels)
 

@@ -24,7 +24,7 @@ from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store import digest
 
 #: Images of a unit.
-IMAGES = {"quick": 8, "full": 12}
+IMAGES = {"quick": 8, "full": 16}
 
 #: Units that the preset `paper` is run on as well: its masks take ten times as long.
 PAPER = {
@@ -90,6 +90,7 @@ def paper_of(unit: dict[str, Any], index: int, size: str, keep: Path) -> list[di
 def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley") -> dict[str, Any]:
     """Return the figures of one method over the units that it was run on, by one reading of the parts' effects."""
     purity, fragments, false, importance, alone, true = [], [], [], [], [], []
+    by_part, by_part_true = [], []
     recalled = wanted = beating = summaries = 0
     for unit in units:
         if method not in unit["methods"]:
@@ -103,14 +104,18 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
                 own = sum(row["part"] == part for row in rows)
                 recalled += own > 0
                 fragments += [own] if own else []
+        best: dict[str, float] = {}
         for row in rows:
             if "above_control" in row:
-                importance.append(row["above_control"])
+                best[row["part"]] = max(best.get(row["part"], -1.0), row["class_effect"])
+                importance.append(row["class_effect"])
                 alone.append(row["alone"])
                 true.append(row[effect])
                 if row["beats_control"]:
                     beating += 1
                     false.append(row["part"] in GROUND or row[effect] < UNUSED)
+        by_part += best.values()
+        by_part_true += [unit["effects"][effect]["background" if part in GROUND else part] for part in best]
     ranks = len(set(true)) > 2
     return {
         "units": sum(method in unit["methods"] for unit in units),
@@ -121,7 +126,8 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
         "fragments": mean(fragments),
         "false_alarms": mean(false),
         "beating_control": beating,
-        "ranking": float(spearmanr(importance, true)[0]) if ranks else None,
+        "ranking": float(spearmanr(by_part, by_part_true)[0]) if ranks else None,
+        "ranking_of_summaries": float(spearmanr(importance, true)[0]) if ranks else None,
         "ranking_alone": float(spearmanr(alone, true)[0]) if ranks else None,
     }
 
@@ -140,7 +146,7 @@ def shortcut_rows(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         effects = unit["effects"]["shapley"]
         best: dict[str, float] = {}
         for row in unit["methods"]["default"]:
-            best[row["part"]] = max(best.get(row["part"], -1.0), row["above_control"])
+            best[row["part"]] = max(best.get(row["part"], -1.0), row["class_effect"])
         by_importance = sorted(best, key=lambda part: -best[part])
         by_effect = sorted(best, key=lambda part: -effects.get(part, effects["background"]))
         found.append(
@@ -207,7 +213,7 @@ def main() -> None:
     """Measure what is not measured yet, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where the results go")
-    parser.add_argument("--size", choices=("quick", "full"), default="full", help="quick: 3 units of 8 images; full: 32 of 12")
+    parser.add_argument("--size", choices=("quick", "full"), default="full", help="quick: 3 units of 8 images; full: 32 of 16")
     parser.add_argument("--data", type=Path, help="folder with weights/nets.py and images/: photographs as well")
     parser.add_argument("--keep", type=Path, default=Path("build/parts"), help="where finished units are kept")
     parser.add_argument("--finished", action="store_true", help="measure nothing: write what the finished units give")

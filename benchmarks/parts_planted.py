@@ -121,6 +121,7 @@ def group_row(
             "importance": found.importance,
             "alone": found.alone,
             "above_control": found.above_control,
+            "class_effect": found.class_effect,
             "interval": list(found.interval),
             "beats_control": found.beats_control,
             "coverage": found.coverage,

@@ -196,6 +196,25 @@ def test_changed_settings_do_not_find_old_pieces(
     assert changed.masks != run.masks
 
 
+def test_what_takes_too_little_of_the_class_is_rejected(
+    tmp_path: Path, folder: Path, shared_stripe_network: torch.nn.Module
+) -> None:
+    def explained(least: float) -> Run:
+        rule = replace(settings.summaries, keep="used", rank="importance", min_effect=least)
+        changed = replace(settings, summaries=rule)
+        return vs.summarize(shared_stripe_network, folder, "marked", tmp_path / "out", settings=changed, resume=True)
+
+    settings = quick_settings()
+    everything = explained(0.0)
+    effects = [one.analysis.class_effect for one in (*everything.summaries, *everything.rejected) if one.analysis]
+    assert len(effects) >= 2
+    assert min(one.analysis.class_effect for one in everything.summaries if one.analysis) >= 0
+    least = sorted(effects)[-1] - 1e-6
+    strict = explained(least)
+    assert [one.analysis.class_effect >= least for one in strict.summaries if one.analysis] == [True]
+    assert len(strict.rejected) == len(effects) - 1
+
+
 def test_the_network_is_left_as_it_was_found(striped: Any, stripe_network: torch.nn.Module) -> None:
     stripe_network.train()
     stripe_network.bias.requires_grad_(False)

@@ -8,9 +8,10 @@ import pytest
 from skimage import data
 
 from visual_summaries.errors import SettingsError
+from visual_summaries.regions.components import evidence_boxes
 from visual_summaries.regions.proposals import SOURCES, propose_all, propose_boxes
 from visual_summaries.regions.settings import RegionSettings
-from visual_summaries.regions.sources import edge_boxes, mask_regions, selective_search
+from visual_summaries.regions.sources import edge_boxes, selective_search
 
 
 def iou(boxes, box):
@@ -97,15 +98,15 @@ def test_several_images_come_in_order(photograph):
 
 
 def test_regions_of_a_mask_and_their_parts(evidence):
-    boxes = mask_regions(evidence)
+    boxes = evidence_boxes(evidence)
     assert len(boxes) < 40
     for whole in ((20, 20, 121, 141), (155, 55, 206, 106)):  # the figure, the ball
         assert (boxes == whole).all(1).any()
     for part in ((40, 20, 81, 61), (20, 80, 121, 141)):  # head and body, cut apart at the neck
         assert iou(boxes, part).max() > 0.8
     assert not (iou(boxes, (120, 0, 155, 160)) > 0.1).any()  # nothing where there is no evidence
-    assert mask_regions(np.zeros((20, 30), bool)).shape == (0, 4)
-    assert mask_regions(np.ones((20, 30), bool)).tolist() == [[0, 0, 30, 20]]
+    assert evidence_boxes(np.zeros((20, 30), bool)).shape == (0, 4)
+    assert evidence_boxes(np.ones((20, 30), bool)).tolist() == [[0, 0, 30, 20]]
 
 
 def test_masks_of_several_images(photograph, evidence):

@@ -26,7 +26,6 @@ from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.pipeline.stages import Described, hiding
 from visual_summaries.results import Box, Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
-from visual_summaries.results.analysis import MARGIN
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.packed import join_results, split_results
@@ -46,8 +45,8 @@ def analyse_summaries(
 ) -> tuple[SummarySet, RunAnalysis]:
     """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together.
 
-    Where the settings keep what is used, those that surely are not join the rejected ones: the whole interval of what they take
-    above their control lies under a hundredth of the score. Those in doubt stay, and are marked as not beating their control.
+    Where the settings keep what is used, those that take too little of the class's score join the rejected ones. Whether what
+    the others take is sure is another question: those in doubt stay, and are marked as not beating their control.
     """
     settings = context.settings
     evidence = [np.asarray(mask.final > settings.regions.threshold) for mask in masks]
@@ -70,8 +69,9 @@ def analyse_summaries(
     ]
     kept, rejected = analysed[: len(summaries.kept)], analysed[len(summaries.kept) :]
     if settings.summaries.keep == "used":
-        unused = [one for one in kept if _surely_unused(one)]
-        kept = [one for one in kept if not _surely_unused(one)]
+        least = settings.summaries.min_effect
+        unused = [one for one in kept if _unused(one, least)]
+        kept = [one for one in kept if not _unused(one, least)]
         rejected = sorted([*unused, *rejected], key=lambda one: -one.score)
     ranked = rank_summaries(kept, settings.summaries.rank)
     with watch.stage("joint"):
@@ -82,8 +82,8 @@ def analyse_summaries(
     return SummarySet(ranked, apart, summaries.small), RunAnalysis(joint, chance)
 
 
-def _surely_unused(summary: Summary) -> bool:
-    return summary.analysis is not None and summary.analysis.interval[1] < MARGIN
+def _unused(summary: Summary, least: float) -> bool:
+    return summary.analysis is not None and summary.analysis.class_effect < least
 
 
 def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:

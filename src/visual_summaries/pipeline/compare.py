@@ -243,7 +243,7 @@ def _warped(shared: Shared, items: Sequence[WarpItem]) -> Iterable[Content]:
         yield pack("warped", crops, 3, np.uint8)
 
 
-WARPS = Stage("warps", 1, _warped, settings=lambda s: asdict(s.flow), progress="summaries")
+WARPS = Stage("warps", 2, _warped, settings=lambda s: asdict(s.flow), progress="summaries")
 
 
 class Warped:

@@ -59,7 +59,7 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
 
 
 PLAN = Stage("plan", 1, _plan, settings=without_batch_size)
-MASKS = Stage("masks", 4, _masks, settings=without_batch_size, together=True)
+MASKS = Stage("masks", 5, _masks, settings=without_batch_size, together=True)
 
 
 def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import SettingsError
+from visual_summaries.regions.components import evidence_boxes
 from visual_summaries.regions.sources import (
     OCTAVE,
     Boxes,
     Picture,
     edge_boxes,
     grid,
-    mask_regions,
     selective_search,
     usable_boxes,
 )
@@ -49,7 +49,7 @@ def _all_boxes(image: Picture, n: int, source: str, evidence: NDArray[np.bool_] 
             )
         if evidence.shape != image.shape[:2]:
             raise SettingsError(f"evidence has shape {evidence.shape}, but the image has height and width {image.shape[:2]}")
-        return mask_regions(evidence)
+        return evidence_boxes(evidence)
     if name == "edge_boxes":
         return edge_boxes(image, n, Path(model) if model else None)
     return {"selective_search": selective_search, "grid": grid}[name](image, n)

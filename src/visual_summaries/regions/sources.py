@@ -1,10 +1,11 @@
 """Where boxes that may hold an object or a part come from: one function for each source.
 
 - *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, by OpenCV contrib);
-- *mask*: the connected regions of the evidence itself, and the parts that they fall into when their necks are cut;
 - *grid*: all places and sizes at regular steps;
 - *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, by OpenCV contrib), on edges found by a structured
   forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
+
+A further source, *mask*, needs no image: the connected regions of the evidence itself (``regions.components.evidence_boxes``).
 
 Every source gives all boxes that it can think of, sorted and without repeats; ``regions.proposals`` chooses among them.
 """
@@ -19,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.components import connected_components
 
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.int32]
@@ -29,7 +29,6 @@ _SMALLEST_SHARE = 0.04  # ... below this share of the image's shorter side, show
 _SLIMMEST = 5.0  # boxes with a larger aspect ratio are slivers of the segmentation
 _SEARCH_SIDES = (160, 192)  # shorter side, in pixels, within which Selective Search works
 OCTAVE = 0.5  #: width of a scale bin, in octaves of the side
-_CUTS = 12  # widths of necks at which the regions of a mask are cut
 _BLUR = 1.5  # pixels by which an image is blurred before Canny's edges are looked for
 
 
@@ -101,36 +100,6 @@ def _layer(free_x: float, free_y: float, w: float, h: float, count: int) -> Boxe
             break
     x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, free_x, columns), np.linspace(0, free_y, rows)))
     return np.rint(np.stack([x, y, x + w, y + h], 1)).astype(np.int32)
-
-
-def mask_regions(evidence: NDArray[np.bool_]) -> Boxes:
-    """Return boxes around the connected regions of an evidence mask, and around the parts of these.
-
-    Regions are cut at ever wider necks: what is left of them by an erosion falls apart into connected parts, and each part is
-    widened again by as much as was eroded. A head joined to a body by a narrow neck thus gets a box of its own.
-
-    Parameters
-    ----------
-    evidence : ndarray of bool, (H, W)
-        Binary evidence mask, True = evidence.
-
-    Examples
-    --------
-    A square with a bar, and a square apart from both:
-
-    >>> evidence = np.zeros((60, 100), bool)
-    >>> evidence[20:40, 10:30] = evidence[28:32, 30:60] = evidence[20:40, 75:95] = True
-    >>> mask_regions(evidence).tolist()
-    [[10, 20, 30, 40], [10, 20, 60, 40], [75, 20, 95, 40]]
-    """
-    # Distance to the nearest pixel without evidence or outside, counted like a king's moves: erosion by squares.
-    inside = cv2.distanceTransform(np.pad(evidence, 1).astype(np.uint8), cv2.DIST_C, 3)[1:-1, 1:-1]
-    height, width = evidence.shape
-    found = [(0, 0, 0, 0)]
-    for cut in np.unique(np.rint(np.linspace(0, max(float(inside.max()) - 1, 0), _CUTS)).astype(int)):
-        for (x0, y0, x1, y1), _ in connected_components((inside > cut).astype(np.float32), min_area=0.0):
-            found.append((max(x0 - cut, 0), max(y0 - cut, 0), min(x1 + cut, width), min(y1 + cut, height)))
-    return unique_boxes(np.array(found[1:], np.int32))
 
 
 def edge_boxes(image: Picture, n: int, model: Path | None = None) -> Boxes:

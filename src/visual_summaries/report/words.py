@@ -113,7 +113,7 @@ def no_summary_reason(run: Run) -> str:
     summaries = run.settings.summaries
     if run.rejected:
         why = (
-            "can be hidden without any loss"
+            "can be hidden with next to no loss"
             if summaries.keep == "used"
             else f"look too unlike each other: their quality is under {summaries.min_score:g}"
         )
@@ -136,7 +136,8 @@ def no_summary_reason(run: Run) -> str:
 def rejection_rule(run: Run) -> str:
     """Return why clusters are rejected in this run, after "Groups of regions"."""
     if run.settings.summaries.keep == "used":
-        return "whose hiding surely takes nothing of the score, beyond what hiding the same pixels elsewhere does"
+        least = percent(run.settings.summaries.min_effect)
+        return f"whose hiding takes under {least} of the score over all images, above hiding the same pixels elsewhere"
     return f"whose members look too unlike each other: quality under {run.settings.summaries.min_score:g} of the median cluster"
 
 

@@ -54,6 +54,8 @@ class SummaryAnalysis(Result):
     ...     np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32), (0.2, 0.6), 0.5)
     >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), round(one.alone, 3), one.beats_control
     (0.5, 0.1, 0.4, 0.6, True)
+    >>> round(one.class_effect, 3)  # half of the images have it
+    0.2
     """
 
     images: NDArray[np.int64]
@@ -78,8 +80,13 @@ class SummaryAnalysis(Result):
 
     @property
     def above_control(self) -> float:
-        """Importance minus control: what summaries are ranked by."""
+        """Importance minus control."""
         return self.importance - self.control
+
+    @property
+    def class_effect(self) -> float:
+        """What it takes above control over all images, those without it counting 0: what summaries are ranked by."""
+        return self.above_control * self.coverage
 
     @property
     def alone(self) -> float:
@@ -98,7 +105,7 @@ class SummaryAnalysis(Result):
 
     def figures(self) -> dict[str, Any]:
         """Return all figures by their names, for JSON; NaN becomes None."""
-        names = ("importance", "control", "above_control", "alone", "alone_object", "alone_anywhere")
+        names = ("importance", "control", "above_control", "class_effect", "alone", "alone_object", "alone_anywhere")
         values = {name: getattr(self, name) for name in (*names, "coverage", "cohesion", "stability")}
         values |= {"low": self.interval[0], "high": self.interval[1]}
         plain = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
@@ -128,7 +135,7 @@ class JointEffects(Result):
     Attributes
     ----------
     order : tuple of int
-        Positions of the summaries in ``run.summaries``, those that add most above their control first.
+        Positions of the summaries in ``run.summaries``, those that add most above their control, over all images, first.
     deletion : ndarray of float32, (S + 1,)
         Score left with the first k hidden.
     insertion : ndarray of float32, (S + 1,)

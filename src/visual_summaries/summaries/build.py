@@ -195,8 +195,8 @@ def _summary(candidate: _Candidate, members: tuple[Member, ...], score: float, r
 def rank_summaries(summaries: Sequence[Summary], rank: str) -> tuple[Summary, ...]:
     """Return summaries best first, each with its rank as ``index``.
 
-    By ``"score"``, or by ``"importance"``: by what they add to the loss above their control where that was measured, else by
-    the loss when one member is hidden.
+    By ``"score"``, or by ``"importance"``: by what they add to the loss above their control, over all images, where that was
+    measured, else by the loss when one member is hidden.
     """
     ordered = sorted(summaries, key=lambda summary: (-_worth(summary, rank), summary.exemplar))
     return tuple(replace(summary, index=index) for index, summary in enumerate(ordered))
@@ -205,4 +205,4 @@ def rank_summaries(summaries: Sequence[Summary], rank: str) -> tuple[Summary, ..
 def _worth(summary: Summary, rank: str) -> float:
     if rank == "score":
         return summary.score
-    return summary.importance if summary.analysis is None else summary.analysis.above_control
+    return summary.importance if summary.analysis is None else summary.analysis.class_effect

@@ -25,21 +25,25 @@ class SummarySettings:
         Clusters with regions in under this share of the images (of those that have any region) make no summary.
     keep : str
         ``"alike"`` (published): summaries are the clusters whose members look alike once warped to the exemplar, by the two
-        parameters below. ``"used"``: all those that are in enough images, less the ones whose hiding surely takes nothing
+        parameters below. ``"used"``: those that are in enough images and do enough to the class, by `min_effect`
         (:func:`visual_summaries.pipeline.analysing.analyse_summaries`): looking alike is not being used.
+    min_effect : float
+        With ``"used"``: the least share of the class score that hiding a summary has to take, above hiding the same pixels
+        elsewhere, on average over all images (:attr:`visual_summaries.results.SummaryAnalysis.class_effect`).
     min_score : float
         A cluster is kept when its median SSIM over the median of all clusters reaches it.
     max_low_share : float
         A member is dropped when this share or more of its SSIMs are under the global median.
     rank : str
         Summaries are ranked by ``"score"`` (quality, published) or by ``"importance"`` (loss of the class score when hidden,
-        above that when the same pixels are hidden elsewhere).
+        above that when the same pixels are hidden elsewhere, over all images).
     """
 
     members: int = 10
     min_members: int = 2
     min_coverage: float = 0.0
     keep: str = "alike"
+    min_effect: float = 0.02
     min_score: float = 0.9
     max_low_share: float = 0.6
     rank: str = "score"
@@ -49,6 +53,7 @@ class SummarySettings:
         require_in_range("min_members", self.min_members, 2)
         require_in_range("min_coverage", self.min_coverage, 0.0, 1.0)
         require_choice("keep", self.keep, KEEP)
+        require_in_range("min_effect", self.min_effect, 0.0, 1.0)
         require_in_range("min_score", self.min_score, 0.0)
         require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
         require_choice("rank", self.rank, ("score", "importance"))
