@@ -90,7 +90,9 @@ def paper_of(unit: dict[str, Any], index: int, size: str, keep: Path) -> list[di
 def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley") -> dict[str, Any]:
     """Return the figures of one method over the units that it was run on, by one reading of the parts' effects."""
     purity, fragments, false, importance, alone, true = [], [], [], [], [], []
-    by_part, by_part_true = [], []
+    by_part: list[float] = []
+    by_part_true: list[float] = []
+    by_part_share: list[float] = []
     recalled = wanted = beating = summaries = 0
     for unit in units:
         if method not in unit["methods"]:
@@ -101,21 +103,25 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
         for part, value in unit["effects"][effect].items():
             if value >= USED and part != "background":
                 wanted += 1
-                own = sum(row["part"] == part for row in rows)
-                recalled += own > 0
-                fragments += [own] if own else []
-        best: dict[str, float] = {}
+                count = sum(row["part"] == part for row in rows)
+                recalled += count > 0
+                fragments += [count] if count else []
+        together: dict[str, float] = {}  # each pixel counts for one summary, so that those of a part may be summed
         for row in rows:
             if "above_control" in row:
-                best[row["part"]] = max(best.get(row["part"], -1.0), row["class_effect"])
+                together[row["part"]] = together.get(row["part"], 0.0) + row["class_effect"]
                 importance.append(row["class_effect"])
                 alone.append(row["alone"])
                 true.append(row[effect])
                 if row["beats_control"]:
                     beating += 1
                     false.append(row["part"] in GROUND or row[effect] < UNUSED)
-        by_part += best.values()
-        by_part_true += [unit["effects"][effect]["background" if part in GROUND else part] for part in best]
+        own = unit["effects"][effect]
+        by_part += together.values()
+        truth = [own["background" if part in GROUND else part] for part in together]
+        by_part_true += truth
+        all_of_it = sum(max(value, 0.0) for value in own.values())
+        by_part_share += [value / all_of_it for value in truth]
     ranks = len(set(true)) > 2
     return {
         "units": sum(method in unit["methods"] for unit in units),
@@ -127,6 +133,7 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
         "false_alarms": mean(false),
         "beating_control": beating,
         "ranking": float(spearmanr(by_part, by_part_true)[0]) if ranks else None,
+        "ranking_of_shares": float(spearmanr(by_part, by_part_share)[0]) if ranks else None,
         "ranking_of_summaries": float(spearmanr(importance, true)[0]) if ranks else None,
         "ranking_alone": float(spearmanr(alone, true)[0]) if ranks else None,
     }
@@ -201,7 +208,8 @@ def planted(units: Sequence[dict[str, Any]]) -> dict[str, Any]:
             one = judge(units, method, effect)
             if effect == "shapley":
                 judged[method] = one
-            rows.append({"method": method, "effect": effect, **one})
+            first = effect == "shapley" and method in ("default", "paper", "k-means", "concepts")
+            rows.append({"method": method, "effect": effect, "kind": "main" if first else "beside", **one})
     beside = [unit for unit in units if "paper" in unit["methods"]]
     if beside:
         rows.append({"method": "default, on paper's units", "effect": "shapley", **judge(beside, "default")})

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from preloaded import preloaded_command
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 SKIP = re.compile(r"^# not run: (?P<reason>\S.*)$", re.MULTILINE)
@@ -22,16 +24,17 @@ SKIP = re.compile(r"^# not run: (?P<reason>\S.*)$", re.MULTILINE)
 #: Pages that are run; the others find what the first one made.
 PAGES = (
     "docs/tutorials/first-report.md",
+    "docs/tutorials/comparing-networks.md",
     "docs/tutorials/your-own-model.md",
     "docs/tutorials/finding-a-shortcut.md",
-    "docs/study.md",
+    "docs/tutorials/user-study.md",
+    "docs/specialise.md",
     "docs/how-to/images.md",
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",
     "docs/how-to/stages.md",
     "docs/how-to/figures-and-exports.md",
     "docs/tags.md",
-    "docs/compare.md",
     "docs/how-to/many-runs.md",
     "docs/flow.md",
     "docs/analyses.md",
@@ -66,13 +69,14 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def run_page(path: Path, folder: Path) -> None:
-    """Run the blocks of a page one after the other in `folder`, Python ones in one namespace."""
+def run_page(path: Path, folder: Path, commands: Path | None = None) -> None:
+    """Run the blocks of a page one after the other in `folder`, Python ones in one namespace.
+
+    `commands` is a folder with a command to take instead of the installed one.
+    """
     namespace: dict[str, object] = {"__name__": "page"}
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "src"),
-    }
+    paths = [*([str(commands)] if commands else []), str(Path(sys.executable).parent), os.environ["PATH"]]
+    environment = os.environ | {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(ROOT / "src")}
     for block in to_run(blocks_of(path.read_text(encoding="utf-8"))):
         where = f"{path.name}, line {block.line}"
         if block.language == "sh":
@@ -86,19 +90,26 @@ def run_page(path: Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a `visual-summaries` that need not import everything anew each time."""
+    with preloaded_command(tmp_path_factory.mktemp("command") / "bin") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
     """A folder in which the first page, that all others go on from, has run."""
     folder = tmp_path_factory.mktemp("pages")
-    run_page(ROOT / PAGES[0], folder)
+    run_page(ROOT / PAGES[0], folder, commands)
     return folder
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_tells_to_type_works(page: str, workplace: Path) -> None:
+def test_what_a_page_tells_to_type_works(page: str, workplace: Path, commands: Path) -> None:
     path = ROOT / page
     assert to_run(blocks_of(path.read_text(encoding="utf-8"))), "a page in PAGES has something to run"
     if page != PAGES[0]:
-        run_page(path, workplace)
+        run_page(path, workplace, commands)
 
 
 def test_a_block_that_fails_is_found(tmp_path: Path) -> None:
@@ -151,3 +162,5 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "reference" / "command-line.html").read_text(encoding="utf-8")
     assert "visual-summaries demo" in page
     assert "include-misclassified" in page
+    notebook = (tmp_path / "site" / "notebooks" / "first-summaries.html").read_text(encoding="utf-8")
+    assert "sample_scene" in notebook

@@ -18,8 +18,8 @@ from pycocotools.coco import COCO
 import visual_summaries as vs
 from visual_summaries.cli import main
 from visual_summaries.errors import RunError, SettingsError
-from visual_summaries.export import export_run, run_length
-from visual_summaries.regions import full_mask
+from visual_summaries.export import export_run
+from visual_summaries.regions import full_mask, run_length
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 9))))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Tag,
     )
     from visual_summaries.settings import Settings, preset
+    from visual_summaries.specialise import Specialization, SpecializeSettings, specialize
     from visual_summaries.store import load_run
 
 __version__ = "0.1.0"
@@ -72,6 +73,9 @@ _HOME = {
     "SummaryAnalysis": "results",
     "Tag": "results",
     "Settings": "settings",
+    "Specialization": "specialise",
+    "SpecializeSettings": "specialise",
+    "specialize": "specialise",
     "preset": "settings",
     "load_run": "store",
 }
@@ -90,6 +94,8 @@ __all__ = [
     "RunAnalysis",
     "Settings",
     "Skipped",
+    "Specialization",
+    "SpecializeSettings",
     "Summary",
     "SummaryAnalysis",
     "Tag",
@@ -107,6 +113,7 @@ __all__ = [
     "preset",
     "propose_boxes",
     "randomization_check",
+    "specialize",
     "summarize",
     "warp",
 ]

@@ -99,7 +99,7 @@ def preset(name: str) -> Settings:
     return Settings(
         masks=fast_mask_settings(),
         regions=RegionSettings(from_evidence=True),
-        flow=FlowSettings(descriptor="auto", dense_method="consensus", exponent=0.25, assignment="vote", mirror=True),
+        flow=FlowSettings(descriptor="auto", dense_method="consensus", exponent=0.5, assignment="vote", mirror=True),
         clusters=ClusterSettings(method="linkage"),
-        summaries=SummarySettings(keep="used", min_coverage=0.15, min_effect=0.025, rank="importance"),
+        summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, min_effect=0.02, rank="importance"),
     )

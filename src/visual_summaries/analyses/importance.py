@@ -1,7 +1,7 @@
 """What hiding a summary costs, beside hiding the same pixels elsewhere.
 
-A summary is *in* an image when a region of its cluster is; all its regions of one image are hidden together, by the way of
-hiding that masks were made with.
+A summary is *in* an image when a region of its cluster is; all its regions of one image are hidden together, less the pixels
+of smaller regions of other summaries, by the way of hiding that masks were made with.
 """
 
 from __future__ import annotations
@@ -35,19 +35,28 @@ def summary_pixels(
 ) -> dict[int, NDArray[np.bool_]]:
     """Return the evidence of each summary that an image has, by its position in `summaries`: ``bool (H, W)``.
 
+    Regions lie within each other: one around all of the evidence holds those around its parts. A pixel counts for the summary
+    of the smallest region that holds it, so that no two share one. A summary to which that leaves nothing is not in the image.
+
     Examples
     --------
-    >>> region = Region(0, 3, (1, 0, 3, 1), np.array([[True, False]]), 0.5, 0.0, 0.0, 0.0)
-    >>> pixels = summary_pixels([Summary(0, 0, (), (0,), 1.0, 0.0)], [region], 3, (1, 4))
+    >>> whole = Region(0, 3, (0, 0, 4, 1), np.array([[True, True, True, False]]), 0.5, 0.0, 0.0, 0.0)
+    >>> part = Region(1, 3, (1, 0, 3, 1), np.array([[True, False]]), 0.5, 0.0, 0.0, 0.0)
+    >>> summaries = [Summary(k, k, (), (k,), 1.0, 0.0) for k in (0, 1)]
+    >>> pixels = summary_pixels(summaries, [whole, part], 3, (1, 4))
     >>> {index: mask.astype(int).tolist() for index, mask in pixels.items()}
-    {0: [[0, 1, 0, 0]]}
+    {0: [[1, 0, 1, 0]], 1: [[0, 1, 0, 0]]}
     """
-    found: dict[int, NDArray[np.bool_]] = {}
-    for position, summary in enumerate(summaries):
-        own = [regions[index] for index in summary.cluster if regions[index].image == image]
-        if own:
-            found[position] = np.any([full_mask(region.box, region.mask, shape) for region in own], axis=0)
-    return found
+    own = [
+        (int(regions[index].mask.sum()), position, regions[index])
+        for position, summary in enumerate(summaries)
+        for index in summary.cluster
+        if regions[index].image == image
+    ]
+    owner = np.full(shape, -1)
+    for _, position, region in sorted(own, key=lambda item: (-item[0], item[1])):  # the smallest comes last
+        owner[full_mask(region.box, region.mask, shape)] = position
+    return {int(position): owner == position for position in np.unique(owner[owner >= 0])}
 
 
 @dataclass(frozen=True)

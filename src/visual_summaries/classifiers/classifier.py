@@ -244,7 +244,7 @@ class Classifier:
         weight = next((parameter for parameter in self.module.parameters() if parameter.is_floating_point()), None)
         if weight is not None and weight.dtype in (torch.float16, torch.bfloat16, torch.float64):
             normalised = normalised.to(weight.dtype)
-        logits = _logits_of(self.module(normalised), len(x)).float()
+        logits = logits_of(self.module(normalised), len(x)).float()
         return logits.clamp_min(1e-12).log() if self.outputs == "probabilities" else logits
 
     def _probe(self) -> int:
@@ -381,7 +381,7 @@ def _device(device: str | torch.device) -> torch.device:
     return found
 
 
-def _logits_of(answer: Any, count: int) -> Tensor:
+def logits_of(answer: Any, count: int) -> Tensor:
     """Find the logits in what a network returned."""
     found = answer
     if isinstance(answer, Mapping) and "logits" in answer:
@@ -393,7 +393,7 @@ def _logits_of(answer: Any, count: int) -> Tensor:
     if isinstance(found, Tensor):
         if found.ndim == 4 and found.shape[2:] == (1, 1):
             found = found[:, :, 0, 0]
-        if found.ndim == 2 and len(found) == count:
+        if found.ndim == 2 and found.shape[0] == count:
             return found
         got = f"a tensor of shape {tuple(found.shape)}"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import pickle
@@ -24,7 +25,15 @@ from visual_summaries.classifiers.transforms import ViewTransform, resolve_trans
 from visual_summaries.errors import ClassifierError, MissingExtraError
 
 #: The forms of a model specification.
-FORMS = "timm/NAME, torchvision/NAME, hf/NAME, path/to/file.py:function, package.module:function, or model.pt2"
+FORMS = (
+    "timm/NAME, torchvision/NAME, hf/NAME, path/to/file.py:function, package.module:function, model.pt2, or the folder of a "
+    "specialised network"
+)
+
+#: Beginnings of specifications that name a network and nothing on this machine: what a file says may be loaded by these alone.
+REGISTRIES = ("timm/", "torchvision/", "hf/")
+#: The same of the demo's networks, as runs call them.
+DEMO = "demo network "
 
 Checkpoint = str | os.PathLike[str]
 Names = Sequence[str] | Mapping[Any, Any] | str | os.PathLike[str]
@@ -57,10 +66,13 @@ def load_classifier(
         - ``path/to/file.py:function`` or ``package.module:function``: anything callable without arguments that returns an
         ``nn.Module``;
         - ``model.pt2``: a program saved by ``torch.export.save``;
+        - the folder of a specialised network (what ``Specialization.save`` writes), where the network that was specialised is
+        of a library or the demo; else give that network here, and the folder as `checkpoint`;
         - a module itself.
     checkpoint : path, optional
         Weights for the network: safetensors, or a file of ``torch.save`` that holds tensors only. Pretrained weights are then
-        not downloaded, and the number of outputs and channels is the checkpoint's.
+        not downloaded, and the number of outputs and channels is the checkpoint's. Or the folder of a specialised network,
+        whose transform and class names are then taken as well.
     class_names : sequence, mapping or path, optional
         See :func:`~visual_summaries.classifiers.resolve_class_names`. Default: the model's own, ImageNet's for 1000 outputs,
         else indices.
@@ -101,7 +113,14 @@ def load_classifier(
     }
     # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
-        if isinstance(spec, nn.Module):
+        specialised = _specialised(spec, checkpoint)
+        if specialised is not None:
+            name = os.fspath(specialised)
+            module, transform, stated = _load_specialised(specialised, spec, overrides)
+            class_names = stated if class_names is None else class_names
+            if device is not None:
+                module = module.to(torch.device(device))
+        elif isinstance(spec, nn.Module):
             if checkpoint is not None:
                 raise ClassifierError("checkpoint goes with a model specification: load it into the module yourself")
             name, module, transform = type(spec).__name__, spec, None
@@ -112,6 +131,53 @@ def load_classifier(
                 module = module.to(torch.device(device))
         transform = (transform or resolve_transform(module)).replace(**overrides)
         return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
+
+
+def _specialised(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:
+    """Return the folder of a specialised network, if one is meant."""
+    from visual_summaries.specialise.files import is_specialised  # the rim is imported only when it is asked for
+
+    for given in (checkpoint, spec):
+        if given is not None and not isinstance(given, nn.Module) and is_specialised(Path(given)):
+            return Path(given)
+    return None
+
+
+def _load_specialised(
+    folder: Path, spec: str | os.PathLike[str] | nn.Module, overrides: Mapping[str, Any]
+) -> tuple[nn.Module, ViewTransform, Names]:
+    """Return the network of a folder, its transform and class names.
+
+    Where the network that was specialised is not given, it is the one that the folder names, if that is one of a library or the
+    demo: its weights are in the folder, and no file or code is ever looked up by a name in it.
+    """
+    from visual_summaries.specialise.files import load_module, read_description, transform_of
+
+    values = read_description(folder)
+    transform = transform_of(values)
+    if overrides["input_size"] is None:  # some architectures are made for one size
+        overrides = {**overrides, "input_size": (transform.channels, *transform.size)}
+    network: nn.Module
+    if isinstance(spec, nn.Module):
+        network = copy.deepcopy(spec)  # the user's own stays as it is
+    elif Path(spec) != folder:
+        again = _specialised(spec, None)  # a specialised network may be specialised again
+        network = _load_specialised(again, spec, overrides)[0] if again else _build(os.fspath(spec), None, overrides, None)[0]
+    else:
+        named = values["network"]
+        if named.startswith(DEMO):
+            from visual_summaries.demo import demo_network
+
+            network = demo_network(named.removeprefix(DEMO))
+        elif named.startswith(REGISTRIES):
+            network, _ = _build(named, folder / "specialised.safetensors", overrides, None)
+        else:
+            raise ClassifierError(
+                f"{folder} holds the network {named}, specialised, which is no name that can be loaded from anywhere: give "
+                f"it, and the folder as its checkpoint: load_classifier({named!r}, checkpoint={os.fspath(folder)!r}), on "
+                f"the command line MODEL --checkpoint {folder}"
+            )
+    return load_module(folder, values, network), transform, values["class_names"]
 
 
 def _build(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visual_summaries import __version__
-from visual_summaries.cli import applying, comparing, many, naming, outputs, running
+from visual_summaries.cli import applying, comparing, many, naming, outputs, running, specialising
 from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
@@ -37,6 +37,7 @@ app.command()(many.index)
 app.command()(many.audit)
 app.command()(applying.apply)
 app.command()(applying.check)
+app.command()(specialising.specialize)
 app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -72,7 +73,7 @@ def report(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="New or empty folder for images, run and report.")] = Path("demo-run"),
-    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 60,
+    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 40,
     bird: Annotated[str, typer.Option("--class", help="Class of birds to draw, by name or index.")] = "0",
     network: Annotated[str, typer.Option(help="One of the networks that come with the package.")] = "main",
     preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",

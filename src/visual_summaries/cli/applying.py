@@ -27,10 +27,6 @@ Device = Annotated[str | None, typer.Option(help="For example cpu or cuda:0; fou
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 
-#: Beginnings of specifications that name a network and nothing on this machine.
-_NAMES = ("timm/", "torchvision/", "hf/")
-_DEMO = "demo network "
-
 
 def apply(
     directory: Directory,
@@ -98,13 +94,14 @@ def check(
 def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str | None) -> Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
     from visual_summaries import load_classifier
+    from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network
     from visual_summaries.errors import ClassifierError
 
     spec = str(run.manifest["classifier"]["spec"])
-    if model is None and spec.startswith(_DEMO):
-        return load_classifier(demo_network(spec.removeprefix(_DEMO)), device=device)
-    if model is None and not spec.startswith(_NAMES):
+    if model is None and spec.startswith(DEMO):
+        return load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
+    if model is None and not spec.startswith(REGISTRIES):
         raise ClassifierError(
             f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
             "(and --checkpoint), as it was given to the run"

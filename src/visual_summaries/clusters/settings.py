@@ -38,7 +38,7 @@ class ClusterSettings:
     damping: float = 0.9
     max_iterations: int = 1000
     convergence_iterations: int = 100
-    strength: float = 0.2
+    strength: float = 0.1
     overlap: float = 0.5
 
     def __post_init__(self) -> None:

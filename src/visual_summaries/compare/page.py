@@ -14,10 +14,11 @@ from visual_summaries.compare.counting import Correlation
 from visual_summaries.compare.job import ClassComparison, Comparison, Part, Use
 from visual_summaries.errors import RunError
 from visual_summaries.report import words
-from visual_summaries.report.context import palette, text
+from visual_summaries.report.context import palette
 from visual_summaries.report.embedding import data_uri
 from visual_summaries.report.rendering import render_region
 from visual_summaries.report.shell import base_style, render_self_contained, resource
+from visual_summaries.report.words import text
 from visual_summaries.results import Run, Summary
 from visual_summaries.store.atomic import write_json, write_text
 

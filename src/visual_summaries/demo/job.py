@@ -25,7 +25,7 @@ _IMAGES_PER_SEED = 100_000
 def run_demo(
     out: str | Path,
     *,
-    n: int = 60,
+    n: int = 40,
     bird: int | str = 0,
     network: str = "main",
     preset: str = "default",

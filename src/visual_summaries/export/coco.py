@@ -5,40 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from visual_summaries.export.records import region_records
-from visual_summaries.regions import full_mask
+from visual_summaries.regions import full_mask, run_length
 from visual_summaries.report.geometry import contours
 from visual_summaries.results import Run
 
 #: How masks are written.
 MASKS = ("rle", "polygon")
-
-
-def run_length(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return a mask in COCO's run lengths, uncompressed: down the columns, zeros first.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, (H, W)
-        True = evidence.
-
-    Returns
-    -------
-    dict
-        ``size`` [H, W] and ``counts``.
-
-    Examples
-    --------
-    >>> run_length(np.array([[True, False, False], [True, True, False]]))
-    {'size': [2, 3], 'counts': [0, 2, 1, 1, 2]}
-    """
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    counts = np.diff([0, *changes, flat.size]).tolist()
-    return {"size": list(mask.shape), "counts": [0, *counts] if flat.size and flat[0] else counts}
 
 
 def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = None, *, masks: str = "rle") -> dict[str, Any]:

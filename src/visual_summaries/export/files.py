@@ -14,6 +14,7 @@ from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import RunError
 from visual_summaries.export.coco import MASKS, coco
 from visual_summaries.export.records import region_records, run_record
+from visual_summaries.regions import view_file
 from visual_summaries.results import Run
 from visual_summaries.store.atomic import atomic_file, write_json, write_text
 
@@ -68,8 +69,7 @@ def export_run(
         writer.writerows(rows)
         write_text(path, table.getvalue())
     else:
-        # Names of a user's files may be anything, and two folders may hold the same ones: numbers are safe.
-        names = [f"{image.index + 1:06d}.png" for image in run.images]
+        names = [view_file(image.index) for image in run.images]
         for image, name in zip(run.images, names, strict=True):
             with atomic_file(path / "images" / name) as file:
                 PIL.Image.fromarray(image.view).save(file, "PNG")

@@ -56,7 +56,7 @@ def as_map(output: Tensor, layout: str, grid: tuple[int, int]) -> Tensor:
     """
     if layout == "tokens":
         tokens = output[:, output.shape[1] - grid[0] * grid[1] :]
-        return tokens.transpose(1, 2).reshape(len(output), -1, *grid)
+        return tokens.transpose(1, 2).reshape(output.shape[0], -1, *grid)  # not len(): batches may be symbolic
     return output.permute(0, 3, 1, 2) if layout == "nhwc" else output
 
 

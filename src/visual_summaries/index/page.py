@@ -16,8 +16,9 @@ from visual_summaries.errors import RunError
 from visual_summaries.index.scan import Broken, Entry, scan_runs
 from visual_summaries.index.table import TABLES, require_pyarrow, write_json_table, write_parquet_table
 from visual_summaries.progress import Progress
-from visual_summaries.report.context import short_spec, text
+from visual_summaries.report.context import short_spec
 from visual_summaries.report.shell import base_style, render_self_contained, resource
+from visual_summaries.report.words import text
 from visual_summaries.store.atomic import write_text
 
 _PACKAGE = "visual_summaries.index"

@@ -118,7 +118,7 @@ def _network_settings(settings: Settings) -> Any:
     return [hiding(settings), asdict(settings.analyses)]
 
 
-IMPORTANCE = Stage("importance", 1, _importance, settings=_network_settings)
+IMPORTANCE = Stage("importance", 2, _importance, settings=_network_settings)
 
 
 def _measure_importance(
@@ -193,7 +193,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 1, _joint, settings=_network_settings)
+JOINT = Stage("joint", 2, _joint, settings=_network_settings)
 
 
 def _measure_joint(

@@ -1,5 +1,6 @@
 """Stage 2: regions of the evidence - connected components, proposed boxes, salient boxes."""
 
+from visual_summaries.regions.annotations import run_length, view_file
 from visual_summaries.regions.components import connected_components, evidence_boxes
 from visual_summaries.regions.contributions import full_mask, hidden_scores
 from visual_summaries.regions.proposals import propose_boxes
@@ -16,5 +17,7 @@ __all__ = [
     "propose_boxes",
     "prune",
     "redundant_pairs",
+    "run_length",
     "salient_boxes",
+    "view_file",
 ]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from visual_summaries.report.context import palette, text
+from visual_summaries.report.context import palette
 from visual_summaries.report.embedding import data_uri, svg_path
 from visual_summaries.report.geometry import contours
 from visual_summaries.report.shell import base_style, render_self_contained, resource
-from visual_summaries.report.words import counted, percent, score_text
+from visual_summaries.report.words import counted, percent, score_text, text
 from visual_summaries.results import Application, Explained
 from visual_summaries.store.arrays import save_arrays
 from visual_summaries.store.atomic import write_json, write_text

@@ -14,16 +14,15 @@ import numpy as np
 from visual_summaries.report import findings, words
 from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
 from visual_summaries.report.geometry import contours, convex_hull, touching_regions, window_around
-from visual_summaries.report.layout import FEWEST, layout
+from visual_summaries.report.region_map import crop_window, groups_of, region_map
 from visual_summaries.report.rendering import render_region
+from visual_summaries.report.words import text
 from visual_summaries.results import Box, Image, Mask, Member, Region, Run, Summary
 
 #: Simplification, in pixels, of outlines that cover a whole image; far below what is seen.
 TOLERANCE = 0.3
 #: The exemplar pictures of the strip have about this many pixels on a side.
 CARD_SIDE = 320
-#: Width, height and rim of the map, in its own units.
-MAP_SIZE, MAP_RIM = (400, 250), 8
 
 
 class Page:
@@ -40,8 +39,8 @@ class Page:
         self.manifest = run.manifest
         threshold = run.settings.regions.threshold
         self._evidence = [np.asarray(mask.final > threshold) for mask in run.masks]
-        self._summaries_of = _groups_of(run.summaries)
-        self._rejected_of = _groups_of(run.rejected)
+        self._summaries_of = groups_of(run.summaries)
+        self._rejected_of = groups_of(run.rejected)
 
     @cached_property
     def target(self) -> str:
@@ -63,7 +62,8 @@ class Page:
             "correct": correct,
             "total": total,
             "accuracy": words.percent(correct / total) if correct is not None and total else None,
-            "headline": f"{words.headline(run, self.target)} {findings.together_sentence(run)}".rstrip(),
+            "finding": findings.relies_on(run, self.target),
+            "headline": f"{words.headline(run, self.target)} {findings.sure_sentence(run)}".rstrip(),
             "no_summary": None if run.summaries else words.no_summary_reason(run),
             "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
             "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
@@ -80,7 +80,7 @@ class Page:
             ],
             "skipped_counts": [(text(reason), count) for reason, count in words.skipped_by_reason(run.skipped)],
             "warnings": self._warnings(),
-            "map": self._map(),
+            "map": region_map(run, self.target),
             "faithfulness": self._faithfulness(),
             "together": self._together(),
             "facts": self._facts(),
@@ -194,38 +194,8 @@ class Page:
             "salient_share": words.percent(region.salient_share),
         }
 
-    def _map(self) -> dict[str, Any] | None:
-        """Return the regions as points of the map and as rows for saving, or None where there are too few."""
-        run = self.run
-        if len(run.regions) < FEWEST:
-            return None
-        state = self.manifest.get("random_state")
-        places = layout(run.similarity, state if isinstance(state, int) else 0)
-        span = np.array(MAP_SIZE) - 2 * MAP_RIM
-        rows = [
-            {
-                "region": region.index,
-                "image": region.image,
-                "name": text(run.images[region.image].name),
-                "box": [int(value) for value in region.box],
-                "window": self._window(region.box, region.image),
-                "summary": self._summaries_of.get(region.index),
-                "rejected": region.index in self._rejected_of,
-                "salient_share": _number(region.salient_share),
-                "contribution": _number(region.contribution),
-                "drop": _number(region.drop),
-            }
-            for region in run.regions
-        ]
-        points = [(round(x, 1), round(y, 1)) for x, y in (places * span + MAP_RIM).tolist()]
-        labels = [
-            (summary.index + 1, *np.median([points[i] for i in summary.cluster], axis=0).round(1)) for summary in run.summaries
-        ]
-        return {"size": MAP_SIZE, "points": list(zip(points, rows, strict=True)), "labels": labels, "rows": rows}
-
     def _window(self, box: Box, image: int) -> list[int]:
-        x0, y0, x1, y1 = window_around(box, self._evidence[image].shape)
-        return [x0, y0, x1 - x0, y1 - y0]
+        return crop_window(box, self._evidence[image].shape)
 
     def _warnings(self) -> list[dict[str, Any]]:
         found = [
@@ -286,17 +256,6 @@ def _tag(summary: Summary) -> dict[str, str] | None:
     return {"name": text(summary.tag.name), "sure": sure}
 
 
-def text(value: object) -> str:
-    r"""Return any value as text that UTF-8 can hold: file names may have bytes that are no characters.
-
-    Examples
-    --------
-    >>> text("a\udcff.jpg")
-    'a?.jpg'
-    """
-    return str(value).encode("utf-8", "replace").decode("utf-8")
-
-
 def short_spec(spec: str) -> str:
     """Return a network's name without the folders of its file; the details of the page have it whole.
 
@@ -328,10 +287,6 @@ def palette(count: int) -> list[str]:
     return colors
 
 
-def _groups_of(summaries: tuple[Summary, ...]) -> dict[int, int]:
-    return {region: summary.index + 1 for summary in summaries for region in summary.cluster}
-
-
 def _dict(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
@@ -343,11 +298,6 @@ def _width(share: float) -> float:
 
 def _lowest_last(region: Region) -> float:
     return -region.drop if math.isfinite(region.drop) else math.inf
-
-
-def _number(value: float) -> float | None:
-    """Return a number that JSON can hold."""
-    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _figure(value: float) -> str:

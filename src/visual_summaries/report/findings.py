@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from visual_summaries.results import Chance, JointEffects, Run, Summary, Summary
 
 #: Random moves are as good as the run in more than this share of cases: chance explains the summaries.
 _BY_CHANCE = 0.1
+#: The first sentence names this many summaries at most, and says "mostly" when they take more than this share of the score.
+_NAMED, _MOSTLY = 3, 0.5
 #: Width and height of a chart in its own units, and the room for its labels: left, top, right, bottom.
 _CHART, _ROOM = (320, 190), (42, 8, 10, 30)
 
@@ -51,6 +54,43 @@ def certainty(analysis: SummaryAnalysis) -> str:
     return " ".join(parts)
 
 
+def relies_on(run: Run, name: str) -> str:
+    """Return one plain sentence: what the network relies on to see a class."""
+    if not run.summaries:
+        return f"No part of the images comes back often enough to say what the network sees “{name}” by."
+    measured = [summary for summary in run.summaries if summary.analysis is not None]
+    if not measured:
+        parts = _parts(run.summaries[:_NAMED])
+        return f"The network looks again and again at {parts} to see “{name}”; what else would do was not measured."
+    sure = [summary for summary in measured if summary.analysis is not None and summary.analysis.beats_control]
+    if not sure:
+        return f"No part stands out: none surely matters more for “{name}” than the same pixels elsewhere."
+    parts = _parts(sure[:_NAMED])
+    if run.analysis is None or run.analysis.joint is None:
+        return f"To see “{name}”, the network relies on {parts}."
+    lost = 1 - float(run.analysis.joint.deletion[-1])
+    much = "mostly" if lost > _MOSTLY else "in part"
+    them = _them(len(run.summaries), len(sure[:_NAMED]))
+    return f"To see “{name}”, the network relies {much} on {parts}: hiding {them} takes {percent(lost)} off the score."
+
+
+def _them(all_of_them: int, named: int) -> str:
+    if named < all_of_them:
+        return f"all {all_of_them} summaries"
+    return {1: "it", 2: "both"}.get(named, "them")
+
+
+def _parts(summaries: Sequence[Summary]) -> str:
+    """Return summaries as a list in words, by their names where they have some."""
+    if not any(summary.tag for summary in summaries):
+        return _listed(tuple(summary.index for summary in summaries))
+    words = [
+        f"“{summary.tag.name}” (summary {summary.index + 1})" if summary.tag else f"summary {summary.index + 1}"
+        for summary in summaries
+    ]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def summary_line(run: Run, summary: Summary) -> str:
     """Return one line about a summary for a terminal."""
     covered = f"in {covered_images(run, summary)} of {counted(len(run.images), 'image')}"
@@ -65,19 +105,13 @@ def summary_line(run: Run, summary: Summary) -> str:
     )
 
 
-def together_sentence(run: Run) -> str:
-    """Return what all summaries do together, and how many stand out from their controls; empty where it was not measured."""
-    parts = []
+def sure_sentence(run: Run) -> str:
+    """Return how many summaries stand out from their controls; empty where it was not measured."""
     analyses = [summary.analysis for summary in run.summaries if summary.analysis is not None]
-    if analyses:
-        sure = sum(analysis.beats_control for analysis in analyses)
-        parts.append(
-            f"{sure} of {counted(len(analyses), 'summary', 'summaries')} surely matter more than the same pixels elsewhere."
-        )
-    if run.analysis is not None and run.analysis.joint is not None:
-        lost = 1 - float(run.analysis.joint.deletion[-1])
-        parts.append(f"Hiding all of them takes {percent(lost)} off the score, on average over all images.")
-    return " ".join(parts)
+    if not analyses:
+        return ""
+    sure = sum(analysis.beats_control for analysis in analyses)
+    return f"{sure} of {counted(len(analyses), 'summary', 'summaries')} surely matter more than the same pixels elsewhere."
 
 
 def joint_sentences(joint: JointEffects) -> list[str]:

@@ -52,7 +52,7 @@ def render_page(run: Run) -> str:
     """
     # Files of this package and hexadecimal colours: nothing in them comes from a run.
     style = base_style() + _resource("report.css") + _colors(palette(len(run.summaries)))
-    scripts = {"early": _resource("early.js"), "script": _resource("report.js") + _resource("map.js")}
+    scripts = {"early": _resource("early.js"), "script": _resource("map.js") + _resource("report.js")}
     return render_self_contained(_PACKAGE, "report.html.j2", style=style, scripts=scripts, context=Page(run).context())
 
 

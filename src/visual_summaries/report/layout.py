@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
 from scipy.stats import rankdata
-from sklearn.manifold import TSNE
+from sklearn.manifold import TSNE, smacof
 
 #: Fewer regions than this make no map.
 FEWEST = 5
+#: More regions than this are not laid out by distances: each round of it looks at every pair.
+MOST_DISTANCES = 1500
+#: Rounds of stress majorisation; the plane changes little after them.
+_ROUNDS = 60
 
 
 def distances(similarity: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -48,6 +53,33 @@ def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[n
     Returns
     -------
     ndarray of float64, (R, 2)
+        Positions (x, y) in [0, 1]. Neighbours can be trusted, distances between groups cannot.
+
+    Raises
+    ------
+    ValueError
+        If there are too few regions for a map.
+    """
+    count = _enough(similarity)
+    tsne = TSNE(metric="precomputed", init="random", perplexity=min(20.0, (count - 1) / 3), random_state=random_state)
+    return _spread(tsne.fit_transform(distances(similarity)).astype(np.float64))
+
+
+def layout_by_distances(similarity: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Place regions in the unit square by metric multidimensional scaling of their distances (SMACOF; de Leeuw, 1977).
+
+    Starts from classical scaling (Torgerson, 1952), so nothing is drawn at random. Distances, between groups too, are kept as
+    well as a plane can; but most regions match few others, so most distances are nearly 1, and neighbours are less near than
+    by :func:`layout`.
+
+    Parameters
+    ----------
+    similarity : ndarray of float, (R, R)
+        Symmetric, >= 0, R at least :data:`FEWEST`.
+
+    Returns
+    -------
+    ndarray of float64, (R, 2)
         Positions (x, y) in [0, 1].
 
     Raises
@@ -55,12 +87,25 @@ def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[n
     ValueError
         If there are too few regions for a map.
     """
+    count = _enough(similarity)
+    apart = distances(similarity).astype(np.float64)
+    squared = apart**2
+    inner = -(squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()) / 2
+    values, vectors = eigsh(inner, k=2, which="LA", v0=np.linspace(1, 2, count))
+    start = vectors * np.sqrt(np.maximum(values, 1e-12))
+    points, _ = smacof(apart, n_components=2, init=start, n_init=1, max_iter=_ROUNDS, normalized_stress=False)
+    return _spread(points)
+
+
+def _enough(similarity: NDArray[np.floating]) -> int:
     count = len(similarity)
     if count < FEWEST:
         raise ValueError(f"{count} regions make no map: {FEWEST} are needed")
-    tsne = TSNE(metric="precomputed", init="random", perplexity=min(20.0, (count - 1) / 3), random_state=random_state)
-    points = tsne.fit_transform(distances(similarity)).astype(np.float64)
+    return count
+
+
+def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
     # Regions that are like no other fly far off and would press the rest into a spot; half of each coordinate is its rank.
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     ranks = rankdata(points, axis=0) - 1
-    return np.asarray((points - low) / np.where(span > 0, span, 1) + ranks / (count - 1)) / 2
+    return np.asarray((points - low) / np.where(span > 0, span, 1) + ranks / (len(points) - 1)) / 2

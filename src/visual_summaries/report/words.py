@@ -26,6 +26,17 @@ SCORE_LEFT = 0.5
 _MADE_UP = 0.05
 
 
+def text(value: object) -> str:
+    r"""Return any value as text that UTF-8 can hold: file names may have bytes that are no characters.
+
+    Examples
+    --------
+    >>> text("a\udcff.jpg")
+    'a?.jpg'
+    """
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
 def score_text(value: float) -> str:
     """Return a score in two decimals; small ones are not rounded to nothing.
 

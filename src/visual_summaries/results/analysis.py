@@ -23,7 +23,8 @@ class SummaryAnalysis(Result):
     """What a summary does to the class score, beside random regions, and how firmly it stands.
 
     All losses are relative: (score of the image - score with pixels hidden) / score of the image, so 1 is all of it and a
-    negative loss is a gain. All regions of the summary's cluster in one image are hidden together.
+    negative loss is a gain. All regions of the summary's cluster in one image are hidden together, less what lies in smaller
+    regions of other summaries.
 
     Attributes
     ----------

@@ -14,8 +14,9 @@ import numpy as np
 import visual_summaries
 from visual_summaries.errors import StudyError
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.report.context import short_spec, text
+from visual_summaries.report.context import short_spec
 from visual_summaries.report.shell import base_style, render_self_contained, resource
+from visual_summaries.report.words import text
 from visual_summaries.results import Run
 from visual_summaries.store import digest
 from visual_summaries.store.atomic import write_json, write_text

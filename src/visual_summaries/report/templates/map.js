@@ -1,13 +1,16 @@
+"use strict";
 // The map of regions: a point shows its region, a brushed rectangle or a chosen summary selects regions, a selection can be saved.
 (() => {
   const map = document.getElementById("map");
   if (!map) return;
-  const regions = JSON.parse(document.getElementById("regions").textContent);
+  const { rows: regions, places, labels, coco } = JSON.parse(document.getElementById("regions").textContent);
   const points = [...map.querySelectorAll("circle")];
   const brush = map.querySelector(".brush");
   const crops = document.getElementById("crops");
   const caption = document.getElementById("picked");
   const choose = document.getElementById("choose");
+  const draw = document.getElementById("draw");
+  const numbers = [...map.querySelectorAll("text")];
   const LIMIT = 24; // crops shown of a selection
   const svg = "http://www.w3.org/2000/svg";
   let selected = [];
@@ -39,6 +42,42 @@
     if (region.summary !== null) return `Summary ${region.summary}`;
     return region.rejected ? "Rejected cluster" : "In no summary";
   }
+
+  // Regions as text for the address: "3-5.9". Positions are in order.
+  function ranges(list) {
+    const found = [];
+    for (const index of list) {
+      const last = found.at(-1);
+      if (last && last[1] === index - 1) last[1] = index;
+      else found.push([index, index]);
+    }
+    return found.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(".");
+  }
+
+  function listed(text) {
+    return text.split(".").flatMap((range) => {
+      const [from, to = from] = range.split("-").map(Number);
+      return range === "" || to >= regions.length ? [] : Array.from({ length: to - from + 1 }, (_, k) => from + k);
+    });
+  }
+
+  // A selection that was made, not one that the address already holds.
+  function pick(list) {
+    select(list);
+    document.dispatchEvent(new CustomEvent("picked", { detail: ranges(list) }));
+  }
+
+  document.addEventListener("state", ({ detail: { map: kind, picked } }) => {
+    if (kind in places && map.dataset.kind !== kind) {
+      map.dataset.kind = kind;
+      points.forEach((point, index) => ["cx", "cy"].forEach((name, axis) => point.setAttribute(name, places[kind][index][axis])));
+      numbers.forEach((number, index) => {
+        number.setAttribute("x", labels[kind][index][1]);
+        number.setAttribute("y", labels[kind][index][2] - 4.5);
+      });
+    }
+    if (picked !== ranges(selected)) select(listed(picked));
+  });
 
   function select(list) {
     selected = list;
@@ -77,12 +116,13 @@
 
   map.addEventListener("pointerover", (event) => {
     const index = points.indexOf(event.target);
-    if (index >= 0 && !start && selected.length <= 1) select([(current = index)]);
+    if (index >= 0 && !start && selected.length <= 1) select([(current = index)]); // looking is not picking
   });
   map.addEventListener("pointerdown", (event) => {
     const index = points.indexOf(event.target);
-    if (index >= 0) select([(current = index)]);
-    else if (event.pointerType !== "touch" && event.button === 0) {
+    const drawing = map.classList.contains("drawing");
+    if (index >= 0 && !drawing) pick([(current = index)]);
+    else if ((event.pointerType !== "touch" || drawing) && event.button === 0) {
       start = place(event);
       map.setPointerCapture(event.pointerId);
       event.preventDefault();
@@ -94,7 +134,7 @@
   map.addEventListener("pointerup", (event) => {
     if (!start) return;
     choose.value = "";
-    select(within(stretch(start, place(event))));
+    pick(within(stretch(start, place(event))));
     stretch({ x: 0, y: 0 }, { x: 0, y: 0 });
     start = null;
   });
@@ -106,37 +146,61 @@
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (step) {
       current = (current + step + (current < 0 && step < 0 ? 1 : 0) + points.length) % points.length;
-      select([current]);
+      pick(event.shiftKey ? [...new Set([...selected, current])].sort((a, b) => a - b) : [current]);
       event.preventDefault();
     } else if (event.key === "Enter" && selected.length === 1) crops.querySelector("a").click();
-    else if (event.key === "Escape") select([]);
+    else if (event.key === "Escape") pick([]);
   });
   choose.addEventListener("change", () => {
     const wanted = { "": () => false, all: () => true, none: (region) => region.summary === null };
     const test = wanted[choose.value] ?? ((region) => String(region.summary) === choose.value);
-    select(regions.flatMap((region, index) => (test(region) ? [index] : [])));
+    pick(regions.flatMap((region, index) => (test(region) ? [index] : [])));
   });
+  // A finger that drags scrolls the page, unless it is told to draw.
+  draw.addEventListener("click", () => draw.setAttribute("aria-pressed", String(map.classList.toggle("drawing"))));
 
-  const columns = ["region", "image", "name", "x0", "y0", "x1", "y1", "summary", "rejected", "salient_share", "contribution", "drop"];
+  const columns = ["region", "image", "name", "x0", "y0", "x1", "y1", "summary", "rejected", "member", "similarity", "salient_share", "contribution", "drop"];
   function row(region) {
     const [x0, y0, x1, y1] = region.box;
     const values = { ...region, x0, y0, x1, y1 };
     return columns.map((name) => [name, values[name]]);
   }
+  function annotation(region, index) {
+    const [x0, y0, x1, y1] = region.box;
+    const { height, width } = coco.images[region.image];
+    return {
+      id: index + 1,
+      image_id: region.image + 1,
+      category_id: region.summary ?? 0,
+      bbox: [x0, y0, x1 - x0, y1 - y0],
+      area: region.area,
+      iscrowd: 0,
+      segmentation: { size: [height, width], counts: region.counts },
+      contribution: region.contribution,
+      drop: region.drop,
+      member: region.member,
+    };
+  }
   const writers = {
-    json: (rows) => ["application/json", JSON.stringify(rows.map((cells) => Object.fromEntries(cells)), null, 1)],
-    csv: (rows) => {
+    json: (chosen) => ["json", "application/json", JSON.stringify(chosen.map((region) => Object.fromEntries(row(region))), null, 1)],
+    coco: (chosen) => {
+      const used = new Set(chosen.map((region) => region.summary ?? 0));
+      const categories = coco.categories.filter((category) => used.has(category.id));
+      if (used.has(0)) categories.push({ id: 0, name: "no summary", supercategory: "" });
+      return ["json", "application/json", JSON.stringify({ ...coco, categories, annotations: chosen.map(annotation) }, null, 1)];
+    },
+    csv: (chosen) => {
       const quote = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : (value ?? ""));
-      return ["text/csv", [columns, ...rows.map((cells) => cells.map(([, value]) => quote(value)))].map((line) => line.join(",")).join("\r\n") + "\r\n"];
+      return ["csv", "text/csv", [columns, ...chosen.map((region) => row(region).map(([, value]) => quote(value)))].map((line) => line.join(",")).join("\r\n") + "\r\n"];
     },
   };
   for (const button of document.querySelectorAll("button[data-save]")) {
     button.addEventListener("click", () => {
       const kind = button.dataset.save;
-      const [type, content] = writers[kind](selected.map((index) => row(regions[index])));
+      const [ending, type, content] = writers[kind](selected.map((index) => regions[index]));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([content], { type }));
-      link.download = `regions.${kind}`;
+      link.download = `regions${kind === "coco" ? "-coco" : ""}.${ending}`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });

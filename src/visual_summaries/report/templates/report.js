@@ -1,9 +1,16 @@
-"use strict";
-// State lives in the address (#summary=2&image=7&view=mask&mask=smooth&theme=dark), so that a view can be bookmarked and sent.
+// State lives in the address (#summary=2&image=7&view=mask&mask=40&picked=3-5.9&theme=dark), so that a view can be bookmarked and sent.
 (() => {
   const root = document.documentElement;
-  const defaults = { summary: "1", image: "", view: "overlay", mask: "sharp", theme: "" };
-  const allowed = { view: ["image", "mask", "overlay", "warped"], mask: ["off", "smooth", "sharp"], theme: ["light", "dark"] };
+  const defaults = { summary: "1", image: "", view: "overlay", mask: "sharp", regions: "on", map: "neighbours", picked: "", theme: "" };
+  const allowed = {
+    view: /^(image|mask|overlay|warped)$/,
+    mask: /^(off|smooth|sharp|100|[1-9]?\d)$/, // a number: per cent of the way from smooth to sharp
+    regions: /^(on|off)$/,
+    map: /^(neighbours|distances)$/,
+    picked: /^\d+(-\d+)?(\.\d+(-\d+)?)*$/,
+    theme: /^(light|dark)$/,
+  };
+  const [slider, masked, outlined] = ["mask", "masked", "outlined"].map((name) => document.querySelector(`#masks input[name="${name}"]`));
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const theme = document.getElementById("theme");
   const state = { ...defaults };
@@ -19,7 +26,7 @@
     const anchor = /^(summary|image)-(\d+)$/.exec(hash);
     const given = anchor ? [[anchor[1], anchor[2]]] : new URLSearchParams(hash);
     for (const [key, value] of given) {
-      if (key in allowed ? allowed[key].includes(value) : key in defaults && exists(key, value)) state[key] = value;
+      if (key in allowed ? allowed[key].test(value) : key in defaults && exists(key, value)) state[key] = value;
     }
     if (anchor && exists(anchor[1], anchor[2])) return document.getElementById(hash);
     return /^[a-z-]+$/.test(hash) ? document.getElementById(hash) : null;
@@ -46,8 +53,17 @@
     mark("image", state.image);
     document.getElementById("images").classList.toggle("opened", state.image !== "");
     root.dataset.view = state.view;
-    root.dataset.mask = state.mask;
-    for (const name of ["view", "mask"]) {
+    root.dataset.mask = state.mask === "off" ? "off" : "on";
+    root.dataset.regions = state.regions;
+    const sharpness = { off: slider.value, smooth: "0", sharp: "100" }[state.mask] ?? state.mask;
+    slider.value = sharpness;
+    slider.disabled = state.mask === "off";
+    slider.setAttribute("aria-valuetext", { 0: "smooth", 100: "sharp" }[sharpness] ?? `${sharpness} % of the way to sharp`);
+    document.querySelector(".store").style.setProperty("--sharp", sharpness / 100);
+    masked.checked = state.mask !== "off";
+    outlined.checked = state.regions !== "off";
+    document.dispatchEvent(new CustomEvent("state", { detail: state }));
+    for (const name of ["view", "map"]) {
       for (const input of document.querySelectorAll(`input[name="${name}"]`)) input.checked = input.value === state[name];
     }
     if (state.theme) root.dataset.theme = state.theme;
@@ -91,8 +107,26 @@
     }
   });
   document.addEventListener("change", (event) => {
-    const { name, value } = event.target;
-    if (name in allowed) go({ [name]: value }, true);
+    const { name, value, checked } = event.target;
+    if (name === "view" || name === "map") go({ [name]: value }, true);
+    else if (name === "masked") go({ mask: checked ? named(slider.value) : "off" }, true);
+    else if (name === "outlined") go({ regions: checked ? "on" : "off" }, true);
+  });
+  slider.addEventListener("input", () => go({ mask: named(slider.value) }, true));
+  document.addEventListener("picked", (event) => go({ picked: event.detail }, true));
+
+  function named(sharpness) {
+    return { 0: "smooth", 100: "sharp" }[sharpness] ?? sharpness;
+  }
+
+  // On paper everything is open; afterwards it is as it was.
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const panel of closed) panel.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const panel of closed) panel.open = false;
   });
   // A region's row picks it out of the image.
   for (const type of ["mouseover", "focusin"]) {
