@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -261,7 +262,8 @@ def fuzz(size: str, data: Path | None) -> Steps:
     import fuzzing
 
     def some(kind: str, start: int, count: int) -> list[Row]:
-        tally = fuzzing.fuzz(kind, count, start=start)
+        with warnings.catch_warnings(action="ignore"):  # libraries warn of what was mutated
+            tally = fuzzing.fuzz(kind, count, start=start)
         print(*tally.failures, sep="\n", end="")
         row = {"input": kind, "inputs": tally.inputs, "accepted": tally.accepted, "typed_errors": sum(tally.errors.values())}
         return [{**row, "failures": len(tally.failures), "slowest_s": round(tally.slowest, 3)}]
