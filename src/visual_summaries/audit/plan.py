@@ -103,7 +103,7 @@ def plan_jobs(
         raise SettingsError("models is empty, but at least one network is needed")
     if checkpoints and len(checkpoints) != len(models):
         raise SettingsError(f"{len(checkpoints)} checkpoints are given for {len(models)} models: give one for each, or none")
-    weights = [str(path) for path in checkpoints] or [None] * len(models)
+    weights: list[str | None] = [str(path) for path in checkpoints] or [None] * len(models)
     chosen = _folders(Path(images), target, targets)
     return [
         Job(model, str(folder), str(Path(out) / name / folder.resolve().name), wanted, checkpoint, **options)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from visual_summaries.report import words
-from visual_summaries.report.context import text
 from visual_summaries.report.embedding import data_uri
 from visual_summaries.report.rendering import render_region
 from visual_summaries.report.shell import base_style, render_self_contained, resource
+from visual_summaries.report.words import text
 from visual_summaries.results import Run
 from visual_summaries.specialise.result import ClassResult, PartResult, Rates, Specialization
 from visual_summaries.store.atomic import write_text
