@@ -8,9 +8,11 @@
 - Planted parts: the networks of the demo on drawn birds, tags from the label of every pixel.
 - Accuracy is each network's on all images of the class; published accuracies are compared as well.
 
-Runs are kept below --runs and found again: give the same command to go on after an interruption. With --minutes no new run is
-started after that time, and what is there is measured and written; `complete` tells whether that is all. The JSON has a row for
-each run, `claims` with every figure, and `bars`: whether each claim holds, by the lower end of a 95 % interval.
+Runs and their rows are kept below --runs and found again: give the same command to go on after an interruption. Where settings
+or code have changed since, runs go on from what of them still holds (--resume), and are measured again when they changed. With
+--minutes no run is begun or gone through again after that time, and what is finished with the present settings is written (0:
+only that); `complete` tells whether it is all. The JSON has a row for each run, `claims` with every figure, and `bars`: whether
+each claim holds, by the lower end of a 95 % interval.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +33,13 @@ import torch
 
 import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, classify, load_classifier, resolve_transform
-from visual_summaries.compare import correlate, correlations_of, count_summaries
+from visual_summaries.compare import Count, at_equal_images, correlate, correlations_of, count_summaries
 from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
-from visual_summaries.errors import NoImagesError, RunError, TargetError
+from visual_summaries.errors import NoImagesError, TargetError
 from visual_summaries.images import gather_images
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store.atomic import plain
+from visual_summaries.summaries import SummarySettings
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
@@ -126,17 +131,48 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
     return Classifier(module, transform=resolve_transform(module), class_names=CLASS_NAMES, spec=f"demo network {case.network}")
 
 
-def run_of(case: Case, classifier: Classifier, images: int) -> vs.Run:
-    """Return the run of a case: the one in its folder when that is complete and of these weights and settings."""
-    settings = vs.preset("default")
+#: What runs, and what is measured of them, are computed by; paths in the package.
+RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "clusters", "summaries", "analyses", "pipeline", "settings.py")
+MEASURING_CODE = ("tags", "compare")
+
+
+@cache
+def code_of(*parts: str) -> str:
+    """Return a hash of the package's code in these folders and files."""
+    package = Path(vs.__file__).parent
+    files = (path for part in parts for path in ([package / part] if part.endswith(".py") else (package / part).rglob("*.py")))
+    return sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str, Tagger], late: bool) -> dict[str, Any] | None:
+    """Return the row of a case, or None when it is late and there is none that still holds.
+
+    The row is kept beside the run, with what it came from: settings, code, hashes of the run's files.
+    """
+    settings = json.loads(json.dumps(plain(asdict(vs.preset("default")))))
+    path = case.folder.with_name(f"{case.folder.name}.row.json")
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    measured = {"measuring": code_of(*MEASURING_CODE), "draws": DRAWS, "taggers": sorted(shared)}
+    came_from = {"settings": settings, "code": code_of(*RUN_CODE), **measured}
+    if kept and (kept["settings"] == settings if late else came_from.items() <= kept.items()):
+        return kept["row"]
+    if late:
+        return None
+    if case.world == "planted" and not (case.images / "truth.json").is_file():
+        write_images(case.images, case.target, size["drawn"], seed=SEED + 1000 * case.target)
+    classifier, files = classifier_of(case, data), None
     try:
-        run = vs.load_run(case.folder)
-    except RunError:
-        pass
+        run = vs.summarize(classifier, case.images, case.target, case.folder, max_images=size["images"], resume=True)
+    except (NoImagesError, TargetError) as error:
+        # A network that recognises fewer than three images of a class has no summary of it to count.
+        row = {**about(case, classifier), "images": 0, "summaries": None, "failed": str(error)}
     else:
-        if run.settings == settings and run.manifest["classifier"]["weights_sha256"] == classifier.weights_sha256:
-            return run
-    return vs.summarize(classifier, case.images, case.target, case.folder, max_images=images, resume=True)
+        files = json.loads((case.folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        same = kept and kept["files"] == files and measured.items() <= kept.items()
+        row = kept["row"] if same else measure(case, classifier, run, data, shared)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plain({**came_from, "files": files, "row": row})), encoding="utf-8")
+    return row
 
 
 def accuracy_of(case: Case, classifier: Classifier) -> tuple[int, int]:
@@ -155,10 +191,10 @@ def taggers_of(case: Case, run: vs.Run, data: Path | None, shared: dict[str, Tag
     yield from shared.items()
 
 
-def measure(case: Case, classifier: Classifier, images: int, data: Path | None, shared: dict[str, Tagger]) -> dict[str, Any]:
-    """Return the row of a case."""
+def about(case: Case, classifier: Classifier) -> dict[str, Any]:
+    """Return what is known of a case without its run."""
     correct, total = accuracy_of(case, classifier)
-    row: dict[str, Any] = {
+    return {
         "world": case.world,
         "network": case.network,
         "class": classifier.class_names[case.target],
@@ -167,15 +203,16 @@ def measure(case: Case, classifier: Classifier, images: int, data: Path | None, 
         "total": total,
         "accuracy": correct / total,
     }
-    try:
-        run = run_of(case, classifier, images)
-    except (NoImagesError, TargetError) as error:
-        # A network that recognises fewer than three images of a class has no summary of it to count.
-        return {**row, "images": correct, "summaries": None, "failed": str(error)}
+
+
+def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, shared: dict[str, Tagger]) -> dict[str, Any]:
+    """Return the row of a case."""
+    row = about(case, classifier)
     count = count_summaries([run], [case.network], [row["class"]])[0]
     row |= {
         "images": len(run.images),
         "regions": len(run.regions),
+        "with_regions": len({region.image for region in run.regions}),
         "clusters": run.manifest["counts"]["clusters"],
         "summaries": count.summaries,
         "stable": {f"{threshold:.2f}": number for threshold, number in count.stable.items()},
@@ -240,10 +277,8 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def claim_c(rows: Sequence[dict[str, Any]], at_least: int) -> dict[str, Any]:
+def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[str, Any]:
     """Return, for each world, the correlations of the number of summaries with accuracy."""
-    from visual_summaries.compare import Count, rarefied
-
     result: dict[str, Any] = {}
     for world in dict.fromkeys(row["world"] for row in rows):
         own = [row for row in rows if row["world"] == world and row["summaries"] is not None]
@@ -257,7 +292,7 @@ def claim_c(rows: Sequence[dict[str, Any]], at_least: int) -> dict[str, Any]:
                 accuracy=row["accuracy"],
                 images=row["images"],
                 summaries=row["summaries"],
-                at_equal=rarefied(row["presence"], row["images"], fewest[row["class"]], at_least),
+                at_equal=at_equal_images(row["presence"], row["images"], row["with_regions"], fewest[row["class"]], settings),
                 equal_images=fewest[row["class"]],
                 stable={float(key): value for key, value in row["stable"].items()},
             )
@@ -317,13 +352,51 @@ def _bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def told(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each figure of the claims, as tables show them."""
+    rows: list[dict[str, Any]] = []
+    for found in tags:
+        differences = {other: _in_words(found[other]["mean"], found[other]) for other in ("over_random", "over_images")}
+        rows.append({"claim": "a", **found, **differences})
+    for world, kinds in counts.items():
+        for accuracy, measures in kinds.items():
+            for measure, found in measures.items():
+                row = {
+                    "claim": "c",
+                    "world": world,
+                    "accuracy": accuracy.replace("_", " "),
+                    "measure": measure.replace("_", " "),
+                }
+                if accuracy == "reasons":
+                    rows.append({**row, "within": _in_words(found["rho"], found), "runs": found["points"]})
+                else:
+                    shown = {kind: _in_words(found[kind]["rho"], found[kind]) for kind in ("within", "pooled")}
+                    rows.append({**row, **shown, "runs": found["pooled"]["points"]})
+    return rows
+
+
+def _in_words(value: float, found: dict[str, Any]) -> str:
+    """Return a value with its interval.
+
+    Examples
+    --------
+    >>> _in_words(0.5, {"low": 0.25, "high": 0.625}), _in_words(0.5, {"low": math.nan, "high": math.nan})
+    ('0.50 (0.25 to 0.62)', '0.50')
+    """
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.2f}" + (f" ({found['low']:.2f} to {found['high']:.2f})" if math.isfinite(found["low"]) else "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
     parser.add_argument("--data", type=Path, help="folder with weights/nets.py and images/; without it only planted parts")
     parser.add_argument("--size", choices=tuple(SIZES), default="quick")
     parser.add_argument("--runs", type=Path, default=Path("runs/claims"), help="where runs are kept and found again")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="start no new run after this time")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no run after this time; 0 writes what is finished"
+    )
     parser.add_argument("--clip", help="a model of open_clip as for `tag --clip`, as another tagger")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
@@ -338,18 +411,17 @@ def main() -> None:
     cases = planned(size, arguments.data, arguments.runs)
     start, rows = time.perf_counter(), []
     for number, case in enumerate(cases, start=1):
-        late = time.perf_counter() - start > 60 * arguments.minutes
-        if late and not (case.folder / "manifest.json").is_file():
+        began = time.perf_counter()
+        late = began - start >= 60 * arguments.minutes
+        row = row_of(case, size, arguments.data, shared, late)
+        if row is None:
             print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
             continue
-        if case.world == "planted" and not (case.images / "truth.json").is_file():
-            write_images(case.images, case.target, size["drawn"], seed=SEED + 1000 * case.target)
-        row = measure(case, classifier_of(case, arguments.data), size["images"], arguments.data, shared)
         rows.append(row)
-        told = f"{row['summaries']} summaries, {row['accuracy']:.0%} right"
-        print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {told}", flush=True)
+        what = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
+        print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {what}", flush=True)
 
-    tags, counts = claim_a(rows), claim_c(rows, vs.preset("default").summaries.min_members)
+    tags, counts = claim_a(rows), claim_c(rows, vs.preset("default").summaries)
     result = {
         "benchmark": "claims",
         "size": arguments.size,
@@ -357,7 +429,7 @@ def main() -> None:
         "hardware": hardware(torch.device("cpu")),
         "versions": versions(),
         "settings": {"preset": "default", "draws": DRAWS, "clip": arguments.clip, **size},
-        "rows": rows,
+        "rows": [*rows, *told(tags, counts)],
         "claims": {"a": tags, "c": counts},
         "bars": bars_of(tags, counts),
     }

@@ -1,8 +1,11 @@
 """Many runs and several machines: workers and throughput, what a cluster costs beside one process, a catalogue, wrong input.
 
-Run with ``python benchmarks/scale.py --json FILE [--size quick|full] [--data DIR] [--part NAME ...]``. Workers are nodes of a
-real Ray cluster on this machine, one core each: on fewer cores than nodes the throughput cannot grow, the overhead can be seen
-all the same. With ``--data`` the time of each stage is measured on photographs, which is what docs/scale.md reckons with.
+    python benchmarks/scale.py --json FILE [--size quick|full] [--data DIR] [--part NAME ...] [--resume]
+
+Each part is made of steps of a few minutes at most; the file is written after each, and with --resume steps that are in it
+stay. Workers are nodes of a real Ray cluster on this machine, one core each: on fewer cores than nodes the throughput cannot
+grow, the overhead can be seen all the same. With --data the time of each stage is measured on photographs, which is what
+docs/scale.md reckons with.
 """
 
 from __future__ import annotations
@@ -11,15 +14,16 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,13 +34,25 @@ from visual_summaries.index import write_index
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.results import Run
 
-PARTS = ("engines", "faults", "audit", "index", "fuzz", "rates")
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # ray_nodes.py, fuzzing.py
+
+if TYPE_CHECKING:
+    from ray_nodes import Nodes
+
+Row = dict[str, Any]
+#: What there is to do in a part, by name; each gives rows.
+Steps = dict[str, Callable[[], list[Row]]]
+
 #: Seed of the first drawn image.
 SEED = 50_000_000
 #: Networks and class whose stages are timed.
-RATES = ("mobilenetv1_050", "mobilenetv2_100", "bvlc_googlenet")
+RATES = ("mobilenetv1_050", "mobilenetv2_100", "squeezenet1_1")
 FOLDER, TARGET = "imagewoof320/258_Samoyed", 258
+#: Inputs of a step.
+FUZZED_AT_A_TIME = 1000
+#: Images of a run whose stages are timed: as many as chance is measured on in a larger run, or more.
+RATE_IMAGES = 16
 
 
 def drawn(count: int) -> list[Any]:
@@ -47,46 +63,29 @@ def classifier() -> vs.Classifier:
     return vs.load_classifier(demo_network("tiny"), class_names=CLASS_NAMES)
 
 
+def settings() -> vs.Settings:
+    """Return the default, one image a batch, so that masks can be shared out.
+
+    In single precision: which precision is fastest is measured, and two runs may find different ones.
+    """
+    base = vs.preset("default")
+    return replace(base, masks=replace(base.masks, precision="float32", batch_size=1))
+
+
 def summarize(images: list[Any], **options: Any) -> tuple[Run, float]:
     start = time.perf_counter()
-    run = vs.summarize(classifier(), images, 1, include_misclassified=True, **options)
+    run = vs.summarize(classifier(), images, 1, include_misclassified=True, settings=settings(), **options)
     return run, time.perf_counter() - start
 
 
-class Nodes:
-    """A head that only keeps the books, and nodes of one core each."""
-
-    def __init__(self, count: int) -> None:
-        import ray
-        from ray.cluster_utils import Cluster
-
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        small = {"object_store_memory": 200 * 2**20}
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
-        self.nodes = [self.cluster.add_node(num_cpus=1, **small) for _ in range(count)]
-        ray.init(self.cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-
-    def workers(self) -> list[int]:
-        """Return the process ids of the workers of all nodes."""
-        raylets = {node.all_processes["raylet"][0].process.pid for node in self.nodes}
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent in raylets and (folder / "cmdline").read_bytes().startswith(b"ray::"):
-                    found.append(int(folder.name))
-        return found
-
-    def close(self) -> None:
-        """End all of it."""
-        import ray
-
-        ray.shutdown()
-        self.cluster.shutdown()
+def equal(a: Run, b: Run) -> bool:
+    return replace(a, manifest={}) == replace(b, manifest={})
 
 
 @contextmanager
 def cluster(count: int) -> Iterator[Nodes]:
+    from ray_nodes import Nodes
+
     nodes = Nodes(count)
     try:
         yield nodes
@@ -94,111 +93,89 @@ def cluster(count: int) -> Iterator[Nodes]:
         nodes.close()
 
 
-def engines(size: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each engine and number of workers: the same run, cold workers not counted."""
-    images = drawn(4 if size == "quick" else 8)
-    torch.set_num_threads(1)
-    local, seconds = summarize(images)
-    yield {
-        "part": "engines",
-        "engine": "local, 1 thread",
-        "workers": 1,
-        "seconds": seconds,
-        "images_per_second": len(images) / seconds,
-    }
-    base = seconds
-    for count in (1, 2, 4):
+def engines(size: str, data: Path | None) -> Steps:
+    """One run on so many workers beside the same run in this process, on one thread; cold workers are not counted."""
+
+    def workers(count: int) -> list[Row]:
+        images = drawn(4 if size == "quick" else 6)
+        torch.set_num_threads(1)
+        local, seconds = summarize(images)
         with cluster(count):
-            vs.summarize(
-                classifier(), images[:3], 1, include_misclassified=True, engine="ray"
-            )  # starts workers, loads libraries
-            run, seconds = summarize(images, engine="ray")
-        yield {
-            "part": "engines",
-            "engine": "ray",
-            "workers": count,
-            "seconds": seconds,
-            "images_per_second": len(images) / seconds,
-            "times_local": base / seconds,
-            "overhead": seconds / base - 1 if count == 1 else None,
-            "equal": replace(run, manifest={}) == replace(local, manifest={}),
-        }
+            summarize(images[:3], engine="ray")  # starts workers, loads libraries
+            run, on_cluster = summarize(images, engine="ray")
+        return [
+            {
+                "workers": count,
+                "images": len(images),
+                "local_s": seconds,
+                "ray_s": on_cluster,
+                "images_per_second": len(images) / on_cluster,
+                "times_local": seconds / on_cluster,
+                "overhead_percent": 100 * (on_cluster / seconds - 1) if count == 1 else None,
+                "equal": equal(run, local),
+            }
+        ]
+
+    return {f"{count} workers": partial(workers, count) for count in (1, 2, 4)}
 
 
-def faults(size: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each kind of fault: how many were tried, how many runs came out the same all the same."""
-    images = drawn(4)
-    torch.set_num_threads(1)
-    local, _ = summarize(images)
-    stages = ("masks", "faithfulness", "similarity")
-    tried = {"worker killed": 0, "node lost": 0}
-    survived = dict(tried)
-    for kind in tried:
-        for stage in stages[: 1 if size == "quick" else len(stages)]:
-            with cluster(2) as nodes:
-                struck: list[str] = []
+def faults(size: str, data: Path | None) -> Steps:
+    """Workers killed and nodes lost in the middle of a stage: whether the run comes out the same."""
 
-                def progress(
-                    name: str,
-                    done: int,
-                    total: int,
-                    stage: str = stage,
-                    kind: str = kind,
-                    nodes: Any = nodes,
-                    struck: Any = struck,
-                ) -> None:
-                    if name == stage and 0 < done < total and not struck:
-                        struck.append(name)
-                        if kind == "node lost":
-                            nodes.cluster.remove_node(nodes.nodes.pop(), allow_graceful=False)
-                        else:
-                            for pid in nodes.workers():
-                                os.kill(pid, signal.SIGKILL)
+    def strike(kind: str, stage: str) -> list[Row]:
+        images = drawn(4)
+        torch.set_num_threads(1)
+        local, _ = summarize(images)
+        struck: list[str] = []
+        with cluster(2) as nodes:
 
-                run, _ = summarize(images, engine="ray", progress=progress)
-                if struck:
-                    tried[kind] += 1
-                    survived[kind] += replace(run, manifest={}) == replace(local, manifest={})
-    for kind in tried:
-        yield {"part": "faults", "fault": kind, "tried": tried[kind], "survived": survived[kind]}
+            def progress(name: str, done: int, total: int) -> None:
+                if name == stage and 0 < done < total and not struck:
+                    struck.append(name)
+                    if kind == "node lost":
+                        nodes.lose()
+                    else:
+                        for pid in nodes.workers():
+                            os.kill(pid, signal.SIGKILL)
+
+            run, seconds = summarize(images, engine="ray", progress=progress)
+        row = {"fault": kind, "stage": stage, "tried": len(struck), "survived": int(bool(struck) and equal(run, local))}
+        return [{**row, "seconds": seconds}]
+
+    stages = ("faithfulness",) if size == "quick" else ("faithfulness", "importance")
+    return {f"{kind}, {stage}": partial(strike, kind, stage) for kind in ("workers killed", "node lost") for stage in stages}
 
 
-def audit(size: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each way of giving two cores to four runs."""
+def audit(size: str, data: Path | None) -> Steps:
+    """Four runs by so many processes, or as tasks of so many nodes."""
     import PIL.Image
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        nets = folder / "nets.py"
-        nets.write_text("from visual_summaries.demo import demo_network\n\ndef tiny():\n    return demo_network('tiny')\n")
-        (folder / "images").mkdir()
-        for number, image in enumerate(drawn(4 if size == "quick" else 8)):
-            PIL.Image.fromarray(image).save(folder / "images" / f"{number}.png")
-        for workers, threads in ((1, 2), (2, 1)):
+    def runs(name: str, workers: int, threads: int) -> list[Row]:
+        with tempfile.TemporaryDirectory() as folder:
+            nets, images = Path(folder) / "nets.py", Path(folder) / "images"
+            nets.write_text("from visual_summaries.demo import demo_network\n\ndef tiny():\n    return demo_network('tiny')\n")
+            images.mkdir()
+            for number, image in enumerate(drawn(4)):
+                PIL.Image.fromarray(image).save(images / f"{number}.png")
             jobs = [
-                Job(
-                    f"{nets}:tiny",
-                    str(folder / "images"),
-                    str(folder / f"{workers}" / str(k)),
-                    1,
-                    "x",
-                    include_misclassified=True,
-                )
+                Job(f"{nets}:tiny", str(images), f"{folder}/runs/{k}", "1", include_misclassified=True)
                 for k in range(2 if size == "quick" else 4)
             ]
             start = time.perf_counter()
-            outcomes = run_audit(jobs, workers=workers, cpus_per_job=threads)
-            failed = [outcome.error for outcome in outcomes if outcome.state != "done"]
-            assert not failed, failed
+            if name == "processes":
+                outcomes = list(run_audit(jobs, workers=workers, cpus_per_job=threads))
+            else:
+                with cluster(workers):
+                    start = time.perf_counter()
+                    outcomes = list(run_audit(jobs, engine="ray", cpus_per_job=threads))
             seconds = time.perf_counter() - start
-            yield {
-                "part": "audit",
-                "processes": workers,
-                "threads": threads,
-                "runs": len(jobs),
-                "seconds": seconds,
-                "seconds_per_run": seconds / len(jobs),
-            }
+        failed = [outcome.error for outcome in outcomes if outcome.state != "done"]
+        assert not failed, failed
+        row = {"how": f"{workers} {name}", "threads": threads, "runs": len(jobs), "seconds": seconds}
+        return [{**row, "seconds_per_run": seconds / len(jobs)}]
+
+    ways = (("processes", 1, 2), ("processes", 2, 1), ("nodes", 1, 1), ("nodes", 2, 1))
+    return {f"{workers} {name}": partial(runs, name, workers, threads) for name, workers, threads in ways}
 
 
 def manifests(folder: Path, count: int) -> None:
@@ -238,12 +215,12 @@ def manifests(folder: Path, count: int) -> None:
         (path / "report.html").touch()
 
 
-def index(size: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each number of runs: time to write the catalogue, and to open, sort and search it in a browser."""
+def index(size: str, data: Path | None) -> Steps:
+    """Time to write a catalogue of so many runs, and to open, sort and search it in a browser."""
     from playwright.sync_api import sync_playwright
 
-    chromium = os.environ.get("VISUAL_SUMMARIES_CHROMIUM", "chromium")
-    for count in (100,) if size == "quick" else (100, 1000):
+    def listed(count: int) -> list[Row]:
+        chromium = os.environ.get("VISUAL_SUMMARIES_CHROMIUM", "chromium")
         with tempfile.TemporaryDirectory() as name:
             manifests(Path(name), count)
             start = time.perf_counter()
@@ -253,21 +230,15 @@ def index(size: str) -> Iterator[dict[str, Any]]:
                 browser = playwright.chromium.launch(executable_path=_which(chromium), args=["--no-sandbox", "--disable-gpu"])
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
                 page.goto("about:blank")
-                opened = _seconds(
-                    lambda page=page, written=written: (page.goto(written.page.as_uri()), page.evaluate(_PAINTED))
-                )
-                sort = _seconds(lambda page=page: (page.click("button[data-key=accuracy]"), page.evaluate(_PAINTED)))
-                search = _seconds(lambda page=page: (page.fill("#search", "class 9"), page.evaluate(_PAINTED)))
+                opened = _seconds(lambda: (page.goto(written.page.as_uri()), page.evaluate(_PAINTED)))
+                sort = _seconds(lambda: (page.click("button[data-key=accuracy]"), page.evaluate(_PAINTED)))
+                search = _seconds(lambda: (page.fill("#search", "class 9"), page.evaluate(_PAINTED)))
                 browser.close()
-            yield {
-                "part": "index",
-                "runs_listed": count,
-                "write_s": seconds,
-                "open_s": opened,
-                "sort_s": sort,
-                "search_s": search,
-                "page_mib": written.page.stat().st_size / 2**20,
-            }
+            mib = written.page.stat().st_size / 2**20
+        row = {"runs_listed": count, "write_s": seconds, "open_s": opened, "sort_s": sort, "search_s": search}
+        return [{**row, "page_mib": mib}]
+
+    return {f"{count} runs": partial(listed, count) for count in ((100,) if size == "quick" else (100, 1000))}
 
 
 #: Answers when what was changed has been drawn.
@@ -286,48 +257,67 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def fuzz(size: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each kind of input."""
-    with tempfile.TemporaryDirectory() as name:
-        out = Path(name) / "fuzz.json"
-        count = "600" if size == "quick" else "12000"
-        command = [sys.executable, str(ROOT / "tests" / "fuzzing.py"), "--count", count, "--json", str(out)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
-        for row in json.loads(out.read_text())["rows"]:
-            yield {"part": "fuzz", **{("input" if key == "kind" else key): value for key, value in row.items()}}
+def fuzz(size: str, data: Path | None) -> Steps:
+    """Mutated files of each kind: how many gave a result, how many a typed error, how many neither."""
+    import fuzzing
+
+    def some(kind: str, start: int, count: int) -> list[Row]:
+        with warnings.catch_warnings(action="ignore"):  # libraries warn of what was mutated
+            tally = fuzzing.fuzz(kind, count, start=start)
+        print(*tally.failures, sep="\n", end="")
+        row = {"input": kind, "inputs": tally.inputs, "accepted": tally.accepted, "typed_errors": sum(tally.errors.values())}
+        return [{**row, "failures": len(tally.failures), "slowest_s": round(tally.slowest, 3)}]
+
+    steps: Steps = {}
+    for kind, count in fuzzing.shares(600 if size == "quick" else 12000).items():
+        for start in range(0, count, FUZZED_AT_A_TIME):
+            steps[f"{kind} from {start}"] = partial(some, kind, start, min(FUZZED_AT_A_TIME, count - start))
+    return steps
 
 
-def rates(size: str, data: Path | None) -> Iterator[dict[str, Any]]:
-    """Yield the time of each stage of a run of photographs, per image and per pair of images."""
-    if data is None:
-        return
-    torch.set_num_threads(os.cpu_count() or 1)
-    count = 8 if size == "quick" else 20
-    for name in RATES[: 1 if size == "quick" else None]:
-        network = vs.load_classifier(f"{data / 'weights' / 'nets.py'}:{name}")
+def fuzzed(rows: list[Row]) -> Iterator[Row]:
+    """Yield a row for each kind of input, all steps together."""
+    for kind in dict.fromkeys(row["input"] for row in rows):
+        own = [row for row in rows if row["input"] == kind]
+        counts = {name: sum(row[name] for row in own) for name in ("inputs", "accepted", "typed_errors", "failures")}
+        yield {"part": "fuzzed", "input": kind, **counts, "slowest_s": max(row["slowest_s"] for row in own)}
+
+
+def rates(size: str, data: Path | None) -> Steps:
+    """Seconds of each stage of a run of photographs."""
+
+    def network(name: str) -> list[Row]:
+        assert data is not None
+        torch.set_num_threads(os.cpu_count() or 1)
+        loaded = vs.load_classifier(f"{data / 'weights' / 'nets.py'}:{name}")
         start = time.perf_counter()
-        run = vs.summarize(network, data / "images" / FOLDER, TARGET, max_images=count)
-        seconds = time.perf_counter() - start
-        timings = run.manifest["timings"]
-        pairs = count * (count - 1) / 2
-        once = {stage: value for stage, value in timings.items() if stage != "similarity"}
-        yield {
-            "part": "rates",
-            "network": name,
-            "images": count,
-            "run_s": seconds,
-            **{f"{stage}_s_per_image": value / count for stage, value in once.items()},
-            "similarity_s_per_pair": timings["similarity"] / pairs,
-            "image_s": sum(once.values()) / count,
-            "hundred_images_min": (sum(once.values()) / count * 100 + timings["similarity"] / pairs * 4950) / 60,
-        }
+        run = vs.summarize(loaded, data / "images" / FOLDER, TARGET, max_images=RATE_IMAGES)
+        row = {"network": name, "images": len(run.images), "regions": len(run.regions), "summaries": len(run.summaries)}
+        return [{**row, "run_s": time.perf_counter() - start, "stages": run.manifest["timings"]}]
+
+    return {} if data is None else {name: partial(network, name) for name in RATES[: 1 if size == "quick" else None]}
 
 
-def reckoning(masks: dict[str, Any], flow: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what 1,000 classes of 100 images cost with three networks, reckoned from the committed rates of masks and flow."""
+#: Stages of a run that no other benchmark times, and what their time grows with: images, or not at all beyond RATE_IMAGES.
+#: Clusters and stability work on all pairs of regions.
+GROWS = {
+    "images": "images",
+    "faithfulness": "images",
+    "contributions": "images",
+    "summaries": "images",
+    "importance": "images",
+    "joint": "images",
+    "clusters": "pairs",
+    "stability": "pairs",
+    "chance": "once",
+}
+
+
+def reckoning(masks: dict[str, Any], flow: dict[str, Any], timed: list[Row]) -> Iterator[Row]:
+    """Yield what 1,000 classes of 100 images cost with three networks, from the rates of masks, flow and other stages."""
     rates = [row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row]
     boxes = next(row for row in flow["rows"] if row["section"] == "boxes")
-    pair = next(row for row in flow["rows"] if row.get("operation") == "compare_all_per_pair_both_directions")
+    pair = next(row for row in flow["rows"] if row.get("operation") == "compare_all, a pair, both directions")
     share = boxes["mean_seconds_proposals"] / (boxes["mean_seconds_proposals"] + boxes["mean_seconds_descriptors"])
     parts = {
         "masks": 100 * sum(rates) / len(rates),
@@ -335,10 +325,28 @@ def reckoning(masks: dict[str, Any], flow: dict[str, Any]) -> Iterator[dict[str,
         "descriptors": boxes["seconds_per_100_images"] * (1 - share),
         "comparison": 4950 * pair["milliseconds"] / 1000,
     }
+    of_network = {row["network"]: row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row}
+    for row in timed:
+        # The other stages by their ratio to these four in the same run: the machine may have been busy.
+        count, stages = row["images"], row["stages"]
+        expected = count * (of_network[row["network"]] + (parts["boxes"] + parts["descriptors"]) / 100)
+        expected += count * (count - 1) / 2 * pair["milliseconds"] / 1000
+        took = sum(stages.get(stage, 0.0) for stage in ("masks", "proposals", "descriptors", "similarity"))
+        row["times_as_slow"] = took / expected
+    for stage, grows in GROWS.items() if timed else ():
+        growth = [{"images": 100 / row["images"], "pairs": (100 / row["images"]) ** 2, "once": 1}[grows] for row in timed]
+        seconds = [row["stages"].get(stage, 0.0) / row["times_as_slow"] for row in timed]
+        parts[stage] = sum(a * b for a, b in zip(seconds, growth, strict=True)) / len(timed)
     run = sum(parts.values())
     cores = flow["hardware"]["cores"]
     for stage, seconds in {**parts, "together": run}.items():
-        yield {"part": "reckoning", "stage": stage, "seconds_per_run": seconds, "hours_of_3000": seconds * 3000 / 3600}
+        basis = f"rates, by {GROWS[stage]}" if stage in GROWS else "masks.json" if stage == "masks" else "flow.json"
+        yield {
+            "stage": stage,
+            "from": None if stage == "together" else basis,
+            "seconds_per_run": seconds,
+            "hours_of_3000": seconds * 3000 / 3600,
+        }
     for machine, factor, basis in (
         (f"1 of {cores} cores", 1.0, "rates measured"),
         (f"1 of 64 cores, {64 // cores} runs at a time", cores / 64, "the same for each core; not measured"),
@@ -346,10 +354,10 @@ def reckoning(masks: dict[str, Any], flow: dict[str, Any]) -> Iterator[dict[str,
         (f"1 of {cores} cores with a card that makes all but the boxes free", parts["boxes"] / run, "a bound; not measured"),
     ):
         hours = run * 3000 / 3600 * factor
-        yield {"part": "reckoning", "machine": machine, "hours": hours, "days": hours / 24, "basis": basis}
+        yield {"machine": machine, "hours": hours, "days": hours / 24, "basis": basis}
 
 
-def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def bars(rows: list[Row]) -> list[dict[str, Any]]:
     """Return each figure that was asked for beside its bound."""
 
     def bar(name: str, value: float, sense: str, bound: float) -> dict[str, Any]:
@@ -363,30 +371,41 @@ def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             found.append(bar("seconds to open a catalogue of 1,000 runs in the browser", row["open_s"], "<=", 2))
     if of["fuzz"]:
         found.append(bar("inputs fuzzed", sum(row["inputs"] for row in of["fuzz"]), ">=", 10_000))
-        found.append(
-            bar("inputs that gave neither a result nor a typed error", sum(row["failures"] for row in of["fuzz"]), "<=", 0)
-        )
+        failures = sum(row["failures"] for row in of["fuzz"])
+        found.append(bar("inputs that gave neither a result nor a typed error", failures, "<=", 0))
     if of["faults"]:
-        lost = sum(row["tried"] - row["survived"] for row in of["faults"])
-        found.append(bar("runs lost or changed by a killed worker or a lost node", lost, "<=", 0))
+        lost = sum(row["survived"] != 1 for row in of["faults"])
+        found.append(bar("runs lost or changed by killed workers or a lost node, or not struck", lost, "<=", 0))
     if of["engines"]:
-        unequal = sum(not row.get("equal", True) for row in of["engines"])
-        found.append(bar("runs on a cluster that differ from the local one", unequal, "<=", 0))
+        found.append(
+            bar("runs on a cluster that differ from the local one", sum(not row["equal"] for row in of["engines"]), "<=", 0)
+        )
     return found
 
 
-def summary(rows: list[dict[str, Any]], size: str) -> dict[str, Any]:
-    committed = (json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in ("masks", "flow"))
-    every = [*(row for row in rows if row["part"] != "reckoning"), *reckoning(*committed)]
-    every.sort(key=lambda row: [*PARTS, "reckoning"].index(row["part"]))
+PARTS: dict[str, Callable[[str, Path | None], Steps]] = {
+    "engines": engines,
+    "faults": faults,
+    "audit": audit,
+    "index": index,
+    "fuzz": fuzz,
+    "rates": rates,
+}
+
+
+def result(rows: list[Row], size: str) -> dict[str, Any]:
+    committed = [json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in ("masks", "flow")]
+    timed = [row for row in rows if row["part"] == "rates"]
+    reckoned = [{"part": "reckoning", "step": "reckoning", **row} for row in reckoning(committed[0], committed[1], timed)]
+    measured = sorted((row for row in rows if row["part"] in PARTS), key=lambda row: [*PARTS].index(row["part"]))
     return {
         "benchmark": "scale",
         "size": size,
-        "hardware": hardware(torch.device("cpu")) | {"load_at_start": os.getloadavg()[0]},
+        "hardware": hardware(torch.device("cpu")) | {"threads": "as the rows say"},
         "versions": versions(),
-        "settings": {"network": "demo tiny", "class": 1, "node_cores": 1},
-        "rows": every,
-        "bars": bars(every),
+        "settings": {"network": "demo tiny", "class": 1, "node_cores": 1, "photographs": FOLDER},
+        "rows": [*measured, *fuzzed([row for row in measured if row["part"] == "fuzz"]), *reckoned],
+        "bars": bars(measured),
     }
 
 
@@ -395,20 +414,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--size", choices=("quick", "full"), default="quick")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--part", choices=PARTS, nargs="*", default=PARTS, help="rows of other parts in the file are kept")
+    parser.add_argument("--part", choices=tuple(PARTS), nargs="*", default=list(PARTS), help="rows of other parts are kept")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of steps that are in the file")
     arguments = parser.parse_args()
-    kept = json.loads(arguments.json.read_text())["rows"] if arguments.json and arguments.json.is_file() else []
-    rows = [row for row in kept if row["part"] not in arguments.part]
-    result: dict[str, Any] = {}
+    rows: list[Row] = json.loads(arguments.json.read_text())["rows"] if arguments.json and arguments.json.is_file() else []
     for part in arguments.part:
-        extra = (arguments.data,) if part == "rates" else ()
-        for row in globals()[part](arguments.size, *extra):
-            print(row, flush=True)
-            rows.append(row)
-        result = summary(rows, arguments.size)
-        if arguments.json:  # after each part: one that fails takes no other along
-            arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    for bar in result["bars"]:
+        for name, step in PARTS[part](arguments.size, arguments.data).items():
+            mine = {"part": part, "step": name}
+            there = [row for row in rows if mine.items() <= row.items()]
+            if there and arguments.resume:
+                continue
+            start, load = time.perf_counter(), round(os.getloadavg()[0], 1)
+            new = [{**mine, **row, "load_before": load} for row in step()]
+            print(f"{part}, {name}: {time.perf_counter() - start:.0f} s", *new, sep="\n  ", flush=True)
+            rows = [row for row in rows if row not in there] + new
+            if arguments.json:  # after each step: one that fails takes no other along
+                arguments.json.write_text(json.dumps(result(rows, arguments.size), indent=1) + "\n")
+    for bar in bars([row for row in rows if row["part"] in PARTS]):
         print(f"{'holds' if bar['holds'] else 'MISSED'}: {bar['name']}: {bar['value']:.4g} ({bar['sense']} {bar['bound']})")
 
 

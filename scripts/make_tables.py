@@ -39,7 +39,9 @@ def cell(value: Any) -> str:
 
 
 def table(headings: list[str], rows: list[list[Any]]) -> str:
-    """Return a Markdown table."""
+    """Return a Markdown table; where there is no row, a line that says so."""
+    if not rows:
+        return "*Not measured yet.*\n"
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"

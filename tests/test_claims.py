@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+import visual_summaries as vs
+from visual_summaries.summaries import SummarySettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +49,7 @@ def row(network: str, target: str, rank: int, summaries: int | None, within: flo
         "published": 40.0 + rank,
         "accuracy": 0.5 + 0.1 * rank,
         "images": 10 + rank,
+        "with_regions": 10 + rank,
         "regions": 30,
         "summaries": summaries,
         "stable": {},
@@ -64,7 +70,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    tags, counts = claims.claim_a(rows), claims.claim_c(rows, at_least=2)
+    tags, counts = claims.claim_a(rows), claims.claim_c(rows, SummarySettings())
     box = next(found for found in tags if found["input"] == "box")
     assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
     assert box["over_random"]["mean"] == pytest.approx(0.3)
@@ -72,6 +78,10 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
     assert counts["photographs"]["on_the_images"]["summaries"]["within"]["rho"] == pytest.approx(1)
     assert counts["photographs"]["published"]["at_equal"]["within"]["rho"] == pytest.approx(1)
     assert math.isnan(counts["photographs"]["reasons"]["regions with accuracy, within classes"]["rho"])
+    told = claims.told(tags, counts)
+    assert {row["over_random"] for row in told if row["claim"] == "a"} == {"0.30 (0.26 to 0.34)"}
+    [shown] = [r for r in told if r["claim"] == "c" and (r["measure"], r["accuracy"]) == ("summaries", "published")]
+    assert (shown["within"][:4], shown["runs"]) == ("1.00", 12)
     holds = {bar["name"]: bar["holds"] for bar in claims.bars_of(tags, counts)}
     assert holds["a: parts, box: agreement over random regions: lower end of the interval"]
     assert not holds["a: parts, box: agreement over whole images: lower end of the interval"]
@@ -80,13 +90,13 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
 
 def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
     turned = [{**one, "accuracy": 1 - one["accuracy"]} for one in rows]
-    counts = claims.claim_c(turned, at_least=2)
+    counts = claims.claim_c(turned, SummarySettings())
     [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
     assert (bar["holds"], bar["value"], bar["mean"]) == (False, pytest.approx(-1), pytest.approx(-1))
 
 
 def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], at_least=2))
+    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], SummarySettings()))
     assert bars
     assert not any(bar["holds"] for bar in bars)
 
@@ -97,3 +107,44 @@ def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
     assert len(photographs) == 5 * 10
     assert len({case.folder for case in full}) == len(full)
     assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
+
+
+def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(
+    claims: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = claims.Case("photographs", "net", 0, tmp_path / "images", tmp_path / "runs" / "net" / "class")
+    done: list[str] = []
+    content = "first"
+
+    def summarize(classifier: Any, images: Path, target: int, out: Path, **options: Any) -> None:
+        done.append("run")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "manifest.json").write_text(json.dumps({"files": {"run.json": content}}))
+
+    def measure(*_: Any) -> dict[str, Any]:
+        done.append("measured")
+        return {"content": content}
+
+    def row(late: bool = False) -> Any:
+        return claims.row_of(case, {"images": 8}, None, {}, late)
+
+    monkeypatch.setattr(claims.vs, "summarize", summarize)
+    monkeypatch.setattr(claims, "measure", measure)
+    monkeypatch.setattr(claims, "classifier_of", lambda *_: None)
+    assert row(late=True) is None
+    assert row() == row() == row(late=True) == {"content": "first"}
+    assert done == ["run", "measured"]
+    # other code that gives the same run: it is gone through, and not measured again
+    monkeypatch.setattr(claims, "code_of", lambda *parts: "measuring" if parts == claims.MEASURING_CODE else "other")
+    assert row(late=True) == {"content": "first"}
+    row()
+    done.clear()
+    monkeypatch.setattr(claims, "code_of", lambda *parts: "measuring" if parts == claims.MEASURING_CODE else "newest")
+    assert row() == {"content": "first"}
+    assert done == ["run"]
+    # other settings: what is there does not count any more
+    changed = replace(vs.preset("default"), summaries=SummarySettings())
+    monkeypatch.setattr(claims.vs, "preset", lambda name: changed)
+    content = "second"
+    assert row(late=True) is None
+    assert row() == {"content": "second"}

@@ -19,6 +19,7 @@ from scipy.stats import spearmanr
 from visual_summaries.classifiers import ViewTransform, view_frame
 from visual_summaries.cli import main
 from visual_summaries.compare import (
+    at_equal_images,
     compare_runs,
     correlate,
     match_runs,
@@ -32,6 +33,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, SummaryAnalysis, Tag
 from visual_summaries.settings import preset
 from visual_summaries.store import find_runs, save_run
+from visual_summaries.summaries import SummarySettings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -223,7 +225,17 @@ def test_equal_numbers_of_images(pair: tuple[Run, Run]) -> None:
     first, second = compare_runs(pair).counts
     assert (first.equal_images, second.equal_images) == (8, 8)
     assert first.at_equal == pytest.approx(3)
-    assert second.at_equal == pytest.approx(rarefied([9, 9, 9], 9, 8))
+    assert second.at_equal == pytest.approx(rarefied([9, 9, 9], 9, 8, 2))
+
+
+def test_equal_numbers_of_images_ask_for_the_share_of_images_that_the_run_asks_for() -> None:
+    half = SummarySettings(min_coverage=0.5)
+    # four of eight images: a summary must be in two; one in three images is, in half of the draws: (3 * 10 + 1 * 5) / 70
+    assert at_equal_images([8, 3], 8, 8, 4, half) == pytest.approx(1.5)
+    # all eight: it must be in four, as in the run itself, which would not have kept the second
+    assert at_equal_images([8, 3], 8, 8, 8, half) == pytest.approx(1)
+    # where six of eight images have regions, three of all six will do
+    assert at_equal_images([6, 3], 8, 6, 8, half) == pytest.approx(2)
 
 
 def test_spearman_is_scipys_and_its_interval_covers_it() -> None:

@@ -5,29 +5,32 @@ from __future__ import annotations
 import builtins
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 import visual_summaries as vs
+from visual_summaries.audit import plan_jobs, run_audit
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.engines import LocalEngine, make_engine
+from visual_summaries.engines.ray_engine import RayEngine
 from visual_summaries.engines.shipping import own_modules, pack_for
 from visual_summaries.errors import EngineError, ImageError, MissingExtraError, SettingsError
 from visual_summaries.masks import MaskStage
 from visual_summaries.results import Run
 
 ray = pytest.importorskip("ray")
+
+from ray_nodes import Nodes  # noqa: E402 - needs Ray
 
 
 def tiny_settings() -> vs.Settings:
@@ -50,61 +53,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-class Nodes:
-    """A cluster on this machine: a head that only keeps the books, and nodes that work."""
+@pytest.fixture(autouse=True)
+def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a test on a cluster that waits for ever, on however busy a machine."""
+    if request.node.get_closest_marker("cluster") is None:
+        yield
+        return
 
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster
+    def end(*_: Any) -> None:
+        raise TimeoutError("the test has not ended within 400 s")
 
-        quiet = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.client_port = int(free.getsockname()[1])
-        head = {"num_cpus": 0, "ray_client_server_port": self.client_port, **quiet}
-        self.cluster = Cluster(initialize_head=True, head_node_args=head)
-        self._quiet = {"object_store_memory": 100 * 2**20}
-        self.nodes: list[Any] = []
-        ray.init(self.cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-
-    def have(self, count: int, **resources: Any) -> None:
-        """Make the number of working nodes `count`."""
-        while len(self.nodes) < count:
-            self.nodes.append(self.cluster.add_node(num_cpus=1, **self._quiet, **resources))
-        while len(self.nodes) > count:
-            self.lose()
-        wait_until(lambda: ray.cluster_resources().get("CPU", 0) == count)
-
-    def lose(self) -> None:
-        """Kill a node as a power cut would."""
-        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
-
-    def workers(self) -> list[int]:
-        """Process ids of the workers of all nodes."""
-        raylets = {node.all_processes["raylet"][0].process.pid for node in self.nodes}
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent in raylets and (folder / "cmdline").read_bytes().startswith(b"ray::"):
-                    found.append(int(folder.name))
-        return found
-
-    def close(self) -> None:
-        ray.shutdown()
-        self.cluster.shutdown()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "the cluster did not get there"
-        time.sleep(0.2)
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(400)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    started = Nodes()
+    started = Nodes(client=True)
     yield started
     started.close()
 
@@ -255,10 +223,11 @@ def test_errors_come_back_as_they_are(nodes: Nodes) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_run_on_a_cluster_equals_a_local_one(
-    nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run
+    count: int, nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run
 ) -> None:
-    nodes.have(2)
+    nodes.have(count)
     run = vs.summarize(shared_stripe_network, images, "marked", settings=tiny_settings(), engine="ray")
     assert same_results(run, local_run)
     assert run.manifest["engine"] == "ray"
@@ -292,6 +261,57 @@ def test_a_run_survives_killed_workers_and_a_lost_node(
 
 
 @pytest.mark.cluster
+def test_ray_client_gives_the_same_run(nodes: Nodes, images: Any, local_run: Run, tmp_path: Path) -> None:
+    """Another process, which is no part of the cluster and talks to it through its Ray client server."""
+    nodes.have(2)
+    np.save(tmp_path / "images.npy", images)
+    done = subprocess.run(
+        [sys.executable, "-c", THROUGH_CLIENT, str(nodes.client_port), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
+    )
+    assert done.returncode == 0, done.stderr
+    run = vs.load_run(tmp_path / "run")
+    assert same_results(run, local_run)
+    assert run.manifest["engine"] == "ray"
+
+
+THROUGH_CLIENT = """
+import sys
+import numpy, torch
+import visual_summaries as vs
+from conftest import make_stripe_network
+from test_engines import tiny_settings
+
+torch.set_num_threads(1)
+images = numpy.load(sys.argv[2] + "/images.npy")
+engine = "ray://127.0.0.1:" + sys.argv[1]
+vs.summarize(make_stripe_network(), images, "marked", sys.argv[2] + "/run", settings=tiny_settings(), engine=engine)
+"""
+
+
+@pytest.mark.cluster
+def test_whole_runs_as_tasks(nodes: Nodes, images: Any, tmp_path: Path) -> None:
+    nodes.have(2)
+    (tmp_path / "nets.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom conftest import *\n"
+    )
+    for name in ("0_marked", "1_plain"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number, image in enumerate(images[:3]):
+            PIL.Image.fromarray(image).save(tmp_path / "images" / name / f"{number}.png")
+    model = f"{tmp_path / 'nets.py'}:make_stripe_network"
+    jobs = plan_jobs([model], tmp_path / "images", tmp_path / "runs", preset="paper")
+    found = {Path(outcome.job.images).name: outcome for outcome in run_audit(jobs, engine="ray")}
+    assert (found["0_marked"].state, found["0_marked"].error) == ("done", "")
+    assert (found["1_plain"].state, found["1_plain"].code) == ("failed", 4)  # none of the images is classified as it
+    assert [outcome.state for outcome in run_audit(jobs[:1], engine="ray")] == ["kept"]
+
+
+@pytest.mark.cluster
 def test_one_engine_ends_what_another_began(
     nodes: Nodes, images: Any, shared_stripe_network: torch.nn.Module, local_run: Run, tmp_path: Path
 ) -> None:
@@ -311,6 +331,17 @@ def test_one_engine_ends_what_another_began(
         found = run.manifest["pieces"][stage]
         assert found["found"] >= 3
         assert found["found"] + found["computed"] == len(images)
+
+
+@pytest.mark.cluster
+def test_a_cluster_without_nodes_is_told_and_not_waited_for(nodes: Nodes) -> None:
+    nodes.have(1)
+    engine = RayEngine(patience=4)
+    records = engine.run("where", where, None, batches(6), accelerator=False, whole=True)
+    next(records)
+    nodes.have(0)
+    with pytest.raises(EngineError, match=r"could not finish where .*no node has had 1 cores for a task for 4 s; .*--resume"):
+        list(records)
 
 
 @pytest.mark.cluster

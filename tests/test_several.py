@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from visual_summaries.audit import class_folders, network_folders, plan_jobs, read_targets, target_of_folder
 from visual_summaries.classifiers import Classifier, ViewTransform, imagenet_names
 from visual_summaries.cli import main
 from visual_summaries.errors import NoImagesError, SettingsError, TargetError
-from visual_summaries.pipeline.several import class_folders, network_folders, plan, read_targets, target_of_folder
 
 NETWORK = f"{Path(__file__).parent / 'conftest.py'}:make_stripe_network"
 
@@ -83,20 +83,37 @@ def test_class_folders_are_those_with_images(tmp_path: Path) -> None:
 
 
 def test_plans(tmp_path: Path) -> None:
-    touch(tmp_path / "images/1_a/x.png")
-    touch(tmp_path / "images/2_b/x.png")
-    jobs = plan(["timm/r18", "nets.py:small"], tmp_path / "images", tmp_path / "out")
-    assert [(job.model, job.images.name, job.target, job.out.relative_to(tmp_path / "out").as_posix()) for job in jobs] == [
-        ("timm/r18", "1_a", None, "r18/1_a"),
-        ("timm/r18", "2_b", None, "r18/2_b"),
-        ("nets.py:small", "1_a", None, "small/1_a"),
-        ("nets.py:small", "2_b", None, "small/2_b"),
+    images = tmp_path / "images"
+    touch(images / "1_a/x.png")
+    touch(images / "2_b/x.png")
+    jobs = plan_jobs(["timm/r18", "nets.py:small"], images, tmp_path / "out", checkpoints=["a.pt", Path("b.pt")], max_images=7)
+    assert [(job.model, job.images, job.target, job.out, job.checkpoint, job.max_images) for job in jobs] == [
+        ("timm/r18", str(images / "1_a"), None, str(tmp_path / "out/r18/1_a"), "a.pt", 7),
+        ("timm/r18", str(images / "2_b"), None, str(tmp_path / "out/r18/2_b"), "a.pt", 7),
+        ("nets.py:small", str(images / "1_a"), None, str(tmp_path / "out/small/1_a"), "b.pt", 7),
+        ("nets.py:small", str(images / "2_b"), None, str(tmp_path / "out/small/2_b"), "b.pt", 7),
     ]
-    [job] = plan(["m"], tmp_path / "images", tmp_path / "out", targets={"2_b": "cat"})
-    assert (job.images.name, job.target) == ("2_b", "cat")
-    with pytest.raises(NoImagesError, match="of the map of targets"):
-        plan(["m"], tmp_path / "images", tmp_path / "out", targets={"3_c": "cat"})
+    [job] = plan_jobs(["m"], images, tmp_path / "out", targets={"2_b": "cat"})
+    assert (job.images, job.target) == (str(images / "2_b"), "cat")
+    [job] = plan_jobs(["m"], images, tmp_path / "out", target="cat")
+    assert (job.images, job.target, job.out) == (str(images), "cat", str(tmp_path / "out/m/images"))
+    assert [job.images for job in plan_jobs(["m"], images / "2_b", tmp_path / "out")] == [str(images / "2_b")]
     assert network_folders(["a/n.py:x", "b/n.py:x", "c/n.py:x", "hf/o/x-2"]) == ["x", "x-2", "x-3", "x-2-2"]
+
+
+def test_plans_that_cannot_be(tmp_path: Path) -> None:
+    touch(tmp_path / "images/1_a/x.png")
+    (tmp_path / "empty/folder").mkdir(parents=True)
+    with pytest.raises(SettingsError, match="at least one network"):
+        plan_jobs([], tmp_path / "images", tmp_path)
+    with pytest.raises(SettingsError, match="1 checkpoints are given for 2 models"):
+        plan_jobs(["a", "b"], tmp_path / "images", tmp_path, checkpoints=["x"])
+    with pytest.raises(NoImagesError, match="is not a folder"):
+        plan_jobs(["m"], tmp_path / "none", tmp_path)
+    with pytest.raises(NoImagesError, match="holds no images"):
+        plan_jobs(["m"], tmp_path / "empty", tmp_path)
+    with pytest.raises(NoImagesError, match="of the map of targets"):
+        plan_jobs(["m"], tmp_path / "images", tmp_path / "out", targets={"3_c": "cat"})
 
 
 def test_maps_of_targets(tmp_path: Path) -> None:

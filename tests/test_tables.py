@@ -35,6 +35,7 @@ def test_bars_and_rows(make_tables: ModuleType) -> None:
     assert make_tables.render(results, "bars", "").splitlines()[2] == "| speed | 12.35 | at least 10 | yes |"
     rows = make_tables.render(results, "rows", ' network=Network published.objective="L, published"')
     assert rows.splitlines() == ["| Network | L, published |", "| --- | --- |", "| a | 0.5 |"]
+    assert make_tables.render(results, "rows", " where.network=x network published.objective=L") == "*Not measured yet.*\n"
     results["rows"].append({"network": "c", "published": {"objective": 0.25}})
     rows = make_tables.render(results, "rows", " where.network=c network published.objective=L")
     assert rows.splitlines() == ["| network | L |", "| --- | --- |", "| c | 0.25 |"]

@@ -61,31 +61,64 @@ def measure_stability(
     >>> measure_stability(similarity, np.tile(np.arange(10), 2), [range(10), range(10, 20)], resamplings=5).tolist()
     [1.0, 1.0]
     """
+    found = np.full((resamplings, len(clusters)), np.nan)
+    for number in range(resamplings):
+        found[number] = resample(similarity, images, clusters, settings, boxes=boxes, number=number, random_state=random_state)
+        report_progress(progress, "stability", number + 1, resamplings)
+    return mean_jaccard(found)
+
+
+def resample(
+    similarity: NDArray[np.floating],
+    images: ArrayLike,
+    clusters: Sequence[Sequence[int]],
+    settings: ClusterSettings | None = None,
+    *,
+    boxes: ArrayLike | None = None,
+    number: int = 0,
+    random_state: int = 0,
+) -> NDArray[np.float64]:
+    """Return how much of each cluster comes back in one resampling; NaN where it has no region of the cluster.
+
+    Parameters
+    ----------
+    number : int
+        Which resampling: each draws by itself, so that they can be computed anywhere, in any order.
+    similarity, images, clusters, settings, boxes, random_state
+        As :func:`measure_stability` has them.
+    """
     images = np.asarray(images)
     names = np.unique(images)
+    rng = np.random.default_rng([random_state, number])
+    drawn = rng.permutation(np.unique(rng.choice(names, size=len(names))) if len(names) else names)
+    sizes = np.cumsum([int((images == name).sum()) for name in drawn])
+    chosen = np.flatnonzero(np.isin(images, drawn[: max(int((sizes <= LARGEST).sum()), 1)]))
     member = np.zeros((len(clusters), len(images)), bool)
     for row, regions in zip(member, clusters, strict=True):
         row[list(regions)] = True
-    found = np.full((resamplings, len(clusters)), np.nan)
-    for number in range(resamplings):
-        rng = np.random.default_rng([random_state, number])
-        drawn = rng.permutation(np.unique(rng.choice(names, size=len(names))) if len(names) else names)
-        sizes = np.cumsum([int((images == name).sum()) for name in drawn])
-        chosen = np.flatnonzero(np.isin(images, drawn[: max(int((sizes <= LARGEST).sum()), 1)]))
-        old = member[:, chosen]
-        try:
-            labels = cluster(
-                similarity[np.ix_(chosen, chosen)],
-                settings,
-                images=images[chosen],
-                boxes=None if boxes is None else np.asarray(boxes)[chosen],
-                random_state=int(rng.integers(2**31)),
-            ).labels
-        except ConvergenceError:
-            labels = np.full(len(chosen), -1)
-        new = labels[None, :] == np.arange(labels.max(initial=-1) + 1)[:, None]
-        found[number] = np.where(old.any(axis=1), matched_jaccard(old, new), np.nan)
-        report_progress(progress, "stability", number + 1, resamplings)
+    old = member[:, chosen]
+    try:
+        labels = cluster(
+            similarity[np.ix_(chosen, chosen)],
+            settings,
+            images=images[chosen],
+            boxes=None if boxes is None else np.asarray(boxes)[chosen],
+            random_state=int(rng.integers(2**31)),
+        ).labels
+    except ConvergenceError:
+        labels = np.full(len(chosen), -1)
+    new = labels[None, :] == np.arange(labels.max(initial=-1) + 1)[:, None]
+    return np.where(old.any(axis=1), matched_jaccard(old, new), np.nan)
+
+
+def mean_jaccard(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over resamplings (N, K) of what came back of each cluster (K,); NaN where none had any of it.
+
+    Examples
+    --------
+    >>> mean_jaccard(np.array([[1.0, np.nan], [0.5, np.nan]])).tolist()
+    [0.75, nan]
+    """
     counts = np.isfinite(found).sum(axis=0)
     return np.where(counts > 0, np.nansum(found, axis=0) / np.maximum(counts, 1), np.nan)
 

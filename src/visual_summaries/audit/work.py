@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from visual_summaries._validate import require_in_range
+from visual_summaries.audit.folders import target_of_folder
 from visual_summaries.audit.plan import Job
 from visual_summaries.classifiers import Classifier, load_classifier
 from visual_summaries.engines import Engine, make_engine
@@ -32,13 +35,16 @@ class Outcome:
         ``"done"``; ``"kept"``: the run was there already; ``"failed"``.
     seconds : float
     error : str
-        Why it failed.
+        Why it failed; empty where it did not.
+    code : int
+        What the command line would exit with.
     """
 
     job: Job
     state: str
     seconds: float = 0.0
     error: str = ""
+    code: int = 0
 
 
 def run_audit(
@@ -48,8 +54,8 @@ def run_audit(
     workers: int | None = None,
     cpus_per_job: int | None = None,
     progress: Progress | None = None,
-) -> list[Outcome]:
-    """Compute the runs that are not there yet; one that fails does not stop the others.
+) -> Iterator[Outcome]:
+    """Compute the runs that are not there yet, several at a time; one that fails does not stop the others.
 
     Runs go to their folders as they are finished, and an unfinished one goes on from its pieces: giving the same jobs again
     ends what was interrupted. On a cluster the folders of images and of runs must be the same on all its machines.
@@ -65,55 +71,82 @@ def run_audit(
         Cores, and so threads, of each job; unless given, the cores shared out (locally), or 1 (on a cluster).
     progress : callable, optional
 
-    Returns
-    -------
-    list of Outcome
-        In the order of the jobs.
+    Yields
+    ------
+    Outcome
+        As each is known; those of runs that are there already come first.
 
     Raises
     ------
     EngineError, MissingExtraError
         If there is no such cluster, or it went away.
     """
-    waiting = [job for job in jobs if not job.finished]
-    outcomes = {job: Outcome(job, "kept") for job in jobs if job.finished}
-    report_progress(progress, "audit", len(outcomes), len(jobs))
+    told = 0
+    waiting = []
+    for job in jobs:
+        if job.finished:
+            told += 1
+            yield Outcome(job, "kept")
+        else:
+            waiting.append(job)
+    report_progress(progress, "audit", told, len(jobs))
     if engine == "local":
         found = _locally(waiting, workers, cpus_per_job)
     else:
         found = _on_cluster(waiting, make_engine(engine, cpus_per_task=cpus_per_job or 1))
-    for outcome in found:
-        outcomes[outcome.job] = outcome
-        report_progress(progress, "audit", len(outcomes), len(jobs))
-    return [outcomes[job] for job in jobs]
+    for number, outcome in enumerate(found, start=told + 1):
+        yield outcome
+        report_progress(progress, "audit", number, len(jobs))
 
 
-def do_job(job: Job) -> Outcome:
-    """Compute one run in this process, and its report."""
+def do_job(job: Job, *, resume: bool = True, engine: str = "local", progress: Progress | None = None) -> Outcome:
+    """Compute one run in this process, and its report. Networks are loaded once for jobs that follow each other.
+
+    Parameters
+    ----------
+    job : Job
+    resume : bool
+        Whether to go on with what is in its folder.
+    engine : str
+        Where the work of its stages is done.
+    progress : callable, optional
+    """
     start = time.perf_counter()
     try:
+        classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device)
+        if isinstance(classifier, Exception):
+            raise classifier
         run = summarize(
-            _classifier(job.model, job.checkpoint, job.class_names, job.device),
+            classifier,
             job.images,
-            job.target,
+            job.target if job.target is not None else target_of_folder(Path(job.images).resolve().name, classifier),
             job.out,
             preset=job.preset,
             max_images=job.max_images,
             include_misclassified=job.include_misclassified,
-            resume=True,
+            batch_size=job.batch_size,
+            resume=resume,
             random_state=job.random_state,
+            engine=engine,
+            progress=progress,
         )
         run.report()
     except Exception as error:  # noqa: BLE001 - told to the user with the others
         known = isinstance(error, VisualSummariesError)
-        return Outcome(job, "failed", time.perf_counter() - start, str(error) if known else f"{type(error).__name__}: {error}")
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        return Outcome(job, "failed", time.perf_counter() - start, reason, getattr(error, "exit_code", 1))
     return Outcome(job, "done", time.perf_counter() - start)
 
 
 @lru_cache(maxsize=1)
-def _classifier(model: str, checkpoint: str | None, class_names: str | None, device: str | None) -> Classifier:
-    """Load a network once for all jobs of this process, as long as it stays the same."""
-    return load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
+def _classifier(
+    model: str, checkpoint: str | None, class_names: str | None, device: str | None
+) -> Classifier | VisualSummariesError:
+    """Return the network, or why there is none, so that either is found out once."""
+    try:
+        return load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
+    except VisualSummariesError as error:
+        return error
 
 
 def _locally(jobs: Sequence[Job], workers: int | None, cpus: int | None) -> Iterator[Outcome]:
@@ -123,61 +156,62 @@ def _locally(jobs: Sequence[Job], workers: int | None, cpus: int | None) -> Iter
     threads = max(1, cores // workers) if cpus is None else cpus
     environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))}
     waiting = list(reversed(jobs))
-    running: dict[subprocess.Popen[str], tuple[Job, float]] = {}
+    running: list[_Process] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                job = waiting.pop()
-                process = subprocess.Popen(  # noqa: S603 - this program itself
-                    _command(job),
-                    env=environment,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                )
-                running[process] = (job, time.perf_counter())
-            process = _first_finished(running)
-            job, start = running.pop(process)
-            said = process.communicate()[1].strip().splitlines()
-            seconds = time.perf_counter() - start
-            if process.returncode == 0:
-                yield Outcome(job, "done", seconds)
+                running.append(_Process(waiting.pop(), environment))
+            ended = next((process for process in running if process.has_ended()), None)
+            if ended is None:
+                time.sleep(0.05)
             else:
-                reasons = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-                reason = reasons[-1] if reasons else " ".join(said[-1:]) or f"the process ended with {process.returncode}"
-                yield Outcome(job, "failed", seconds, reason)
+                running.remove(ended)
+                yield ended.outcome()
     finally:
         for process in running:
-            process.terminate()
-        for process in running:
-            process.communicate()
+            process.end()
 
 
-def _first_finished(running: dict[subprocess.Popen[str], Any]) -> subprocess.Popen[str]:
-    while True:
-        for process in running:
-            try:
-                process.wait(timeout=0.1)
-            except subprocess.TimeoutExpired:
-                continue
-            return process
+class _Process:
+    """A job in a process of its own, see :mod:`visual_summaries.audit.process`."""
 
+    def __init__(self, job: Job, environment: dict[str, str]) -> None:
+        self.job, self._start = job, time.perf_counter()
+        # Files, not pipes: one that nobody reads would stop a process that says much.
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
+        with tempfile.TemporaryFile() as given:
+            given.write(json.dumps(asdict(job)).encode())
+            given.seek(0)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "visual_summaries.audit.process"],
+                env=environment,
+                stdin=given,
+                stdout=self._out,
+                stderr=self._err,
+            )
 
-def _command(job: Job) -> list[str]:
-    """Return the command line of a job; what a user named stands behind `--`, whatever it begins with."""
-    options = ["--target", str(job.target), "--out", job.out, "--preset", job.preset, "--seed", str(job.random_state)]
-    for name, value in (
-        ("--checkpoint", job.checkpoint),
-        ("--class-names", job.class_names),
-        ("--device", job.device),
-        ("--max-images", job.max_images),
-    ):
-        if value is not None:
-            options += [name, str(value)]
-    if job.include_misclassified:
-        options.append("--include-misclassified")
-    return [sys.executable, "-m", "visual_summaries", "run", "--resume", "--quiet", *options, "--", job.model, job.images]
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def outcome(self) -> Outcome:
+        """Return what the process said became of its job, or how it died."""
+        out, err = map(self._lines, (self._out, self._err))
+        if self._process.returncode == 0:
+            return Outcome(self.job, **json.loads(out[-1]))
+        reason = f"the process ended with {self._process.returncode}" + "".join(f": {line}" for line in err[-1:])
+        return Outcome(self.job, "failed", time.perf_counter() - self._start, reason, 1)
+
+    @staticmethod
+    def _lines(file: IO[bytes]) -> list[str]:
+        with file:
+            file.seek(0)
+            return file.read().decode(errors="replace").strip().splitlines()
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._out.close()
+        self._err.close()
 
 
 def _on_cluster(jobs: Sequence[Job], engine: Engine) -> Iterator[Outcome]:

@@ -45,6 +45,9 @@ def audit(
         Path, typer.Option(help="Folder that holds a folder of images for each class, called like the class or by its index.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for all runs: `OUT/NETWORK/CLASS`, and for the catalogue.")],
+    targets: Annotated[
+        Path | None, typer.Option(help="Classes of class folders: a line `FOLDER,CLASS` each, or JSON. Only these are taken.")
+    ] = None,
     checkpoint: Annotated[list[Path] | None, typer.Option(help="Weights of each model, in their order.")] = None,
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
@@ -70,7 +73,7 @@ def audit(
 
     Runs that are there already are kept, unfinished ones go on: give the same command again after an interruption.
     """
-    from visual_summaries.audit import plan_jobs, run_audit
+    from visual_summaries.audit import Job, Outcome, plan_jobs, read_targets, run_audit
     from visual_summaries.index import write_index
 
     set_up_logging(quiet)
@@ -78,26 +81,30 @@ def audit(
         models,
         images,
         out,
+        targets=None if targets is None else read_targets(targets),
         checkpoints=checkpoint or (),
-        class_names=class_names,
+        class_names=None if class_names is None else str(class_names),
         device=device,
         preset=preset,
         max_images=max_images,
         include_misclassified=include_misclassified,
         random_state=seed,
     )
+    found: dict[Job, Outcome] = {}
     with interruptible("give the same command again to go on where it stopped"), StageProgress(quiet) as progress:
-        outcomes = run_audit(jobs, engine=engine, workers=workers, cpus_per_job=cpus_per_run, progress=progress)
+        for outcome in run_audit(jobs, engine=engine, workers=workers, cpus_per_job=cpus_per_run, progress=progress):
+            found[outcome.job] = outcome
+            if outcome.state == "failed":
+                note(f"failed: {outcome.job.out}: {outcome.error}", style="red")
+    outcomes = [found[job] for job in jobs]
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    for outcome in failed:
-        note(f"failed: {outcome.job.out}: {outcome.error}", style="red")
     page = write_index(out).page if len(failed) < len(outcomes) else None
     if as_json:
         rows = [
             {
                 "out": o.job.out,
                 "model": o.job.model,
-                "class": o.job.name,
+                "images": o.job.images,
                 "state": o.state,
                 "seconds": round(o.seconds, 3),
                 "error": o.error,

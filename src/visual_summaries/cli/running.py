@@ -12,8 +12,7 @@ from visual_summaries.cli.showing import run_values, say, say_json, show_run
 from visual_summaries.presets import PRESETS
 
 if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier
-    from visual_summaries.pipeline.several import Outcome
+    from visual_summaries.audit import Outcome
 
 
 def run(
@@ -58,74 +57,80 @@ def run(
 ) -> None:
     """Explain classes of networks: compute their visual summaries and write a report for each."""
     from visual_summaries import load_classifier, summarize  # slow to import: only when they are used
+    from visual_summaries.audit import class_folders, do_job, plan_jobs, read_targets, target_of_folder
     from visual_summaries.errors import SettingsError
-    from visual_summaries.pipeline.several import class_folders, plan, read_targets, summarize_several, target_of_folder
 
     set_up_logging(quiet)
     if target is not None and targets is not None:
         raise SettingsError("--target names the one class of all images, --targets the class of each folder: give one of them")
     if len(models) > 1 and (checkpoint is not None or class_names is not None):
         raise SettingsError("--checkpoint and --class-names belong to one network, but several were given; run it by itself")
-
-    def load(model: str) -> Classifier:
-        classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
-        if not quiet:
-            note(f"{classifier.spec}: {classifier.transform.in_words()}")
-        return classifier
-
     options: dict[str, Any] = {
         "preset": preset,
         "max_images": max_images,
         "include_misclassified": include_misclassified,
         "batch_size": batch_size,
-        "resume": resume,
         "random_state": seed,
-        "engine": engine,
     }
+    how: dict[str, Any] = {"resume": resume, "engine": engine}
     one_class = target is not None or (targets is None and not class_folders(images))
     if len(models) == 1 and one_class:
-        classifier = load(models[0])
+        classifier = load_classifier(models[0], checkpoint=checkpoint, class_names=class_names, device=device)
+        if not quiet:
+            note(f"{classifier.spec}: {classifier.transform.in_words()}")
         wanted: int | str = target if target is not None else target_of_folder(images.resolve().name, classifier)
         with interruptible(), StageProgress(quiet) as progress:
-            result = summarize(classifier, images, wanted, out, progress=progress, **options)
+            result = summarize(classifier, images, wanted, out, progress=progress, **options, **how)
         show_run(result, result.report(), as_json)
         return
 
-    jobs = plan(models, images, out, target=target, targets=read_targets(targets) if targets is not None else None)
+    jobs = plan_jobs(
+        models,
+        images,
+        out,
+        target=target,
+        targets=None if targets is None else read_targets(targets),
+        checkpoints=() if checkpoint is None else (checkpoint,),
+        class_names=None if class_names is None else str(class_names),
+        device=device,
+        **options,
+    )
     rows: list[dict[str, Any]] = []
-    failed: list[Exception] = []
+    failed: list[Outcome] = []
     with interruptible(), StageProgress(quiet) as progress:
-        outcomes = summarize_several(jobs, load, progress=progress, **options)
         for number, job in enumerate(jobs, start=1):
             progress.clear()
+            called = f"{Path(job.images).name} in {job.model}"
             if not quiet:
-                note(f"run {number} of {len(jobs)}: {job.images.name} in {job.model}")
-            outcome = next(outcomes)
+                note(f"run {number} of {len(jobs)}: {called}")
+            outcome = do_job(job, progress=progress, **how)
             rows.append(_row(outcome))
-            if outcome.error is not None:
-                failed.append(outcome.error)
-                note(f"error: {job.images.name} in {job.model}: {outcome.error}", style="red")
+            if outcome.state == "failed":
+                failed.append(outcome)
+                note(f"error: {called}: {outcome.error}", style="red")
     if as_json:
         say_json({"runs": rows})
     else:
         _show_table(rows)
     if failed:
         note(f"{len(failed)} of {len(jobs)} runs failed; mend the cause and give the same command with --resume", style="red")
-        raise typer.Exit(getattr(failed[0], "exit_code", 1))
+        raise typer.Exit(failed[0].code)
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    """Write a run's report, and return what is told of it: the run itself need not stay in memory."""
+    """Return what is told of a run: it is read again, so that no more than one is in memory."""
+    from visual_summaries import load_run
+
     job = outcome.job
     row: dict[str, Any] = {
         "model": job.model,
-        "images": str(job.images),
-        "out": str(job.out),
+        "images": job.images,
+        "out": job.out,
         "seconds": round(outcome.seconds, 1),
-        "error": None if outcome.error is None else str(outcome.error),
+        "error": outcome.error or None,
     }
-    if outcome.run is not None:
-        row |= {**run_values(outcome.run), "report": str(outcome.run.report())}
+    if outcome.state != "failed":
+        row |= {**run_values(load_run(job.out)), "report": str(Path(job.out) / "report.html")}
     return row
 
 

@@ -1,6 +1,6 @@
 """Networks compared by their runs: parts that both use or only one, importance, number of summaries against accuracy."""
 
-from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, correlate, rarefied
+from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, rarefied
 from visual_summaries.compare.job import (
     ClassComparison,
     Comparison,
@@ -24,6 +24,7 @@ __all__ = [
     "Pair",
     "Part",
     "Use",
+    "at_equal_images",
     "compare_runs",
     "correlate",
     "correlations_of",

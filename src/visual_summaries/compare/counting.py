@@ -12,6 +12,7 @@ from scipy.special import gammaln
 from scipy.stats import rankdata
 
 from visual_summaries.results import Run
+from visual_summaries.summaries import SummarySettings
 
 #: Stability from which a summary counts; 0 counts all.
 THRESHOLDS = (0.0, 0.25, 0.5, 0.75)
@@ -30,7 +31,7 @@ class Count:
         Images explained.
     summaries : int
     at_equal : float
-        Summaries to expect when only `equal_images` of the images are explained (rarefaction, see :func:`rarefied`).
+        Summaries to expect when only `equal_images` of the images are explained (see :func:`at_equal_images`).
     equal_images : int
         The smallest number of images of any network on this class.
     stable : dict of float to int
@@ -69,7 +70,7 @@ class Correlation:
     degenerate: float
 
 
-def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int = 2) -> float:
+def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int) -> float:
     """Return how many summaries to expect when only some of the images are explained.
 
     A summary that lies in k of N images is found among n random ones of them when `at_least` of the k are drawn: a
@@ -88,8 +89,10 @@ def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int = 2)
 
     Examples
     --------
-    >>> rarefied([4, 2], total=4, drawn=2), rarefied([4, 2], total=4, drawn=4)  # two of four: one pair of six is the right one
-    (1.1666..., 2.0)
+    >>> rarefied([4, 2], total=4, drawn=2, at_least=2)  # of the second, one pair of six is the right one
+    1.1666...
+    >>> rarefied([4, 2], total=4, drawn=4, at_least=2)
+    2.0
     """
     expected = 0.0
     for k in presence:
@@ -100,6 +103,30 @@ def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int = 2)
         )
         expected += 1 - fewer
     return expected + 0.0
+
+
+def at_equal_images(presence: Sequence[int], images: int, with_regions: int, drawn: int, settings: SummarySettings) -> float:
+    """Return how many summaries to expect when only `drawn` of the images are explained, by the rule that the run used.
+
+    In how many images a summary must be follows from how many have any region, of which the draw has its share.
+
+    Parameters
+    ----------
+    presence : sequence of int
+        In how many images each summary lies.
+    images, with_regions : int
+        Images explained, and those of them that have any region.
+    drawn : int
+    settings : SummarySettings
+        Of the run.
+
+    Examples
+    --------
+    >>> half = SummarySettings(min_coverage=0.5)
+    >>> at_equal_images([4, 2], images=4, with_regions=4, drawn=4, settings=half)  # both in half of the images or more
+    2.0
+    """
+    return rarefied(presence, images, drawn, settings.images_needed(round(with_regions * drawn / images)))
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, correlate, presence, rarefied
+from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, presence
 from visual_summaries.compare.matching import Pair, join_matches, match_runs
 from visual_summaries.errors import RunError
 from visual_summaries.progress import Progress, report_progress
@@ -254,7 +254,13 @@ def count_summaries(runs: Sequence[Run], networks: Sequence[str], targets: Seque
                 accuracy=accuracy["correct"] / accuracy["total"],
                 images=len(run.images),
                 summaries=len(run.summaries),
-                at_equal=rarefied(presence(run), len(run.images), fewest[target], run.settings.summaries.min_members),
+                at_equal=at_equal_images(
+                    presence(run),
+                    len(run.images),
+                    len({region.image for region in run.regions}),
+                    fewest[target],
+                    run.settings.summaries,
+                ),
                 equal_images=fewest[target],
                 stable={t: sum(value >= t for value in stabilities) for t in THRESHOLDS} if measured else {},
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,8 @@ class RayEngine:
         Share of a graphics card of each task that needs one.
     in_flight : int
         Tasks that are handed out for each one that can run.
+    patience : float
+        Seconds to wait for a node when none of the cluster has what a task asks for: nodes come and go.
 
     Raises
     ------
@@ -46,13 +49,21 @@ class RayEngine:
     """
 
     def __init__(
-        self, address: str | None = None, *, cpus_per_task: int = 1, gpus_per_task: float = 1.0, in_flight: int = 2
+        self,
+        address: str | None = None,
+        *,
+        cpus_per_task: int = 1,
+        gpus_per_task: float = 1.0,
+        in_flight: int = 2,
+        patience: float = 300.0,
     ) -> None:
         require_in_range("cpus_per_task", cpus_per_task, 1)
         require_in_range("gpus_per_task", gpus_per_task, 0.01, 64)
         require_in_range("in_flight", in_flight, 1)
+        require_in_range("patience", patience, 0)
         self.name = "ray"
         self._address, self._cpus, self._gpus, self._in_flight = address, cpus_per_task, gpus_per_task, in_flight
+        self._patience = patience
         self._ray: Any = None
         self._started = False
         self._shared: tuple[Any, str, Any] | None = None
@@ -99,7 +110,7 @@ class RayEngine:
         Raises
         ------
         EngineError
-            If the cluster is gone, or a task died with each worker that it was given to.
+            If the cluster is gone or has no node left for a task, or a task died with each worker that it was given to.
         """
         ray = self.connect()
         token, reference = self._share(shared)
@@ -115,9 +126,9 @@ class RayEngine:
             for positions, items in batches:
                 waiting[task.remote(token, [reference], self._cpus, compute, items)] = positions
                 if len(waiting) >= self._room(accelerator):
-                    yield self._finished(waiting)
+                    yield self._finished(waiting, accelerator)
             while waiting:
-                yield self._finished(waiting)
+                yield self._finished(waiting, accelerator)
         except ray.exceptions.RayTaskError as error:
             # What the computation itself raised, as it would have been raised here.
             cause = getattr(error, "cause", None)
@@ -133,18 +144,36 @@ class RayEngine:
             for waited in waiting:
                 ray.cancel(waited, force=False)
 
-    def _finished(self, waiting: dict[Any, list[int]]) -> tuple[list[int], list[Any]]:
-        (done,), _ = self._ray.wait(list(waiting), num_returns=1)
-        records = self._ray.get(done)
-        return waiting.pop(done), records
+    def _finished(self, waiting: dict[Any, list[int]], accelerator: bool) -> tuple[list[int], list[Any]]:
+        """Wait for one of the tasks, and return its positions and records."""
+        alone_since: float | None = None
+        while True:
+            found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=min(5.0, self._patience))
+            if found:
+                return waiting.pop(found[0]), self._ray.get(found[0])
+            # Ray itself would wait for ever for a node that can take the task.
+            if self._slots(accelerator):
+                alone_since = None
+            elif alone_since is None:
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since >= self._patience:
+                card = f" and {self._gpus:g} graphics cards" if accelerator else ""
+                raise ConnectionError(f"no node has had {self._cpus} cores{card} for a task for {self._patience:g} s")
+
+    def _slots(self, accelerator: bool) -> int:
+        """How many tasks could run at a time; asked each time, because clusters grow and shrink."""
+        count = 0
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                slots = node["Resources"].get("CPU", 0.0) / self._cpus
+                if accelerator:
+                    slots = min(slots, node["Resources"].get("GPU", 0.0) / self._gpus)
+                count += math.floor(slots)
+        return count
 
     def _room(self, accelerator: bool) -> int:
-        """How many tasks may be handed out now; asked each time, because clusters grow and shrink."""
-        resources = self._ray.cluster_resources()
-        slots = resources.get("CPU", 1.0) / self._cpus
-        if accelerator:
-            slots = min(slots, resources.get("GPU", 0.0) / self._gpus)
-        return int(max(2, self._in_flight * math.floor(slots)))
+        """How many tasks may be handed out now."""
+        return max(2, self._in_flight * self._slots(accelerator))
 
     def _share(self, shared: Any) -> tuple[str, Any]:
         """Put what all items have in common into the cluster's memory, once for each run."""

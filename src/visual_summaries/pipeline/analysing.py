@@ -13,10 +13,11 @@ from visual_summaries.analyses import (
     cluster_labels,
     cohesion,
     join_images,
+    mean_jaccard,
     measure_chance,
     measure_importance,
     measure_joint,
-    measure_stability,
+    resample,
     some_images,
 )
 from visual_summaries.flow import Features
@@ -26,6 +27,7 @@ from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.pipeline.stages import Described, hiding
 from visual_summaries.results import Box, Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
 from visual_summaries.settings import Settings
+from visual_summaries.store import digest
 from visual_summaries.store.packed import join_results, split_results
 from visual_summaries.store.piece_file import Content
 from visual_summaries.summaries import SummarySet, rank_summaries
@@ -56,8 +58,7 @@ def analyse_summaries(
         clusters = [list(summary.cluster) for summary in both]
         together = cohesion(similarity, cluster_labels(both, len(regions)), owner)
         where = np.array([region.box for region in regions], np.int64).reshape(-1, 4)
-        item = (similarity, owner, where, clusters)
-        stability = context.piece(STABILITY, list(item), item)["jaccard"]
+        stability = _measure_stability(context, similarity, owner, where, clusters)
     analysed = [
         replace(
             summary,
@@ -143,25 +144,42 @@ def _measure_importance(
     return join_images(placed, len(summaries), context.settings.analyses, context.random_state)
 
 
-#: Similarity of regions, their images and boxes, and the regions of each cluster.
-StabilityItem = tuple[NDArray[np.float32], list[int], NDArray[np.int64], list[list[int]]]
+#: Similarity of regions, their images and boxes, the regions of each cluster, and the number of a resampling.
+StabilityItem = tuple[NDArray[np.float32], list[int], NDArray[np.int64], list[list[int]], int]
 
 
 def _stability(shared: Shared, items: Sequence[StabilityItem]) -> Iterable[Content]:
-    for similarity, owner, boxes, clusters in items:
-        found = measure_stability(
+    for similarity, owner, boxes, clusters, number in items:
+        found = resample(
             similarity,
             owner,
             clusters,
             shared.settings.clusters,
             boxes=boxes,
-            resamplings=shared.settings.analyses.resamplings,
+            number=number,
             random_state=shared.random_state,
         )
-        yield {"jaccard": np.asarray(found, np.float64)}
+        yield {"jaccard": found}
 
 
-STABILITY = Stage("stability", 1, _stability, settings=lambda s: [asdict(s.clusters), s.analyses.resamplings], network=False)
+#: A few resamplings at a time: they have their similarities in common, which so are sent once.
+STABILITY = Stage("stability", 2, _stability, settings=lambda s: asdict(s.clusters), network=False, group=5)
+
+
+def _measure_stability(
+    context: Context,
+    similarity: NDArray[np.float32],
+    owner: list[int],
+    boxes: NDArray[np.int64],
+    clusters: list[list[int]],
+) -> NDArray[np.float64]:
+    """Measure the stability of each cluster; a piece for each resampling, which draws by itself."""
+    item = (similarity, owner, boxes, clusters)
+    count = context.settings.analyses.resamplings
+    content = digest(list(item))
+    records = context.map(STABILITY, ([content, number] for number in range(count)), lambda number: (*item, number))
+    return mean_jaccard(np.array([record["jaccard"] for record in records]).reshape(count, len(clusters)))
+
 
 #: Images, their evidence, and the regions and summaries of the run.
 JointItem = tuple[Sequence[Image], Sequence[NDArray[np.bool_]], Sequence[Region], Sequence[Summary]]

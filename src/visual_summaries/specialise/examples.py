@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visual_summaries.audit import class_folders, target_of_folder
 from visual_summaries.classifiers import find_class
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
 from visual_summaries.flow.stages import Stage, choose_stages, recorded
 from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.pipeline.applying import apply_run, require_same_network
 from visual_summaries.pipeline.reading import ImageSources
-from visual_summaries.pipeline.several import class_folders, target_of_folder
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Box, Run
 from visual_summaries.specialise.detectors import Boxes

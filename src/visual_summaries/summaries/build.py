@@ -96,12 +96,12 @@ def choose_candidates(
         Cluster and members.
     """
     images = np.array([region.image for region in regions], np.int64)
-    least = settings.min_coverage * len(np.unique(images))
+    least = settings.images_needed(len(np.unique(images)))
     found = []
     for index, exemplar in enumerate(clusters.exemplars):
         group = clusters.members(index)
         chosen = choose_members(group.tolist(), int(exemplar), regions, similarity, settings.members)
-        if len(chosen) >= settings.min_members and len(np.unique(images[group])) >= least:
+        if len(np.unique(images[group])) >= least:
             found.append((index, chosen))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from visual_summaries._validate import require_choice, require_in_range
@@ -56,3 +57,14 @@ class SummarySettings:
         require_in_range("min_score", self.min_score, 0.0)
         require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
         require_choice("rank", self.rank, ("score", "importance"))
+
+    def images_needed(self, images: int) -> int:
+        """Return in how many images a cluster must be to make a summary, when so many images have any region.
+
+        Examples
+        --------
+        >>> settings = SummarySettings(min_members=2, min_coverage=0.2)
+        >>> [settings.images_needed(images) for images in (4, 10, 11, 40)]
+        [2, 2, 3, 8]
+        """
+        return max(self.min_members, math.ceil(self.min_coverage * images - 1e-9))  # 0.1 * 30 is above 3 in binary

@@ -1,0 +1,77 @@
+"""The benchmark of many runs: what it reckons from rates that are given, and that the committed ones can be read."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MASKS = {
+    "rows": [{"network": "a", "default": {"seconds_per_image": 1.0}}, {"network": "b", "default": {"seconds_per_image": 3.0}}]
+}
+FLOW = {
+    "hardware": {"cores": 2},
+    "rows": [
+        {
+            "section": "boxes",
+            "seconds_per_100_images": 50.0,
+            "mean_seconds_proposals": 0.75,
+            "mean_seconds_descriptors": 0.25,
+        },
+        {"section": "speed", "operation": "compare_all, a pair, both directions", "milliseconds": 10.0},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def scale() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("scale", ROOT / "benchmarks" / "scale.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["scale"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_other_stages_count_by_their_ratio_to_those_whose_rates_are_committed(scale: ModuleType) -> None:
+    # 10 images of network a take 10 + 5 + 0.45 s by the committed rates, and took four times that: the machine was busy
+    stages = {
+        "masks": 40.0,
+        "proposals": 15.0,
+        "descriptors": 5.0,
+        "similarity": 1.8,
+        "importance": 8.0,
+        "stability": 4.0,
+        "chance": 2.0,
+    }
+    run = {"network": "a", "images": 10, "stages": stages}
+    found = {row["stage"]: row["seconds_per_run"] for row in scale.reckoning(MASKS, FLOW, [run]) if "stage" in row}
+    assert run["times_as_slow"] == pytest.approx(4)
+    assert (found["masks"], found["boxes"], found["descriptors"], found["comparison"]) == pytest.approx((200, 37.5, 12.5, 49.5))
+    assert found["importance"] == pytest.approx(8 / 4 * 10)  # grows with the images
+    assert found["stability"] == pytest.approx(4 / 4 * 100)  # with their pairs
+    assert found["chance"] == pytest.approx(2 / 4)  # not at all
+    assert found["together"] == pytest.approx(200 + 37.5 + 12.5 + 49.5 + 20 + 100 + 0.5)
+    machines = [row["hours"] for row in scale.reckoning(MASKS, FLOW, [run]) if "machine" in row]
+    assert machines[0] == pytest.approx(420 * 3000 / 3600)
+    assert machines[1] == pytest.approx(machines[0] / 32)
+
+
+def test_the_committed_rates_can_be_read(scale: ModuleType) -> None:
+    rows = [row for row in scale.result([], "quick")["rows"] if row.get("stage") == "together"]
+    assert rows[0]["hours_of_3000"] > 1
+
+
+def test_inputs_of_a_kind_are_counted_together(scale: ModuleType) -> None:
+    row = {"input": "names", "inputs": 5, "accepted": 2, "typed_errors": 3, "failures": 0, "slowest_s": 0.1}
+    found = list(scale.fuzzed([row, {**row, "slowest_s": 0.3}, {**row, "input": "runs"}]))
+    assert [(one["input"], one["inputs"], one["slowest_s"]) for one in found] == [("names", 10, 0.3), ("runs", 5, 0.1)]
+    steps = scale.fuzz("full", None)
+    assert len(steps) >= 12
+    assert max(step.args[2] for step in steps.values()) <= 1000
