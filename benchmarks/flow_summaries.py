@@ -164,7 +164,7 @@ def measure_summaries(data: Path, size: str, cache: Path | None) -> list[Row]:
             changed = replace(changed, regions=replace(settings.regions, proposals=source))
             return Context(Shared(classifier, target, changed, random_state), pieces)
 
-        read = read_images(classifier, data / "images" / "imagewoof320" / BREED, target, max_images=count)
+        read = read_images(context(), data / "images" / "imagewoof320" / BREED, max_images=count)
         masks = compute_masks(context(), read.images)
 
         def found(**changes: Any) -> Found:
