@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from visual_summaries.analyses import AnalysisSettings, measure_importance, measure_joint
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask
+from visual_summaries.analyses.importance import divide_pixels
 from visual_summaries.classifiers import Classifier, Target, ViewTransform, resolve_target
 from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
 
@@ -262,3 +263,16 @@ def test_evidence_without_effect_needs_no_set() -> None:
 def test_no_summaries_no_joint_effects() -> None:
     case = set_up(both, ())
     assert measure_joint(case.classifier, case.target, case.images, case.evidence, [], []) is None
+
+
+def test_no_two_summaries_share_a_pixel() -> None:
+    whole, part = np.ones((6, 9), bool), np.ones((2, 3), bool)
+    found = divide_pixels(
+        [(7, (3, 1, 6, 3), part), (4, (0, 0, 9, 6), whole), (5, (3, 1, 6, 3), np.zeros((2, 3), bool))], (6, 9)
+    )
+    assert sorted(found) == [4, 7]  # what is empty is nowhere
+    expected = np.zeros((6, 9), bool)
+    expected[1:3, 3:6] = True
+    np.testing.assert_array_equal(found[7], expected)
+    np.testing.assert_array_equal(found[4], ~expected)
+    assert sorted(divide_pixels([(0, (0, 0, 9, 6), whole), (1, (0, 0, 9, 6), whole)], (6, 9))) == [1]  # of equals one has all

@@ -21,7 +21,7 @@ from visual_summaries.masks.hiding import scores_without
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import full_mask
-from visual_summaries.results import Image, Region, Summary, SummaryAnalysis
+from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
@@ -35,8 +35,7 @@ def summary_pixels(
 ) -> dict[int, NDArray[np.bool_]]:
     """Return the evidence of each summary that an image has, by its position in `summaries`: ``bool (H, W)``.
 
-    Regions lie within each other: one around all of the evidence holds those around its parts. A pixel counts for the summary
-    of the smallest region that holds it, so that no two share one. A summary to which that leaves nothing is not in the image.
+    They are divided by :func:`divide_pixels`; a summary to which that leaves nothing is not in the image.
 
     Examples
     --------
@@ -48,14 +47,30 @@ def summary_pixels(
     {0: [[1, 0, 1, 0]], 1: [[0, 1, 0, 0]]}
     """
     own = [
-        (int(regions[index].mask.sum()), position, regions[index])
+        (position, regions[index].box, regions[index].mask)
         for position, summary in enumerate(summaries)
         for index in summary.cluster
         if regions[index].image == image
     ]
+    return divide_pixels(own, shape)
+
+
+def divide_pixels(parts: Sequence[tuple[int, Box, NDArray[np.bool_]]], shape: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
+    """Return the pixels ``bool (H, W)`` of each owner of regions, none of them shared; owners left with nothing are not there.
+
+    Regions lie within each other: one around all of the evidence holds those around its parts. A pixel counts for the owner of
+    the smallest region that holds it.
+
+    Parameters
+    ----------
+    parts : sequence of (int, Box, ndarray of bool)
+        Owner, box and evidence within the box of each region.
+    shape : tuple of int
+        H and W.
+    """
     owner = np.full(shape, -1)
-    for _, position, region in sorted(own, key=lambda item: (-item[0], item[1])):  # the smallest comes last
-        owner[full_mask(region.box, region.mask, shape)] = position
+    for position, box, mask in sorted(parts, key=lambda part: (-int(part[2].sum()), part[0])):  # the smallest comes last
+        owner[full_mask(box, mask, shape)] = position
     return {int(position): owner == position for position in np.unique(owner[owner >= 0])}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.analyses.importance import image_effects
+from visual_summaries.analyses.importance import divide_pixels, image_effects
 from visual_summaries.analyses.matching import Matcher, fit_matcher
 from visual_summaries.analyses.quality import cluster_labels
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target
@@ -237,21 +237,23 @@ def _present(
             places.setdefault(k, []).append((float(values[k]), (x0, y0, x1, y1)))
     if not places:
         return []
-    pixels = [_within(evidence, [box for _, box in own]) for own in places.values()]
+    # As in the run, no two summaries share a pixel.
+    parts = [(k, box, evidence[box[1] : box[3], box[0] : box[2]]) for k, own in places.items() for _, box in own]
+    pixels = divide_pixels(parts, (evidence.shape[0], evidence.shape[1]))
     with classifier.frozen():
         effects = image_effects(
-            classifier, target, image, evidence, pixels, run.settings.masks, run.settings.analyses, random_state=random_state
+            classifier,
+            target,
+            image,
+            evidence,
+            list(pixels.values()),
+            run.settings.masks,
+            run.settings.analyses,
+            random_state=random_state,
         )
     found = []
-    for (k, own), shown, effect in zip(places.items(), pixels, effects, strict=True):
-        own = sorted(own, key=lambda one: -one[0])
+    for (k, shown), effect in zip(pixels.items(), effects, strict=True):
+        own = sorted(places[k], key=lambda one: -one[0])
         where = tuple(box for _, box in own)
         found.append(Presence(k, where, shown, own[0][0], effect.share, effect.share_control, effect.loss))
     return found
-
-
-def _within(evidence: NDArray[np.bool_], boxes: Sequence[Box]) -> NDArray[np.bool_]:
-    inside = np.zeros_like(evidence)
-    for x0, y0, x1, y1 in boxes:
-        inside[y0:y1, x0:x1] = True
-    return evidence & inside

@@ -25,7 +25,7 @@ class Presence(Result):
     boxes : tuple of Box
         Where it was found, the surest place first.
     pixels : ndarray of bool, (H, W)
-        The evidence in these boxes: what is hidden to measure its effect.
+        The evidence in these boxes, less what lies in smaller boxes of other summaries: what is hidden to measure its effect.
     sureness : float
         Similarity to the summary's regions over the least one that counts, of the surest box; at least 1.
     importance, control, alone : float
