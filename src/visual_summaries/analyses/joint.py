@@ -90,7 +90,7 @@ def measure_joint(
     count = len(summaries)
     if not count or not images:
         return None
-    order = sorted(range(count), key=lambda k: (-_class_effect(summaries[k]), k))
+    order = sorted(range(count), key=lambda k: (-summaries[k].effect, k))
     rng = np.random.default_rng(random_state)
     orders = [order, *(rng.permutation(count).tolist() for _ in range(settings.orders))]
     sets = [members for one in orders for members in prefixes(one)]
@@ -171,7 +171,3 @@ def smallest(order: Sequence[int], enough: Callable[[int], bool]) -> tuple[int, 
             members &= ~(1 << member)
             kept.remove(member)
     return tuple(kept)
-
-
-def _class_effect(summary: Summary) -> float:
-    return summary.importance if summary.analysis is None else summary.analysis.class_effect

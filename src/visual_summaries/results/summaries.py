@@ -91,6 +91,11 @@ class Summary(Result):
     tag: Tag | None = None
 
     @property
+    def effect(self) -> float:
+        """What importance ranks by: ``analysis.class_effect``, or where that was not measured `importance`."""
+        return self.importance if self.analysis is None else self.analysis.class_effect
+
+    @property
     def label(self) -> str:
         """Its name, or its number where it has none: "summary 3"."""
         return self.tag.name if self.tag is not None else f"summary {self.index + 1}"

@@ -198,11 +198,6 @@ def rank_summaries(summaries: Sequence[Summary], rank: str) -> tuple[Summary, ..
     By ``"score"``, or by ``"importance"``: by what they add to the loss above their control, over all images, where that was
     measured, else by the loss when one member is hidden.
     """
-    ordered = sorted(summaries, key=lambda summary: (-_worth(summary, rank), summary.exemplar))
+    by_score = rank == "score"
+    ordered = sorted(summaries, key=lambda one: (-(one.score if by_score else one.effect), one.exemplar))
     return tuple(replace(summary, index=index) for index, summary in enumerate(ordered))
-
-
-def _worth(summary: Summary, rank: str) -> float:
-    if rank == "score":
-        return summary.score
-    return summary.importance if summary.analysis is None else summary.analysis.class_effect
