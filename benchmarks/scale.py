@@ -83,6 +83,21 @@ def equal(a: Run, b: Run) -> bool:
 
 
 @contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system can do that; PyTorch has one thread from now on."""
+    torch.set_num_threads(1)
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def cluster(count: int) -> Iterator[Nodes]:
     from ray_nodes import Nodes
 
@@ -94,12 +109,12 @@ def cluster(count: int) -> Iterator[Nodes]:
 
 
 def engines(size: str, data: Path | None) -> Steps:
-    """One run on so many workers beside the same run in this process, on one thread; cold workers are not counted."""
+    """One run on so many workers beside the same run in this process on one core; cold workers are not counted."""
 
     def workers(count: int) -> list[Row]:
-        images = drawn(4 if size == "quick" else 6)
-        torch.set_num_threads(1)
-        local, seconds = summarize(images)
+        images = drawn(4 if size == "quick" else 24)
+        with one_core():
+            local, seconds = summarize(images)
         with cluster(count):
             summarize(images[:3], engine="ray")  # starts workers, loads libraries
             run, on_cluster = summarize(images, engine="ray")

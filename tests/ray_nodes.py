@@ -13,9 +13,9 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-#: Little memory for objects; workers find the tests' own modules.
+#: Memory for objects that holds what waits here; workers find the tests' own modules.
 SMALL: dict[str, Any] = {
-    "object_store_memory": 80 * 2**20,
+    "object_store_memory": 300 * 2**20,
     "env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
 }
 #: A node that is gone is noticed within seconds, where Ray itself would take up to a minute. A check that is only late, on a

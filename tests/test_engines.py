@@ -368,11 +368,22 @@ def test_no_cluster_at_an_address_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.cluster
-def test_arrays_are_not_tied_to_the_clusters_memory(nodes: Nodes) -> None:
+def test_arrays_that_come_back_are_ours_and_parts_are_sent_once(nodes: Nodes) -> None:
     nodes.have(1)
     found = dict_of(make_engine("ray").run("zeros", zeros, None, batches(2), accelerator=False, whole=True))
     assert found[1]["a"].shape == (300, 300)
-    assert isinstance(found[1]["a"], np.ndarray)
+    assert found[1]["a"].flags.writeable
+    engine = make_engine("ray")
+    part = engine.put(np.ones(4))
+    assert part.get() is part.get()
+    assert dict_of(engine.run("sums", total, None, (([k], [(part, k)]) for k in range(2)), accelerator=False, whole=True)) == {
+        0: 4.0,
+        1: 5.0,
+    }
+
+
+def total(shared: None, items: list[Any]) -> list[float]:
+    return [float(part.get().sum()) + k for part, k in items]
 
 
 def zeros(shared: None, items: list[int]) -> list[dict[str, np.ndarray]]:

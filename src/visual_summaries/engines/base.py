@@ -8,7 +8,8 @@ Keys, files and resuming are no business of an engine: so a run that one engine 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from visual_summaries.errors import SettingsError
 
@@ -17,8 +18,36 @@ Compute = Callable[[Any, Sequence[Any]], Iterable[Any]]
 #: Positions of some items, and the items.
 Batch = tuple[list[int], list[Any]]
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 #: The forms of an engine's name.
 FORMS = "local, ray, or ray://HOST:PORT"
+
+
+class Part(Protocol[T_co]):
+    """Something large that several work items hold: sent once, and fetched where an item is computed."""
+
+    def get(self) -> T_co:
+        """Return it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here(Generic[T]):
+    """A part in the memory of this process.
+
+    Examples
+    --------
+    >>> Here("a large thing").get()
+    'a large thing'
+    """
+
+    value: T
+
+    def get(self) -> T:
+        """Return it."""
+        return self.value
 
 
 class Engine(Protocol):
@@ -47,6 +76,10 @@ class Engine(Protocol):
         whole : bool
             Whether the records of a batch must be given together.
         """
+        ...
+
+    def put(self, value: T) -> Part[T]:
+        """Return `value` as a part that items can hold; it is kept for as long as the part is."""
         ...
 
     def close(self) -> None:
@@ -82,6 +115,10 @@ class LocalEngine:
             else:
                 for position, record in zip(positions, computed, strict=True):
                     yield [position], [record]
+
+    def put(self, value: T) -> Part[T]:
+        """Return `value` where it is."""
+        return Here(value)
 
     def close(self) -> None:
         """Do nothing."""

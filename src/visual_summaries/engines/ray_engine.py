@@ -7,13 +7,17 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from visual_summaries._validate import require_in_range
-from visual_summaries.engines.base import Batch, Compute
+from visual_summaries.engines.base import Batch, Compute, Part
 from visual_summaries.engines.shipping import pack_for
-from visual_summaries.engines.worker import compute_batch
+from visual_summaries.engines.worker import There, compute_batch
 from visual_summaries.errors import EngineError, MissingExtraError
+
+T = TypeVar("T")
 
 #: How often a task is given to another worker when its own dies.
 _RETRIES = 5
@@ -150,7 +154,7 @@ class RayEngine:
         while True:
             found, _ = self._ray.wait(list(waiting), num_returns=1, timeout=min(5.0, self._patience))
             if found:
-                return waiting.pop(found[0]), self._ray.get(found[0])
+                return waiting.pop(found[0]), [_own(record) for record in self._ray.get(found[0])]
             # Ray itself would wait for ever for a node that can take the task.
             if self._slots(accelerator):
                 alone_since = None
@@ -184,12 +188,23 @@ class RayEngine:
             self._shared = (shared, uuid.uuid4().hex, self._ray.put(content))
         return self._shared[1], self._shared[2]
 
+    def put(self, value: T) -> Part[T]:
+        """Put `value` into the cluster's memory, from where each machine fetches it once."""
+        return There(self.connect().put(value), value)
+
     def close(self) -> None:
         """Leave the cluster; one that was started for this engine ends."""
         self._shared = None
         if self._started and self._ray is not None:
             self._ray.shutdown()
         self._ray, self._started = None, False
+
+
+def _own(record: Any) -> Any:
+    """Return a record whose arrays are in this process: Ray's lie in the cluster's memory for as long as one has them."""
+    if isinstance(record, np.ndarray):
+        return record.copy()
+    return {name: _own(value) for name, value in record.items()} if isinstance(record, dict) else record
 
 
 def _line(error: Exception) -> str:

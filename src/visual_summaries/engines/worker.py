@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from visual_summaries.engines.base import Compute
 
 # What a run's items have in common, unpickled once in this process; that of one run at a time, so that memory stays flat.
 _SHARED: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class There:
+    """A part in the cluster's memory, see :meth:`visual_summaries.engines.Engine.put`.
+
+    Attributes
+    ----------
+    reference : ObjectRef
+    value : object, optional
+        The part itself, in the process that has put it there; does not travel.
+    """
+
+    reference: Any
+    value: Any = None
+
+    def get(self) -> Any:
+        """Return it, or a copy of it in another process."""
+        if self.value is not None:
+            return self.value
+        import ray
+
+        return ray.get(self.reference)
+
+    def __reduce__(self) -> tuple[type[There], tuple[Any]]:
+        """Leave the value behind."""
+        return (There, (self.reference,))
 
 
 def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, items: Sequence[Any]) -> list[Any]:
@@ -32,6 +61,8 @@ def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, it
         import torch
 
         torch.set_num_threads(cpus)
+        # Arrays that Ray hands out cannot be written. Nobody here does.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         _SHARED.clear()
         # From the process that runs the job, by way of the cluster's memory: no file.
         _SHARED[token] = pickle.loads(ray.get(shared[0]))  # noqa: S301

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.clusters import Clusters, cluster
+from visual_summaries.engines import Part
 from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, match, warp
 from visual_summaries.flow.pairs import best_of, compare_block, image_pairs, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
@@ -55,11 +56,12 @@ def image_blocks(names: Sequence[str]) -> list[list[int]]:
 
 
 #: A block of pairs: features and salient boxes of its images, and which of these are compared.
-Block = tuple[dict[int, Features], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
+Block = tuple[dict[int, Part[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
 
 
 def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
-    for features, salient, pairs in items:
+    for parts, salient, pairs in items:
+        features = {image: part.get() for image, part in parts.items()}
         block = compare_block(features, salient, pairs, shared.settings.flow, best=shared.settings.regions.best)
         best = {f"best{image}": values for image, values in enumerate(block.best.values())}
         yield {**pack("similarity", block.similarities, 2, np.float32), **best}
@@ -126,7 +128,7 @@ class _Blocks:
         def item(position: int) -> Block:
             pairs = self._pairs[position]
             members = _members(pairs)
-            return {i: features[i] for i in members}, {i: salient[i] for i in members}, pairs
+            return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, pairs
 
         self._records = context.each(SIMILARITY, keys, item)
 
@@ -231,14 +233,15 @@ def find_clusters(context: Context, similarity: NDArray[np.float32], regions: Se
 
 
 #: An exemplar and members with the features and views of their images, that of the exemplar first.
-WarpItem = tuple[list[Region], list[Features], list[View]]
+WarpItem = tuple[list[Region], list[Part[Features]], list[View]]
 
 
 def _warped(shared: Shared, items: Sequence[WarpItem]) -> Iterable[Content]:
-    for regions, features, views in items:
+    for regions, parts, views in items:
+        exemplar = parts[0].get()
         crops = [
-            warp_member(regions[0], region, (features[0], other), (views[0], view), shared.settings.flow)
-            for region, other, view in zip(regions, features, views, strict=True)
+            warp_member(regions[0], region, (exemplar, part.get()), (views[0], view), shared.settings.flow)
+            for region, part, view in zip(regions, parts, views, strict=True)
         ]
         yield pack("warped", crops, 3, np.uint8)
 
@@ -277,7 +280,7 @@ class Warped:
 
         def item(position: int) -> WarpItem:
             own = [regions[member] for member in chosen[position]]
-            return own, [features[region.image] for region in own], [images[region.image].view for region in own]
+            return own, [features.part(region.image) for region in own], [images[region.image].view for region in own]
 
         self._records = context.each(WARPS, inputs, item)
         self._chosen = {members[0]: (k, members) for k, members in enumerate(chosen)}

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from visual_summaries.classifiers import Classifier
+from visual_summaries.engines import Part
 from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
@@ -265,6 +266,7 @@ class Described(Sequence[Features]):
         self._context, self._images, self.boxes = context, images, boxes
         self._watch, self._limit, self._bytes = watch or Stopwatch(), held, 0
         self._held: OrderedDict[int, Features] = OrderedDict()
+        self._parts: dict[int, Part[Features]] = {}
         self._records: dict[int, tuple[Records, int]] = {}
 
     def prepare(self, positions: Iterable[int]) -> None:
@@ -307,8 +309,17 @@ class Described(Sequence[Features]):
         self._held[position] = features
         self._bytes += _bytes(features)
         while self._bytes > self._limit and len(self._held) > 1:
-            self._bytes -= _bytes(self._held.popitem(last=False)[1])
+            oldest, dropped = self._held.popitem(last=False)
+            self._parts.pop(oldest, None)
+            self._bytes -= _bytes(dropped)
         return features
+
+    def part(self, position: int) -> Part[Features]:
+        """Return the features of an image for work items to hold: on a cluster they are sent once for all of these."""
+        features = self[position]
+        if position not in self._parts:
+            self._parts[position] = self._context.engine.put(features)
+        return self._parts[position]
 
 
 def _bytes(features: Features) -> int:
