@@ -19,8 +19,8 @@ demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write dem
 	rm -rf demo-run
 	$(BIN)/visual-summaries demo --out demo-run
 
-test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings, a process for each core
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, full disks, ...; under 20 minutes; make test has a few of each
 	$(BIN)/python benchmarks/faults.py

@@ -25,6 +25,15 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_configure() -> None:
+    """Share the cores out where several processes run tests, here and in the processes that tests start."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Make any skip a failure where everything must be present, whatever test it comes from."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
