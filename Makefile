@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write dem
 	$(BIN)/visual-summaries demo --out demo-run
 
 test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings, a process for each core
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, full disks, ...; under 20 minutes; make test has a few of each
 	$(BIN)/python benchmarks/faults.py

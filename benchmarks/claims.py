@@ -263,7 +263,7 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                     "runs": len(runs),
                     "summaries": sum(run["summaries"] for run in runs),
                     **{
-                        key: float(np.nanmean([math.nan if run[key] is None else run[key] for run in runs]))
+                        key: _mean_of_known([run[key] for run in runs])
                         for key in ("within", "random", "images", "entropy_within", "entropy_random", "entropy_images")
                     },
                     "over_random": dict(zip(("mean", "low", "high"), over_random, strict=True)),
@@ -273,6 +273,18 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float:
+    """Return the mean of the values that there are; NaN where there is none.
+
+    Examples
+    --------
+    >>> _mean_of_known([1.0, None, 2.0, math.nan]), _mean_of_known([None])
+    (1.5, nan)
+    """
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, 
 def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
     full = claims.planned(claims.SIZES["full"], tmp_path, tmp_path / "runs")
     photographs = [case for case in full if case.world == "photographs"]
-    assert len(photographs) == 5 * 10
+    assert len(photographs) == 5 * 8
     assert len({case.folder for case in full}) == len(full)
     assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
 
