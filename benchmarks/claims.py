@@ -21,7 +21,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -32,14 +32,14 @@ import numpy as np
 import torch
 
 import visual_summaries as vs
+from claims_figures import bars_of, claim_a, claim_c, told
 from visual_summaries.classifiers import Classifier, classify, load_classifier, resolve_transform
-from visual_summaries.compare import Count, at_equal_images, correlate, correlations_of, count_summaries
+from visual_summaries.compare import count_summaries
 from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
 from visual_summaries.errors import NoImagesError, TargetError
 from visual_summaries.images import gather_images
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store.atomic import plain
-from visual_summaries.summaries import SummarySettings
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
@@ -50,7 +50,10 @@ PUBLISHED = {
     "bvlc_googlenet": 68.7,
     "mobilenetv2_100": 70.8,
 }
+
+
 STRONGEST = "mobilenetv2_100"
+
 
 #: Folders of photographs; their names start with the class's index.
 CLASSES = (
@@ -63,13 +66,18 @@ CLASSES = (
     "imagenette224/569_garbage_truck",
     "imagenette224/701_parachute",
 )
+
+
 ANNOTATED = "cub_crops227"
+
 
 #: The demo's networks, best first, and its birds.
 PLANTED = ("main", "tiny", "narrow", "brief")
 
+
 #: Seed of the first drawn image; neither training, accuracy, effects, the demo nor other benchmarks use these.
 SEED = 50_000_000
+
 
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {
@@ -89,6 +97,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "drawn": 100,
     },
 }
+
 
 #: Random groups of regions for each summary, and resamples of each interval.
 DRAWS = 1000
@@ -131,6 +140,8 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
 
 #: What runs, and what is measured of them, are computed by; paths in the package.
 RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "clusters", "summaries", "analyses", "pipeline", "settings.py")
+
+
 MEASURING_CODE = ("tags", "compare")
 
 
@@ -229,173 +240,6 @@ def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, 
             for shown in tagging.agreement
         }
     return row
-
-
-def interval(values: Sequence[float], random_state: int = 0) -> tuple[float, float, float]:
-    """Return the mean over runs and its 95 % bootstrap interval; NaN for fewer than three runs."""
-    array = np.asarray(values, float)
-    if len(array) < 3:
-        return (float(array.mean()) if len(array) else math.nan, math.nan, math.nan)
-    draws = np.random.default_rng(random_state).integers(0, len(array), (2000, len(array)))
-    low, high = np.percentile(array[draws].mean(axis=1), [2.5, 97.5])
-    return float(array.mean()), float(low), float(high)
-
-
-def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each tagger and input, how far tags agree in summaries, random groups and whole images, over the runs."""
-    found = []
-    names = dict.fromkeys(name for row in rows for name in row.get("tags", {}))
-    for name in names:
-        for shown in ("box", "masked"):
-            runs = [
-                row["tags"][name][shown]
-                for row in rows
-                if name in row.get("tags", {}) and row["tags"][name][shown]["summaries"]
-            ]
-            if not runs:
-                continue
-            over_random = interval([run["within"] - run["random"] for run in runs])
-            over_images = interval([run["within"] - run["images"] for run in runs])
-            found.append(
-                {
-                    "tagger": name,
-                    "input": shown,
-                    "runs": len(runs),
-                    "summaries": sum(run["summaries"] for run in runs),
-                    **{
-                        key: _mean_of_known([run[key] for run in runs])
-                        for key in ("within", "random", "images", "entropy_within", "entropy_random", "entropy_images")
-                    },
-                    "over_random": dict(zip(("mean", "low", "high"), over_random, strict=True)),
-                    "over_images": dict(zip(("mean", "low", "high"), over_images, strict=True)),
-                    "runs_with_p_below_0.05": sum(run["p_random"] <= 0.05 for run in runs),
-                    "named": sum(run["named"] for run in runs),
-                }
-            )
-    return found
-
-
-def _mean_of_known(values: Sequence[float | None]) -> float:
-    """Return the mean of the values that there are; NaN where there is none.
-
-    Examples
-    --------
-    >>> _mean_of_known([1.0, None, 2.0, math.nan]), _mean_of_known([None])
-    (1.5, nan)
-    """
-    known = [value for value in values if value is not None and not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[str, Any]:
-    """Return, for each world, the correlations of the number of summaries with accuracy."""
-    result: dict[str, Any] = {}
-    for world in dict.fromkeys(row["world"] for row in rows):
-        own = [row for row in rows if row["world"] == world and row["summaries"] is not None]
-        fewest = {
-            target: min(row["images"] for row in own if row["class"] == target) for target in {row["class"] for row in own}
-        }
-        counts = [
-            Count(
-                network=row["network"],
-                target=row["class"],
-                accuracy=row["accuracy"],
-                images=row["images"],
-                summaries=row["summaries"],
-                at_equal=at_equal_images(row["presence"], row["images"], row["with_regions"], fewest[row["class"]], settings),
-                equal_images=fewest[row["class"]],
-                stable={float(key): value for key, value in row["stable"].items()},
-            )
-            for row in own
-        ]
-        result[world] = {"on_the_images": _correlations(correlations_of(counts))}
-        if all(row["published"] is not None for row in own):
-            result[world]["published"] = _correlations(correlations_of(counts, [row["published"] for row in own]))
-        targets = [row["class"] for row in own]
-        # what else the number may follow: how many regions there are to group
-        result[world]["reasons"] = {
-            "summaries with regions, within classes": asdict(
-                correlate([row["regions"] for row in own], [row["summaries"] for row in own], targets)
-            ),
-            "regions with accuracy, within classes": asdict(
-                correlate([row["accuracy"] for row in own], [row["regions"] for row in own], targets)
-            ),
-        }
-    return result
-
-
-def _correlations(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {measure: {kind: asdict(value) for kind, value in kinds.items()} for measure, kinds in found.items()}
-
-
-def bars_of(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return whether each claim holds: by the lower end of its 95 % interval, which must be above 0."""
-    bars = []
-    for found in tags:
-        for other, words in (("over_random", "random regions"), ("over_images", "whole images")):
-            bars.append(_bar(f"a: {found['tagger']}, {found['input']}: agreement over {words}", found[other]))
-    for world, kinds in counts.items():
-        for accuracy, measures in kinds.items():
-            if accuracy != "reasons":
-                for measure, found in measures.items():
-                    words = accuracy.replace("_", " ")
-                    bars.append(
-                        _bar(
-                            f"c: {world}: {measure} with accuracy ({words}), within classes",
-                            {"mean": found["within"]["rho"], **found["within"]},
-                        )
-                    )
-    return bars
-
-
-def _bar(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    low = found["low"]
-    known = low is not None and math.isfinite(low)
-    return {
-        "name": f"{name}: lower end of the interval",
-        "value": low if known else None,
-        "mean": found["mean"],
-        "high": found["high"],
-        "bound": 0,
-        "sense": ">",
-        "holds": bool(known and low > 0),
-    }
-
-
-def told(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each figure of the claims, as tables show them."""
-    rows: list[dict[str, Any]] = []
-    for found in tags:
-        differences = {other: _in_words(found[other]["mean"], found[other]) for other in ("over_random", "over_images")}
-        rows.append({"claim": "a", **found, **differences})
-    for world, kinds in counts.items():
-        for accuracy, measures in kinds.items():
-            for measure, found in measures.items():
-                row = {
-                    "claim": "c",
-                    "world": world,
-                    "accuracy": accuracy.replace("_", " "),
-                    "measure": measure.replace("_", " "),
-                }
-                if accuracy == "reasons":
-                    rows.append({**row, "within": _in_words(found["rho"], found), "runs": found["points"]})
-                else:
-                    shown = {kind: _in_words(found[kind]["rho"], found[kind]) for kind in ("within", "pooled")}
-                    rows.append({**row, **shown, "runs": found["pooled"]["points"]})
-    return rows
-
-
-def _in_words(value: float, found: dict[str, Any]) -> str:
-    """Return a value with its interval.
-
-    Examples
-    --------
-    >>> _in_words(0.5, {"low": 0.25, "high": 0.625}), _in_words(0.5, {"low": math.nan, "high": math.nan})
-    ('0.50 (0.25 to 0.62)', '0.50')
-    """
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.2f}" + (f" ({found['low']:.2f} to {found['high']:.2f})" if math.isfinite(found["low"]) else "")
 
 
 def main() -> None:
