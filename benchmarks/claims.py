@@ -34,12 +34,14 @@ import torch
 import visual_summaries as vs
 from claims_figures import bars_of, claim_a, claim_c, told
 from visual_summaries.classifiers import Classifier, classify, load_classifier, resolve_transform
+from visual_summaries.clusters import cluster
 from visual_summaries.compare import count_summaries
 from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
-from visual_summaries.errors import NoImagesError, TargetError
+from visual_summaries.errors import ConvergenceError, NoImagesError, TargetError
 from visual_summaries.images import gather_images
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.store.atomic import plain
+from visual_summaries.summaries import choose_candidates
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
@@ -184,6 +186,33 @@ def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str
     return row
 
 
+def published_clusters(folder: Path) -> int | None:
+    """Return how many clusters of two images or more the published clustering makes of a run's regions; None: no end found.
+
+    How the number that the paper counts would behave on the same regions and similarities, before it looks at quality.
+    """
+    run, settings = vs.load_run(folder), vs.preset("paper")
+    images = [region.image for region in run.regions]
+    try:
+        found = cluster(run.similarity, settings.clusters, images=images, boxes=[region.box for region in run.regions])
+    except ConvergenceError:
+        return None
+    return len(choose_candidates(found, run.regions, run.similarity, settings.summaries))
+
+
+def with_published(row: dict[str, Any], case: Case) -> dict[str, Any]:
+    """Return a row with the number of clusters by the published clustering, counted once for each run."""
+    if row["summaries"] is None:
+        return row
+    digest = sha256((case.folder / "manifest.json").read_bytes()).hexdigest()
+    path = case.folder.with_name(f"{case.folder.name}.published.json")
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("manifest") != digest:
+        kept = {"manifest": digest, "clusters": published_clusters(case.folder)}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    return {**row, "published_clusters": kept["clusters"]}
+
+
 def accuracy_of(case: Case, classifier: Classifier) -> tuple[int, int]:
     """Return how many of all images of the class the network gives it, and how many there are."""
     found = classify(classifier, (classifier.view(source.load()) for source in gather_images(case.images)), case.target)
@@ -271,7 +300,7 @@ def main() -> None:
         if row is None:
             print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
             continue
-        rows.append(row)
+        rows.append({"kind": "run", **with_published(row, case)})
         what = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
         print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {what}", flush=True)
 

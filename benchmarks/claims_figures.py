@@ -12,6 +12,9 @@ import numpy as np
 from visual_summaries.compare import Count, at_equal_images, correlate, correlations_of
 from visual_summaries.summaries import SummarySettings
 
+#: The figure that tells whether claim c holds for clusters as published.
+PUBLISHED = "published clusters with accuracy, within classes"
+
 
 def interval(values: Sequence[float], random_state: int = 0) -> tuple[float, float, float]:
     """Return the mean over runs and its 95 % bootstrap interval; NaN for fewer than three runs."""
@@ -94,6 +97,7 @@ def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[s
         if all(row["published"] is not None for row in own):
             result[world]["published"] = _correlations(correlations_of(counts, [row["published"] for row in own]))
         targets = [row["class"] for row in own]
+        counted = [row for row in own if row.get("published_clusters") is not None]
         # what else the number may follow: how many regions there are to group
         result[world]["reasons"] = {
             "summaries with regions, within classes": asdict(
@@ -102,8 +106,19 @@ def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[s
             "regions with accuracy, within classes": asdict(
                 correlate([row["accuracy"] for row in own], [row["regions"] for row in own], targets)
             ),
+            "published clusters with regions, within classes": _within(counted, "regions"),
+            PUBLISHED: _within(counted, "accuracy"),
+            f"{PUBLISHED}, runs of as many images as the largest": _within(
+                [row for row in counted if row["images"] == max(one["images"] for one in counted)], "accuracy"
+            ),
         }
     return result
+
+
+def _within(rows: Sequence[dict[str, Any]], x: str) -> dict[str, Any]:
+    """Return the correlation of `x` with the number of clusters by the published clustering, within classes."""
+    classes = [row["class"] for row in rows]
+    return asdict(correlate([row[x] for row in rows], [row["published_clusters"] for row in rows], classes))
 
 
 def _correlations(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -118,7 +133,9 @@ def bars_of(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict
             bars.append(_bar(f"a: {found['tagger']}, {found['input']}: agreement over {words}", found[other]))
     for world, kinds in counts.items():
         for accuracy, measures in kinds.items():
-            if accuracy != "reasons":
+            if accuracy == "reasons":
+                bars.append(_bar(f"c: {world}: {PUBLISHED}", {"mean": measures[PUBLISHED]["rho"], **measures[PUBLISHED]}))
+            else:
                 for measure, found in measures.items():
                     words = accuracy.replace("_", " ")
                     bars.append(

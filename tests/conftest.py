@@ -34,6 +34,11 @@ def pytest_configure() -> None:
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that fork their process first: a child cannot compute gradients once its parent has threads for them."""
+    items.sort(key=lambda item: item.path.name != "test_faults.py")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Make any skip a failure where everything must be present, whatever test it comes from."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
