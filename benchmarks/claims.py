@@ -52,10 +52,7 @@ PUBLISHED = {
     "bvlc_googlenet": 68.7,
     "mobilenetv2_100": 70.8,
 }
-
-
 STRONGEST = "mobilenetv2_100"
-
 
 #: Folders of photographs; their names start with the class's index.
 CLASSES = (
@@ -68,18 +65,13 @@ CLASSES = (
     "imagenette224/569_garbage_truck",
     "imagenette224/701_parachute",
 )
-
-
 ANNOTATED = "cub_crops227"
-
 
 #: The demo's networks, best first, and its birds.
 PLANTED = ("main", "tiny", "narrow", "brief")
 
-
 #: Seed of the first drawn image; neither training, accuracy, effects, the demo nor other benchmarks use these.
 SEED = 50_000_000
-
 
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {
@@ -99,7 +91,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "drawn": 100,
     },
 }
-
 
 #: Random groups of regions for each summary, and resamples of each interval.
 DRAWS = 1000
@@ -142,8 +133,6 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
 
 #: What runs, and what is measured of them, are computed by; paths in the package.
 RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "clusters", "summaries", "analyses", "pipeline", "settings.py")
-
-
 MEASURING_CODE = ("tags", "compare")
 
 
@@ -186,31 +175,17 @@ def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str
     return row
 
 
-def published_clusters(folder: Path) -> int | None:
+def published_clusters(run: vs.Run) -> int | None:
     """Return how many clusters of two images or more the published clustering makes of a run's regions; None: no end found.
 
     How the number that the paper counts would behave on the same regions and similarities, before it looks at quality.
     """
-    run, settings = vs.load_run(folder), vs.preset("paper")
-    images = [region.image for region in run.regions]
+    settings = vs.preset("paper")
     try:
-        found = cluster(run.similarity, settings.clusters, images=images, boxes=[region.box for region in run.regions])
+        found = cluster(run.similarity, settings.clusters)
     except ConvergenceError:
         return None
     return len(choose_candidates(found, run.regions, run.similarity, settings.summaries))
-
-
-def with_published(row: dict[str, Any], case: Case) -> dict[str, Any]:
-    """Return a row with the number of clusters by the published clustering, counted once for each run."""
-    if row["summaries"] is None:
-        return row
-    digest = sha256((case.folder / "manifest.json").read_bytes()).hexdigest()
-    path = case.folder.with_name(f"{case.folder.name}.published.json")
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if kept.get("manifest") != digest:
-        kept = {"manifest": digest, "clusters": published_clusters(case.folder)}
-        path.write_text(json.dumps(kept), encoding="utf-8")
-    return {**row, "published_clusters": kept["clusters"]}
 
 
 def accuracy_of(case: Case, classifier: Classifier) -> tuple[int, int]:
@@ -252,6 +227,7 @@ def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, 
         "regions": len(run.regions),
         "with_regions": len({region.image for region in run.regions}),
         "clusters": run.manifest["counts"]["clusters"],
+        "published_clusters": published_clusters(run),
         "summaries": count.summaries,
         "stable": {f"{threshold:.2f}": number for threshold, number in count.stable.items()},
         "presence": [len({run.regions[i].image for i in summary.cluster}) for summary in run.summaries],
@@ -300,7 +276,7 @@ def main() -> None:
         if row is None:
             print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
             continue
-        rows.append({"kind": "run", **with_published(row, case)})
+        rows.append({"kind": "run", **row})
         what = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
         print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {what}", flush=True)
 

@@ -13,7 +13,7 @@ from visual_summaries.compare import Count, at_equal_images, correlate, correlat
 from visual_summaries.summaries import SummarySettings
 
 #: The figure that tells whether claim c holds for clusters as published.
-PUBLISHED = "published clusters with accuracy, within classes"
+CLUSTERS = "published clusters with accuracy, within classes"
 
 
 def interval(values: Sequence[float], random_state: int = 0) -> tuple[float, float, float]:
@@ -96,29 +96,23 @@ def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[s
         result[world] = {"on_the_images": _correlations(correlations_of(counts))}
         if all(row["published"] is not None for row in own):
             result[world]["published"] = _correlations(correlations_of(counts, [row["published"] for row in own]))
-        targets = [row["class"] for row in own]
         counted = [row for row in own if row.get("published_clusters") is not None]
+        most = max((row["images"] for row in counted), default=0)
+        largest = [row for row in counted if row["images"] == most]
         # what else the number may follow: how many regions there are to group
         result[world]["reasons"] = {
-            "summaries with regions, within classes": asdict(
-                correlate([row["regions"] for row in own], [row["summaries"] for row in own], targets)
-            ),
-            "regions with accuracy, within classes": asdict(
-                correlate([row["accuracy"] for row in own], [row["regions"] for row in own], targets)
-            ),
-            "published clusters with regions, within classes": _within(counted, "regions"),
-            PUBLISHED: _within(counted, "accuracy"),
-            f"{PUBLISHED}, runs of as many images as the largest": _within(
-                [row for row in counted if row["images"] == max(one["images"] for one in counted)], "accuracy"
-            ),
+            "summaries with regions, within classes": _within(own, "regions", "summaries"),
+            "regions with accuracy, within classes": _within(own, "accuracy", "regions"),
+            "published clusters with regions, within classes": _within(counted, "regions", "published_clusters"),
+            CLUSTERS: _within(counted, "accuracy", "published_clusters"),
+            f"{CLUSTERS}, runs of as many images as the largest": _within(largest, "accuracy", "published_clusters"),
         }
     return result
 
 
-def _within(rows: Sequence[dict[str, Any]], x: str) -> dict[str, Any]:
-    """Return the correlation of `x` with the number of clusters by the published clustering, within classes."""
-    classes = [row["class"] for row in rows]
-    return asdict(correlate([row[x] for row in rows], [row["published_clusters"] for row in rows], classes))
+def _within(rows: Sequence[dict[str, Any]], x: str, y: str) -> dict[str, Any]:
+    """Return the correlation of two figures of the runs, within classes."""
+    return asdict(correlate([row[x] for row in rows], [row[y] for row in rows], [row["class"] for row in rows]))
 
 
 def _correlations(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -134,7 +128,7 @@ def bars_of(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict
     for world, kinds in counts.items():
         for accuracy, measures in kinds.items():
             if accuracy == "reasons":
-                bars.append(_bar(f"c: {world}: {PUBLISHED}", {"mean": measures[PUBLISHED]["rho"], **measures[PUBLISHED]}))
+                bars.append(_bar(f"c: {world}: {CLUSTERS}", {"mean": measures[CLUSTERS]["rho"], **measures[CLUSTERS]}))
             else:
                 for measure, found in measures.items():
                     words = accuracy.replace("_", " ")

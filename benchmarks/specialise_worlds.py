@@ -30,19 +30,14 @@ from visual_summaries.specialise.examples import (
 from visual_summaries.store.atomic import atomic_file
 
 BREEDS = (155, 162, 229, 258, 273)
-
-
 #: Folders of bystanders of other kinds; their names start with the class's index.
 KINDS = ("imagenette224/*", "clothing/*", "cub_crops227/0*")
-
 
 #: Seed of the first drawn image; no other benchmark, training or accuracy uses these.
 SEED = 70_000_000
 
-
 #: Drawn birds: classes that are specialised, images of each to fit and to test on.
 BIRDS, DRAWN_FIT, DRAWN_TEST = (0, 1, 2), 40, 60
-
 
 #: Images that are read, and kept as maps, at a time.
 CHUNK = 100

@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import visual_summaries as vs
@@ -47,6 +48,7 @@ def row(network: str, target: str, rank: int, summaries: int | None, within: flo
         "images": 10 + rank,
         "with_regions": 10 + rank,
         "regions": 30,
+        "published_clusters": 9 - rank,
         "summaries": summaries,
         "stable": {},
         "presence": [4] * (summaries or 0),
@@ -82,6 +84,12 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
     assert holds["a: parts, box: agreement over random regions: lower end of the interval"]
     assert not holds["a: parts, box: agreement over whole images: lower end of the interval"]
     assert holds["c: photographs: summaries with accuracy (published), within classes: lower end of the interval"]
+    # the more accurate, the fewer clusters as published; no two runs of a class have as many images as the largest
+    clusters = "published clusters with accuracy, within classes"
+    assert not holds[f"c: photographs: {clusters}: lower end of the interval"]
+    reasons = counts["photographs"]["reasons"]
+    assert reasons[clusters]["rho"] == pytest.approx(-1)
+    assert reasons[f"{clusters}, runs of as many images as the largest"]["points"] == 4
 
 
 def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
@@ -89,6 +97,20 @@ def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]])
     counts = claims.claim_c(turned, SummarySettings())
     [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
     assert (bar["holds"], bar["value"], bar["mean"]) == (False, pytest.approx(-1), pytest.approx(-1))
+    # the very same rows, read the other way: clusters as published are more for the more accurate
+    [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: published clusters")]
+    assert (bar["holds"], bar["value"]) == (True, pytest.approx(1))
+
+
+def test_published_clusters_are_counted_by_their_images(claims: ModuleType) -> None:
+    """Two groups of four regions in four images each, and one of four regions of a single image: two clusters count."""
+    images = [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
+    regions = [SimpleNamespace(index=k, image=image, box=(0, 0, 9, 9)) for k, image in enumerate(images)]
+    group = np.repeat([0, 1, 2], 4)
+    similarity = np.where(group[:, None] == group, 10.0, 1.0).astype(np.float32)
+    similarity += np.random.default_rng(0).uniform(0, 0.01, similarity.shape).astype(np.float32)
+    similarity = (similarity + similarity.T) / 2
+    assert claims.published_clusters(SimpleNamespace(similarity=similarity, regions=regions)) == 2
 
 
 def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:

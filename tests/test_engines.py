@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ import torch
 import visual_summaries as vs
 from visual_summaries.audit import plan_jobs, run_audit
 from visual_summaries.classifiers import load_classifier
-from visual_summaries.engines import LocalEngine, make_engine
+from visual_summaries.engines import LocalEngine, Part, make_engine
 from visual_summaries.engines.ray_engine import RayEngine
 from visual_summaries.engines.shipping import own_modules, pack_for
 from visual_summaries.errors import EngineError, ImageError, MissingExtraError, SettingsError
@@ -368,22 +369,31 @@ def test_no_cluster_at_an_address_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.cluster
-def test_arrays_that_come_back_are_ours_and_parts_are_sent_once(nodes: Nodes) -> None:
+def test_arrays_that_come_back_are_ours(nodes: Nodes) -> None:
     nodes.have(1)
     found = dict_of(make_engine("ray").run("zeros", zeros, None, batches(2), accelerator=False, whole=True))
     assert found[1]["a"].shape == (300, 300)
     assert found[1]["a"].flags.writeable
-    engine = make_engine("ray")
-    part = engine.put(np.ones(4))
-    assert part.get() is part.get()
-    assert dict_of(engine.run("sums", total, None, (([k], [(part, k)]) for k in range(2)), accelerator=False, whole=True)) == {
-        0: 4.0,
-        1: 5.0,
-    }
+
+
+@pytest.mark.cluster
+def test_parts_are_sent_once_and_no_longer_than_they_are_held(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes.have(1)
+    sent: list[Any] = []
+    put = ray.put
+    monkeypatch.setattr(ray, "put", lambda value: (sent.append(value), put(value))[1])
+    engine, part = RayEngine(), Part(np.ones(4))
+    items = (([k], [{"parts": [part], "k": k}]) for k in range(3))
+    assert dict_of(engine.run("sums", total, None, items, accelerator=False, whole=True)) == {0: 4.0, 1: 5.0, 2: 6.0}
+    assert sum(value is part.value for value in sent) == 1
+    assert len(engine._parts) == 1
+    del part, items
+    gc.collect()
+    assert len(engine._parts) == 0
 
 
 def total(shared: None, items: list[Any]) -> list[float]:
-    return [float(part.get().sum()) + k for part, k in items]
+    return [float(sum(part.get().sum() for part in item["parts"])) + item["k"] for item in items]
 
 
 def zeros(shared: None, items: list[int]) -> list[dict[str, np.ndarray]]:

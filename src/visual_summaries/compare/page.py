@@ -136,8 +136,10 @@ def headline(comparison: Comparison, group: ClassComparison) -> str:
     names = {position: comparison.networks[position] for position in group.runs}
     everyone = sum(len(part.uses) == len(group.runs) for part in group.parts)
     who = "Both networks" if len(group.runs) == 2 else f"All {len(group.runs)} networks"
-    nobody = f"No part is surely used by {who[0].lower()}{who[1:]}."
-    first = f"{who} use {words.counted(everyone, 'part')}." if everyone else nobody
+    if everyone:
+        first = f"{who} use {words.counted(everyone, 'part')}."
+    else:
+        first = f"No part is surely used by {who[0].lower()}{who[1:]}."
     own = [
         f"{words.counted(count, 'part')} by {names[position]}"
         for position in group.runs

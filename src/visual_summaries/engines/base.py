@@ -19,34 +19,27 @@ Compute = Callable[[Any, Sequence[Any]], Iterable[Any]]
 Batch = tuple[list[int], list[Any]]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 #: The forms of an engine's name.
 FORMS = "local, ray, or ray://HOST:PORT"
 
 
-class Part(Protocol[T_co]):
-    """Something large that several work items hold: sent once, and fetched where an item is computed."""
+@dataclass(frozen=True, eq=False)
+class Part(Generic[T]):
+    """Something large that several work items hold: an engine that computes elsewhere sends it once for all of them.
 
-    def get(self) -> T_co:
-        """Return it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Here(Generic[T]):
-    """A part in the memory of this process.
+    It may lie in lists, tuples and values of dictionaries of an item.
 
     Examples
     --------
-    >>> Here("a large thing").get()
+    >>> Part("a large thing").get()
     'a large thing'
     """
 
     value: T
 
     def get(self) -> T:
-        """Return it."""
+        """Return it, where the item is computed."""
         return self.value
 
 
@@ -76,10 +69,6 @@ class Engine(Protocol):
         whole : bool
             Whether the records of a batch must be given together.
         """
-        ...
-
-    def put(self, value: T) -> Part[T]:
-        """Return `value` as a part that items can hold; it is kept for as long as the part is."""
         ...
 
     def close(self) -> None:
@@ -115,10 +104,6 @@ class LocalEngine:
             else:
                 for position, record in zip(positions, computed, strict=True):
                     yield [position], [record]
-
-    def put(self, value: T) -> Part[T]:
-        """Return `value` where it is."""
-        return Here(value)
 
     def close(self) -> None:
         """Do nothing."""

@@ -7,7 +7,8 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,8 +17,6 @@ from visual_summaries.engines.base import Batch, Compute, Part
 from visual_summaries.engines.shipping import pack_for
 from visual_summaries.engines.worker import There, compute_batch
 from visual_summaries.errors import EngineError, MissingExtraError
-
-T = TypeVar("T")
 
 #: How often a task is given to another worker when its own dies.
 _RETRIES = 5
@@ -71,6 +70,7 @@ class RayEngine:
         self._ray: Any = None
         self._started = False
         self._shared: tuple[Any, str, Any] | None = None
+        self._parts: WeakKeyDictionary[Part[Any], Any] = WeakKeyDictionary()
         self._import()
 
     @staticmethod
@@ -128,7 +128,7 @@ class RayEngine:
         waiting: dict[Any, list[int]] = {}
         try:
             for positions, items in batches:
-                waiting[task.remote(token, [reference], self._cpus, compute, items)] = positions
+                waiting[task.remote(token, [reference], self._cpus, compute, self._sent(items))] = positions
                 if len(waiting) >= self._room(accelerator):
                     yield self._finished(waiting, accelerator)
             while waiting:
@@ -188,13 +188,20 @@ class RayEngine:
             self._shared = (shared, uuid.uuid4().hex, self._ray.put(content))
         return self._shared[1], self._shared[2]
 
-    def put(self, value: T) -> Part[T]:
-        """Put `value` into the cluster's memory, from where each machine fetches it once."""
-        return There(self.connect().put(value), value)
+    def _sent(self, item: Any) -> Any:
+        """Return an item whose parts are in the cluster's memory, each put there once, for as long as somebody holds it."""
+        if isinstance(item, Part):
+            if item not in self._parts:
+                self._parts[item] = self._ray.put(item.value)
+            return There(self._parts[item])
+        if isinstance(item, dict):
+            return {name: self._sent(value) for name, value in item.items()}
+        return type(item)(map(self._sent, item)) if type(item) in (list, tuple) else item
 
     def close(self) -> None:
         """Leave the cluster; one that was started for this engine ends."""
         self._shared = None
+        self._parts.clear()
         if self._started and self._ray is not None:
             self._ray.shutdown()
         self._ray, self._started = None, False

@@ -15,29 +15,20 @@ _SHARED: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class There:
-    """A part in the cluster's memory, see :meth:`visual_summaries.engines.Engine.put`.
+    """What a :class:`~visual_summaries.engines.Part` is for the worker: it lies in the cluster's memory.
 
     Attributes
     ----------
     reference : ObjectRef
-    value : object, optional
-        The part itself, in the process that has put it there; does not travel.
     """
 
     reference: Any
-    value: Any = None
 
     def get(self) -> Any:
-        """Return it, or a copy of it in another process."""
-        if self.value is not None:
-            return self.value
+        """Return a copy of it."""
         import ray
 
         return ray.get(self.reference)
-
-    def __reduce__(self) -> tuple[type[There], tuple[Any]]:
-        """Leave the value behind."""
-        return (There, (self.reference,))
 
 
 def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, items: Sequence[Any]) -> list[Any]:

@@ -265,8 +265,7 @@ class Described(Sequence[Features]):
     ) -> None:
         self._context, self._images, self.boxes = context, images, boxes
         self._watch, self._limit, self._bytes = watch or Stopwatch(), held, 0
-        self._held: OrderedDict[int, Features] = OrderedDict()
-        self._parts: dict[int, Part[Features]] = {}
+        self._held: OrderedDict[int, Part[Features]] = OrderedDict()
         self._records: dict[int, tuple[Records, int]] = {}
 
     def prepare(self, positions: Iterable[int]) -> None:
@@ -291,6 +290,10 @@ class Described(Sequence[Features]):
     def __getitem__(self, position: int | slice) -> Features | Sequence[Features]:
         if isinstance(position, slice):
             return [self[index] for index in range(*position.indices(len(self)))]
+        return self.part(position).get()
+
+    def part(self, position: int) -> Part[Features]:
+        """Return the features of an image for work items to hold: the same part for all, as long as it is held."""
         position = range(len(self))[position]
         if position in self._held:
             self._held.move_to_end(position)
@@ -306,20 +309,11 @@ class Described(Sequence[Features]):
             turned = torch.from_numpy(record["mirrored"]).to(record["device"])
             mirrored = Features(mirrored_boxes(self.boxes[position], size[1]), turned, size, power)
         features = Features(self.boxes[position], descriptors, size, power, mirrored)
-        self._held[position] = features
+        self._held[position] = part = Part(features)
         self._bytes += _bytes(features)
         while self._bytes > self._limit and len(self._held) > 1:
-            oldest, dropped = self._held.popitem(last=False)
-            self._parts.pop(oldest, None)
-            self._bytes -= _bytes(dropped)
-        return features
-
-    def part(self, position: int) -> Part[Features]:
-        """Return the features of an image for work items to hold: on a cluster they are sent once for all of these."""
-        features = self[position]
-        if position not in self._parts:
-            self._parts[position] = self._context.engine.put(features)
-        return self._parts[position]
+            self._bytes -= _bytes(self._held.popitem(last=False)[1].value)
+        return part
 
 
 def _bytes(features: Features) -> int:
