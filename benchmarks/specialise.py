@@ -15,6 +15,10 @@ on the other half, for each of five splits. The same with drawn birds. Methods:
 - `shift`: a constant added to the specialised classes' logits, chosen on the training images as the constants beside the parts
   are.
 
+`map` is of scores that no constant can move: the network's log odds of a class, and what is added to this class beside
+constants. `map_with_constants` is of the softmax as it comes out: there the constants of the other specialised classes count,
+as they take images away. `ceilings`: what the network's features hold at all (`specialise_ceilings.py`).
+
 Runs, matches, and a file for each network and split are kept below --runs and found again: give the same command to go on. With
 --minutes nothing new is started after that time; `complete` tells whether that is all.
 """
@@ -25,7 +29,7 @@ import argparse
 import json
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +39,20 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 import visual_summaries as vs
-from specialise_figures import LOSSES, RESAMPLES, bars_of, comparison, conclusions, cost, first_choices, trade_off
-from specialise_methods import Method, by_parts, by_pooled, by_shift, hash_of, random_regions, shuffled_salient
+from specialise_ceilings import ceilings
+from specialise_figures import (
+    LOSSES,
+    RESAMPLES,
+    STRENGTHS,
+    bars_of,
+    comparison,
+    conclusions,
+    cost,
+    first_choices,
+    moved_logits,
+    trade_off,
+)
+from specialise_methods import Method, by_parts, by_pooled, by_shift, constants, hash_of, random_regions, shuffled_salient
 from specialise_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.specialise.fusion import margins
@@ -46,7 +62,7 @@ from visual_summaries.store.atomic import plain
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {"networks": ("mobilenetv1_025",), "drawn": ("brief",), "seeds": (0,)},
     "full": {
-        "networks": ("mobilenetv1_025", "mobilenetv1_050", "squeezenet1_1", "bvlc_googlenet", "mobilenetv2_100"),
+        "networks": ("mobilenetv1_025", "mobilenetv1_050", "squeezenet1_1"),
         "drawn": ("brief",),
         "seeds": (0, 1, 2, 3, 4),
     },
@@ -90,17 +106,21 @@ def measure(
     }
     network = "softmax" if np.mean(precision["softmax"]) >= np.mean(precision["logit"]) else "logit"
 
-    nothing = Method(np.zeros_like(margin), np.zeros(len(fit.classes)))
-    before = first_choices(test, fit.classes, nothing, 0.0) == truth
-    points = {}
+    nothing = Method(np.zeros_like(margin), np.zeros(len(fit.classes)), np.zeros((len(fit), len(fit.classes))))
+    before = first_choices(test, fit.classes, nothing, nothing.shifts) == truth
+    points, with_constants = {}, {}
     for name, method in {"network": nothing, **methods}.items():
         if method.alone is None:
-            after = first_choices(test, fit.classes, method, None) == truth
+            moved = moved_logits(test, fit.classes, method, method.shifts)
+            with_constants[name] = float(
+                np.mean([average_precision_score(test.labels == k, margins(moved, c)) for k, c in enumerate(fit.classes)])
+            )
+            after = moved.argmax(axis=1) == truth
             points[name] = {
                 group: comparison(before[groups == group], after[groups == group], seed) for group in np.unique(groups)
             }
     curves = {
-        name: trade_off(test, fit.classes, replace(method, shifts=np.zeros(len(fit.classes))), truth, groups, before)
+        f"curve of {name}": trade_off(test, fit.classes, method, constants(method, fit, settings), truth, groups, before)
         for name, method in methods.items()
         if method.alone is None
     }
@@ -117,14 +137,15 @@ def measure(
         "penalties": {name: list(m.penalties) for name, m in methods.items() if m.penalties},
         "own_score": network,
         "map": {name: float(np.mean(values)) for name, values in precision.items()},
+        "map_with_constants": with_constants,
         "ap": precision,
+        "ceilings": ceilings(fit, test, seed),
         "points": points,
-        "at_equal_loss": curves,
         "seconds": time.perf_counter() - start,
         "cost": cost(everything.classifier, fit, learnt, settings),
     }
     arrays = {"sha256": np.array(test.sha256, dtype=np.str_), "labels": test.labels, "network": scores[network]}
-    arrays |= {name: scores[name] for name in ("summaries", "regions", "pooled", "pooled, joined")}
+    arrays |= {name: scores[name] for name in ("summaries", "regions", "pooled", "pooled, joined")} | curves
     return row, arrays
 
 
@@ -184,7 +205,7 @@ def main() -> None:
         "complete": len(rows) == len(cases) * len(size["seeds"]),
         "hardware": hardware(torch.device("cpu")),
         "versions": versions(),
-        "settings": {**asdict(settings), **size, "losses": list(LOSSES), "resamples": RESAMPLES},
+        "settings": {**asdict(settings), **size, "losses": list(LOSSES), "strengths": list(STRENGTHS), "resamples": RESAMPLES},
         "rows": found,
         "splits": rows,
         "bars": bars_of(found),

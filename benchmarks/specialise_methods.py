@@ -15,11 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 import visual_summaries as vs
 from visual_summaries.specialise.detectors import Boxes
-from visual_summaries.specialise.examples import (
-    Examples,
-)
+from visual_summaries.specialise.examples import Examples
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins
-from visual_summaries.specialise.learning import Learnt, evidence_of, fuse, parts_of, train_detectors
+from visual_summaries.specialise.learning import Learnt, best_scores, evidence_of, parts_of, train_detectors, weigh
 from visual_summaries.specialise.windows import bounded
 from visual_summaries.store.atomic import atomic_file
 
@@ -28,10 +26,14 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """What a method adds to the specialised classes' logits (n, C), beside its constants (C,); `alone`: scores of its own."""
+    """What a method adds to the specialised classes' logits (n, C), beside its constants (C,); `alone`: scores of its own.
+
+    `known` is what it adds to them in the training images, by what was learnt without the image: constants are chosen by it.
+    """
 
     offsets: Scores
     shifts: Scores
+    known: Scores
     unchanged: tuple[bool, ...] = ()
     penalties: tuple[float, ...] = ()
     alone: Scores | None = None
@@ -72,41 +74,57 @@ def by_parts(
     fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings, seed: int, kept: Path
 ) -> tuple[Method, Learnt]:
     """Do what :func:`visual_summaries.specialise.learning.learn` does, and keep each fold's part of it."""
-    evidence = np.empty((len(fit), len(fit.parts)))
+    scores = np.empty((len(fit), len(fit.parts)))
     for fold in range(int(folds.max()) + 1):
         left_out = folds == fold
         file = kept.with_name(f"{kept.name}-{fold}.npy")
         if not file.is_file():
             detectors = train_detectors(fit, ~left_out, settings, seed)
             with atomic_file(file) as opened:
-                np.save(opened, evidence_of(detectors, fit, np.flatnonzero(left_out), settings))
-        evidence[left_out] = np.load(file, allow_pickle=False)
+                np.save(opened, best_scores(detectors, fit, np.flatnonzero(left_out), settings))
+        scores[left_out] = np.load(file, allow_pickle=False)
     final = train_detectors(fit, np.ones(len(fit), bool), settings, seed)
-    learnt = Learnt(final, evidence, folds, fuse(fit, evidence, folds, settings))
-    tested = evidence_of(final, test, np.arange(len(test)), settings)
-    offsets = np.stack([tested[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learnt.fusions)], axis=1)
-    return _method(offsets, learnt.fusions, settings), learnt
+    learnt = weigh(fit, final, scores, folds, settings)
+    tested = evidence_of(learnt.detectors, test, np.arange(len(test)), settings)
+    offsets, known = (
+        np.stack([values[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learnt.fusions)], axis=1)
+        for values in (tested, learnt.evidence)
+    )
+    return _method(offsets, known, learnt.fusions, settings), learnt
 
 
-def _method(offsets: Scores, fusions: Sequence[Fusion], settings: vs.SpecializeSettings) -> Method:
+def constants(method: Method, fit: Examples, settings: vs.SpecializeSettings) -> Scores:
+    """Return the constants (C,) beside a method, chosen on the training images; of classes that it leaves alone as well."""
+    spare = settings.spare / len(fit.classes)
+    return np.array(
+        [
+            choose_shift(fit.logits, method.known[:, owner], index, fit.labels == owner, spare, settings.offset_limit)
+            for owner, index in enumerate(fit.classes)
+        ]
+    )
+
+
+def _method(offsets: Scores, known: Scores, fusions: Sequence[Fusion], settings: vs.SpecializeSettings) -> Method:
     limit = settings.offset_limit
     return Method(
         bounded(offsets, limit),
         np.array([fusion.shift for fusion in fusions]),
+        bounded(known, limit),
         tuple(fusion.unchanged for fusion in fusions),
         tuple(fusion.penalty for fusion in fusions),
     )
 
 
+def pooled_features(fit: Examples, test: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the pooled features of training and test images, standardised by the former; their length is about 1."""
+    x, z = (one.maps[-1].float().mean(dim=(2, 3)).numpy() for one in (fit, test))
+    centre, spread = x.mean(0), (x.std(0) + 1e-6) * math.sqrt(x.shape[1])
+    return (x - centre) / spread, (z - centre) / spread
+
+
 def by_pooled(fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings) -> tuple[Method, Method]:
     """Return the linear classifier on pooled features, alone and joined with the network's score."""
-
-    def pooled(examples: Examples) -> NDArray[np.float32]:
-        return examples.maps[-1].float().mean(dim=(2, 3)).numpy()
-
-    x, z = pooled(fit), pooled(test)
-    centre, spread = x.mean(0), (x.std(0) + 1e-6) * math.sqrt(x.shape[1])
-    x, z = (x - centre) / spread, (z - centre) / spread
+    x, z = pooled_features(fit, test)
     evidence, tested = np.zeros((len(fit), len(fit.classes))), np.zeros((len(test), len(fit.classes)))
     for owner in range(len(fit.classes)):
         labels = fit.labels == owner
@@ -136,13 +154,13 @@ def by_pooled(fit: Examples, test: Examples, folds: NDArray[np.intp], settings: 
             shift = choose_shift(fit.logits, own @ fusion.weights, index, labels, settings.spare / len(fit.classes))
             fusion = replace(fusion, shift=shift)
         fusions.append(fusion)
-    joined = np.stack([tested[:, owner] * float(fusion.weights[0]) for owner, fusion in enumerate(fusions)], axis=1)
-    alone = Method(np.zeros_like(tested), np.zeros(len(fit.classes)), alone=tested)
-    return alone, _method(joined, fusions, settings)
+    weights = np.array([float(fusion.weights[0]) for fusion in fusions])
+    alone = Method(np.zeros_like(tested), np.zeros(len(fit.classes)), np.zeros_like(evidence), alone=tested)
+    return alone, _method(tested * weights, evidence * weights, fusions, settings)
 
 
 def by_shift(fit: Examples, count: int, settings: vs.SpecializeSettings) -> Method:
     nothing = np.zeros(len(fit))
     spare = settings.spare / len(fit.classes)
     shifts = [choose_shift(fit.logits, nothing, c, fit.labels == owner, spare) for owner, c in enumerate(fit.classes)]
-    return Method(np.zeros((count, len(fit.classes))), np.array(shifts))
+    return Method(np.zeros((count, len(fit.classes))), np.array(shifts), np.zeros((len(fit), len(fit.classes))))

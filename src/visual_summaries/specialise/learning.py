@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from visual_summaries.errors import NoImagesError
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.specialise.detectors import Detector, scores_of, train_detector
+from visual_summaries.specialise.detectors import Detector, scores_of, sigmoid, train_detector
 from visual_summaries.specialise.examples import Examples, PartExamples
 from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins, out_of_fold
 from visual_summaries.specialise.settings import SpecializeSettings
@@ -28,9 +28,9 @@ class Learnt:
     Attributes
     ----------
     detectors : tuple of Detector
-        One for each of the examples' parts, trained on all images.
+        One for each of the examples' parts, trained on all images, calibrated.
     evidence : ndarray of float64, (N, P)
-        Log odds of each part in each training image, by detectors that were trained without the image.
+        Log odds of each part in each training image, by detectors that were trained without the image, calibrated by others.
     folds : ndarray of int, (N,)
     fusions : tuple of Fusion
         For each class; its weights are those of the class's own parts, in their order.
@@ -67,15 +67,56 @@ def learn(
     """
     folds = cut(examples.labels, settings.folds, random_state)
     count = int(folds.max()) + 1
-    evidence = np.empty((len(examples), len(examples.parts)))
+    scores = np.empty((len(examples), len(examples.parts)))
     for fold in range(count):
         left_out = folds == fold
         detectors = train_detectors(examples, ~left_out, settings, random_state)
-        evidence[left_out] = evidence_of(detectors, examples, np.flatnonzero(left_out), settings)
+        scores[left_out] = best_scores(detectors, examples, np.flatnonzero(left_out), settings)
         report_progress(progress, "detectors", fold + 1, count + 1)
     final = train_detectors(examples, np.ones(len(examples), bool), settings, random_state)
     report_progress(progress, "detectors", count + 1, count + 1)
-    return Learnt(final, evidence, folds, fuse(examples, evidence, folds, settings))
+    return weigh(examples, final, scores, folds, settings)
+
+
+def weigh(
+    examples: Examples,
+    detectors: Sequence[Detector],
+    scores: NDArray[np.float64],
+    folds: NDArray[np.intp],
+    settings: SpecializeSettings,
+) -> Learnt:
+    """Calibrate detectors and find out what their evidence adds.
+
+    Parameters
+    ----------
+    examples : Examples
+    detectors : sequence of Detector
+        Trained on all images.
+    scores : ndarray of float64, (N, P)
+        Best scores of each part's detectors in each image, of detectors that were trained without its fold.
+    folds : ndarray of int, (N,)
+    settings : SpecializeSettings
+    """
+    evidence, calibrated = np.empty_like(scores), []
+    for position, (part, detector) in enumerate(zip(examples.parts, detectors, strict=True)):
+        shows = np.isin(np.arange(len(examples)), list(part.boxes))
+        known = shows | (examples.labels != part.owner)  # other images of the class may show it as well
+        own = scores[:, position]
+        for fold in np.unique(folds):
+            out = folds == fold
+            evidence[out, position] = _log_odds(own, shows, known & ~out, out)
+        calibrated.append(detector.calibrated(*sigmoid(own[known], shows[known])))
+    evidence = bounded(evidence, settings.evidence_limit)
+    return Learnt(tuple(calibrated), evidence, folds, fuse(examples, evidence, folds, settings))
+
+
+def _log_odds(
+    scores: NDArray[np.float64], shows: NDArray[np.bool_], known: NDArray[np.bool_], asked: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    if not shows[known].any():
+        return np.zeros(int(asked.sum()))
+    slope, offset = sigmoid(scores[known], shows[known])
+    return slope * scores[asked] + offset
 
 
 def train_detectors(
@@ -86,12 +127,19 @@ def train_detectors(
     return tuple(_train(examples, part, chosen, settings, random_state) for part in examples.parts)
 
 
+def best_scores(
+    detectors: Sequence[Detector], examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
+) -> NDArray[np.float64]:
+    """Return the score (n, P) of each detector's best window in some images."""
+    scores = scores_of(detectors, examples.maps, images, examples.places(settings))
+    return np.asarray(scores.amax(dim=(2, 3, 4)).double().numpy())
+
+
 def evidence_of(
     detectors: Sequence[Detector], examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
 ) -> NDArray[np.float64]:
     """Return the evidence (n, P) of parts in some images: the log odds of the best window, kept in the limit."""
-    scores = scores_of(detectors, examples.maps, images, examples.places(settings))
-    return bounded(scores.amax(dim=(2, 3, 4)).double().numpy(), settings.evidence_limit)
+    return bounded(best_scores(detectors, examples, images, settings), settings.evidence_limit)
 
 
 def fuse(
