@@ -29,7 +29,7 @@ import argparse
 import json
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +162,11 @@ def main() -> None:
     parser.add_argument(
         "--no-apply", action="store_true", help="do not look for the summaries in images that the runs set aside"
     )
+    parser.add_argument("--rounds", type=int, help="rounds of looking for windows that detectors mistake, not the default's")
     arguments = parser.parse_args()
     size, settings = SIZES[arguments.size], vs.SpecializeSettings(apply=not arguments.no_apply)
+    if arguments.rounds is not None:
+        settings = replace(settings, rounds=arguments.rounds)
     start = time.perf_counter()
 
     cases = [("photographs", name) for name in size["networks"]] if arguments.data else []

@@ -25,11 +25,11 @@ from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary
 from visual_summaries.settings import preset
 from visual_summaries.specialise import Specialization, SpecializedNetwork, SpecializeSettings
-from visual_summaries.specialise.detectors import best_windows, described, train_detector
+from visual_summaries.specialise.detectors import best_windows, described, sigmoid, train_detector
 from visual_summaries.specialise.examples import best_matches, gather_examples
 from visual_summaries.specialise.files import read_description
 from visual_summaries.specialise.fusion import choose_shift, fit_fusion, fit_logistic, margins
-from visual_summaries.specialise.learning import ablate, cut, learn, parts_of
+from visual_summaries.specialise.learning import ablate, cut, evidence_of, learn, parts_of
 from visual_summaries.specialise.page import render_page
 from visual_summaries.specialise.windows import place_weights, pool, slide, span_weights
 from visual_summaries.store import save_run
@@ -309,6 +309,27 @@ def test_a_detector_that_tells_nothing_is_nothing() -> None:
     assert np.ptp(values @ found.weights) < 4  # no confidence either way
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 20), st.floats(0.5, 4))
+def test_calibrated_scores_are_log_odds_at_even_odds(seed: int, count: int, apart: float) -> None:
+    """Of two normal distributions of one width the log odds are known, however many images of each kind there are."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([True, False], [100 * count, 3000])
+    slope, offset = sigmoid(rng.normal(size=len(labels)) + apart * labels, labels)
+    assert slope == pytest.approx(apart, rel=0.2)
+    assert -offset / slope == pytest.approx(apart / 2, abs=0.2)
+
+
+def test_a_part_is_calibrated_where_it_counts(classifier: vs.Classifier, run: Run) -> None:
+    """The evidence of the module is what `learn` weighed: above 0 where the part is, under 0 elsewhere."""
+    examples = gather_examples([run], classifier, draw(40, False, 1).images, settings=SETTINGS)
+    learnt = learn(examples, SETTINGS)
+    assert learnt.evidence[examples.labels == 0, 0].mean() > 1
+    assert learnt.evidence[examples.labels != 0, 0].mean() < -1
+    everywhere = evidence_of(learnt.detectors, examples, np.arange(len(examples)), SETTINGS)
+    np.testing.assert_allclose(everywhere, learnt.evidence, atol=1.5)  # nearly the same detector, the same scale
+
+
 def test_best_windows_lie_in_the_image() -> None:
     maps = [torch.rand(3, 2, 5, 7, generator=torch.Generator().manual_seed(1))]
     detector = train_detector(maps, {0: np.array([[0, 0, 0.9, 0.9]], np.float32)}, np.array([1, 2]), 6, SETTINGS, 0)
@@ -372,14 +393,15 @@ def test_folds_hold_every_class_and_too_few_images_are_refused() -> None:
 
 
 def test_detectors_never_see_the_images_that_they_are_judged_by(classifier: vs.Classifier, run: Run) -> None:
-    """Evidence of an image does not change with that image's own regions."""
+    """The order of images left out does not change with their own regions; the scale is given by other images."""
     examples = gather_examples([run], classifier, draw(20, False, 1).images, settings=SETTINGS)
     first = learn(examples, SETTINGS)
     part = examples.parts[0]
     fold = first.folds == first.folds[0]
     moved = {i: (np.array([[0, 0, 0.1, 0.1]], np.float32) if fold[i] else boxes) for i, boxes in part.boxes.items()}
     second = learn(replace(examples, parts=(replace(part, boxes=moved),)), SETTINGS)
-    np.testing.assert_array_equal(first.evidence[fold], second.evidence[fold])
+    np.testing.assert_array_equal(first.evidence[fold].argsort(axis=0), second.evidence[fold].argsort(axis=0))
+    assert not np.array_equal(first.evidence[~fold].argsort(axis=0), second.evidence[~fold].argsort(axis=0))
     assert parts_of(examples, 0) == [0]
     assert len(ablate(examples, first, 0)) == 1
 
