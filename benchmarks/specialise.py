@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 import visual_summaries as vs
 from specialise_ceilings import ceilings
@@ -52,11 +51,11 @@ from specialise_figures import (
     moved_logits,
     trade_off,
 )
-from specialise_methods import Method, by_parts, by_pooled, by_shift, constants, hash_of, random_regions, shuffled_salient
+from specialise_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
 from specialise_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.specialise.fusion import margins
-from visual_summaries.specialise.learning import cut, parts_of
+from visual_summaries.specialise.learning import average_precision, cut, parts_of
 from visual_summaries.store.atomic import plain
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -101,19 +100,18 @@ def measure(
     scores = {"logit": logit, "softmax": margin}
     scores |= {name: margin + m.offsets if m.alone is None else m.alone for name, m in methods.items() if name != "shift"}
     precision = {
-        name: [float(average_precision_score(test.labels == k, s[:, k])) for k in range(len(fit.classes))]
-        for name, s in scores.items()
+        name: [average_precision(test.labels == k, s[:, k]) for k in range(len(fit.classes))] for name, s in scores.items()
     }
     network = "softmax" if np.mean(precision["softmax"]) >= np.mean(precision["logit"]) else "logit"
 
-    nothing = Method(np.zeros_like(margin), np.zeros(len(fit.classes)), np.zeros((len(fit), len(fit.classes))))
-    before = first_choices(test, fit.classes, nothing, nothing.shifts) == truth
+    untouched = nothing(fit, len(test))
+    before = first_choices(test, fit.classes, untouched, untouched.shifts) == truth
     points, with_constants = {}, {}
-    for name, method in {"network": nothing, **methods}.items():
+    for name, method in {"network": untouched, **methods}.items():
         if method.alone is None:
             moved = moved_logits(test, fit.classes, method, method.shifts)
             with_constants[name] = float(
-                np.mean([average_precision_score(test.labels == k, margins(moved, c)) for k, c in enumerate(fit.classes)])
+                np.mean([average_precision(test.labels == k, margins(moved, c)) for k, c in enumerate(fit.classes)])
             )
             after = moved.argmax(axis=1) == truth
             points[name] = {

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
 
 from specialise_methods import pooled_features
 from visual_summaries.specialise.examples import Examples
 from visual_summaries.specialise.fusion import margins
+from visual_summaries.specialise.learning import average_precision
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 
@@ -63,8 +63,8 @@ def _gain(
                 LogisticRegression(C=strength, max_iter=2000).fit(rows, labels).decision_function(_joined(test, z, index))
                 for strength in STRENGTHS
             ]
-            best = max(float(average_precision_score(truth, score)) for score in after)
-            gains.append(100 * (best - float(average_precision_score(truth, before))))
+            best = max(average_precision(truth, score) for score in after)
+            gains.append(100 * (best - average_precision(truth, before)))
     return float(np.mean(gains))
 
 

@@ -155,12 +155,15 @@ def by_pooled(fit: Examples, test: Examples, folds: NDArray[np.intp], settings: 
             fusion = replace(fusion, shift=shift)
         fusions.append(fusion)
     weights = np.array([float(fusion.weights[0]) for fusion in fusions])
-    alone = Method(np.zeros_like(tested), np.zeros(len(fit.classes)), np.zeros_like(evidence), alone=tested)
-    return alone, _method(tested * weights, evidence * weights, fusions, settings)
+    return replace(nothing(fit, len(test)), alone=tested), _method(tested * weights, evidence * weights, fusions, settings)
+
+
+def nothing(fit: Examples, count: int) -> Method:
+    """Return the method that leaves the logits of `count` test images as they are."""
+    classes = len(fit.classes)
+    return Method(np.zeros((count, classes)), np.zeros(classes), np.zeros((len(fit), classes)))
 
 
 def by_shift(fit: Examples, count: int, settings: vs.SpecializeSettings) -> Method:
-    nothing = np.zeros(len(fit))
-    spare = settings.spare / len(fit.classes)
-    shifts = [choose_shift(fit.logits, nothing, c, fit.labels == owner, spare) for owner, c in enumerate(fit.classes)]
-    return Method(np.zeros((count, len(fit.classes))), np.array(shifts), np.zeros((len(fit), len(fit.classes))))
+    untouched = nothing(fit, count)
+    return replace(untouched, shifts=constants(untouched, fit, settings))

@@ -86,7 +86,7 @@ def test_images_set_aside_are_counted_with_the_reason(run: Run) -> None:
 
 
 def test_each_summary_is_one_kind_of_patch_and_both_kinds_have_one(run: Run, striped: Any) -> None:
-    kinds = set()
+    kinds, strays = set(), 0
     for summary in run.summaries:
         on_red = []
         for member in summary.members:
@@ -95,10 +95,11 @@ def test_each_summary_is_one_kind_of_patch_and_both_kinds_have_one(run: Run, str
             rx0, ry0, rx1, ry1 = striped.red[region.image]
             overlap = max(0, min(x1, rx1) - max(x0, rx0)) * max(0, min(y1, ry1) - max(y0, ry0))
             on_red.append(overlap > 0.5 * region.area)
-        # The published clustering may put a stray region into a cluster, and which one hangs on how a processor rounds.
-        share = np.mean(on_red)
-        assert max(share, 1 - share) >= 0.8
-        kinds.add(bool(share > 0.5))
+        strays += min(sum(on_red), len(on_red) - sum(on_red))
+        if len(set(on_red)) == 1:
+            kinds.add(on_red[0])
+    # The published clustering puts one region of all into the wrong cluster on some machines, on others none.
+    assert strays <= 1
     assert kinds == {True, False}
 
 

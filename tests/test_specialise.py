@@ -29,7 +29,7 @@ from visual_summaries.specialise.detectors import best_windows, described, score
 from visual_summaries.specialise.examples import best_matches, gather_examples
 from visual_summaries.specialise.files import read_description
 from visual_summaries.specialise.fusion import choose_shift, fit_fusion, fit_logistic, margins
-from visual_summaries.specialise.learning import ablate, cut, evidence_of, learn, parts_of
+from visual_summaries.specialise.learning import ablate, best_scores, cut, evidence_of, learn, parts_of, train_detectors
 from visual_summaries.specialise.page import render_page
 from visual_summaries.specialise.windows import place_weights, pool, slide, span_weights
 from visual_summaries.store import save_run
@@ -404,7 +404,13 @@ def test_detectors_never_see_the_images_that_they_are_judged_by(classifier: vs.C
     part = examples.parts[0]
     fold = first.folds == first.folds[0]
     moved = {i: (np.array([[0, 0, 0.1, 0.1]], np.float32) if fold[i] else boxes) for i, boxes in part.boxes.items()}
-    second = learn(replace(examples, parts=(replace(part, boxes=moved),)), SETTINGS)
+    changed = replace(examples, parts=(replace(part, boxes=moved),))
+    second = learn(changed, SETTINGS)
+    scores = [
+        best_scores(train_detectors(own, ~fold, SETTINGS, 0), own, np.flatnonzero(fold), SETTINGS)
+        for own in (examples, changed)
+    ]
+    np.testing.assert_array_equal(*scores)
     np.testing.assert_array_equal(first.evidence[fold].argsort(axis=0), second.evidence[fold].argsort(axis=0))
     assert not np.array_equal(first.evidence[~fold].argsort(axis=0), second.evidence[~fold].argsort(axis=0))
     assert parts_of(examples, 0) == [0]
