@@ -1,4 +1,4 @@
-"""The nouns of the package as frozen dataclasses: image, mask, region, member, summary, run.
+"""The nouns of the package as frozen dataclasses: image, mask, part, region, member, summary, run.
 
 Conventions, everywhere:
 
@@ -20,15 +20,17 @@ Examples
 (16, True, (4, 4))
 """
 
-from visual_summaries.results.analysis import Chance, JointEffects, RunAnalysis, SummaryAnalysis
+from visual_summaries.results.analysis import REPRODUCIBLE, Chance, JointEffects, RunAnalysis, SummaryAnalysis, Together
 from visual_summaries.results.application import Application, Explained, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.regions import Component, Region
 from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.summaries import Member, Summary, Tag
 
 __all__ = [
+    "REPRODUCIBLE",
     "Application",
     "Box",
     "Chance",
@@ -39,6 +41,8 @@ __all__ = [
     "JointEffects",
     "Mask",
     "Member",
+    "PartNumber",
+    "Parts",
     "Presence",
     "Region",
     "Result",
@@ -48,6 +52,7 @@ __all__ = [
     "Summary",
     "SummaryAnalysis",
     "Tag",
+    "Together",
     "area_under",
     "same",
 ]

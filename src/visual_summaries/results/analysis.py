@@ -217,11 +217,51 @@ class Chance(Result):
 
 
 @dataclass(frozen=True, eq=False)
+class Together(Result):
+    """How much of what the network uses is in the summaries: mean relative losses of the class score over all images.
+
+    Attributes
+    ----------
+    taken : float
+        Loss when the evidence of all summaries is hidden.
+    evidence : float
+        Loss when all evidence is hidden.
+    interval : tuple of float
+        95 % interval, by resampling images, of `share`.
+    rest : float
+        Loss when only the rest is hidden: the evidence that is in no summary.
+    rest_control : float
+        Loss when as many pixels, in the shape of the rest, are hidden elsewhere on the object.
+    rest_area : float
+        Share of the evidence's pixels that is rest.
+
+    Examples
+    --------
+    >>> round(Together(0.6, 0.8, (0.7, 0.8), 0.1, 0.05, 0.2).share, 3)
+    0.75
+    """
+
+    taken: float
+    evidence: float
+    interval: tuple[float, float]
+    rest: float
+    rest_control: float
+    rest_area: float
+
+    @property
+    def share(self) -> float:
+        """Of what all evidence takes, the share that the summaries take; NaN where the evidence takes nothing."""
+        return self.taken / self.evidence if self.evidence > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
 class RunAnalysis(Result):
     """What is known of a run's summaries together.
 
     Attributes
     ----------
+    together : Together or None
+        What hiding all summaries takes, beside all evidence and the rest.
     joint : JointEffects or None
         None for a run without summaries.
     chance : Chance or None
@@ -230,3 +270,4 @@ class RunAnalysis(Result):
 
     joint: JointEffects | None = None
     chance: Chance | None = None
+    together: Together | None = None

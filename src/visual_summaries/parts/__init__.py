@@ -1,0 +1,23 @@
+"""Stage 3 of the default: the evidence of all images is divided among parts, by the network's own features of it."""
+
+from visual_summaries.parts.cells import Cells, describe_cells
+from visual_summaries.parts.model import embed, group, learn_embedding, squared_distances, with_centres
+from visual_summaries.parts.number import choose_number, resampled_jaccard
+from visual_summaries.parts.pixels import join_specks, label_pixels, pieces
+from visual_summaries.parts.settings import PartSettings
+
+__all__ = [
+    "Cells",
+    "PartSettings",
+    "choose_number",
+    "describe_cells",
+    "embed",
+    "group",
+    "join_specks",
+    "label_pixels",
+    "learn_embedding",
+    "pieces",
+    "resampled_jaccard",
+    "squared_distances",
+    "with_centres",
+]

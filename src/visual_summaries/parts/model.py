@@ -1,0 +1,173 @@
+"""Parts: what the evidence of many images is divided among, found by grouping its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.decomposition import TruncatedSVD
+
+from visual_summaries.parts.cells import Cells
+from visual_summaries.parts.settings import PartSettings
+from visual_summaries.results import Parts
+
+#: Most cells, over all images, that parts are found on; more images give fewer each, so that time and memory stay bounded.
+MOST_CELLS = 12_000
+#: Most cells that others are averaged with.
+MOST_REFERENCES = 4096
+#: More cells than this are grouped in mini-batches.
+MOST_AT_ONCE = 20_000
+_STARTS = 5
+_OWN = 0.5  # weight of a cell's own features beside the mean of its neighbours
+_CHUNK = 2048  # cells whose neighbours are looked for at once
+_REACH = 0.99  # share of a part's cells that lie within its reach
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Cells of several images in one table.
+
+    Attributes
+    ----------
+    features : ndarray of float32, (n, d)
+        Embedded (:func:`embed`).
+    weight : ndarray of float32, (n,)
+    image : ndarray of int64, (n,)
+    """
+
+    features: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    image: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+
+def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return rows of length 1; rows of zeros stay."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-9), np.float32)
+
+
+def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state: int = 0) -> tuple[Parts, Sample]:
+    """Learn how cells are compared, and return the cells that parts are to be found on.
+
+    Features are centred on the mean over all images and brought to length 1; their main directions are kept (truncated SVD of
+    the evidence). Each cell is then averaged with its most similar cells of other images, its *neighbours*: what several images
+    agree on stays, what one image alone has fades. Its place relative to the evidence of its image is appended.
+
+    Parameters
+    ----------
+    cells : sequence of Cells
+        Of each image; read once from end to end and once more for the sample.
+    settings : PartSettings
+    random_state : int
+
+    Returns
+    -------
+    Parts
+        Without centres.
+    Sample
+    """
+    rng = np.random.default_rng(random_state)
+    mean = np.mean([one.mean for one in cells], axis=0, dtype=np.float64).astype(np.float32)
+    share = max(MOST_CELLS // max(len(cells), 1), 1)
+    looks, places, weights, images = [], [], [], []
+    for position, one in enumerate(cells):
+        core = np.flatnonzero(one.core)
+        if len(core) > share:
+            core = np.sort(rng.choice(core, share, replace=False))
+        looks.append(unit(one.features[core] - mean))
+        places.append(one.place[core])
+        weights.append(one.weight[core])
+        images.append(np.full(len(core), position, np.int64))
+    look, image = np.concatenate(looks), np.concatenate(images)
+    directions = _main_directions(look, settings.dimensions, random_state)
+    look = unit(look @ directions)
+    chosen = np.arange(len(look))
+    if len(chosen) > MOST_REFERENCES:
+        chosen = np.sort(rng.choice(chosen, MOST_REFERENCES, replace=False))
+    parts = Parts(
+        mean=mean,
+        directions=directions,
+        references=look[chosen],
+        reference_images=image[chosen],
+        neighbours=settings.neighbours,
+        place=settings.place,
+        centres=np.zeros((0, directions.shape[1] + 2), np.float32),
+        reach=np.zeros(0, np.float32),
+        tree=np.zeros((0, 4)),
+    )
+    embedded = _join(parts, look, np.concatenate(places), image)
+    return parts, Sample(embedded, np.concatenate(weights), image)
+
+
+def _main_directions(look: NDArray[np.float32], dimensions: int, random_state: int) -> NDArray[np.float32]:
+    """Return the main directions (D, d) of unit rows (n, D); all of them where there are few."""
+    if min(look.shape) <= dimensions + 1:
+        return np.eye(look.shape[1], dtype=np.float32)
+    svd = TruncatedSVD(dimensions, random_state=random_state).fit(look)
+    return np.asarray(svd.components_.T, np.float32)
+
+
+def _join(
+    parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], image: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Average looks (n, d) with their neighbours in other images, and append places."""
+    count = min(parts.neighbours, len(parts.references))
+    joined = np.array(look, np.float32)
+    for start in range(0, len(look) if count else 0, _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        similarity = look[rows] @ parts.references.T
+        similarity[image[rows, None] == parts.reference_images[None]] = -np.inf
+        best = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        usable = np.isfinite(np.take_along_axis(similarity, best, axis=1))
+        total = np.einsum("nk,nkd->nd", usable.astype(np.float32), parts.references[best])
+        joined[rows] = total / np.maximum(usable.sum(axis=1, keepdims=True), 1) + _OWN * look[rows]
+    return np.concatenate([unit(joined), parts.place * place], axis=1).astype(np.float32)
+
+
+def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
+    """Return the cells of an image as points ``(n, d + 2)`` whose distances tell parts apart.
+
+    Parameters
+    ----------
+    parts : Parts
+    cells : Cells
+    image : int
+        The image's position in the run, whose own cells do not vouch for it; -1 for a new image.
+    """
+    look = unit(unit(cells.features - parts.mean) @ parts.directions)
+    return _join(parts, look, cells.place, np.full(len(cells), image))
+
+
+def group(sample: Sample, count: int, random_state: int = 0, starts: int = _STARTS) -> NDArray[np.float32]:
+    """Return the centres ``(k, d)`` of k-means of weighted cells; k is `count`, or fewer where there are fewer distinct cells."""
+    distinct = len(np.unique(sample.features, axis=0)) if len(sample) <= 4 * count else count
+    options = {"n_init": starts, "random_state": random_state}
+    kind = KMeans if len(sample) <= MOST_AT_ONCE else MiniBatchKMeans
+    model = kind(min(count, distinct), **options).fit(sample.features, sample_weight=sample.weight)
+    return np.asarray(model.cluster_centers_, np.float32)
+
+
+def squared_distances(features: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared distances ``(n, k)`` of points to centres."""
+    squares = (features**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)[None] - 2 * features @ centres.T
+    return np.asarray(np.maximum(squares, 0), np.float32)
+
+
+def with_centres(parts: Parts, sample: Sample, centres: NDArray[np.float32]) -> Parts:
+    """Return the parts with these centres, largest part first, their reach, and the tree of their merges."""
+    distances = squared_distances(sample.features, centres)
+    labels = distances.argmin(axis=1)
+    mass = np.bincount(labels, sample.weight, len(centres))
+    order = np.lexsort((np.arange(len(centres)), -mass))
+    nearest = np.sqrt(distances.min(axis=1))
+    reach = [np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
+    centres = centres[order]
+    tree = linkage(centres, "ward") if len(centres) > 1 else np.zeros((0, 4))
+    return Parts(**{**vars(parts), "centres": centres, "reach": np.array(reach, np.float32), "tree": tree})

@@ -1,0 +1,101 @@
+"""How many parts there are: as many as come back on resampled images, and no more than it takes to explain the evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from visual_summaries.parts.model import Sample, group, squared_distances
+from visual_summaries.parts.settings import PartSettings
+from visual_summaries.results import REPRODUCIBLE, PartNumber
+
+_RESAMPLINGS = 8
+_STARTS = 2
+_MOST = 4000  # cells that numbers are compared on
+_SHARE = 0.8  # share of the parts that has to be reproducible
+
+
+def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0) -> tuple[PartNumber, ...]:
+    """Try numbers of parts, from 1 on, and return what was found; the last one that is ``chosen`` is the number.
+
+    A number is considered while its parts come back when the images are resampled: their mean Jaccard index reaches
+    ``settings.stable``, and four fifths of them :data:`~visual_summaries.results.REPRODUCIBLE`. The largest such number is
+    chosen; but splitting stops at the first number that explains ``settings.explained`` of the variation of the evidence.
+
+    Parameters
+    ----------
+    sample : Sample
+    settings : PartSettings
+    random_state : int
+
+    Returns
+    -------
+    tuple of PartNumber
+        Ascending; exactly one is chosen. Empty without cells.
+    """
+    if not len(sample):
+        return ()
+    small = _thinned(sample, random_state)
+    middle = np.average(small.features, axis=0, weights=small.weight)
+    total = float(small.weight @ ((small.features - middle) ** 2).sum(axis=1))
+    images = len(np.unique(small.image))
+    found = [PartNumber(1, 0.0, 1.0, 1.0, True)]
+    best = 1
+    for count in range(2, settings.most + 1 if total > 1e-9 and images > 2 else 2):  # noqa: PLR2004
+        centres = group(small, count, random_state)
+        if len(centres) < count:
+            break
+        distances = squared_distances(small.features, centres)
+        explained = 1 - float(small.weight @ distances.min(axis=1)) / total
+        jaccard = resampled_jaccard(small, centres, _RESAMPLINGS, random_state)
+        stability, share = float(jaccard.mean()), float((jaccard >= REPRODUCIBLE).mean())
+        if stability >= settings.stable and share >= _SHARE:
+            best = count
+        found.append(PartNumber(count, explained, stability, share, False))
+        if explained >= settings.explained:
+            break
+    return tuple(PartNumber(o.count, o.explained, o.stability, o.reproducible, o.count == best) for o in found)
+
+
+def resampled_jaccard(
+    sample: Sample, centres: NDArray[np.float32], resamplings: int, random_state: int = 0
+) -> NDArray[np.float64]:
+    """Return how much of each part ``(k,)`` comes back when images are drawn anew and their cells grouped again (Hennig 2007).
+
+    Each time as many images are drawn as there are, with replacement, and grouped from other starts; the new parts are applied
+    to all cells and matched one to one with the old ones (Hungarian assignment). The figure is the mean Jaccard index of the
+    matched sets of cells, weighted by their evidence.
+
+    Examples
+    --------
+    >>> features = np.repeat([[0.0, 0.0], [9.0, 0.0]], 20, axis=0).astype(np.float32)
+    >>> sample = Sample(features, np.ones(40, np.float32), np.tile(np.arange(10), 4))
+    >>> resampled_jaccard(sample, features[[0, -1]], 3).tolist()
+    [1.0, 1.0]
+    """
+    count = len(centres)
+    old = squared_distances(sample.features, centres).argmin(axis=1)
+    names = np.unique(sample.image)
+    position = np.searchsorted(names, sample.image)
+    rows = []
+    for number in range(resamplings):
+        rng = np.random.default_rng([random_state, number])
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[position]
+        drawn = times > 0
+        again = Sample(sample.features[drawn], (sample.weight * times)[drawn].astype(np.float32), sample.image[drawn])
+        new = squared_distances(sample.features, group(again, count, int(rng.integers(2**31)), _STARTS)).argmin(axis=1)
+        both = np.zeros((count, count))
+        np.add.at(both, (old, new), sample.weight)
+        union = both.sum(axis=1)[:, None] + both.sum(axis=0)[None] - both
+        jaccard = both / np.maximum(union, 1e-12)
+        row, column = linear_sum_assignment(jaccard, maximize=True)
+        rows.append(jaccard[row, column])
+    return np.asarray(np.mean(rows, axis=0))
+
+
+def _thinned(sample: Sample, random_state: int) -> Sample:
+    if len(sample) <= _MOST:
+        return sample
+    chosen = np.sort(np.random.default_rng(random_state).choice(len(sample), _MOST, replace=False))
+    return Sample(sample.features[chosen], sample.weight[chosen], sample.image[chosen])

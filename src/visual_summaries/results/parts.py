@@ -1,0 +1,79 @@
+"""What the evidence of a run is divided among."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.results.base import Result
+
+
+@dataclass(frozen=True, eq=False)
+class PartNumber(Result):
+    """A number of parts that was tried.
+
+    Attributes
+    ----------
+    count : int
+    explained : float
+        Share of the variation of the evidence's features that the parts explain.
+    stability : float
+        Mean Jaccard index of the parts when the images are resampled.
+    reproducible : float
+        Share of the parts whose own index reaches one half.
+    chosen : bool
+        Whether the run has this number of parts.
+    """
+
+    count: int
+    explained: float
+    stability: float
+    reproducible: float
+    chosen: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Parts(Result):
+    """How evidence is divided: enough to find the same parts in new images.
+
+    Attributes
+    ----------
+    mean : ndarray of float32, (D,)
+        Mean features over all images, that are subtracted.
+    directions : ndarray of float32, (D, d)
+        Main directions of the evidence's features.
+    references : ndarray of float32, (M, d)
+        Cells that others are averaged with.
+    reference_images : ndarray of int64, (M,)
+        Position of the image that each is of.
+    neighbours : int
+        How many references a cell is averaged with.
+    place : float
+        Weight of a cell's place.
+    centres : ndarray of float32, (K, d + 2)
+        Of each part, the one with most evidence first.
+    reach : ndarray of float32, (K,)
+        Distance from its centre within which 99 % of a part's evidence lies.
+    tree : ndarray of float64, (K - 1, 4)
+        Which parts would be merged first, in the form of :func:`scipy.cluster.hierarchy.linkage` (Ward).
+    numbers : tuple of PartNumber
+        The numbers that were tried; empty where the user gave it.
+    """
+
+    mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
+    references: NDArray[np.float32]
+    reference_images: NDArray[np.int64]
+    neighbours: int
+    place: float
+    centres: NDArray[np.float32]
+    reach: NDArray[np.float32]
+    tree: NDArray[np.float64]
+    numbers: tuple[PartNumber, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of parts, those that became no summary included."""
+        return len(self.centres)
