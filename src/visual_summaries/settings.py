@@ -11,6 +11,7 @@ from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.clusters.settings import ClusterSettings
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.masks.settings import FastSchedule, MaskSettings, MaskStage, fast_mask_settings
+from visual_summaries.parts.settings import PartSettings
 from visual_summaries.presets import PRESETS
 from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.summaries.settings import SummarySettings
@@ -28,6 +29,8 @@ class Settings:
     clusters : ClusterSettings
     summaries : SummarySettings
     analyses : AnalysisSettings
+    parts : PartSettings or None
+        How evidence is divided among parts; None: boxes are grouped instead (published).
 
     Examples
     --------
@@ -45,6 +48,7 @@ class Settings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     summaries: SummarySettings = field(default_factory=SummarySettings)
     analyses: AnalysisSettings = field(default_factory=AnalysisSettings)
+    parts: PartSettings | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain dictionaries, for JSON."""
@@ -71,7 +75,8 @@ class Settings:
             flow=FlowSettings(**data["flow"]),
             clusters=ClusterSettings(**data["clusters"]),
             summaries=SummarySettings(**data["summaries"]),
-            analyses=AnalysisSettings(**data.get("analyses", {})),  # runs from before there were any
+            analyses=AnalysisSettings(**data["analyses"]),
+            parts=None if data["parts"] is None else PartSettings(**data["parts"]),
         )
 
 
@@ -98,8 +103,8 @@ def preset(name: str) -> Settings:
         return Settings()
     return Settings(
         masks=fast_mask_settings(),
-        regions=RegionSettings(from_evidence=True),
-        flow=FlowSettings(descriptor="auto", dense_method="consensus", exponent=0.5, assignment="vote", mirror=True),
-        clusters=ClusterSettings(method="linkage"),
-        summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, min_effect=0.02, rank="importance"),
+        regions=RegionSettings(proposals="grid", boxes=200),
+        flow=FlowSettings(descriptor="auto", assignment="vote", mirror=True),
+        summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, rank="importance"),
+        parts=PartSettings(),
     )

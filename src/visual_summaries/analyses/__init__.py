@@ -3,19 +3,24 @@
 from visual_summaries.analyses.chance import measure_chance, some_images
 from visual_summaries.analyses.importance import join_images, measure_importance
 from visual_summaries.analyses.joint import measure_joint
+from visual_summaries.analyses.part_chance import measure_part_chance
 from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
 from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.analyses.stability import mean_jaccard, measure_stability, resample
+from visual_summaries.analyses.together import hidden_together, join_together
 
 __all__ = [
     "AnalysisSettings",
     "cluster_labels",
     "cohesion",
+    "hidden_together",
     "join_images",
+    "join_together",
     "mean_jaccard",
     "measure_chance",
     "measure_importance",
     "measure_joint",
+    "measure_part_chance",
     "measure_stability",
     "part_shares",
     "resample",

@@ -17,7 +17,7 @@ from scipy import stats
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.settings import AnalysisSettings
-from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.hiding import scores_without, way_of
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import full_mask
@@ -80,7 +80,6 @@ class Effect:
 
     image: int
     loss: float
-    controls: NDArray[np.float32]  # on the object and anywhere
     share: float
     share_control: float
 
@@ -153,14 +152,14 @@ def image_effects(
     """Measure what each of the summaries in one image does; `summaries` has the pixels (H, W) of each, at least one."""
 
     def score(hide: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return scores_without(classifier, image.view, target, hide, mask_settings)
+        return scores_without(classifier, image.view, target, hide, way)
 
+    way = way_of(image.view, mask_settings)
     # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing while the
     # other stays, in a summary or not.
     rest = evidence & ~np.any(summaries, axis=0)
     hidden = HiddenSets(score, np.stack([*summaries, rest] if rest.any() else summaries), image.score)
     count, draws, before = len(summaries), settings.draws, max(image.score, TINY)
-    single = (draws + 1) // 2
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
@@ -170,19 +169,14 @@ def image_effects(
     asked = []
     for index in range(count):
         own = hidden.pixels(1 << index)
-        rng = seeded(random_state, image.view, own)
-        places = [moved_copies(own, draws, rng, within) for within in (on_object, None)]
-        # Alone they hide little as a rule, so that half the places are enough there.
-        asked += [one[:single] for one in places]
-        asked.append(np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], places[0], strict=True)]))
-    scores = score(np.concatenate(asked)).reshape(count, 2 * single + draws)
+        copies = moved_copies(own, draws, seeded(random_state, image.view, own), on_object)
+        asked.append(np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], copies, strict=True)]))
+    scores = score(np.concatenate(asked)).reshape(count, draws)
     rows = []
     for index, row in enumerate(scores):
-        elsewhere, joined = row[: 2 * single].reshape(2, single), row[2 * single :]
-        added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], joined, strict=True)]
+        added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], row, strict=True)]
         loss = (before - hidden.values[1 << index]) / before
-        controls = ((before - elsewhere) / before).astype(np.float32)
-        rows.append(Effect(image.index, loss, controls, float(shares[index]), float(np.mean(added))))
+        rows.append(Effect(image.index, loss, float(shares[index]), float(np.mean(added))))
     return rows
 
 
@@ -197,7 +191,6 @@ def _analysis(rows: Sequence[Effect], images: int, settings: AnalysisSettings, r
     return SummaryAnalysis(
         images=np.array([row.image for row in rows], np.int64),
         losses=np.array([row.loss for row in rows], np.float32),
-        controls=np.stack([row.controls for row in rows]) if rows else np.empty((0, 2, (settings.draws + 1) // 2), np.float32),
         shares=shares,
         share_controls=share_controls,
         interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state),
@@ -222,8 +215,8 @@ def join_images(
     rows: list[list[Effect]] = [[] for _ in range(summaries)]
     for image in parts:
         for own, one in zip(rows, image, strict=True):
-            values = zip(one.images, one.losses, one.controls, one.shares, one.share_controls, strict=True)
-            own += [Effect(int(i), float(loss), c, float(share), float(control)) for i, loss, c, share, control in values]
+            values = zip(one.images, one.losses, one.shares, one.share_controls, strict=True)
+            own += [Effect(int(i), float(loss), float(share), float(control)) for i, loss, share, control in values]
     return [_analysis(own, len(parts), settings, random_state) for own in rows]
 
 

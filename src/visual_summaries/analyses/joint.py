@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.importance import TINY, summary_pixels
 from visual_summaries.analyses.settings import AnalysisSettings
-from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.hiding import scores_without, way_of
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Image, JointEffects, Region, Summary
@@ -103,7 +103,8 @@ def measure_joint(
 
             def table(shown: bool, image: Image = image, binary: NDArray[np.bool_] = binary) -> HiddenSets:
                 def score(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-                    return scores_without(classifier, image.view, target, ~masks if shown else masks, mask_settings)
+                    way = way_of(image.view, mask_settings)
+                    return scores_without(classifier, image.view, target, ~masks if shown else masks, way)
 
                 found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
                 return HiddenSets(score, np.stack([*found.values(), binary]), None if shown else image.score)

@@ -14,14 +14,15 @@ class AnalysisSettings:
     Attributes
     ----------
     draws : int
-        Random places of the object that a summary's pixels are moved to in each image; half as many, and as many anywhere, are
-        also hidden alone.
+        Random places of the object that a summary's pixels are moved to in each image.
     passes : int
         Network passes for the shares of one image; with few summaries in it all their combinations fit and shares are exact.
     bootstrap : int
         Resamplings of the images behind an interval.
     orders : int
         Random orders that the curves of joint effects are compared with; 0 leaves joint effects out.
+    joint_images : int
+        Most images that joint effects are measured on.
     resamplings : int
         How often resampled images are clustered again for the stability; 0 leaves it out.
     chance : int
@@ -30,10 +31,11 @@ class AnalysisSettings:
         Most images that this is done on.
     """
 
-    draws: int = 2
+    draws: int = 1
     passes: int = 16
     bootstrap: int = 1000
-    orders: int = 5
+    orders: int = 1
+    joint_images: int = 8
     resamplings: int = 20
     chance: int = 19
     chance_images: int = 16
@@ -43,6 +45,7 @@ class AnalysisSettings:
         require_in_range("passes", self.passes, 2)
         require_in_range("bootstrap", self.bootstrap, 1)
         require_in_range("orders", self.orders, 0)
+        require_in_range("joint_images", self.joint_images, 1)
         require_in_range("resamplings", self.resamplings, 0)
         require_in_range("chance", self.chance, 0)
         require_in_range("chance_images", self.chance_images, 3)

@@ -203,7 +203,7 @@ def _tile(run: Run, summary: Summary, sha256: str) -> dict[str, str] | None:
         region = run.regions[index]
         image = run.images[region.image]
         if image.sha256 == sha256:
-            evidence = np.asarray(run.masks[region.image].final > run.settings.regions.threshold)
+            evidence = run.evidence(region.image)
             scale = max(1, round(SIDE / max(evidence.shape)))
             return {"picture": data_uri(render_region(image.view, evidence, region.box, scale=scale)), "name": text(image.name)}
     return None

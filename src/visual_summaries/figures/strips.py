@@ -57,7 +57,7 @@ def plot_summary(run: Run, summary: Summary, ax: Any = None, *, columns: int = 1
         if style == "warped":
             picture = member.warped
         else:
-            evidence = np.asarray(run.masks[region.image].final > run.settings.regions.threshold)
+            evidence = run.evidence(region.image)
             window = window_around(region.box, evidence.shape)
             scale = max(1, round(_PIXELS / max(window[2] - window[0], window[3] - window[1])))
             picture = render_region(

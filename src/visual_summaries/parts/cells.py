@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate, normalize
 
 from visual_summaries.flow.deep import deep_descriptor
+from visual_summaries.results import Box
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -58,6 +59,15 @@ class Cells:
         """Which cells take part in finding the parts (n,)."""
         return self.weight >= CORE
 
+    def mean_over(
+        self, values: NDArray[np.floating], box: Box, pixels: NDArray[np.bool_], shape: tuple[int, ...]
+    ) -> NDArray[np.float64]:
+        """Return the mean of values ``(n, d)`` of the cells over pixels inside a box of the image (H, W): ``(d,)``."""
+        mask = np.zeros(shape, np.float32)
+        mask[box[1] : box[3], box[0] : box[2]] = pixels
+        shares = cv2.resize(mask, self.grid[::-1], interpolation=cv2.INTER_AREA).ravel()[self.index]
+        return np.asarray(np.average(values, axis=0, weights=shares))
+
 
 def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classifier: Classifier, cells: int = 28) -> Cells:
     """Describe the evidence of an image by the feature maps of the network that is explained.
@@ -81,15 +91,18 @@ def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classif
         With no rows for an image without evidence.
     """
     grid = grid_of(evidence.shape, cells)
+    return cut_cells(grid_features(view, classifier, grid), evidence, grid)
+
+
+def grid_features(view: NDArray[np.uint8], classifier: Classifier, grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the features of all cells of an image, ``(rows * columns, D)``, as :func:`describe_cells` has them."""
     descriptor = deep_descriptor(classifier)
-    if descriptor.stages:
-        maps = descriptor.maps(view)
-        mirrored = descriptor.maps(np.ascontiguousarray(view[:, ::-1]))
-        stages = [_on_grid(a, grid) + _on_grid(b, grid).flip(-1) for a, b in zip(maps, mirrored, strict=True)]
-        everything = torch.cat([normalize(stage, dim=0) for stage in stages]).flatten(1).T.cpu().numpy()
-    else:
-        everything = appearance(view, grid)
-    return cut_cells(everything, evidence, grid)
+    if not descriptor.stages:
+        return appearance(view, grid)
+    maps = descriptor.maps(view)
+    mirrored = descriptor.maps(np.ascontiguousarray(view[:, ::-1]))
+    stages = [_on_grid(a, grid) + _on_grid(b, grid).flip(-1) for a, b in zip(maps, mirrored, strict=True)]
+    return np.asarray(torch.cat([normalize(stage, dim=0) for stage in stages]).flatten(1).T.cpu().numpy(), np.float32)
 
 
 def cut_cells(features: NDArray[np.floating], evidence: NDArray[np.bool_], grid: tuple[int, int]) -> Cells:

@@ -42,7 +42,7 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
     images = len(np.unique(small.image))
     found = [PartNumber(1, 0.0, 1.0, 1.0, True)]
     best = 1
-    for count in range(2, settings.most + 1 if total > 1e-9 and images > 2 else 2):  # noqa: PLR2004
+    for count in range(2, settings.most + 1 if total > 1e-9 and images > 2 else 2):
         centres = group(small, count, random_state)
         if len(centres) < count:
             break
@@ -92,6 +92,30 @@ def resampled_jaccard(
         row, column = linear_sum_assignment(jaccard, maximize=True)
         rows.append(jaccard[row, column])
     return np.asarray(np.mean(rows, axis=0))
+
+
+def silhouettes_of_parts(sample: Sample, centres: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean silhouette of each part's cells ``(k,)``, by distances to centres (Hruschka et al. 2004).
+
+    ``(b - a) / max(a, b)`` with a the distance to the own centre and b that to the nearest other one; NaN for a single part.
+
+    Examples
+    --------
+    >>> features = np.array([[0.0, 0.0], [1.0, 0.0], [4.0, 0.0]], np.float32)
+    >>> sample = Sample(features, np.ones(3, np.float32), np.arange(3))
+    >>> silhouettes_of_parts(sample, np.array([[0.0, 0.0], [4.0, 0.0]], np.float32)).round(3).tolist()
+    [0.833, 1.0]
+    """
+    count = len(centres)
+    if count < 2:
+        return np.full(count, np.nan)
+    distances = np.sqrt(squared_distances(sample.features, centres))
+    labels = distances.argmin(axis=1)
+    a, b = np.sort(distances, axis=1)[:, :2].T
+    values = (b - a) / np.maximum(b, 1e-12)
+    mass = np.bincount(labels, sample.weight, count)
+    total = np.bincount(labels, sample.weight * values, count)
+    return np.where(mass > 0, total / np.maximum(mass, 1e-12), np.nan)
 
 
 def _thinned(sample: Sample, random_state: int) -> Sample:

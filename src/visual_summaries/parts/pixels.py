@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, find_objects
 
 from visual_summaries.parts.cells import Cells
 from visual_summaries.results import Box
 
-_NEAR = np.ones((3, 3), np.uint8)
+_BESIDE = 1.5  # pixels this far from each other's middles touch, at a corner or along an edge
 
 
 def label_pixels(
@@ -67,10 +68,11 @@ def _enlarged(grid: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     return np.asarray(cv2.resize(grid, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def join_specks(labels: NDArray[np.int16], least: int) -> NDArray[np.int16]:
-    """Return labels in which no connected piece of a part has under `least` pixels.
+def join_specks(labels: NDArray[np.int16], least: int, gap: int = 0) -> NDArray[np.int16]:
+    """Return labels without pieces of under `least` pixels.
 
-    The smallest pieces go first: to the part that they touch along most pixels, else to none (-1).
+    A small piece joins the part that is nearest to most of those of its pixels that lie within `gap` of a larger piece (or
+    touch one); where there is none, it is of no part (-1).
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def join_specks(labels: NDArray[np.int16], least: int) -> NDArray[np.int16]:
         Part of each pixel, -1 for none.
     least : int
         Pixels.
+    gap : int
+        As in :func:`pieces`.
 
     Examples
     --------
@@ -85,39 +89,50 @@ def join_specks(labels: NDArray[np.int16], least: int) -> NDArray[np.int16]:
     >>> join_specks(labels, 2).tolist()
     [[0, 0, 0, 0, -1, -1], [0, 0, 0, -1, -1, -1]]
     """
-    labels = labels.copy()
-    waiting = True
-    while waiting:
-        waiting = False
-        specks = [piece for piece in pieces(labels) if int(piece[2].sum()) < least]
-        for part, (x0, y0, x1, y1), mask in sorted(specks, key=lambda piece: (int(piece[2].sum()), piece[1])):
-            window = (slice(max(y0 - 1, 0), y1 + 1), slice(max(x0 - 1, 0), x1 + 1))
-            around = labels[window]
-            own = np.zeros(around.shape, np.uint8)
-            top, left = y0 - window[0].start, x0 - window[1].start
-            own[top : top + y1 - y0, left : left + x1 - x0] = mask
-            if not (around[own > 0] == part).all():
-                continue  # another speck of this round has changed it
-            beside = around[(cv2.dilate(own, _NEAR) > 0) & (own == 0)]
-            beside = beside[(beside >= 0) & (beside != part)]
-            around[own > 0] = np.bincount(beside).argmax() if len(beside) else -1
-            waiting = waiting or bool(len(beside))  # two specks that touch may be large enough together
-    return labels
+    small = [piece for piece in pieces(labels, gap) if int(piece[2].sum()) < least]
+    if not small:
+        return labels
+    large = labels.copy()
+    for _, (x0, y0, x1, y1), mask in small:
+        large[y0:y1, x0:x1][mask] = -1
+    if (large < 0).all():
+        return large
+    distance, nearest = distance_transform_edt(large < 0, return_indices=True)
+    reachable = distance <= max(gap, _BESIDE)
+    joined = large.copy()
+    for _, (x0, y0, x1, y1), mask in small:
+        window = (slice(y0, y1), slice(x0, x1))
+        near = mask & reachable[window]
+        if near.any():
+            rows, columns = nearest[:, y0:y1, x0:x1][:, near]
+            joined[window][mask] = np.bincount(large[rows, columns]).argmax()
+    return joined
 
 
-def pieces(labels: NDArray[np.int16]) -> list[tuple[int, Box, NDArray[np.bool_]]]:
-    """Return the connected pieces of each part (pixels that touch at a corner belong together): part, box, pixels in the box.
+def pieces(labels: NDArray[np.int16], gap: int = 0) -> list[tuple[int, Box, NDArray[np.bool_]]]:
+    """Return the connected pieces of each part: part, box, pixels in the box.
+
+    Parameters
+    ----------
+    labels : ndarray of int16, (H, W)
+    gap : int
+        Pixels of one part belong together when they touch, at a corner or edge, or when their discs of this radius do.
 
     Examples
     --------
     >>> labels = np.array([[0, -1, 0], [1, 1, -1]], np.int16)
     >>> [(part, box) for part, box, _ in pieces(labels)]
     [(0, (0, 0, 1, 1)), (0, (2, 0, 3, 1)), (1, (0, 1, 2, 2))]
+    >>> [(part, box) for part, box, _ in pieces(labels, gap=1)]
+    [(0, (0, 0, 3, 1)), (1, (0, 1, 2, 2))]
     """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * gap + 1, 2 * gap + 1))
     found = []
     for part in np.unique(labels[labels >= 0]).tolist():
-        count, numbers, stats, _ = cv2.connectedComponentsWithStats((labels == part).astype(np.uint8), connectivity=8)
-        for number in range(1, count):
-            x, y, w, h = (int(value) for value in stats[number, :4])
-            found.append((part, (x, y, x + w, y + h), np.asarray(numbers[y : y + h, x : x + w] == number)))
+        own = (labels == part).astype(np.uint8)
+        _, numbers = cv2.connectedComponents(cv2.dilate(own, disc) if gap else own, connectivity=8)
+        numbers *= own
+        for number, window in enumerate(find_objects(numbers), 1):
+            y, x = window
+            found.append((part, (x.start, y.start, x.stop, y.stop), np.asarray(numbers[window] == number)))
     return found

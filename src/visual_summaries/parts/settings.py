@@ -29,8 +29,10 @@ class PartSettings:
         Splitting stops once the parts explain this share of the variation of the evidence.
     stable : float
         Least mean Jaccard index of the parts when images are resampled, for a number of parts to be considered.
+    gap : float
+        Pieces of a part in one image that are nearer to each other than about twice this share of its shorter side are one.
     min_piece : float
-        Connected pieces under this share of the image join the part that they touch, else the rest.
+        Pieces under this share of the image join the part beside them, else the rest.
     """
 
     count: int | None = None
@@ -40,7 +42,8 @@ class PartSettings:
     neighbours: int = 20
     place: float = 0.5
     explained: float = 0.5
-    stable: float = 0.6
+    stable: float = 0.65
+    gap: float = 0.02
     min_piece: float = 0.001
 
     def __post_init__(self) -> None:
@@ -53,4 +56,5 @@ class PartSettings:
         require_in_range("place", self.place, 0.0)
         require_in_range("explained", self.explained, 0.0, 1.0)
         require_in_range("stable", self.stable, 0.0, 1.0)
+        require_in_range("gap", self.gap, 0.0, 0.5)
         require_in_range("min_piece", self.min_piece, 0.0, 1.0)

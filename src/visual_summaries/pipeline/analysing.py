@@ -1,64 +1,67 @@
-"""The stage of a run after its summaries: what they are worth."""
+"""The stages of a run after its summaries are found: what they are worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.analyses import (
-    cluster_labels,
-    cohesion,
+    hidden_together,
     join_images,
-    mean_jaccard,
-    measure_chance,
+    join_together,
     measure_importance,
     measure_joint,
-    resample,
     some_images,
 )
-from visual_summaries.flow import Features
+from visual_summaries.classifiers import Classifier
+from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.pipeline.stages import Described, hiding
-from visual_summaries.results import Box, Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
+from visual_summaries.pipeline.stages import Pixels, hiding
+from visual_summaries.results import Chance, Image, JointEffects, Region, RunAnalysis, Summary, SummaryAnalysis, Together
 from visual_summaries.settings import Settings
-from visual_summaries.store import digest
 from visual_summaries.store.packed import join_results, split_results
 from visual_summaries.store.piece_file import Content
 from visual_summaries.summaries import SummarySet, rank_summaries
 
 
+class Grouped(Protocol):
+    """What the evidence of a run was grouped into, whichever way."""
+
+    @property
+    def regions(self) -> list[Region]:
+        """All regions."""
+
+    @property
+    def summaries(self) -> SummarySet:
+        """Summaries before any effect is measured."""
+
+    def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return cohesion and stability of each summary."""
+
+    def chance(self) -> Chance:
+        """Return what masks at random places would give."""
+
+
 def analyse_summaries(
-    context: Context,
-    watch: Stopwatch,
-    images: Sequence[Image],
-    masks: Sequence[Mask],
-    regions: Sequence[Region],
-    similarity: NDArray[np.float32],
-    features: Described,
-    summaries: SummarySet,
+    context: Context, watch: Stopwatch, images: Sequence[Image], evidence: Sequence[Pixels], grouped: Grouped
 ) -> tuple[SummarySet, RunAnalysis]:
     """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together.
 
-    Where the settings keep what is used, those that take too little of the class's score join the rejected ones. Whether what
-    the others take is sure is another question: those in doubt stay, and are marked as not beating their control.
+    Where the settings keep what is used, those that do not beat their control join the rejected ones: their pixels count for
+    the rest.
     """
-    settings = context.settings
-    evidence = [np.asarray(mask.final > settings.regions.threshold) for mask in masks]
+    settings, regions, summaries = context.settings, grouped.regions, grouped.summaries
     both = (*summaries.kept, *summaries.rejected)
     with watch.stage("importance"):
         measured = _measure_importance(context, images, evidence, regions, both)
     with watch.stage("stability"):
-        owner = [region.image for region in regions]
-        clusters = [list(summary.cluster) for summary in both]
-        together = cohesion(similarity, cluster_labels(both, len(regions)), owner)
-        where = np.array([region.box for region in regions], np.int64).reshape(-1, 4)
-        stability = _measure_stability(context, similarity, owner, where, clusters)
+        together, stability = grouped.figures(both)
     analysed = [
         replace(
             summary,
@@ -69,21 +72,22 @@ def analyse_summaries(
     ]
     kept, rejected = analysed[: len(summaries.kept)], analysed[len(summaries.kept) :]
     if settings.summaries.keep == "used":
-        least = settings.summaries.min_effect
-        unused = [one for one in kept if _unused(one, least)]
-        kept = [one for one in kept if not _unused(one, least)]
-        rejected = sorted([*unused, *rejected], key=lambda one: -one.score)
+        unused = [one for one in kept if not _used(one)]
+        kept = [one for one in kept if _used(one)]
+        rejected = sorted([*unused, *rejected], key=lambda one: -one.effect)
     ranked = rank_summaries(kept, settings.summaries.rank)
+    with watch.stage("together"):
+        total = _measure_together(context, images, evidence, regions, ranked)
     with watch.stage("joint"):
         joint = _measure_joint(context, images, evidence, regions, ranked) if settings.analyses.orders else None
     with watch.stage("chance"):
-        chance = _chance(context, evidence, regions, similarity, features) if settings.analyses.chance else None
+        chance = grouped.chance() if settings.analyses.chance else None
     apart = tuple(replace(one, index=index) for index, one in enumerate(rejected, start=len(ranked)))
-    return SummarySet(ranked, apart, summaries.small), RunAnalysis(joint, chance)
+    return SummarySet(ranked, apart, summaries.small), RunAnalysis(joint, chance, total)
 
 
-def _unused(summary: Summary, least: float) -> bool:
-    return summary.analysis is not None and summary.analysis.class_effect < least
+def _used(summary: Summary) -> bool:
+    return summary.analysis is not None and summary.analysis.beats_control
 
 
 def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:
@@ -94,13 +98,18 @@ def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) 
     return mine, [replace(summary, members=(), cluster=own) for summary, own in zip(summaries, clusters, strict=True)]
 
 
+def quick(shared: Shared, image: Image) -> Classifier:
+    """Return the classifier as scores are asked of it: the same answers, faster where it has convolutions."""
+    return shared.once("float32 scores", lambda: fast_float32(shared.classifier, image.view))
+
+
 def _importance(
-    shared: Shared, items: Sequence[tuple[Image, NDArray[np.bool_], list[Region], list[Summary]]]
+    shared: Shared, items: Sequence[tuple[Image, Pixels, list[Region], list[Summary]]]
 ) -> Iterable[Content]:
     settings = shared.settings
     for image, evidence, regions, summaries in items:
         found = measure_importance(
-            shared.classifier,
+            quick(shared, image),
             shared.target,
             [image],
             [evidence],
@@ -118,13 +127,13 @@ def _network_settings(settings: Settings) -> Any:
     return [hiding(settings), asdict(settings.analyses)]
 
 
-IMPORTANCE = Stage("importance", 2, _importance, settings=_network_settings)
+IMPORTANCE = Stage("importance", 3, _importance, settings=_network_settings)
 
 
 def _measure_importance(
     context: Context,
     images: Sequence[Image],
-    evidence: Sequence[NDArray[np.bool_]],
+    evidence: Sequence[Pixels],
     regions: Sequence[Region],
     summaries: Sequence[Summary],
 ) -> list[SummaryAnalysis]:
@@ -144,66 +153,33 @@ def _measure_importance(
     return join_images(placed, len(summaries), context.settings.analyses, context.random_state)
 
 
-#: Similarity of regions, their images and boxes, the regions of each cluster, and the number of a resampling.
-StabilityItem = tuple[NDArray[np.float32], list[int], NDArray[np.int64], list[list[int]], int]
-
-
-def _stability(shared: Shared, items: Sequence[StabilityItem]) -> Iterable[Content]:
-    for similarity, owner, boxes, clusters, number in items:
-        found = resample(
-            similarity,
-            owner,
-            clusters,
-            shared.settings.clusters,
-            boxes=boxes,
-            number=number,
-            random_state=shared.random_state,
-        )
-        yield {"jaccard": found}
-
-
-#: A few resamplings at a time: they have their similarities in common, which so are sent once.
-STABILITY = Stage("stability", 2, _stability, settings=lambda s: asdict(s.clusters), network=False, group=5)
-
-
-def _measure_stability(
-    context: Context,
-    similarity: NDArray[np.float32],
-    owner: list[int],
-    boxes: NDArray[np.int64],
-    clusters: list[list[int]],
-) -> NDArray[np.float64]:
-    """Measure the stability of each cluster; a piece for each resampling, which draws by itself."""
-    item = (similarity, owner, boxes, clusters)
-    count = context.settings.analyses.resamplings
-    content = digest(list(item))
-    records = context.map(STABILITY, ([content, number] for number in range(count)), lambda number: (*item, number))
-    return mean_jaccard(np.array([record["jaccard"] for record in records]).reshape(count, len(clusters)))
-
-
 #: Images, their evidence, and the regions and summaries of the run.
-JointItem = tuple[Sequence[Image], Sequence[NDArray[np.bool_]], Sequence[Region], Sequence[Summary]]
+JointItem = tuple[Sequence[Image], Sequence[Pixels], Sequence[Region], Sequence[Summary]]
 
 
 def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
     for item in items:
-        network = (shared.classifier, shared.target, *item)
+        network = (quick(shared, item[0][0]), shared.target, *item)
         found = measure_joint(*network, shared.settings.masks, shared.settings.analyses, random_state=shared.random_state)
         plain, arrays = split_results("joint", [] if found is None else [found])
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 2, _joint, settings=_network_settings)
+JOINT = Stage("joint", 3, _joint, settings=_network_settings)
 
 
 def _measure_joint(
     context: Context,
     images: Sequence[Image],
-    evidence: Sequence[NDArray[np.bool_]],
+    evidence: Sequence[Pixels],
     regions: Sequence[Region],
     summaries: Sequence[Summary],
 ) -> JointEffects | None:
-    """Measure what summaries do together; one piece, because which sets are looked at depends on all images."""
+    """Measure what summaries do together on some images; one piece, because which sets are looked at depends on all of them."""
+    if not summaries:
+        return None
+    chosen = some_images(len(images), context.settings.analyses.joint_images, context.random_state)
+    images, evidence = [images[k] for k in chosen], [evidence[k] for k in chosen]
     analysed = [[s.analysis.images, s.analysis.shares, s.analysis.share_controls] for s in summaries if s.analysis is not None]
     inputs = [
         [[view_sha256(i.view), i.score, e] for i, e in zip(images, evidence, strict=True)],
@@ -215,48 +191,38 @@ def _measure_joint(
     return next(iter(join_results(JointEffects, "joint", record["plain"], record)), None)
 
 
-#: Images to look at with their features and evidence, the regions in them, and the similarity of these.
-ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], list[Box], NDArray[np.float32]]
-
-
-def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
-    settings = shared.settings
-    for features, evidence, owner, boxes, similarity in items:
-        chance = measure_chance(
-            features,
+def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> Iterable[Content]:
+    for image, evidence, of_summaries in items:
+        found = hidden_together(
+            quick(shared, image),
+            shared.target,
+            image,
             evidence,
-            owner,
-            boxes,
-            similarity,
-            settings.regions,
-            settings.flow,
-            settings.clusters,
-            draws=settings.analyses.chance,
+            of_summaries,
+            shared.settings.masks,
             random_state=shared.random_state,
         )
-        yield dict(vars(chance))
+        yield {"losses": found}
 
 
-def _chance_settings(settings: Settings) -> Any:
-    return [asdict(settings.regions), asdict(settings.flow), asdict(settings.clusters), settings.analyses.chance]
+TOGETHER = Stage("together", 1, _together, settings=hiding, progress="")
 
 
-CHANCE = Stage("chance", 2, _chances, settings=_chance_settings)
-
-
-def _chance(
+def _measure_together(
     context: Context,
-    evidence: Sequence[NDArray[np.bool_]],
+    images: Sequence[Image],
+    evidence: Sequence[Pixels],
     regions: Sequence[Region],
-    similarity: NDArray[np.float32],
-    features: Described,
-) -> Chance:
-    """Compare a few of the run's images with moved masks; one piece."""
-    chosen = some_images(len(evidence), context.settings.analyses.chance_images, context.random_state)
-    place = {image: position for position, image in enumerate(chosen)}
-    mine = [region.index for region in regions if region.image in place]
-    owner = [place[regions[index].image] for index in mine]
-    masks, own = [evidence[k] for k in chosen], similarity[np.ix_(mine, mine)]
-    where = [regions[index].box for index in mine]
-    inputs = [[features.boxes[k] for k in chosen], masks, owner, where, own]
-    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, where, own))[0])
+    summaries: Sequence[Summary],
+) -> Together:
+    """Measure what all summaries take, what all evidence takes, and what the rest takes, an image at a time."""
+    shown = [np.zeros_like(own) for own in evidence]
+    for summary in summaries:
+        for region in (regions[index] for index in summary.cluster):
+            x0, y0, x1, y1 = region.box
+            shown[region.image][y0:y1, x0:x1] |= region.mask
+    inputs = ([view_sha256(i.view), i.score, own, s] for i, own, s in zip(images, evidence, shown, strict=True))
+    records = context.map(TOGETHER, inputs, lambda k: (images[k], evidence[k], shown[k]))
+    pixels = (sum(int(own.sum()) for own in evidence), sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True)))
+    losses = np.array([record["losses"] for record in records]).reshape(-1, 4)
+    return join_together(losses, pixels[1] / max(pixels[0], 1), context.settings.analyses, context.random_state)

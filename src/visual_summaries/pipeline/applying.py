@@ -155,7 +155,7 @@ class _References:
         wanted: list[int] = []
         for done, k in enumerate(chosen, 1):
             own = [region for region in run.regions if region.image == k]
-            evidence = np.asarray(run.masks[k].final > run.settings.regions.threshold)
+            evidence = run.evidence(k)
             boxes = _boxes(run.images[k].view, [region.box for region in own], evidence, run.settings, random_state)
             features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
             regions[k] = np.arange(len(own))  # they come first
@@ -202,7 +202,7 @@ def _explain(
     random_state: int,
 ) -> Explained:
     settings = run.settings.regions
-    evidence = np.asarray(mask.final > settings.threshold)
+    evidence = mask.binary(settings.threshold)
     found = evidence_boxes(evidence).tolist() if settings.from_evidence else []
     around = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found]
     boxes = _boxes(image.view, around, evidence, run.settings, random_state).astype(np.int64)

@@ -165,9 +165,8 @@ def randomization_check(
     except ConvergenceError:  # regions that fall into no clusters: no summary came back
         masks = optimize_masks(other, views, target, settings=settings.masks, random_state=random_state)
         new = np.zeros((0, 0), bool)
-    threshold = run.settings.regions.threshold
-    before = [np.asarray(run.masks[k].final > threshold) for k in chosen]
-    after = [np.asarray(mask.final > threshold) for mask in masks]
+    before = [run.evidence(k) for k in chosen]
+    after = [mask.binary(run.settings.regions.threshold) for mask in masks]
     moved = [moved_mask(mask, seeded(random_state, mask)) for mask in before]
     own = _evidence(run, run.summaries, chosen)
     return RandomizationCheck(

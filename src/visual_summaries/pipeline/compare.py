@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.clusters import Clusters, cluster
 from visual_summaries.engines import Part
-from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, match, warp
+from visual_summaries.flow import Features
 from visual_summaries.flow.pairs import best_of, compare_block, image_pairs, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.reading import view_sha256
@@ -91,7 +91,7 @@ def compare_regions(
     similarity : ndarray of float32, (R, R)
     """
     settings = context.settings.regions
-    binary = [np.asarray(mask.final > settings.threshold) for mask in masks]
+    binary = [mask.binary(settings.threshold) for mask in masks]
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
     salient = []
     for proposed, evidence in zip(boxes, binary, strict=True):
@@ -230,101 +230,3 @@ def find_clusters(context: Context, similarity: NDArray[np.float32], regions: Se
     """Group the regions."""
     item = (similarity, [region.image for region in regions], [region.box for region in regions])
     return Clusters(**context.piece(CLUSTERS, list(item), item))
-
-
-#: An exemplar and members with the features and views of their images, that of the exemplar first.
-WarpItem = tuple[list[Region], list[Part[Features]], list[View]]
-
-
-def _warped(shared: Shared, items: Sequence[WarpItem]) -> Iterable[Content]:
-    for regions, parts, views in items:
-        exemplar = parts[0].get()
-        crops = [
-            warp_member(regions[0], region, (exemplar, part.get()), (views[0], view), shared.settings.flow)
-            for region, part, view in zip(regions, parts, views, strict=True)
-        ]
-        yield pack("warped", crops, 3, np.uint8)
-
-
-WARPS = Stage("warps", 2, _warped, settings=lambda s: asdict(s.flow), progress="summaries")
-
-
-class Warped:
-    """The members of each cluster, warped into the box of its exemplar; one piece a cluster.
-
-    Parameters
-    ----------
-    context : Context
-    images : sequence of Image
-    features : Described
-        Of the same images.
-    regions : sequence of Region
-    similarity : ndarray, (R, R)
-    groups : Clusters
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        images: Sequence[Image],
-        features: Described,
-        regions: Sequence[Region],
-        similarity: NDArray[np.float32],
-        groups: Clusters,
-    ) -> None:
-        settings = context.settings.summaries
-        chosen = [members for _, members in choose_candidates(groups, regions, similarity, settings)]
-        inputs = [[self._input(images, features, regions[m]) for m in members] for members in chosen]
-        needed = context.missing(WARPS, inputs)
-        features.prepare(regions[member].image for k in needed for member in chosen[k])
-
-        def item(position: int) -> WarpItem:
-            own = [regions[member] for member in chosen[position]]
-            return own, [features.part(region.image) for region in own], [images[region.image].view for region in own]
-
-        self._records = context.each(WARPS, inputs, item)
-        self._chosen = {members[0]: (k, members) for k, members in enumerate(chosen)}
-        self._last: tuple[int, list[Any]] = (-1, [])
-
-    @staticmethod
-    def _input(images: Sequence[Image], features: Described, region: Region) -> Any:
-        return [view_sha256(images[region.image].view), features.boxes[region.image], list(region.box)]
-
-    def __call__(self, exemplar: Region, member: Region) -> View:
-        """Return the member's image warped to the exemplar's and cut out at the exemplar's box, ``uint8 (h, w, 3)``."""
-        k, members = self._chosen[exemplar.index]
-        if self._last[0] != k:
-            self._last = (k, unpack("warped", self._records[k]))
-        return np.asarray(self._last[1][members.index(member.index)], np.uint8)
-
-
-def warp_member(
-    exemplar: Region,
-    member: Region,
-    features: tuple[Features, Features],
-    views: tuple[View, View],
-    settings: FlowSettings,
-) -> View:
-    """Return a member's image warped by dense flow to the exemplar's and cut out at the exemplar's box, ``uint8 (h, w, 3)``.
-
-    Where the settings ask for it, the member's image is turned left to right when it looks more like the exemplar's so.
-
-    Parameters
-    ----------
-    exemplar, member : Region
-    features, views : pair
-        Of the exemplar's image and the member's.
-    settings : FlowSettings
-        Matching method, and how matches are assigned to pixels.
-    """
-    x0, y0, x1, y1 = exemplar.box
-    if member.image == exemplar.image:
-        return np.ascontiguousarray(views[0][y0:y1, x0:x1])
-    a, b = features
-    other = views[1]
-    if settings.mirror and (side := facing(a, b, settings.max_aspect_ratio, settings.border)) is not b:
-        b, other = side, np.ascontiguousarray(other[:, ::-1])
-    method = settings.dense_method or settings.method
-    confidences = match(a, b, method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
-    flow = dense_flow(a, b, confidences, guide=views[0], assignment=settings.assignment)
-    return warp(other, flow, exemplar.box)

@@ -13,20 +13,17 @@ from typing import Any
 import torch
 
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
-from visual_summaries.clusters import Clusters
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.pipeline.analysing import analyse_summaries
-from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
+from visual_summaries.pipeline.boxes import group_boxes
 from visual_summaries.pipeline.context import Context, Shared
+from visual_summaries.pipeline.dividing import CELLS, group_evidence, part_settings
 from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_gpu_memory_mib, peak_memory_mib, versions
 from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_images
 from visual_summaries.pipeline.stages import (
     DESCRIPTORS,
-    Described,
-    add_evidence_boxes,
     compute_faithfulness,
     compute_masks,
-    compute_proposals,
     find_components,
 )
 from visual_summaries.progress import Progress
@@ -36,7 +33,7 @@ from visual_summaries.settings import preset as named_preset
 from visual_summaries.store import Journal, Pieces, load_names, locked, require_free, save_run
 from visual_summaries.store.journal import JOURNAL
 from visual_summaries.store.run_directory import FORMAT
-from visual_summaries.summaries import SummarySet, build_summaries
+from visual_summaries.summaries import SummarySet
 
 logger = logging.getLogger("visual_summaries")
 
@@ -49,6 +46,7 @@ def summarize(
     *,
     preset: str = "default",
     settings: Settings | None = None,
+    parts: int | None = None,
     max_images: int | None = None,
     include_misclassified: bool = False,
     batch_size: int | None = None,
@@ -73,6 +71,9 @@ def summarize(
         ``"default"`` or ``"paper"``; see :func:`visual_summaries.preset`.
     settings : Settings, optional
         Parameters of every stage, instead of a preset.
+    parts : int, optional
+        Number of parts that the evidence is divided among; default: it follows from the data. Those that do not beat their
+        control become no summary.
     max_images : int, optional
         Explain at most this many images, the first usable ones in the order of their names.
     include_misclassified : bool
@@ -108,6 +109,8 @@ def summarize(
         classifier = load_classifier(classifier)
     resolved = resolve_target(classifier, target)
     settings = settings or named_preset(preset)
+    if parts is not None:
+        settings = replace(settings, parts=replace(part_settings(settings), count=parts))
     if batch_size is not None:
         settings = replace(settings, masks=replace(settings.masks, batch_size=batch_size))
     path = None if out is None else Path(out)
@@ -163,17 +166,11 @@ def _explain(
         faithfulness = compute_faithfulness(context, read.images, masks)
     with watch.stage("contributions"):
         components = find_components(context, read.images, masks)
-    with watch.stage("proposals"):
-        boxes = add_evidence_boxes(settings.regions, compute_proposals(context, read.images, masks), masks)
-    features = Described(context, read.images, boxes, watch)
-    with watch.stage("similarity"):
-        regions, similarity = compare_regions(context, read.images, masks, features)
-    with watch.stage("clusters"):
-        groups = find_clusters(context, similarity, regions)
-    with watch.stage("summaries"):
-        warped = Warped(context, read.images, features, regions, similarity, groups)
-        summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
-    summaries, analysis = analyse_summaries(context, watch, read.images, masks, regions, similarity, features, summaries)
+    evidence = [mask.binary(settings.regions.threshold) for mask in masks]
+    grouping = group_boxes if settings.parts is None else group_evidence
+    grouped = grouping(context, watch, read.images, masks, evidence)
+    regions = grouped.regions
+    summaries, analysis = analyse_summaries(context, watch, read.images, evidence, grouped)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
 
     run = Run(
@@ -181,7 +178,8 @@ def _explain(
         masks=tuple(masks),
         components=tuple(components),
         regions=tuple(regions),
-        similarity=similarity,
+        descriptors=grouped.descriptors,
+        similarity=grouped.similarity,
         summaries=summaries.kept,
         rejected=summaries.rejected,
         skipped=read.skipped,
@@ -195,7 +193,7 @@ def _explain(
             "source": _source_name(images),
             "accuracy": {"correct": read.correct, "total": read.total},
             "predicted": _predicted_names(classifier, read),
-            "counts": _counts(read, len(components), len(regions), groups, summaries),
+            "counts": _counts(read, len(components), len(regions), grouped.clusters, summaries),
             "faithfulness": faithfulness.figures(),
             "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
             "preset": preset if settings == named_preset(preset) else "custom",
@@ -214,11 +212,13 @@ def _explain(
         },
         faithfulness=faithfulness,
         analysis=analysis,
+        parts=grouped.parts,
         path=path,
     )
     if path is not None:
         save_run(run, path)
-        pieces.forget(DESCRIPTORS.name)
+        for large in (DESCRIPTORS, CELLS):
+            pieces.forget(large.name)
         pieces.journal.write("finished")
     return load_names(run)
 
@@ -232,13 +232,13 @@ def _predicted_names(classifier: Classifier, read: ImageSet) -> dict[str, str]:
     return {str(index): classifier.class_names[index] for index in sorted({image.predicted for image in read.images})}
 
 
-def _counts(read: ImageSet, components: int, regions: int, groups: Clusters, summaries: SummarySet) -> dict[str, int]:
+def _counts(read: ImageSet, components: int, regions: int, clusters: int, summaries: SummarySet) -> dict[str, int]:
     return {
         "images": len(read.images),
         "skipped": len(read.skipped),
         "components": components,
         "regions": regions,
-        "clusters": len(groups.exemplars),
+        "clusters": clusters,
         "clusters_of_too_few_images": summaries.small,
         "summaries": len(summaries.kept),
         "rejected": len(summaries.rejected),

@@ -179,7 +179,7 @@ def compute_proposals(context: Context, images: Sequence[Image], masks: Sequence
     settings = context.settings.regions
 
     def evidence(position: int) -> Pixels:
-        return np.asarray(masks[position].final > settings.threshold)
+        return masks[position].binary(settings.threshold)
 
     # Only one of the sources looks at the masks: boxes of the others are found again when masks change.
     asks = settings.proposals == "mask"

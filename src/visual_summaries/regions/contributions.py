@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.hiding import scores_without, way_of
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Box
 
@@ -64,5 +64,7 @@ def hidden_scores(
         for start in range(0, len(regions), batch_size):
             batch = regions[start : start + batch_size]
             hide = np.stack([full_mask(box, pixels, (view.shape[0], view.shape[1])) for box, pixels in batch])
-            scores[start : start + len(batch)] = scores_without(classifier, view, target, hide, settings, batch_size)
+            scores[start : start + len(batch)] = scores_without(
+                classifier, view, target, hide, way_of(view, settings), batch_size
+            )
     return scores

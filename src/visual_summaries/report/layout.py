@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import eigsh
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 from sklearn.manifold import TSNE, smacof
 
@@ -40,13 +41,25 @@ def distances(similarity: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(result)
 
 
-def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[np.float64]:
+def distances_between(descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the distances (R, R) of regions that have descriptors (R, d), as shares of the largest one.
+
+    Examples
+    --------
+    >>> distances_between(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 2.5]])).round(2).tolist()
+    [[0.0, 1.0, 0.5], [1.0, 0.0, 0.67], [0.5, 0.67, 0.0]]
+    """
+    apart = squareform(pdist(descriptors)).astype(np.float32)
+    return np.asarray(apart / max(float(apart.max(initial=0)), 1e-12), np.float32)
+
+
+def layout(apart: NDArray[np.floating], random_state: int = 0) -> NDArray[np.float64]:
     """Place regions in the unit square by t-SNE (van der Maaten & Hinton, JMLR 2008) of their distances, evenly spread.
 
     Parameters
     ----------
-    similarity : ndarray of float, (R, R)
-        Symmetric, >= 0, R at least :data:`FEWEST`.
+    apart : ndarray of float, (R, R)
+        Distances in [0, 1], symmetric; R at least :data:`FEWEST`.
     random_state : int
         Same state, same map.
 
@@ -60,12 +73,12 @@ def layout(similarity: NDArray[np.floating], random_state: int = 0) -> NDArray[n
     ValueError
         If there are too few regions for a map.
     """
-    count = _enough(similarity)
+    count = _enough(apart)
     tsne = TSNE(metric="precomputed", init="random", perplexity=min(20.0, (count - 1) / 3), random_state=random_state)
-    return _spread(tsne.fit_transform(distances(similarity)).astype(np.float64))
+    return _spread(tsne.fit_transform(apart).astype(np.float64))
 
 
-def layout_by_distances(similarity: NDArray[np.floating]) -> NDArray[np.float64]:
+def layout_by_distances(apart: NDArray[np.floating]) -> NDArray[np.float64]:
     """Place regions in the unit square by metric multidimensional scaling of their distances (SMACOF; de Leeuw, 1977).
 
     Starts from classical scaling (Torgerson, 1952), so nothing is drawn at random. Distances, between groups too, are kept as
@@ -74,8 +87,8 @@ def layout_by_distances(similarity: NDArray[np.floating]) -> NDArray[np.float64]
 
     Parameters
     ----------
-    similarity : ndarray of float, (R, R)
-        Symmetric, >= 0, R at least :data:`FEWEST`.
+    apart : ndarray of float, (R, R)
+        Distances in [0, 1], symmetric; R at least :data:`FEWEST`.
 
     Returns
     -------
@@ -87,18 +100,17 @@ def layout_by_distances(similarity: NDArray[np.floating]) -> NDArray[np.float64]
     ValueError
         If there are too few regions for a map.
     """
-    count = _enough(similarity)
-    apart = distances(similarity).astype(np.float64)
-    squared = apart**2
+    count = _enough(apart)
+    squared = apart.astype(np.float64) ** 2
     inner = -(squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()) / 2
     values, vectors = eigsh(inner, k=2, which="LA", v0=np.linspace(1, 2, count))
     start = vectors * np.sqrt(np.maximum(values, 1e-12))
-    points, _ = smacof(apart, n_components=2, init=start, n_init=1, max_iter=_ROUNDS, normalized_stress=False)
+    points, _ = smacof(apart.astype(np.float64), n_components=2, init=start, n_init=1, max_iter=_ROUNDS, normalized_stress=False)
     return _spread(points)
 
 
-def _enough(similarity: NDArray[np.floating]) -> int:
-    count = len(similarity)
+def _enough(apart: NDArray[np.floating]) -> int:
+    count = len(apart)
     if count < FEWEST:
         raise ValueError(f"{count} regions make no map: {FEWEST} are needed")
     return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from visual_summaries.regions import full_mask, run_length, view_file
 from visual_summaries.report.geometry import window_around
-from visual_summaries.report.layout import FEWEST, MOST_DISTANCES, layout, layout_by_distances
+from visual_summaries.report.layout import FEWEST, MOST_DISTANCES, distances, distances_between, layout, layout_by_distances
 from visual_summaries.report.words import text
 from visual_summaries.results import Box, Run, Summary
 
 #: Width, height and rim of the map, in its own units.
 MAP_SIZE, MAP_RIM = (400, 250), 8
+
+#: Most regions on the map of a divided run.
+MOST = 1500
 
 
 def region_map(run: Run, target: str) -> dict[str, Any] | None:
@@ -35,17 +38,24 @@ def region_map(run: Run, target: str) -> dict[str, Any] | None:
         of each summary) by the first of them; ``data`` for the script: rows, the places by every way, and what COCO annotations
         of any selection share.
     """
-    if len(run.regions) < FEWEST:
+    shown = mapped_regions(run)
+    if len(shown) < FEWEST:
         return None
     state = run.manifest.get("random_state")
-    places = {"neighbours": _places(layout(run.similarity, state if isinstance(state, int) else 0))}
-    if len(run.regions) <= MOST_DISTANCES:
-        places["distances"] = _places(layout_by_distances(run.similarity))
+    apart = distances(run.similarity) if run.parts is None else distances_between(run.descriptors[shown])
+    places = {"neighbours": _places(layout(apart, state if isinstance(state, int) else 0))}
+    if len(shown) <= MOST_DISTANCES:
+        places["distances"] = _places(layout_by_distances(apart))
+    place = {index: k for k, index in enumerate(shown)}
     labels = {
-        kind: [(s.index + 1, *np.median([points[i] for i in s.cluster], axis=0).round(1).tolist()) for s in run.summaries]
+        kind: [
+            (s.index + 1, *np.median([points[place[i]] for i in s.cluster if i in place], axis=0).round(1).tolist())
+            for s in run.summaries
+            if any(i in place for i in s.cluster)
+        ]
         for kind, points in places.items()
     }
-    rows = region_rows(run)
+    rows = region_rows(run, shown)
     return {
         "size": MAP_SIZE,
         "kinds": list(places),
@@ -55,12 +65,27 @@ def region_map(run: Run, target: str) -> dict[str, Any] | None:
     }
 
 
-def region_rows(run: Run) -> list[dict[str, Any]]:
-    """Return what is known of each region as plain data, its evidence as COCO's run lengths among it."""
+def mapped_regions(run: Run) -> list[int]:
+    """Return the regions that the map shows: all with the preset ``"paper"``, else the largest of each part in each image.
+
+    At most :data:`MOST`, the largest.
+    """
+    if run.parts is None:
+        return list(range(len(run.regions)))
+    part = {index: summary.index for summary in (*run.summaries, *run.rejected) for index in summary.cluster}
+    best: dict[tuple[int, int], int] = {}
+    by_size = sorted((r for r in run.regions if r.index in part), key=lambda r: -int(r.mask.sum()))
+    for region in by_size:
+        best.setdefault((part[region.index], region.image), region.index)
+    return sorted(list(best.values())[:MOST])
+
+
+def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what is known of some regions as plain data, their evidence as COCO's run lengths among it."""
     summaries, rejected = groups_of(run.summaries), groups_of(run.rejected)
     similarity = {member.region: member.similarity for summary in run.summaries for member in summary.members}
     rows = []
-    for region in run.regions:
+    for region in (run.regions[index] for index in shown):
         evidence = full_mask(region.box, region.mask, run.images[region.image].view.shape[:2])
         rows.append(
             {

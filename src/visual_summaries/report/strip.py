@@ -49,7 +49,7 @@ def _pictures(run: Run, summary: Summary) -> list[str]:
     pictures = []
     for member in summary.members[:MEMBERS]:
         region = run.regions[member.region]
-        evidence = np.asarray(run.masks[region.image].final > run.settings.regions.threshold)
+        evidence = run.evidence(region.image)
         window = window_around(region.box, evidence.shape)
         scale = max(1, round(2 * SIDE / max(window[2] - window[0], window[3] - window[1])))
         pictures.append(

@@ -32,9 +32,6 @@ class SummaryAnalysis(Result):
         Indices of the images that have the summary: those with a region in its cluster.
     losses : ndarray of float32, (M,)
         Loss when the summary alone is hidden.
-    controls : ndarray of float32, (M, 2, D)
-        Losses when the very same pixels are moved to D random places of the same image and hidden there: on the object (first),
-        anywhere (second).
     shares : ndarray of float32, (M,)
         The summary's Shapley value in each image: the loss that hiding it adds, averaged over the orders in which the image's
         evidence can be hidden, summary by summary (rejected ones and what is in none included).
@@ -51,7 +48,7 @@ class SummaryAnalysis(Result):
 
     Examples
     --------
-    >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32), np.full((2, 2, 3), 0.1, np.float32),
+    >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32), 
     ...     np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32), (0.2, 0.6), 0.5)
     >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), round(one.alone, 3), one.beats_control
     (0.5, 0.1, 0.4, 0.6, True)
@@ -61,7 +58,6 @@ class SummaryAnalysis(Result):
 
     images: NDArray[np.int64]
     losses: NDArray[np.float32]
-    controls: NDArray[np.float32]
     shares: NDArray[np.float32]
     share_controls: NDArray[np.float32]
     interval: tuple[float, float]
@@ -94,19 +90,9 @@ class SummaryAnalysis(Result):
         """Mean loss when the summary is hidden and nothing else: little, where other evidence makes up for it."""
         return _mean(self.losses)
 
-    @property
-    def alone_object(self) -> float:
-        """Mean loss when its pixels alone are hidden elsewhere on the object."""
-        return _mean(self.controls[:, 0])
-
-    @property
-    def alone_anywhere(self) -> float:
-        """Mean loss when its pixels alone are hidden anywhere else in the image."""
-        return _mean(self.controls[:, 1])
-
     def figures(self) -> dict[str, Any]:
         """Return all figures by their names, for JSON; NaN becomes None."""
-        names = ("importance", "control", "above_control", "class_effect", "alone", "alone_object", "alone_anywhere")
+        names = ("importance", "control", "above_control", "class_effect", "alone")
         values = {name: getattr(self, name) for name in (*names, "coverage", "cohesion", "stability")}
         values |= {"low": self.interval[0], "high": self.interval[1]}
         plain = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}

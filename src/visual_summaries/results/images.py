@@ -70,6 +70,10 @@ class Mask(Result):
         """The mask that regions are read from: superpixel if there is one, else sharp."""
         return self.sharp if self.superpixel is None else self.superpixel
 
+    def binary(self, threshold: float = 0.5) -> NDArray[np.bool_]:
+        """Return which pixels are evidence: those of the final mask above `threshold`. The only place with this rule."""
+        return np.asarray(self.final > threshold)
+
     @property
     def drop(self) -> float:
         """Relative loss of the score when the evidence is hidden: (before - after) / before."""

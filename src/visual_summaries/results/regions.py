@@ -42,26 +42,27 @@ class Component(Result):
 
 @dataclass(frozen=True, eq=False)
 class Region(Result):
-    """A kept salient box: what is compared between images and clustered.
+    """A connected piece of one part in one image; with the preset ``"paper"`` a kept salient box and the evidence in it.
 
     Attributes
     ----------
     index : int
-        Position in ``run.regions``, row and column of ``run.similarity``.
+        Position in ``run.regions``, and in ``run.descriptors`` or ``run.similarity``.
     image : int
         Index of its image in ``run.images``.
     box : tuple of int
         ``(x0, y0, x1, y1)`` in view pixels, half open.
     mask : ndarray of bool, (y1 - y0, x1 - x0)
-        Evidence pixels inside the box.
+        Its pixels inside the box.
     salient_share : float
-        Share of the box that is evidence.
+        Share of the box that `mask` covers.
     contribution : float
-        1 minus the class score with this region's evidence alone hidden.
+        1 minus the class score with this region alone hidden; NaN where it was not measured (no member of a summary).
     drop : float
-        Relative loss of the score with this region's evidence alone hidden.
+        Relative loss of the score with this region alone hidden; NaN as well.
     distinctiveness : float
-        Mean of its best similarities (100 published) to all boxes of the other images; decides which redundant box stays.
+        Preset ``"paper"``: mean of its best similarities (100 published) to all boxes of the other images, which decides which
+        redundant box stays; else NaN.
     """
 
     index: int

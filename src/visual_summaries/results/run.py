@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.parts import Parts
 from visual_summaries.results.regions import Component, Region
 from visual_summaries.results.summaries import Summary
 
@@ -53,9 +54,12 @@ class Run(Result):
     components : tuple of Component
         Connected regions of the masks, image by image, those that contribute most first.
     regions : tuple of Region
-        Kept salient boxes of all images.
+        Connected pieces of one part in one image; with the preset ``"paper"`` kept salient boxes.
+    descriptors : ndarray of float32, (R, d)
+        Features of each region, whose distances say how alike regions are; d is 0 with the preset ``"paper"``.
     similarity : ndarray of float32, (R, R)
-        Symmetric similarities of the regions, >= 0; 0 between regions of one image and on the diagonal.
+        Preset ``"paper"`` only, else (0, 0): symmetric similarities of the regions, >= 0; 0 between regions of one image and on
+        the diagonal.
     summaries : tuple of Summary
         Kept summaries, best first.
     rejected : tuple of Summary
@@ -69,7 +73,9 @@ class Run(Result):
     faithfulness : Faithfulness or None
         Deletion and insertion curves of the masks, with their control.
     analysis : RunAnalysis or None
-        Joint effects of the summaries, and what chance would give.
+        What the summaries take together, their joint effects, and what chance would give.
+    parts : Parts or None
+        What the evidence is divided among; None with the preset ``"paper"``.
     path : Path or None
         Where the run is stored.
     """
@@ -78,6 +84,7 @@ class Run(Result):
     masks: tuple[Mask, ...]
     components: tuple[Component, ...]
     regions: tuple[Region, ...]
+    descriptors: NDArray[np.float32]
     similarity: NDArray[np.float32]
     summaries: tuple[Summary, ...]
     rejected: tuple[Summary, ...]
@@ -86,7 +93,26 @@ class Run(Result):
     manifest: dict[str, Any]
     faithfulness: Faithfulness | None = None
     analysis: RunAnalysis | None = None
+    parts: Parts | None = None
     path: Path | None = field(default=None, compare=False)
+
+    def evidence(self, image: int) -> NDArray[np.bool_]:
+        """Return the binary evidence of an image, by the run's own threshold: ``bool (H, W)``, True = evidence."""
+        return self.masks[image].binary(self.settings.regions.threshold)
+
+    def labels(self, image: int) -> NDArray[np.int16]:
+        """Return which summary each pixel of an image belongs to, as its position in ``run.summaries``: ``int16 (H, W)``.
+
+        -1: no evidence, or the rest of it. Where regions lie within each other (preset ``"paper"``) a pixel counts for the
+        summary of the smallest one that holds it.
+        """
+        height, width = self.images[image].view.shape[:2]
+        labels = np.full((height, width), -1, np.int16)
+        own = [(k, self.regions[r]) for k, one in enumerate(self.summaries) for r in one.cluster if self.regions[r].image == image]
+        for position, region in sorted(own, key=lambda pair: (-int(pair[1].mask.sum()), pair[0])):  # the smallest comes last
+            x0, y0, x1, y1 = region.box
+            labels[y0:y1, x0:x1][region.mask] = position
+        return labels
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the self-contained HTML report and return where it is (default: ``report.html`` in the run's folder)."""

@@ -114,7 +114,7 @@ def _part(part: PartResult, run: Run, most: float) -> dict[str, Any]:
 def _tile(run: Run, index: int) -> dict[str, str]:
     region = run.regions[index]
     image = run.images[region.image]
-    evidence = np.asarray(run.masks[region.image].final > run.settings.regions.threshold)
+    evidence = run.evidence(region.image)
     scale = max(1, round(SIDE / max(evidence.shape)))
     return {"picture": data_uri(render_region(image.view, evidence, region.box, scale=scale)), "name": text(image.name)}
 

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Faithfulness, JointEffects, Run, Summary, SummaryAnalysis
+from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Summary, SummaryAnalysis
 
 # What the manifest's entries are, where they are there; readers of runs rely on it.
 _MANIFEST: dict[str, Any] = {
@@ -177,8 +177,12 @@ def _check_shapes(run: Run) -> None:
                 fits = bool(np.isfinite(values).all()) and values.min() >= -0.01 and values.max() <= 1.01
                 _require(fits, "not so", "finite and in [0, 1]", f"run.masks.{number}.{name}")
     count = len(run.regions)
-    _require(run.similarity.shape == (count, count), run.similarity.shape, f"{(count, count)}", "run.similarity")
-    _require(bool(np.isfinite(run.similarity).all()), "not so", "finite everywhere", "run.similarity")
+    pairs = (count, count) if run.parts is None else (0, 0)
+    _require(run.similarity.shape == pairs, run.similarity.shape, f"{pairs}", "run.similarity")
+    width = 0 if run.parts is None else _check_parts(run.parts)
+    _require(run.descriptors.shape == (count, width), run.descriptors.shape, f"{(count, width)}", "run.descriptors")
+    for name in ("similarity", "descriptors"):
+        _require(bool(np.isfinite(getattr(run, name)).all()), "not so", "finite everywhere", f"run.{name}")
     for group in ("components", "regions"):
         for number, item in enumerate(getattr(run, group)):
             where = f"run.{group}.{number}"
@@ -190,6 +194,27 @@ def _check_shapes(run: Run) -> None:
             _require(item.mask.shape == (y1 - y0, x1 - x0), item.mask.shape, "as large as its box", f"{where}.mask")
     if run.faithfulness is not None:
         _check_curves(run.faithfulness, len(run.images))
+
+
+def _check_parts(parts: Parts) -> int:
+    """Check that the arrays of parts belong together, and return how many numbers describe a region."""
+    where = "run.parts"
+    _require(parts.directions.ndim == 2, parts.directions.shape, "(D, d)", f"{where}.directions")
+    _require(parts.centres.ndim == 2, parts.centres.shape, "(K, d + 2)", f"{where}.centres")
+    deep, width = parts.directions.shape
+    count, references = len(parts.centres), len(parts.references)
+    for name, shape in {
+        "mean": (deep,),
+        "references": (references, width),
+        "reference_images": (references,),
+        "centres": (count, width + 2),
+        "reach": (count,),
+        "tree": (max(count - 1, 0), 4),
+    }.items():
+        values = getattr(parts, name)
+        _require(values.shape == shape, values.shape, f"{shape}", f"{where}.{name}")
+        _require(bool(np.isfinite(values).all()), "not so", "finite everywhere", f"{where}.{name}")
+    return width + 2
 
 
 def _check_curves(curves: Faithfulness, images: int) -> None:
@@ -228,8 +253,6 @@ def _check_analysis(analysis: SummaryAnalysis, images: int, where: str) -> None:
     for name in ("losses", "shares", "share_controls"):
         values = getattr(analysis, name)
         _require(values.shape == (count,), values.shape, "one number for each image", f"{where}.{name}")
-    shape = analysis.controls.shape
-    _require(shape[:2] == (count, 2) and len(shape) == 3, shape, "(images, 2, draws)", f"{where}.controls")
 
 
 def _check_joint(joint: JointEffects, summaries: int) -> None:

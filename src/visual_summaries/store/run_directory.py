@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +23,15 @@ from visual_summaries.results import (
     JointEffects,
     Mask,
     Member,
+    PartNumber,
+    Parts,
     Region,
     Run,
     RunAnalysis,
     Skipped,
     Summary,
     SummaryAnalysis,
+    Together,
 )
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
@@ -40,7 +43,7 @@ from visual_summaries.store.lock import HOLDER, LOCK
 from visual_summaries.store.packed import join_results, split_results
 from visual_summaries.store.tags_file import load_names
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 #: Files whose checksums are in the manifest.
@@ -68,6 +71,7 @@ def save_run(run: Run, path: Path) -> None:
         "smooth": np.stack([mask.smooth for mask in run.masks]),
         "sharp": np.stack([mask.sharp for mask in run.masks]),
         "similarity": run.similarity,
+        "descriptors": run.descriptors,
         **pack("losses", [mask.losses for mask in run.masks], 1, np.float32),
         **pack("components", [c.mask for c in run.components], 2, bool),
         **pack("regions", [r.mask for r in run.regions], 2, bool),
@@ -78,6 +82,8 @@ def save_run(run: Run, path: Path) -> None:
     superpixel = [mask.superpixel for mask in run.masks if mask.superpixel is not None]
     if superpixel:
         arrays["superpixel"] = np.stack(superpixel)
+    parts, packed_parts = split_results("parts", [] if run.parts is None else [replace(run.parts, numbers=())])
+    arrays |= packed_parts
     analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
     together: dict[str, Any] = {}
     for f in fields(run.analysis) if run.analysis is not None else ():
@@ -101,6 +107,8 @@ def save_run(run: Run, path: Path) -> None:
             "analyses": analyses,
             "analysed": [summary.analysis is not None for summary in summaries],
             "analysis": None if run.analysis is None else together,
+            "parts": parts,
+            "numbers": [] if run.parts is None else [_scalars(one) for one in run.parts.numbers],
             "skipped": [_scalars(skipped) for skipped in run.skipped],
             "settings": run.settings.to_dict(),
         },
@@ -200,8 +208,9 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
     if count != len(pictures):
         raise ValueError(f"{count} members, but {len(pictures)} pictures of members")
     warped = iter(pictures)
-    found = iter(join_results(SummaryAnalysis, "analyses", data.get("analyses", []), arrays))  # older runs have none
-    analysed = iter(data.get("analysed", []))
+    found = iter(join_results(SummaryAnalysis, "analyses", data["analyses"], arrays))
+    analysed = iter(data["analysed"])
+    parts = join_results(Parts, "parts", data["parts"], arrays)
     summaries, rejected = (
         tuple(
             Summary(
@@ -217,6 +226,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         masks=masks,
         components=components,
         regions=regions,
+        descriptors=arrays["descriptors"],
         similarity=arrays["similarity"],
         summaries=summaries,
         rejected=rejected,
@@ -224,7 +234,8 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         settings=Settings.from_dict(data["settings"]),
         manifest=manifest,
         faithfulness=_faithfulness(arrays),
-        analysis=_run_analysis(data.get("analysis"), arrays),
+        analysis=_run_analysis(data["analysis"], arrays),
+        parts=replace(parts[0], numbers=tuple(PartNumber(**one) for one in data["numbers"])) if parts else None,
         path=path,
     )
 
@@ -241,7 +252,8 @@ def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAna
         return None
     joint = join_results(JointEffects, "analysis.joint", data["joint"], arrays)
     chance = join_results(Chance, "analysis.chance", data["chance"], arrays)
-    return RunAnalysis(joint[0] if joint else None, chance[0] if chance else None)
+    together = join_results(Together, "analysis.together", data["together"], arrays)
+    return RunAnalysis(*(found[0] if found else None for found in (joint, chance, together)))
 
 
 def _scalars(item: Any) -> dict[str, Any]:

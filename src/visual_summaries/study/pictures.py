@@ -24,7 +24,7 @@ SMALLEST = 50
 def region_picture(run: Run, region: int, side: int = SIDE) -> str:
     """Return a region of a run as a data URI."""
     shown = run.regions[region]
-    evidence = np.asarray(run.masks[shown.image].final > run.settings.regions.threshold)
+    evidence = run.evidence(shown.image)
     return data_uri(draw(run.images[shown.image].view, evidence, shown.box, side))
 
 

@@ -1,6 +1,14 @@
 """Stage 5: clusters as summaries, with their quality."""
 
-from visual_summaries.summaries.build import SummarySet, build_summaries, choose_candidates, choose_members, rank_summaries
+from visual_summaries.summaries.build import (
+    SummarySet,
+    build_summaries,
+    choose_candidates,
+    choose_members,
+    choose_typical,
+    rank_summaries,
+    summaries_of_parts,
+)
 from visual_summaries.summaries.quality import consistent_members, pairwise_ssim, ssim
 from visual_summaries.summaries.settings import SummarySettings
 
@@ -10,8 +18,10 @@ __all__ = [
     "build_summaries",
     "choose_candidates",
     "choose_members",
+    "choose_typical",
     "consistent_members",
     "pairwise_ssim",
     "rank_summaries",
     "ssim",
+    "summaries_of_parts",
 ]

@@ -145,8 +145,75 @@ def build_summaries(
     small = len(clusters.exemplars) - len(found)
     for done, (index, chosen) in enumerate(found, 1):
         crops = [warp(regions[chosen[0]], regions[i]) for i in chosen]
-        candidates.append(_candidate(tuple(clusters.members(index).tolist()), chosen, crops, similarity))
+        to_exemplar = similarity[chosen[0], chosen].astype(float)
+        candidates.append(_candidate(tuple(clusters.members(index).tolist()), chosen, crops, to_exemplar))
         report_progress(progress, "summaries", done, len(found))
+    return _judge(candidates, regions, settings, small)
+
+
+def choose_typical(
+    distance: NDArray[np.floating],
+    areas: NDArray[np.integer],
+    images: NDArray[np.integer],
+    usable: NDArray[np.bool_],
+    limit: int = 10,
+) -> list[int]:
+    """Return the regions that represent a part: of each image its largest one, the most typical first, at most `limit`.
+
+    Regions with less than a quarter of the median area of the images' largest ones come last; so do those whose boxes are too
+    small to be compared, which are left out.
+
+    Parameters
+    ----------
+    distance : ndarray, (R,)
+        Of each region of the part to the part's centre.
+    areas, images : ndarray of int, (R,)
+    usable : ndarray of bool, (R,)
+    limit : int
+
+    Examples
+    --------
+    >>> distance, areas = np.array([0.3, 0.1, 0.2, 0.4]), np.array([40, 50, 9, 60])
+    >>> choose_typical(distance, areas, np.array([0, 1, 1, 2]), np.ones(4, bool))
+    [1, 0, 3]
+    """
+    best: dict[int, int] = {}
+    for index in np.lexsort((distance, -areas)).tolist():
+        if usable[index]:
+            best.setdefault(int(images[index]), index)
+    if not best:
+        return []
+    least = np.median([areas[index] for index in best.values()]) / 4
+    return sorted(best.values(), key=lambda index: (areas[index] < least, distance[index], index))[:limit]
+
+
+#: The regions of a part, its typical ones (exemplar first), their similarity to the exemplar by flow, and them warped to it.
+PartGroup = tuple[Sequence[int], Sequence[int], NDArray[np.floating], Sequence[NDArray[np.uint8]]]
+
+
+def summaries_of_parts(
+    groups: Sequence[PartGroup], regions: Sequence[Region], settings: SummarySettings, small: int = 0
+) -> SummarySet:
+    """Make a summary of each part; members come in the order of their similarity to the exemplar.
+
+    Parameters
+    ----------
+    groups : sequence of PartGroup
+    regions : sequence of Region
+    settings : SummarySettings
+    small : int
+        Parts of too few images, which are not among the groups.
+    """
+    candidates = []
+    for own, chosen, similarity, crops in groups:
+        order = [0, *sorted(range(1, len(chosen)), key=lambda k: -float(similarity[k]))]
+        ordered = np.asarray(similarity, float)[order]
+        candidates.append(_candidate(tuple(own), [chosen[k] for k in order], [crops[k] for k in order], ordered))
+    return _judge(candidates, regions, settings, small)
+
+
+def _judge(candidates: Sequence[_Candidate], regions: Sequence[Region], settings: SummarySettings, small: int) -> SummarySet:
+    """Keep the candidates that the settings ask for, and rank them."""
     if not candidates:
         return SummarySet((), (), small)
     medians = [float(np.median(upper(c.ssims))) for c in candidates]
@@ -178,7 +245,7 @@ def _candidate(
     cluster: tuple[int, ...], chosen: list[int], crops: list[NDArray[np.uint8]], similarity: NDArray[np.floating]
 ) -> _Candidate:
     ssims = pairwise_ssim(crops)
-    to_exemplar = similarity[chosen[0], chosen].astype(float)
+    to_exemplar = np.array(similarity, float)
     to_exemplar[0] = to_exemplar[1:].max()
     members = tuple(
         Member(region=region, similarity=float(to_exemplar[k]), ssim=float(np.nanmedian(ssims[k])), warped=crops[k])
