@@ -76,7 +76,7 @@ def explain(
     boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images, masks), masks)
     features = Described(context, images, boxes)
     regions, similarity = compare_regions(context, images, masks, features)
-    groups = find_clusters(context, similarity, regions)
+    groups = find_clusters(context, similarity)
     # Where the look of warped members decides nothing, they are not warped: this benchmark shows none.
     by_look = settings.summaries.keep == "alike"
     warp: Warp = Warped(context, images, features, regions, similarity, groups) if by_look else _blank

@@ -100,6 +100,5 @@ def preset(name: str) -> Settings:
         masks=fast_mask_settings(),
         regions=RegionSettings(from_evidence=True),
         flow=FlowSettings(descriptor="auto", dense_method="consensus", exponent=0.5, assignment="vote", mirror=True),
-        clusters=ClusterSettings(method="linkage"),
         summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, min_effect=0.02, rank="importance"),
     )

@@ -25,7 +25,7 @@ from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.pipeline.stages import Described, hiding
-from visual_summaries.results import Box, Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
+from visual_summaries.results import Chance, Image, JointEffects, Mask, Region, RunAnalysis, Summary, SummaryAnalysis
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.packed import join_results, split_results
@@ -57,8 +57,7 @@ def analyse_summaries(
         owner = [region.image for region in regions]
         clusters = [list(summary.cluster) for summary in both]
         together = cohesion(similarity, cluster_labels(both, len(regions)), owner)
-        where = np.array([region.box for region in regions], np.int64).reshape(-1, 4)
-        stability = _measure_stability(context, similarity, owner, where, clusters)
+        stability = _measure_stability(context, similarity, owner, clusters)
     analysed = [
         replace(
             summary,
@@ -144,21 +143,14 @@ def _measure_importance(
     return join_images(placed, len(summaries), context.settings.analyses, context.random_state)
 
 
-#: Similarity of regions, their images and boxes, the regions of each cluster, and the number of a resampling.
-StabilityItem = tuple[NDArray[np.float32], list[int], NDArray[np.int64], list[list[int]], int]
+#: Similarity of regions, their images, the regions of each cluster, and the number of a resampling.
+StabilityItem = tuple[NDArray[np.float32], list[int], list[list[int]], int]
 
 
 def _stability(shared: Shared, items: Sequence[StabilityItem]) -> Iterable[Content]:
-    for similarity, owner, boxes, clusters, number in items:
-        found = resample(
-            similarity,
-            owner,
-            clusters,
-            shared.settings.clusters,
-            boxes=boxes,
-            number=number,
-            random_state=shared.random_state,
-        )
+    for similarity, owner, clusters, number in items:
+        settings = shared.settings.clusters
+        found = resample(similarity, owner, clusters, settings, number=number, random_state=shared.random_state)
         yield {"jaccard": found}
 
 
@@ -167,14 +159,10 @@ STABILITY = Stage("stability", 2, _stability, settings=lambda s: asdict(s.cluste
 
 
 def _measure_stability(
-    context: Context,
-    similarity: NDArray[np.float32],
-    owner: list[int],
-    boxes: NDArray[np.int64],
-    clusters: list[list[int]],
+    context: Context, similarity: NDArray[np.float32], owner: list[int], clusters: list[list[int]]
 ) -> NDArray[np.float64]:
     """Measure the stability of each cluster; a piece for each resampling, which draws by itself."""
-    item = (similarity, owner, boxes, clusters)
+    item = (similarity, owner, clusters)
     count = context.settings.analyses.resamplings
     content = digest(list(item))
     records = context.map(STABILITY, ([content, number] for number in range(count)), lambda number: (*item, number))
@@ -216,17 +204,16 @@ def _measure_joint(
 
 
 #: Images to look at with their features and evidence, the regions in them, and the similarity of these.
-ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], list[Box], NDArray[np.float32]]
+ChanceItem = tuple[list[Features], list[NDArray[np.bool_]], list[int], NDArray[np.float32]]
 
 
 def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
     settings = shared.settings
-    for features, evidence, owner, boxes, similarity in items:
+    for features, evidence, owner, similarity in items:
         chance = measure_chance(
             features,
             evidence,
             owner,
-            boxes,
             similarity,
             settings.regions,
             settings.flow,
@@ -257,6 +244,5 @@ def _chance(
     mine = [region.index for region in regions if region.image in place]
     owner = [place[regions[index].image] for index in mine]
     masks, own = [evidence[k] for k in chosen], similarity[np.ix_(mine, mine)]
-    where = [regions[index].box for index in mine]
-    inputs = [[features.boxes[k] for k in chosen], masks, owner, where, own]
-    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, where, own))[0])
+    inputs = [[features.boxes[k] for k in chosen], masks, owner, own]
+    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, own))[0])

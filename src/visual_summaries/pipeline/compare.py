@@ -217,19 +217,18 @@ def _measure(
     return regions
 
 
-def _clusters(shared: Shared, items: Sequence[tuple[NDArray[np.float32], list[int], list[Box]]]) -> Iterable[Content]:
-    for similarity, images, boxes in items:
-        found = cluster(similarity, shared.settings.clusters, images=images, boxes=boxes, random_state=shared.random_state)
+def _clusters(shared: Shared, items: Sequence[NDArray[np.float32]]) -> Iterable[Content]:
+    for similarity in items:
+        found = cluster(similarity, shared.settings.clusters, random_state=shared.random_state)
         yield {"labels": found.labels, "exemplars": found.exemplars}
 
 
 CLUSTERS = Stage("clusters", 2, _clusters, settings=lambda s: asdict(s.clusters), network=False)
 
 
-def find_clusters(context: Context, similarity: NDArray[np.float32], regions: Sequence[Region]) -> Clusters:
+def find_clusters(context: Context, similarity: NDArray[np.float32]) -> Clusters:
     """Group the regions."""
-    item = (similarity, [region.image for region in regions], [region.box for region in regions])
-    return Clusters(**context.piece(CLUSTERS, list(item), item))
+    return Clusters(**context.piece(CLUSTERS, similarity, similarity))
 
 
 #: An exemplar and members with the features and views of their images, that of the exemplar first.

@@ -169,7 +169,7 @@ def _explain(
     with watch.stage("similarity"):
         regions, similarity = compare_regions(context, read.images, masks, features)
     with watch.stage("clusters"):
-        groups = find_clusters(context, similarity, regions)
+        groups = find_clusters(context, similarity)
     with watch.stage("summaries"):
         warped = Warped(context, read.images, features, regions, similarity, groups)
         summaries = build_summaries(regions, similarity, groups, warped, settings.summaries)
