@@ -30,8 +30,8 @@ class FlowSettings:
     assignment : str
         How dense flow assigns matches to pixels: ``"best"`` (published) or ``"vote"``, which was measured to be better.
     mirror : bool
-        Compare each image also with the other turned left to right, and take whichever fits better: objects face either way.
-        False is published.
+        Whether a member is also looked at turned left to right before it is warped to its exemplar, and the side that looks
+        more alike is warped: objects face either way. Nothing else looks at both sides. False is published.
     neighbours : int
         Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
         their number instead of its square; 0 compares all with all (published).
