@@ -177,8 +177,7 @@ def bars_of(rows: list[Row]) -> list[Row]:
         bars.append(bar(f"PF-WILLOW, PCK@0.1: HOG + LOM, better assignment ({each})", max(published.values()), 0.52, ">="))
     default = vs.preset("default").flow
     for row in willow:
-        matcher = default.dense_method or default.method
-        if (row["descriptor"], row["method"], row["assignment"]) == ("deep", matcher, default.assignment):
+        if (row["descriptor"], row["method"], row["assignment"]) == ("deep", default.method, default.assignment):
             bars.append(bar(f"PF-WILLOW, PCK@0.1: default descriptor, {row['network']}", row["pck_10"], 0.68, ">="))
     return bars
 

@@ -53,9 +53,6 @@ SIMILARITIES = (
     ("deep", "lom", 1.0),
     ("deep", "lom", 0.5),
     ("deep", "lom", 0.25),
-    ("deep", "consensus", 1.0),
-    ("deep", "consensus", 0.5),
-    ("deep", "consensus", 0.25),
 )
 
 

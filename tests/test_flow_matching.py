@@ -57,20 +57,15 @@ def overlap(p, q):
     return min(p[2], q[2]) > max(p[0], q[0]) and min(p[3], q[3]) > max(p[1], q[1])
 
 
-def geometric_median_by_loops(values, counts=None):
-    counts = counts or [1.0] * len(values)
-    o = sum(v * c for v, c in zip(values, counts, strict=True)) / sum(counts)
+def geometric_median_by_loops(values):
+    o = sum(values) / len(values)
     for _ in range(20):
-        weights = [c / max(abs(v - o), 1e-2) for v, c in zip(values, counts, strict=True)]
+        weights = [1 / max(abs(v - o), 1e-2) for v in values]
         o = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
     return o
 
 
-def consensus_by_loops(a, b):
-    return lom_by_loops(a, b, consensus=True)
-
-
-def lom_by_loops(a, b, consensus=False):
+def lom_by_loops(a, b):
     s = nam_by_loops(a, b)
     va, vb = box_values(a), box_values(b)
     conf = np.zeros_like(s)
@@ -83,9 +78,8 @@ def lom_by_loops(a, b, consensus=False):
         for n in neighbours:
             j = int(s[n].argmax())
             offsets.append((vb[j][0] - va[n][0], vb[j][1] - va[n][1], vb[j][2] / va[n][2]))
-        counts = [s[n].max() ** 2 / s[:, s[n].argmax()].max() for n in neighbours] if consensus else None
-        o = [geometric_median_by_loops([offset[c] for offset in offsets], counts) for c in range(3)]
-        weight = 1.0 if consensus else sum(s[n].max() for n in neighbours) / total
+        o = [geometric_median_by_loops([offset[c] for offset in offsets]) for c in range(3)]
+        weight = sum(s[n].max() for n in neighbours) / total
         for j in range(len(b)):
             away = math.hypot(vb[j][0] - va[i][0] - o[0], vb[j][1] - va[i][1] - o[1])
             conf[i, j] = s[i, j] * math.exp(-0.05 * away - 0.3 * abs(vb[j][2] / va[i][2] - o[2])) * weight
@@ -118,7 +112,7 @@ def phm_by_loops(a, b):
     return np.array([[s[i, j] * space[place(i, j)] for j in range(len(b))] for i in range(len(a))])
 
 
-LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops, "consensus": consensus_by_loops}
+LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops}
 
 
 @pytest.mark.parametrize("method", LOOPS)
@@ -182,7 +176,7 @@ def test_isolated_box_has_little_weight():
 
 def test_wrong_arguments_are_named():
     a = random_features(0)
-    with pytest.raises(SettingsError, match="method is 'sift', but must be one of 'nam', 'phm', 'lom', 'consensus'"):
+    with pytest.raises(SettingsError, match="method is 'sift', but must be one of 'nam', 'phm', 'lom'"):
         match(a, a, "sift")
     with pytest.raises(ValueError, match="describe both images in the same way"):
         match(a, random_features(1, d=7))

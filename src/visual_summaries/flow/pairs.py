@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visual_summaries.flow.features import Features
-from visual_summaries.flow.matching import LOCAL, BestMatches, Geometry, appearance, hough_votes, local_offsets
+from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
 from visual_summaries.flow.nearest import nearest
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
@@ -203,8 +203,8 @@ class _Halves:
     def add(self, a: int, b: int, scores: Tensor) -> None:
         """Take in the appearance scores of all boxes of image a with those of image b."""
         rows, own, other = self._rows[a], self._geometry[a], self._geometry[b]
-        if self._settings.method in LOCAL:
-            best = BestMatches.of(scores, other, self._settings.method)
+        if self._settings.method == "lom":
+            best = BestMatches.of(scores, other)
             self._waiting.setdefault(a, []).append((b, best, scores[rows]))
         elif self._settings.method == "phm":
             self._done[a, b] = (scores * hough_votes(scores, own, other))[rows]
@@ -215,7 +215,7 @@ class _Halves:
         """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
         for a, partners in self._waiting.items():
             best = [matches for _, matches, _ in partners]
-            offsets = local_offsets(best, self._geometry[a], self._rows[a], self._settings.method)
+            offsets = local_offsets(best, self._geometry[a], self._rows[a])
             for (b, _, scores), one in zip(partners, offsets, strict=True):
                 self._done[a, b] = one.confidences(scores)
         exponent = self._settings.exponent

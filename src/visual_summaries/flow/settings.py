@@ -17,9 +17,8 @@ class FlowSettings:
         ``"hog"`` (published), ``"deep"`` (feature maps of the explained network) or ``"auto"`` (deep where the network has
         feature maps, else HOG).
     method : str
-        ``"nam"``, ``"phm"``, ``"lom"`` (published) or ``"consensus"``; see :mod:`visual_summaries.flow.matching`.
-    dense_method : str
-        The matcher whose matches dense flow is made of, one of those of `method`, or ``""`` for `method` itself (published).
+        ``"nam"``, ``"phm"`` or ``"lom"`` (published); see :mod:`visual_summaries.flow.matching`. Similarity and dense flow
+        are made of its matches.
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor score 0.
     border : float
@@ -39,7 +38,6 @@ class FlowSettings:
 
     descriptor: str = "hog"
     method: str = "lom"
-    dense_method: str = ""
     max_aspect_ratio: float = 2.0
     border: float = 0.01
     exponent: float = 1.0
@@ -49,8 +47,7 @@ class FlowSettings:
 
     def __post_init__(self) -> None:
         require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
-        require_choice("method", self.method, ("nam", "phm", "lom", "consensus"))
-        require_choice("dense_method", self.dense_method, ("", "nam", "phm", "lom", "consensus"))
+        require_choice("method", self.method, ("nam", "phm", "lom"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)
         require_in_range("exponent", self.exponent, 0.0, 10.0)

@@ -323,7 +323,6 @@ def warp_member(
     other = views[1]
     if settings.mirror and (side := facing(a, b, settings.max_aspect_ratio, settings.border)) is not b:
         b, other = side, np.ascontiguousarray(other[:, ::-1])
-    method = settings.dense_method or settings.method
-    confidences = match(a, b, method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
+    confidences = match(a, b, settings.method, max_aspect_ratio=settings.max_aspect_ratio, border=settings.border)
     flow = dense_flow(a, b, confidences, guide=views[0], assignment=settings.assignment)
     return warp(other, flow, exemplar.box)
