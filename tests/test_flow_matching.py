@@ -11,7 +11,6 @@ from scipy.ndimage import correlate1d
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import Features, FlowSettings, compare_all, facing, match
 from visual_summaries.flow.features import mirrored_boxes
-from visual_summaries.flow.pairs import image_pairs
 
 SIZES = ((90, 120), (100, 110))
 
@@ -218,23 +217,6 @@ def test_compare_all_without_anything_to_compare():
     assert not alone.best_mean.any()
     with pytest.raises(ValueError, match="2 images are described, but salient boxes are given for 1"):
         compare_all([random_features(0), random_features(1)], [[1]])
-
-
-def test_nearest_images_only():
-    features = [random_features(seed) for seed in range(5)]
-    pairs = image_pairs(features, 1)
-    whole = np.stack([one.descriptors[0].numpy() for one in features])
-    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
-    cosine = whole @ whole.T - 3 * np.eye(5)
-    assert set(pairs) == {(min(i, j), max(i, j)) for i, j in enumerate(cosine.argmax(1).tolist())}
-    salient = [[3, 4]] * 5
-    few, every = (compare_all(features, salient, FlowSettings(neighbours=k)).similarity for k in (1, 0))
-    compared = np.zeros((5, 5), bool)
-    for i, j in pairs:
-        compared[i, j] = compared[j, i] = True
-    mask = compared.repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(few, np.where(mask, every, 0))
-    assert len(image_pairs(features, 4)) == len(image_pairs(features, 9)) == 10
 
 
 def test_exponent_applies_to_confidences():

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
-from visual_summaries.flow.nearest import nearest
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
 
@@ -92,7 +91,7 @@ def compare_all(
         )
     settings = FlowSettings() if settings is None else settings
     rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
-    pairs = image_pairs(features, settings.neighbours)
+    pairs = list(combinations(range(len(features)), 2))
     block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best, progress=progress)
     start = [0, *accumulate(len(chosen) for chosen in rows)]
     similarity = np.zeros((start[-1], start[-1]), np.float32)
@@ -267,31 +266,6 @@ def facing(a: Features, b: Features, max_aspect_ratio: float = 2.0, border: floa
     own = Geometry.of(a, border)
     found = [likeness(appearance(a, one, own, Geometry.of(one, border), max_aspect_ratio)) for one in (b, b.mirrored)]
     return b.mirrored if found[1] > found[0] else b
-
-
-def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple[int, int]]:
-    """Return the pairs (i, j), i < j, of images that are to be compared.
-
-    Parameters
-    ----------
-    features : sequence of Features
-    neighbours : int
-        How many most similar images each is compared with; 0: all. Similar is what has a high cosine between the descriptors
-        of the largest boxes, normally the whole images: :func:`~visual_summaries.flow.nearest.nearest`.
-
-    Examples
-    --------
-    >>> box = np.array([[0, 0, 9, 9]], np.int32)
-    >>> looks = [Features(box, torch.tensor([[x, y]]), (9, 9)) for x, y in ((1.0, 0.0), (0.9, 0.1), (0.0, 1.0), (0.1, 0.9))]
-    >>> image_pairs(looks, 1), len(image_pairs(looks))
-    ([(0, 1), (2, 3)], 6)
-    """
-    if not 0 < neighbours < len(features) - 1:
-        return list(combinations(range(len(features)), 2))
-    sides = [one.boxes[:, 2:] - one.boxes[:, :2] for one in features]
-    whole = torch.stack([one.descriptors[int(side.prod(1).argmax())] for one, side in zip(features, sides, strict=True)])
-    found = nearest(whole, neighbours).tolist()
-    return sorted({(min(i, j), max(i, j)) for i, others in enumerate(found) for j in others if i != j})
 
 
 class _Best:

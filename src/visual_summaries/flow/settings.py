@@ -31,9 +31,6 @@ class FlowSettings:
     mirror : bool
         Whether a member is also looked at turned left to right before it is warped to its exemplar, and the side that looks
         more alike is warped: objects face either way. Nothing else looks at both sides. False is published.
-    neighbours : int
-        Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
-        their number instead of its square; 0 compares all with all (published).
     """
 
     descriptor: str = "hog"
@@ -43,7 +40,6 @@ class FlowSettings:
     exponent: float = 1.0
     assignment: str = "best"
     mirror: bool = False
-    neighbours: int = 0
 
     def __post_init__(self) -> None:
         require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
@@ -52,4 +48,3 @@ class FlowSettings:
         require_in_range("border", self.border, 0.0, 0.5)
         require_in_range("exponent", self.exponent, 0.0, 10.0)
         require_choice("assignment", self.assignment, ("best", "vote"))
-        require_in_range("neighbours", self.neighbours, 0)

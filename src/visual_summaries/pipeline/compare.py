@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from visual_summaries.clusters import Clusters, cluster
 from visual_summaries.engines import Part
 from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, match, warp
-from visual_summaries.flow.pairs import best_of, compare_block, image_pairs, mean_of
+from visual_summaries.flow.pairs import best_of, compare_block, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.pipeline.stages import Described, Pixels, View, among, contributions, hiding
@@ -67,17 +67,11 @@ def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
         yield {**pack("similarity", block.similarities, 2, np.float32), **best}
 
 
-def _neighbours(shared: Shared, items: Sequence[Sequence[Features]]) -> Iterable[Content]:
-    for features in items:
-        yield {"pairs": np.array(image_pairs(features, shared.settings.flow.neighbours), np.int64).reshape(-1, 2)}
-
-
 def _flow(settings: Settings) -> Any:
     return [asdict(settings.flow), settings.regions.best]
 
 
 SIMILARITY = Stage("similarity", 3, _similarity, settings=_flow)
-NEIGHBOURS = Stage("neighbours", 1, _neighbours, settings=_flow)
 
 
 def compare_regions(
@@ -120,7 +114,7 @@ class _Blocks:
         self._salient, self._best = salient, context.settings.regions.best
         names = [digest([view_sha256(image.view), boxes]) for image, boxes in zip(images, features.boxes, strict=True)]
         inputs = [[name, chosen] for name, chosen in zip(names, salient, strict=True)]
-        self._pairs = self._divide(context, names, features)
+        self._pairs = self._divide(names)
         keys = [self._inputs(pairs, inputs) for pairs in self._pairs]
         # Only what is not there yet needs descriptors.
         features.prepare(image for k in context.missing(SIMILARITY, keys) for pair in self._pairs[k] for image in pair)
@@ -140,18 +134,12 @@ class _Blocks:
         return [[inputs[i] for i in members], [[place[i], place[j]] for i, j in pairs]]
 
     @staticmethod
-    def _divide(context: Context, names: Sequence[str], features: Described) -> list[list[tuple[int, int]]]:
-        """Return the pairs of images to be compared, block by block."""
-        neighbours = context.settings.flow.neighbours
+    def _divide(names: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Return all pairs of images, block by block."""
         blocks = image_blocks(names)
         block_of = {image: k for k, block in enumerate(blocks) for image in block}
-        pairs: Iterable[tuple[int, int]]
-        if 0 < neighbours < len(names) - 1:
-            pairs = [(int(i), int(j)) for i, j in context.piece(NEIGHBOURS, names, features)["pairs"]]
-        else:
-            pairs = ((i, j) for i in range(len(names)) for j in range(i + 1, len(names)))
         found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for i, j in pairs:
+        for i, j in combinations(range(len(names)), 2):
             found.setdefault((block_of[i], block_of[j]), []).append((i, j))
         return [found[key] for key in sorted(found)]
 
