@@ -98,7 +98,6 @@ def preset(name: str) -> Settings:
         return Settings()
     return Settings(
         masks=fast_mask_settings(),
-        regions=RegionSettings(from_evidence=True),
         flow=FlowSettings(descriptor="auto", exponent=0.5, assignment="vote", mirror=True),
         summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, min_effect=0.02, rank="importance"),
     )

@@ -13,7 +13,7 @@ from visual_summaries.analyses.quality import likeness, silhouettes
 from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import FlowSettings, compare_all
-from visual_summaries.regions import RegionSettings, evidence_boxes, prune, salient_boxes
+from visual_summaries.regions import RegionSettings, prune, salient_boxes
 from visual_summaries.results import Chance
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def measure_chance(
         own = []
         for place, (proposed, mask) in enumerate(zip(boxes, evidence, strict=True)):
             moved = moved_mask(mask, seeded(random_state + number, mask, np.array([place])))
-            own.append(_salient(proposed, moved, region_settings))
+            own.append(salient_boxes(proposed, moved, region_settings.salient_share))
         under.append(own)
     salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
     compared = compare_all(features, salient, flow_settings, best=region_settings.best)
@@ -118,18 +118,6 @@ def measure_chance(
         random_cohesion=np.array([one[1] for one in found], np.float32),
         random_likeness=np.array([one[2] for one in found], np.float32),
     )
-
-
-def _salient(boxes: NDArray[np.int64], evidence: NDArray[np.bool_], settings: RegionSettings) -> NDArray[np.intp]:
-    """Return which boxes a run would take under this mask; for one around its evidence, the box that is most like it."""
-    chosen = salient_boxes(boxes, evidence, settings.salient_share)
-    around = evidence_boxes(evidence).astype(np.int64) if settings.from_evidence else np.empty((0, 4), np.int64)
-    if not len(around):
-        return chosen
-    low, high = np.maximum(around[:, None, :2], boxes[None, :, :2]), np.minimum(around[:, None, 2:], boxes[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(one[:, 2:] - one[:, :2]).prod(axis=1) for one in (around, boxes)]
-    return np.union1d(chosen, (both / (areas[0][:, None] + areas[1][None] - both)).argmax(axis=1))
 
 
 def _count(

@@ -16,8 +16,8 @@ from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, ma
 from visual_summaries.flow.pairs import best_of, compare_block, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.pipeline.stages import Described, Pixels, View, among, contributions, hiding
-from visual_summaries.regions import evidence_boxes, prune, salient_boxes
+from visual_summaries.pipeline.stages import Described, Pixels, View, contributions, hiding
+from visual_summaries.regions import prune, salient_boxes
 from visual_summaries.regions.salient import evidence_shares
 from visual_summaries.results import Box, Image, Mask, Region
 from visual_summaries.settings import Settings
@@ -87,12 +87,10 @@ def compare_regions(
     settings = context.settings.regions
     binary = [np.asarray(mask.final > settings.threshold) for mask in masks]
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
-    salient = []
-    for proposed, evidence in zip(boxes, binary, strict=True):
-        chosen = salient_boxes(proposed, evidence, settings.salient_share)
-        if settings.from_evidence:
-            chosen = np.union1d(chosen, np.flatnonzero(among(proposed, evidence_boxes(evidence))))
-        salient.append(_usable(proposed, chosen))
+    salient = [
+        _usable(proposed, salient_boxes(proposed, evidence, settings.salient_share))
+        for proposed, evidence in zip(boxes, binary, strict=True)
+    ]
     blocks = _Blocks(context, images, features, salient)
     distinctiveness = blocks.best_mean()
     kept = [

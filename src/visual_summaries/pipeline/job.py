@@ -23,7 +23,6 @@ from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_image
 from visual_summaries.pipeline.stages import (
     DESCRIPTORS,
     Described,
-    add_evidence_boxes,
     compute_faithfulness,
     compute_masks,
     compute_proposals,
@@ -164,7 +163,7 @@ def _explain(
     with watch.stage("contributions"):
         components = find_components(context, read.images, masks)
     with watch.stage("proposals"):
-        boxes = add_evidence_boxes(settings.regions, compute_proposals(context, read.images, masks), masks)
+        boxes = compute_proposals(context, read.images)
     features = Described(context, read.images, boxes, watch)
     with watch.stage("similarity"):
         regions, similarity = compare_regions(context, read.images, masks, features)
