@@ -6,11 +6,8 @@
 - speed: one pair (LOM, 500 boxes, 1984 values) against the one matrix product that it cannot do without, and against the
   direct version; two threads;
 - boxes: proposals and descriptors of 100 images of 224 pixels;
-- growth: time and peak memory of 50 to 400 images of 500 boxes, all pairs or the 20 nearest images only; every size in a
-  process of its own;
-- nearest: finding the nearest images exactly and by FAISS;
-- parts (with --data): whether similar regions, and the clusters that follow, show one part of a bird; see flow_summaries.py;
-- summaries (with --data): how far clusters of a real run change with the source of boxes and the number of nearest images;
+- growth: time and peak memory over all pairs of 50 to 400 images of 500 boxes; every size in a process of its own;
+- parts (with --data): whether similar regions, and the clusters that follow, show one part of a bird; see flow_parts.py;
 - whitening (with --data): keypoints with the shipped statistics and with the images' own;
 - pairs (with --pairs): PCK on images with keypoints, see flow_keypoints.py; of deep descriptors, too, with --data or --network.
 
@@ -39,6 +36,7 @@ from skimage import data as photographs
 
 import visual_summaries as vs
 from flow_keypoints import measure_whitening
+from flow_parts import measure_parts
 from flow_speed import (
     BOXES,
     GROWTH,
@@ -47,18 +45,16 @@ from flow_speed import (
     load,
     measure_exact,
     measure_growth,
-    measure_nearest,
     measure_speed,
 )
-from flow_summaries import measure_parts, measure_summaries
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.flow import describe
 from visual_summaries.images import open_image
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.regions.proposals import propose_boxes
 
-SECTIONS = ("exact", "speed", "boxes", "growth", "nearest", "parts", "summaries", "whitening", "pairs")
-NEED_DATA = ("parts", "summaries", "whitening")
+SECTIONS = ("exact", "speed", "boxes", "growth", "parts", "whitening", "pairs")
+NEED_DATA = ("parts", "whitening")
 
 
 def measure_boxes(size: str, folder: Path | None) -> list[Row]:
@@ -163,7 +159,7 @@ def bars_of(rows: list[Row]) -> list[Row]:
         elif row["section"] == "exact":
             name = f"largest difference of {row['formula'].upper()} from the direct version, of the largest confidence"
             bars.append(bar(name, row["largest_difference"], 1e-5, "<="))
-        elif row["section"] == "growth" and row["images"] == 300 and row["compared_with"] == "all":
+        elif row["section"] == "growth" and row["images"] == 300:
             # The bound is in 10^9 bytes.
             bars.append(bar("peak GB over all pairs of 300 images of 500 boxes", row["peak_gib"] * 2**30 / 1e9, 4, "<="))
     willow = [
@@ -177,8 +173,7 @@ def bars_of(rows: list[Row]) -> list[Row]:
         bars.append(bar(f"PF-WILLOW, PCK@0.1: HOG + LOM, better assignment ({each})", max(published.values()), 0.52, ">="))
     default = vs.preset("default").flow
     for row in willow:
-        matcher = default.dense_method or default.method
-        if (row["descriptor"], row["method"], row["assignment"]) == ("deep", matcher, default.assignment):
+        if (row["descriptor"], row["method"], row["assignment"]) == ("deep", default.method, default.assignment):
             bars.append(bar(f"PF-WILLOW, PCK@0.1: default descriptor, {row['network']}", row["pck_10"], 0.68, ">="))
     return bars
 
@@ -206,9 +201,7 @@ def begin(file: Path | None) -> Row:
 
 def enter(results: Row, section: str, size: str, rows: list[Row]) -> None:
     """Put the rows of a section in the place of its earlier ones; of keypoints and growth, those of the same setup."""
-    setup = {"pairs": ("data", "aligned", "half", "source", "side", "boxes"), "growth": ("images", "compared_with")}.get(
-        section, ()
-    )
+    setup = {"pairs": ("data", "aligned", "half", "source", "side", "boxes"), "growth": ("images",)}.get(section, ())
     new = {tuple(row.get(name) for name in setup) for row in rows}
     kept = [row for row in results["rows"] if row["section"] != section or tuple(row.get(n) for n in setup) not in new]
     if not any(row["section"] == section for row in kept):  # else the note still speaks of them
@@ -234,22 +227,19 @@ def main() -> None:
     parser.add_argument("--source", default="selective_search", help="source of the boxes of --pairs")
     parser.add_argument("--boxes", type=int, default=1000, help="boxes of each image of --pairs")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--growth", nargs="+", metavar="IMAGES,NEIGHBOURS", help="sizes instead of those of --size")
-    parser.add_argument("--cache", type=Path, help="folder for the run of the section summaries, to go on with it later")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--growth", nargs="+", type=int, metavar="IMAGES", help="sizes instead of those of --size")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        growth_worker(*(int(value) for value in options.worker.split(",")))
+        growth_worker(options.worker)
         return
-    sizes = [tuple(map(int, pair.split(","))) for pair in options.growth] if options.growth else list(GROWTH[options.size])
+    sizes = options.growth or GROWTH[options.size]
     work: dict[str, Callable[[], list[Row]]] = {
         "exact": lambda: measure_exact(options.size),
         "speed": lambda: measure_speed(options.size),
         "boxes": lambda: measure_boxes(options.size, options.data),
         "growth": lambda: measure_growth(sizes),
-        "nearest": lambda: measure_nearest(options.size),
         "parts": lambda: measure_parts(options.data, options.size),
-        "summaries": lambda: measure_summaries(options.data, options.size, options.cache),
         "whitening": lambda: measure_whitening(options.data, options.size),
         "pairs": lambda: measure_pairs(options),
     }

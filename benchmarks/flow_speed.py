@@ -17,16 +17,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from visual_summaries.flow import Features, FlowSettings, compare_all, match
-from visual_summaries.flow.nearest import nearest
+from visual_summaries.flow import Features, compare_all, match
 from visual_summaries.pipeline.manifest import peak_memory_mib
 
 BOXES, VALUES, SALIENT = 500, 1984, 30
-#: Images and neighbours (0: all).
-GROWTH = {
-    "quick": ((8, 0), (16, 0), (16, 4)),
-    "full": ((50, 0), (100, 0), (200, 0), (300, 0), (400, 0), (50, 20), (100, 20), (200, 20), (400, 20)),
-}
+#: Images.
+GROWTH = {"quick": (8, 16), "full": (50, 100, 200, 300, 400)}
 
 Row = dict[str, Any]
 Values = NDArray[np.float64]
@@ -159,32 +155,11 @@ def measure_speed(size: str) -> list[Row]:
     ]
 
 
-def measure_nearest(size: str) -> list[Row]:
-    """Time to find the 20 most similar images, exactly and by an index, one thread, processor time."""
-    torch.set_num_threads(1)
-    rows = []
-    for count in (500, 1000) if size == "quick" else (1000, 4000, 16000):
-        generator = torch.Generator().manual_seed(count)
-        centres = torch.randn(count // 50, VALUES, generator=generator)  # groups of about 50 images that are alike
-        own = torch.randint(0, len(centres), (count,), generator=generator)
-        vectors = centres[own] + 1.5 * torch.randn(count, VALUES, generator=generator)
-        seconds, found = {}, {}
-        for search in ("exact", "faiss"):
-            start = time.process_time()
-            found[search] = nearest(vectors, 20, search)
-            seconds[search] = round(time.process_time() - start, 3)
-        same = (found["exact"][:, :, None] == found["faiss"][:, None]).any(2).float().mean()
-        row = {"section": "nearest", "vectors": count, "values": VALUES, "neighbours": 20, "same": round(float(same), 5)}
-        rows.append({**row, "exact_seconds": seconds["exact"], "faiss_seconds": seconds["faiss"]})
-        print(rows[-1], flush=True)
-    return rows
-
-
-def measure_growth(sizes: Sequence[tuple[int, int]]) -> list[Row]:
+def measure_growth(sizes: Sequence[int]) -> list[Row]:
     """Each size in a fresh process, whose peak memory is read when it ends."""
     rows = []
-    for images, neighbours in sizes:
-        command = [sys.executable, str(Path(__file__).with_name("flow.py")), "--worker", f"{images},{neighbours}"]
+    for images in sizes:
+        command = [sys.executable, str(Path(__file__).with_name("flow.py")), "--worker", str(images)]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
         row = json.loads(answer.stdout.splitlines()[-1])
         rows.append({"section": "growth", **row, "boxes": BOXES, "values": VALUES, "salient": SALIENT, "load_average": load()})
@@ -201,19 +176,18 @@ def peak_gib() -> float:
     return peak_memory_mib() / 2**10
 
 
-def growth_worker(images: int, neighbours: int) -> None:
+def growth_worker(images: int) -> None:
     """Compare images of random boxes and print what it took."""
     torch.set_num_threads(2)
     features = [synthetic(seed) for seed in range(images)]
     held = peak_gib()
     start, started = time.perf_counter(), time.process_time()
-    result = compare_all(features, [np.arange(SALIENT)] * images, FlowSettings(neighbours=neighbours))
+    result = compare_all(features, [np.arange(SALIENT)] * images)
     seconds, processor = time.perf_counter() - start, time.process_time() - started
     blocks = result.similarity.reshape(images, SALIENT, images, SALIENT)
     pairs = int(np.count_nonzero(blocks.any((1, 3)))) // 2
     row = {
         "images": images,
-        "compared_with": neighbours or "all",
         "pairs": pairs,
         "seconds": round(seconds, 2),
         "processor_seconds": round(processor, 2),

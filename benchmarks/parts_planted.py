@@ -22,7 +22,7 @@ from visual_summaries.pipeline.analysing import analyse_summaries
 from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
 from visual_summaries.pipeline.context import Context, Shared
 from visual_summaries.pipeline.manifest import Stopwatch
-from visual_summaries.pipeline.stages import Described, add_evidence_boxes, compute_masks, compute_proposals
+from visual_summaries.pipeline.stages import Described, compute_masks, compute_proposals
 from visual_summaries.results import Image, Mask, Member, Region, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import Pieces
@@ -73,10 +73,9 @@ def explain(
         Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))
     ]
     masks = compute_masks(context, images)
-    boxes = add_evidence_boxes(settings.regions, compute_proposals(context, images, masks), masks)
-    features = Described(context, images, boxes)
+    features = Described(context, images, compute_proposals(context, images))
     regions, similarity = compare_regions(context, images, masks, features)
-    groups = find_clusters(context, similarity, regions)
+    groups = find_clusters(context, similarity)
     # Where the look of warped members decides nothing, they are not warped: this benchmark shows none.
     by_look = settings.summaries.keep == "alike"
     warp: Warp = Warped(context, images, features, regions, similarity, groups) if by_look else _blank

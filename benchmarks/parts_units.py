@@ -177,7 +177,8 @@ def _view(classifier: Classifier, path: Path, points: Points, squash: bool) -> t
     view = classifier.view(image)
     frame = view_frame(classifier.transform, (image.height, image.width))
     moved = {name: tuple(frame.to_view(np.array([where]))[0]) for name, where in points.items()}
-    return view, {name: where for name, where in moved.items() if 0 <= where[0] < view.shape[1] and 0 <= where[1] < view.shape[0]}
+    height, width = view.shape[:2]
+    return view, {name: (x, y) for name, (x, y) in moved.items() if 0 <= x < width and 0 <= y < height}
 
 
 def with_head(network: str, data: Path, group: str, keep: Path) -> Classifier:

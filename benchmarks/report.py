@@ -15,7 +15,6 @@ import shutil
 import statistics
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +47,11 @@ USABLE = """() => new Promise((done) => {
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
-def settings_of(neighbours: int | None) -> vs.Settings:
-    """Return the default settings; each image compared with its nearest alone, since the page does not depend on it."""
-    settings = vs.preset("default")
-    return replace(settings, flow=replace(settings.flow, neighbours=neighbours))
-
-
 def drawn_run(images: int, folder: Path) -> vs.Run:
     """Return a run of drawn birds."""
     if not (folder / "images").exists():
         write_images(folder / "images", 0, images, seed=SEED)
-    return vs.summarize(
-        demo_network(), folder / "images", 0, folder / "run", settings=settings_of(8), resume=(folder / "run").exists()
-    )
+    return vs.summarize(demo_network(), folder / "images", 0, folder / "run", resume=(folder / "run").exists())
 
 
 def photo_run(images: int, folder: Path, data: Path) -> vs.Run:
@@ -71,7 +62,6 @@ def photo_run(images: int, folder: Path, data: Path) -> vs.Run:
         data / "images" / folder_name,
         index,
         folder,
-        settings=settings_of(8),
         max_images=images,
         include_misclassified=True,
         resume=folder.exists(),
@@ -162,7 +152,7 @@ def main() -> None:
         "size": arguments.size,
         "hardware": hardware(torch.device("cpu")),
         "versions": versions() | {"chromium": chromium},
-        "settings": {"opened": times, "neighbours": 8, "photographs": list(PHOTOS)},
+        "settings": {"opened": times, "photographs": list(PHOTOS)},
         "rows": rows,
         "bars": bars_of(rows),
     }

@@ -1,4 +1,4 @@
-"""Affinity propagation (groups, the preference rule, failures that are errors) and average linkage of mutual matches."""
+"""Affinity propagation: groups, the preference rule, failures that are errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visual_summaries.clusters import ClusterSettings, cluster, match_strengths
+from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError, SettingsError
 
 
@@ -87,7 +87,9 @@ def test_a_larger_preference_factor_gives_no_more_clusters() -> None:
 
 def test_not_converging_is_an_error_that_names_the_remedy() -> None:
     similarity, _ = planted([5, 5, 5])
-    with pytest.raises(ConvergenceError, match=r"15 regions within 20 steps .* raise max_iterations"):
+    with pytest.raises(
+        ConvergenceError, match=r"15 regions within 20 steps .* raise ClusterSettings.max_iterations or damping"
+    ):
         cluster(similarity, ClusterSettings(max_iterations=20))
 
 
@@ -112,81 +114,3 @@ def test_equal_similarities_make_one_cluster() -> None:
 def test_bad_similarities_are_refused(similarity: np.ndarray, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         cluster(similarity)
-
-
-LINKAGE = ClusterSettings(method="linkage", strength=0.2)
-HEAD, TAIL, WHOLE_TAIL = (0, 0, 10, 8), (40, 10, 60, 25), (38, 10, 62, 26)
-
-
-def test_linkage_joins_a_part_of_many_images_that_affinity_propagation_cuts_up() -> None:
-    # Six images, two parts. Heads match each other strongly, tails weakly: no preference suits both.
-    images = [i // 2 for i in range(12)]
-    boxes = [HEAD, TAIL] * 6
-    kind = np.arange(12) % 2
-    noise = np.random.default_rng(0).uniform(0, 0.02, (12, 12))
-    similarity = np.where(kind[:, None] == kind, np.where(kind == 0, 1.0, 0.3), 0.0) + (noise + noise.T) / 2
-    similarity[np.equal.outer(images, images)] = 0
-    result = cluster(similarity, LINKAGE, images=images, boxes=boxes)
-    assert result.labels.tolist() == kind.tolist()
-    assert kind[result.exemplars].tolist() == [0, 1]
-
-
-def test_linkage_takes_who_is_nearest_not_how_near() -> None:
-    # The tail of image 1 is as much like the head of image 0 as its head is, but the head is nearer: no match.
-    images, boxes = [0, 1, 1], [HEAD, HEAD, TAIL]
-    similarity = np.zeros((3, 3))
-    similarity[0, 1] = similarity[1, 0] = 0.9
-    similarity[0, 2] = similarity[2, 0] = 0.85
-    assert cluster(similarity, LINKAGE, images=images, boxes=boxes).labels.tolist() == [0, 0, 1]
-
-
-def test_linkage_joins_boxes_of_one_image_that_overlap_and_no_others() -> None:
-    images, boxes = [0, 0, 0, 1], [HEAD, TAIL, WHOLE_TAIL, HEAD]
-    similarity = np.zeros((4, 4))
-    similarity[0, 3] = similarity[3, 0] = 0.5
-    assert cluster(similarity, LINKAGE, images=images, boxes=boxes).labels.tolist() == [0, 1, 1, 0]
-
-
-def test_linkage_of_regions_that_match_none_leaves_each_alone() -> None:
-    assert sorted(cluster(np.zeros((4, 4)), LINKAGE).labels.tolist()) == [0, 1, 2, 3]
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.permutations(range(12)))
-def test_linkage_does_not_depend_on_the_order_of_the_regions(order: list[int]) -> None:
-    similarity, _ = planted([5, 4, 3])
-    base = cluster(similarity, LINKAGE).labels
-    moved = cluster(similarity[np.ix_(order, order)], LINKAGE).labels
-    assert (np.equal.outer(moved, moved) == np.equal.outer(base[order], base[order])).all()
-
-
-def test_strengths_lie_between_0_and_1_and_are_symmetric() -> None:
-    rng = np.random.default_rng(1)
-    similarity = rng.random((30, 30))
-    similarity += similarity.T
-    images = np.repeat(np.arange(10), 3)
-    corners = rng.integers(0, 40, (30, 2))
-    boxes = np.concatenate([corners, corners + np.array([12, 9])], axis=1)
-    strengths = match_strengths(similarity, images, boxes)
-    assert strengths.min() >= 0
-    assert strengths.max() <= 1
-    np.testing.assert_array_equal(strengths, strengths.T)
-    # one match at most in each image, but for those that overlap it
-    apart = strengths.copy()
-    for image in range(10):
-        for row in range(30):
-            own = np.flatnonzero((images == image) & (apart[row] > 0))
-            if images[row] != image and len(own) > 1:
-                best = own[similarity[row, own].argmax()]
-                assert all(overlap(*boxes[[best, other]].tolist()) >= 0.5 for other in own)
-
-
-def overlap(a: list[int], b: list[int]) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return max(width, 0) * max(height, 0) / min(areas)
-
-
-def test_boxes_must_be_as_many_as_rows() -> None:
-    with pytest.raises(SettingsError, match="1 boxes were given for a similarity of 3 rows"):
-        cluster(np.zeros((3, 3)), LINKAGE, images=[0, 1, 2], boxes=[HEAD])

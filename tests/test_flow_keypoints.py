@@ -57,7 +57,7 @@ def test_rows_and_bars_of_the_layout(flow, willow, tmp_path, monkeypatch):
     results = json.loads(out.read_text())
     rows = results["rows"]
     assert [(r["descriptor"], r["method"], r["assignment"]) for r in rows] == [
-        (d, m, w) for d in ("hog", "deep") for m in ("nam", "phm", "lom", "consensus") for w in ("best", "vote")
+        (d, m, w) for d in ("hog", "deep") for m in ("nam", "phm", "lom") for w in ("best", "vote")
     ]
     assert {(r["images"], r["pairs"], r["willow"], r["all_pairs"]) for r in rows} == {(4, 4, True, True)}
     # The scene is the same: whoever cannot carry its points is broken.

@@ -11,7 +11,6 @@ from scipy.ndimage import correlate1d
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import Features, FlowSettings, compare_all, facing, match
 from visual_summaries.flow.features import mirrored_boxes
-from visual_summaries.flow.pairs import image_pairs
 
 SIZES = ((90, 120), (100, 110))
 
@@ -57,20 +56,15 @@ def overlap(p, q):
     return min(p[2], q[2]) > max(p[0], q[0]) and min(p[3], q[3]) > max(p[1], q[1])
 
 
-def geometric_median_by_loops(values, counts=None):
-    counts = counts or [1.0] * len(values)
-    o = sum(v * c for v, c in zip(values, counts, strict=True)) / sum(counts)
+def geometric_median_by_loops(values):
+    o = sum(values) / len(values)
     for _ in range(20):
-        weights = [c / max(abs(v - o), 1e-2) for v, c in zip(values, counts, strict=True)]
+        weights = [1 / max(abs(v - o), 1e-2) for v in values]
         o = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
     return o
 
 
-def consensus_by_loops(a, b):
-    return lom_by_loops(a, b, consensus=True)
-
-
-def lom_by_loops(a, b, consensus=False):
+def lom_by_loops(a, b):
     s = nam_by_loops(a, b)
     va, vb = box_values(a), box_values(b)
     conf = np.zeros_like(s)
@@ -83,9 +77,8 @@ def lom_by_loops(a, b, consensus=False):
         for n in neighbours:
             j = int(s[n].argmax())
             offsets.append((vb[j][0] - va[n][0], vb[j][1] - va[n][1], vb[j][2] / va[n][2]))
-        counts = [s[n].max() ** 2 / s[:, s[n].argmax()].max() for n in neighbours] if consensus else None
-        o = [geometric_median_by_loops([offset[c] for offset in offsets], counts) for c in range(3)]
-        weight = 1.0 if consensus else sum(s[n].max() for n in neighbours) / total
+        o = [geometric_median_by_loops([offset[c] for offset in offsets]) for c in range(3)]
+        weight = sum(s[n].max() for n in neighbours) / total
         for j in range(len(b)):
             away = math.hypot(vb[j][0] - va[i][0] - o[0], vb[j][1] - va[i][1] - o[1])
             conf[i, j] = s[i, j] * math.exp(-0.05 * away - 0.3 * abs(vb[j][2] / va[i][2] - o[2])) * weight
@@ -118,7 +111,7 @@ def phm_by_loops(a, b):
     return np.array([[s[i, j] * space[place(i, j)] for j in range(len(b))] for i in range(len(a))])
 
 
-LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops, "consensus": consensus_by_loops}
+LOOPS = {"nam": nam_by_loops, "lom": lom_by_loops, "phm": phm_by_loops}
 
 
 @pytest.mark.parametrize("method", LOOPS)
@@ -182,7 +175,7 @@ def test_isolated_box_has_little_weight():
 
 def test_wrong_arguments_are_named():
     a = random_features(0)
-    with pytest.raises(SettingsError, match="method is 'sift', but must be one of 'nam', 'phm', 'lom', 'consensus'"):
+    with pytest.raises(SettingsError, match="method is 'sift', but must be one of 'nam', 'phm', 'lom'"):
         match(a, a, "sift")
     with pytest.raises(ValueError, match="describe both images in the same way"):
         match(a, random_features(1, d=7))
@@ -226,23 +219,6 @@ def test_compare_all_without_anything_to_compare():
         compare_all([random_features(0), random_features(1)], [[1]])
 
 
-def test_nearest_images_only():
-    features = [random_features(seed) for seed in range(5)]
-    pairs = image_pairs(features, 1)
-    whole = np.stack([one.descriptors[0].numpy() for one in features])
-    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
-    cosine = whole @ whole.T - 3 * np.eye(5)
-    assert set(pairs) == {(min(i, j), max(i, j)) for i, j in enumerate(cosine.argmax(1).tolist())}
-    salient = [[3, 4]] * 5
-    few, every = (compare_all(features, salient, FlowSettings(neighbours=k)).similarity for k in (1, 0))
-    compared = np.zeros((5, 5), bool)
-    for i, j in pairs:
-        compared[i, j] = compared[j, i] = True
-    mask = compared.repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(few, np.where(mask, every, 0))
-    assert len(image_pairs(features, 4)) == len(image_pairs(features, 9)) == 10
-
-
 def test_exponent_applies_to_confidences():
     features, salient = [random_features(seed) for seed in range(3)], [[2, 3], [5], [7, 8]]
     result = compare_all(features, salient, FlowSettings(exponent=0.5), best=4)
@@ -257,23 +233,20 @@ def mirror_image_of(features):
     return Features(mirrored_boxes(features.boxes, features.size[1]), features.descriptors, features.size, features.power)
 
 
-def test_an_image_and_its_mirror_image_are_compared_as_if_they_were_the_same() -> None:
+def test_the_side_that_looks_more_alike_is_told() -> None:
     a = random_features(0, d=40)
-    b = mirror_image_of(a)
-    a, b = replace(a, mirrored=mirror_image_of(a)), replace(b, mirrored=mirror_image_of(b))
     # Descriptors that tell left from right: those of the mirror image of an image are other ones.
     other = torch.from_numpy(np.random.default_rng(9).normal(size=a.descriptors.shape).astype(np.float32))
-    b, turned = replace(b, descriptors=other), b.mirrored
-    assert turned is not None
-    settings = FlowSettings(mirror=True)
-    wanted = compare_all([a, a], [[3, 4, 5], [3, 4, 5]], replace(settings, mirror=False)).similarity
-    np.testing.assert_allclose(compare_all([a, b], [[3, 4, 5], [3, 4, 5]], settings).similarity, wanted, rtol=1e-5)
-    assert facing(a, b) is turned
-    assert facing(a, a) is a
-    assert abs(compare_all([a, b], [[3, 4, 5], [3, 4, 5]]).similarity - wanted).max() > 0.1
+    turned = mirror_image_of(replace(a, descriptors=other))
+    mirrored = replace(turned, mirrored=a)
+    assert facing(a, mirrored) is a
+    assert facing(turned, mirrored) is mirrored
+    assert facing(a, turned) is turned  # there is no other side
 
 
-def test_mirrored_features_that_are_missing_are_an_error() -> None:
-    a = random_features(0)
-    with pytest.raises(ValueError, match="describe it with describe_mirrored"):
-        compare_all([a, a], [[3], [3]], FlowSettings(mirror=True))
+def test_a_pair_is_compared_as_it_is() -> None:
+    a, b = (random_features(seed, d=40) for seed in (0, 1))
+    both = replace(b, mirrored=mirror_image_of(a))
+    settings, salient = FlowSettings(mirror=True), [[3, 4, 5], [3, 4, 5]]
+    expected = compare_all([a, b], salient).similarity
+    np.testing.assert_array_equal(compare_all([a, both], salient, settings).similarity, expected)

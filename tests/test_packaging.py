@@ -24,7 +24,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 #: Library -> the extra that brings it. Extras for development (test, lint, docs) are not for the package.
 LIBRARIES = {
     "transformers": "hf",
-    "faiss": "faiss",
     "open_clip": "clip",
     "matplotlib": "plot",
     "pyarrow": "table",
@@ -34,7 +33,6 @@ LIBRARIES = {
 USES = {
     "plot": "from visual_summaries.figures import write_figure; write_figure(run, 'figure.png')",
     "table": "from visual_summaries.index import write_index; write_index(run.path.parent, 'catalogue', table='parquet')",
-    "faiss": "import faiss, numpy; faiss.IndexFlatIP(2).add(numpy.ones((3, 2), 'float32'))",
     "hf": "import transformers; transformers.AutoModelForImageClassification",
     "clip": "import open_clip; open_clip.create_model_and_transforms",
     "ray": "import ray; ray.init",

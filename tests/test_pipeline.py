@@ -315,17 +315,6 @@ def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
     assert sum(len(entry["keys"]) for entry in journal if entry["event"] == "computed" and entry["stage"] == "masks") == COUNT
 
 
-def test_regions_of_the_mask_as_proposals(striped: Any, shared_stripe_network: torch.nn.Module) -> None:
-    settings = quick_settings()
-    settings = replace(settings, regions=replace(settings.regions, proposals="mask"))
-    run = vs.summarize(shared_stripe_network, striped.images[:3], "marked", settings=settings)
-    for image in range(3):
-        found = [region for region in run.regions if region.image == image]
-        assert 2 <= len(found) <= 6  # the two patches, not hundreds of windows
-        for box in (striped.red[image], striped.blue[image]):
-            assert any(np.abs(np.subtract(region.box, box)).max() <= 8 for region in found)
-
-
 def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:
     with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'paper'"):
         vs.summarize(stripe_network, list(striped.images), "marked", preset="papers")

@@ -1,14 +1,12 @@
-"""Proposals: what every source promises, masks of known parts, a hand-made forest, random numbers that do not show."""
+"""Proposals: what every source promises, a hand-made forest, random numbers that do not show."""
 
 import ctypes
 
-import cv2
 import numpy as np
 import pytest
 from skimage import data
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.components import evidence_boxes
 from visual_summaries.regions.proposals import SOURCES, propose_all, propose_boxes
 from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.regions.sources import edge_boxes, selective_search
@@ -25,21 +23,10 @@ def photograph():
     return np.ascontiguousarray(data.coffee()[50:370:2, 100:540:2])  # (160, 220)
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    """A head on a thin neck on a body, and a ball apart: (160, 220)."""
-    drawn = np.zeros((160, 220), np.uint8)
-    cv2.circle(drawn, (60, 40), 20, 1, -1)
-    cv2.rectangle(drawn, (56, 60), (63, 80), 1, -1)
-    cv2.ellipse(drawn, (70, 110), (50, 30), 0, 0, 360, 1, -1)
-    cv2.circle(drawn, (180, 80), 25, 1, -1)
-    return drawn.astype(bool)
-
-
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("n", [1, 40, 500])
-def test_boxes_are_what_they_should_be(photograph, evidence, source, n):
-    boxes = propose_boxes(photograph, n, source, evidence=evidence)
+def test_boxes_are_what_they_should_be(photograph, source, n):
+    boxes = propose_boxes(photograph, n, source)
     assert boxes.dtype == np.int32
     assert len(boxes) <= n
     assert boxes[0].tolist() == [0, 0, 220, 160]
@@ -52,7 +39,7 @@ def test_boxes_are_what_they_should_be(photograph, evidence, source, n):
     assert (np.diff(sides.prod(1)) <= 0).all()
 
 
-@pytest.mark.parametrize("source", sorted(set(SOURCES) - {"mask"}))
+@pytest.mark.parametrize("source", SOURCES)
 def test_500_boxes_of_all_scales(photograph, source):
     boxes = propose_boxes(photograph, 500, source)
     assert len(boxes) == 500
@@ -95,27 +82,6 @@ def test_several_images_come_in_order(photograph):
     together = list(propose_all(iter(images), 60, workers=2))
     for boxes, image in zip(together, images, strict=True):
         np.testing.assert_array_equal(boxes, propose_boxes(image, 60))
-
-
-def test_regions_of_a_mask_and_their_parts(evidence):
-    boxes = evidence_boxes(evidence)
-    assert len(boxes) < 40
-    for whole in ((20, 20, 121, 141), (155, 55, 206, 106)):  # the figure, the ball
-        assert (boxes == whole).all(1).any()
-    for part in ((40, 20, 81, 61), (20, 80, 121, 141)):  # head and body, cut apart at the neck
-        assert iou(boxes, part).max() > 0.8
-    assert not (iou(boxes, (120, 0, 155, 160)) > 0.1).any()  # nothing where there is no evidence
-    assert evidence_boxes(np.zeros((20, 30), bool)).shape == (0, 4)
-    assert evidence_boxes(np.ones((20, 30), bool)).tolist() == [[0, 0, 30, 20]]
-
-
-def test_masks_of_several_images(photograph, evidence):
-    masks = (evidence, evidence[:, ::-1])
-    together = list(propose_all([photograph] * 2, source="mask", evidence=iter(masks), workers=2))
-    for boxes, mask in zip(together, masks, strict=True):
-        np.testing.assert_array_equal(boxes, propose_boxes(photograph, source="mask", evidence=mask))
-    with pytest.raises(ValueError, match="shorter"):
-        list(propose_all([photograph] * 2, source="mask", evidence=[evidence]))
 
 
 @pytest.fixture
@@ -167,16 +133,10 @@ def test_edge_models_that_cannot_be_used(photograph, tmp_path):
 
 
 def test_wrong_arguments_are_named(photograph):
-    with pytest.raises(
-        SettingsError, match="source is 'edge', but must be one of 'selective_search', 'mask', 'grid', 'edge_boxes'"
-    ):
+    with pytest.raises(SettingsError, match="source is 'edge', but must be one of 'selective_search', 'grid', 'edge_boxes'"):
         propose_boxes(photograph, source="edge")
     with pytest.raises(SettingsError, match="source is 'grid:4', but must be one of"):
         RegionSettings(proposals="grid:4")
-    with pytest.raises(SettingsError, match=r"give propose_boxes\(..., evidence=mask > 0.5\) as well"):
-        propose_boxes(photograph, source="mask")
-    with pytest.raises(SettingsError, match=r"evidence has shape \(4, 5\), but the image has height and width \(160, 220\)"):
-        propose_boxes(photograph, source="mask", evidence=np.zeros((4, 5), bool))
     with pytest.raises(SettingsError, match="n is 0, but must be at least 1"):
         propose_boxes(photograph, 0)
     with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.components import connected_components, evidence_boxes
+from visual_summaries.regions.components import connected_components
 from visual_summaries.regions.salient import evidence_shares, prune, redundant_pairs, salient_boxes
 
 BOXES = st.lists(
@@ -100,19 +100,3 @@ def test_pruning_keeps_no_redundant_pair_and_drops_only_for_a_better_one(boxes: 
 
 def test_pruning_nothing() -> None:
     assert prune(np.empty((0, 4), int), np.empty(0)).tolist() == []
-
-
-def test_boxes_of_the_evidence_are_those_of_its_parts_and_of_the_parts_that_narrow_places_join() -> None:
-    evidence = np.zeros((60, 100), bool)
-    evidence[10:30, 10:34] = evidence[35:55, 60:90] = True
-    evidence[20:45, 34:36] = evidence[43:45, 36:60] = True  # a bent bridge, 2 pixels wide
-    evidence[2:4, 95:98] = True  # 6 pixels of 6000: too small
-    boxes = evidence_boxes(evidence, min_area=0.003, openings=(0.0, 0.05))
-    assert [10, 10, 90, 55] in boxes.tolist()
-    for wanted in ([10, 10, 34, 30], [60, 35, 90, 55]):  # a disc of 3 pixels rounds corners and may leave a pixel of the bridge
-        assert (np.abs(boxes - wanted) <= 2).all(axis=1).any()
-    assert (boxes[:, 2] <= 92).all()
-
-
-def test_no_evidence_no_boxes() -> None:
-    assert evidence_boxes(np.zeros((20, 30), bool)).shape == (0, 4)

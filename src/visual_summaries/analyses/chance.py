@@ -13,8 +13,8 @@ from visual_summaries.analyses.quality import likeness, silhouettes
 from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import FlowSettings, compare_all
-from visual_summaries.regions import RegionSettings, evidence_boxes, prune, salient_boxes
-from visual_summaries.results import Box, Chance
+from visual_summaries.regions import RegionSettings, prune, salient_boxes
+from visual_summaries.results import Chance
 
 if TYPE_CHECKING:
     from visual_summaries.flow import Features
@@ -51,7 +51,6 @@ def measure_chance(
     features: Sequence[Features],
     evidence: Sequence[NDArray[np.bool_]],
     images: Sequence[int],
-    region_boxes: Sequence[Box],
     similarity: NDArray[np.floating],
     region_settings: RegionSettings | None = None,
     flow_settings: FlowSettings | None = None,
@@ -73,8 +72,6 @@ def measure_chance(
         Binary evidence masks of the same images.
     images : sequence of int, (R,)
         For each of the run's regions in these images, the position of its image.
-    region_boxes : sequence of tuple of int, (R,)
-        Their boxes.
     similarity : ndarray, (R, R)
         Of these regions.
     region_settings, flow_settings, cluster_settings : optional
@@ -94,7 +91,7 @@ def measure_chance(
         own = []
         for place, (proposed, mask) in enumerate(zip(boxes, evidence, strict=True)):
             moved = moved_mask(mask, seeded(random_state + number, mask, np.array([place])))
-            own.append(_salient(proposed, moved, region_settings))
+            own.append(salient_boxes(proposed, moved, region_settings.salient_share))
         under.append(own)
     salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
     compared = compare_all(features, salient, flow_settings, best=region_settings.best)
@@ -102,20 +99,16 @@ def measure_chance(
 
     found = []
     for own in under:
-        rows, owner, where = [], [], []
+        rows, owner = [], []
         for place, (proposed, item) in enumerate(zip(boxes, own, strict=True)):
             row = start[place] + np.searchsorted(salient[place], item)
             kept = prune(proposed[item], compared.best_mean[row], region_settings.overlap, region_settings.area_factor)
             rows.append(row[kept])
             owner.append(np.full(len(kept), place))
-            where.append(proposed[item][kept])
         index = np.concatenate(rows)
-        own_similarity = compared.similarity[np.ix_(index, index)]
-        found.append(_count(own_similarity, np.concatenate(owner), np.concatenate(where), cluster_settings))
+        found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), cluster_settings))
 
-    summaries, together, alike = _count(
-        similarity, np.asarray(images, np.int64), np.asarray(region_boxes, np.int64).reshape(-1, 4), cluster_settings
-    )
+    summaries, together, alike = _count(similarity, np.asarray(images, np.int64), cluster_settings)
     return Chance(
         images=len(boxes),
         summaries=summaries,
@@ -127,27 +120,12 @@ def measure_chance(
     )
 
 
-def _salient(boxes: NDArray[np.int64], evidence: NDArray[np.bool_], settings: RegionSettings) -> NDArray[np.intp]:
-    """Return which boxes a run would take under this mask; for one around its evidence, the box that is most like it."""
-    chosen = salient_boxes(boxes, evidence, settings.salient_share)
-    around = evidence_boxes(evidence).astype(np.int64) if settings.from_evidence else np.empty((0, 4), np.int64)
-    if not len(around):
-        return chosen
-    low, high = np.maximum(around[:, None, :2], boxes[None, :, :2]), np.minimum(around[:, None, 2:], boxes[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(one[:, 2:] - one[:, :2]).prod(axis=1) for one in (around, boxes)]
-    return np.union1d(chosen, (both / (areas[0][:, None] + areas[1][None] - both)).argmax(axis=1))
-
-
 def _count(
-    similarity: NDArray[np.floating],
-    images: NDArray[np.integer],
-    boxes: NDArray[np.integer],
-    settings: ClusterSettings | None,
+    similarity: NDArray[np.floating], images: NDArray[np.integer], settings: ClusterSettings | None
 ) -> tuple[int, float, float]:
     """Return the number of clusters with regions of two images at least, the mean silhouette and likeness of their regions."""
     try:
-        labels = cluster(similarity, settings, images=images, boxes=boxes).labels.copy()
+        labels = cluster(similarity, settings).labels.copy()
     except ConvergenceError:  # nothing that holds together
         return 0, float("nan"), float("nan")
     large = [index for index in range(int(labels.max(initial=-1)) + 1) if len(set(images[labels == index].tolist())) >= 2]

@@ -22,7 +22,6 @@ def measure_stability(
     clusters: Sequence[Sequence[int]],
     settings: ClusterSettings | None = None,
     *,
-    boxes: ArrayLike | None = None,
     resamplings: int = 20,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -42,8 +41,6 @@ def measure_stability(
         Regions of each cluster.
     settings : ClusterSettings, optional
         How to cluster.
-    boxes : array_like of int, (R, 4), optional
-        Box of each region, for methods of clustering that look at them.
     resamplings : int
     random_state : int
     progress : callable, optional
@@ -63,7 +60,7 @@ def measure_stability(
     """
     found = np.full((resamplings, len(clusters)), np.nan)
     for number in range(resamplings):
-        found[number] = resample(similarity, images, clusters, settings, boxes=boxes, number=number, random_state=random_state)
+        found[number] = resample(similarity, images, clusters, settings, number=number, random_state=random_state)
         report_progress(progress, "stability", number + 1, resamplings)
     return mean_jaccard(found)
 
@@ -74,7 +71,6 @@ def resample(
     clusters: Sequence[Sequence[int]],
     settings: ClusterSettings | None = None,
     *,
-    boxes: ArrayLike | None = None,
     number: int = 0,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
@@ -84,7 +80,7 @@ def resample(
     ----------
     number : int
         Which resampling: each draws by itself, so that they can be computed anywhere, in any order.
-    similarity, images, clusters, settings, boxes, random_state
+    similarity, images, clusters, settings, random_state
         As :func:`measure_stability` has them.
     """
     images = np.asarray(images)
@@ -98,13 +94,8 @@ def resample(
         row[list(regions)] = True
     old = member[:, chosen]
     try:
-        labels = cluster(
-            similarity[np.ix_(chosen, chosen)],
-            settings,
-            images=images[chosen],
-            boxes=None if boxes is None else np.asarray(boxes)[chosen],
-            random_state=int(rng.integers(2**31)),
-        ).labels
+        again = cluster(similarity[np.ix_(chosen, chosen)], settings, random_state=int(rng.integers(2**31)))
+        labels = again.labels
     except ConvergenceError:
         labels = np.full(len(chosen), -1)
     new = labels[None, :] == np.arange(labels.max(initial=-1) + 1)[:, None]

@@ -1,8 +1,7 @@
 """Stage 4: groups of regions that are alike."""
 
 from visual_summaries.clusters.grouping import cluster
-from visual_summaries.clusters.linkage import match_strengths
 from visual_summaries.clusters.partition import Clusters
 from visual_summaries.clusters.settings import ClusterSettings
 
-__all__ = ["ClusterSettings", "Clusters", "cluster", "match_strengths"]
+__all__ = ["ClusterSettings", "Clusters", "cluster"]

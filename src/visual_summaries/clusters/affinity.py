@@ -54,7 +54,7 @@ def affinity_propagation(similarity: NDArray[np.float64], settings: ClusterSetti
         except ConvergenceWarning as error:
             raise ConvergenceError(
                 f"affinity propagation did not converge on {count} regions within {settings.max_iterations} steps "
-                f"(damping {settings.damping}, preference {preference:.4g}); raise max_iterations or the damping (at most 1), "
-                "or use ClusterSettings(method='linkage'), which always ends"
+                f"(damping {settings.damping}, preference {preference:.4g}); raise ClusterSettings.max_iterations or damping "
+                "(below 1), or use the preset 'default'"
             ) from error
     return largest_first(np.asarray(model.labels_), np.asarray(model.cluster_centers_indices_))

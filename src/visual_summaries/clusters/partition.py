@@ -1,4 +1,4 @@
-"""What clustering gives, whatever the method, and what every method asks of a similarity."""
+"""What clustering gives, and what it asks of a similarity."""
 
 from __future__ import annotations
 

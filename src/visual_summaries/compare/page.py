@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from visual_summaries.compare.chart import scatter
 from visual_summaries.compare.counting import Correlation
 from visual_summaries.compare.job import ClassComparison, Comparison, Part, Use

@@ -161,7 +161,8 @@ def describe_mirrored(
     """Describe boxes of an image, and the same boxes of the image turned left to right.
 
     Objects face either way. Neither descriptors nor offsets agree between one that faces left and one that faces right, but
-    they do once one of the two images is turned: with these, :func:`compare_all` takes whichever of the two looks more alike.
+    they do once one of the two images is turned: with these, :func:`~visual_summaries.flow.facing` says which side looks more
+    alike.
 
     Parameters
     ----------

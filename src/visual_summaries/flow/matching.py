@@ -1,15 +1,12 @@
 """Proposal Flow: confidences of all matches between the boxes of two images.
 
-Ham, Cho, Schmid, Ponce, "Proposal Flow", CVPR 2016, and one matcher of ours. All share an appearance score ``s(i, j)`` of box i
-of image A and box j of image B:
+Ham, Cho, Schmid, Ponce, "Proposal Flow", CVPR 2016. All share an appearance score ``s(i, j)`` of box i of image A and box j of
+image B:
 
 - *NAM*, naive appearance matching: s alone;
 - *PHM*, probabilistic Hough matching: s times the votes that all matches give to the same offset and change of scale;
 - *LOM*, local offset matching: s times how well the match agrees with the offset on which the boxes that overlap box i agree,
-  times the share that these boxes have of all best scores;
-- *consensus*: LOM without that share, which favours large boxes, and with neighbours that count by how sure their own match is:
-  ``m^2 / r`` for a neighbour whose best score is m with a box whose best score is r. Not published; carries points better and
-  makes purer clusters (docs/flow.md).
+  times the share that these boxes have of all best scores.
 
 Where the formulas leave room, this is how they are read:
 
@@ -39,10 +36,7 @@ from visual_summaries._validate import require_choice
 from visual_summaries.flow.features import Features
 
 #: Names accepted by :func:`match`.
-METHODS = ("nam", "phm", "lom", "consensus")
-
-#: Those that use local offsets.
-LOCAL = ("lom", "consensus")
+METHODS = ("nam", "phm", "lom")
 
 _STEPS = 20  # reweighting steps of the geometric median
 _NEAREST = 1e-2  # closer than this counts as this close
@@ -131,7 +125,7 @@ def match(
     ----------
     a, b : Features
     method : str
-        ``"nam"``, ``"phm"``, ``"lom"`` or ``"consensus"`` (see the module's description).
+        ``"nam"``, ``"phm"`` or ``"lom"`` (see the module's description).
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor get 0.
     border : float
@@ -163,8 +157,8 @@ def match(
     require_choice("method", method, METHODS)
     geometry_a, geometry_b = Geometry.of(a, border), Geometry.of(b, border)
     scores = appearance(a, b, geometry_a, geometry_b, max_aspect_ratio)
-    if method in LOCAL:
-        (offsets,) = local_offsets([BestMatches.of(scores, geometry_b, method)], geometry_a, method=method)
+    if method == "lom":
+        (offsets,) = local_offsets([BestMatches.of(scores, geometry_b)], geometry_a)
         return offsets.confidences(scores)
     if method == "phm":
         return scores * hough_votes(scores, geometry_a, geometry_b)
@@ -179,22 +173,19 @@ class BestMatches(NamedTuple):
     score : Tensor of float32, (n_a,)
     partner : Tensor of int64, (n_a,)
         The box of B.
-    rival : Tensor of float32, (n_a,), or None
-        The best score that this box of B has with any box of A; only ``"consensus"`` asks.
     target : Geometry
         The boxes of B.
     """
 
     score: Tensor
     partner: Tensor
-    rival: Tensor | None
     target: Geometry
 
     @classmethod
-    def of(cls, scores: Tensor, target: Geometry, method: str) -> BestMatches:
+    def of(cls, scores: Tensor, target: Geometry) -> BestMatches:
         """Find them among the appearance scores (n_a, n_b)."""
         score, partner = scores.max(1)
-        return cls(score, partner, scores.amax(0)[partner] if method == "consensus" else None, target)
+        return cls(score, partner, target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +199,7 @@ class LocalOffsets:
     scale : Tensor of float32, (k,)
         Expected ratio of areas, B over A.
     weight : Tensor of float32, (k,)
-        The neighbours' share of all best scores; 1 with ``"consensus"``.
+        The neighbours' share of all best scores.
     area : Tensor of float32, (k,)
         Areas of the boxes in A.
     target : Geometry
@@ -232,9 +223,7 @@ class LocalOffsets:
         return confidences
 
 
-def local_offsets(
-    best: Sequence[BestMatches], a: Geometry, rows: Tensor | None = None, method: str = "lom"
-) -> list[LocalOffsets]:
+def local_offsets(best: Sequence[BestMatches], a: Geometry, rows: Tensor | None = None) -> list[LocalOffsets]:
     """Return on what offset the neighbours of each box of A agree, for several images B at once.
 
     Parameters
@@ -244,8 +233,6 @@ def local_offsets(
     a : Geometry
     rows : Tensor of int64, (k,), optional
         Only these boxes of A; all by default.
-    method : str
-        ``"lom"`` or ``"consensus"``.
 
     Returns
     -------
@@ -261,18 +248,9 @@ def local_offsets(
     score_used = score[:, a.used]
     apart = a.apart[wanted][:, a.used]
     out = apart | (score_used <= 0)[:, None]
-    tiny = torch.finfo(score.dtype).tiny
-    if method == "consensus":
-        rival = torch.stack([one.rival for one in best if one.rival is not None])[:, a.used]
-        counts = score_used.square() / rival.clamp_min(tiny)
-        # Only their ratios matter, and steps expect weights near 1.
-        counts /= counts.amax(1, keepdim=True).clamp_min(tiny)
-        median[:, wanted] = geometric_medians(offset[:, a.used], out, counts).to(median.dtype)
-        weight[:, wanted] = 1.0
-    else:
-        median[:, wanted] = geometric_medians(offset[:, a.used], out).to(median.dtype)
-        weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
-        weight /= score.sum(1, keepdim=True).clamp_min(tiny)
+    median[:, wanted] = geometric_medians(offset[:, a.used], out).to(median.dtype)
+    weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
+    weight /= score.sum(1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
     median, weight = median * (score > 0)[:, :, None], weight * (score > 0)
     chosen = slice(None) if rows is None else rows
     return [
@@ -286,7 +264,7 @@ def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
     return torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
 
 
-def geometric_medians(points: Tensor, out: Tensor, counts: Tensor | None = None) -> Tensor:
+def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
     """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
 
     The steps are taken in double precision: a point within a few hundredths of a pixel of the median weighs by its distance, of
@@ -298,8 +276,6 @@ def geometric_medians(points: Tensor, out: Tensor, counts: Tensor | None = None)
         Points of g sets.
     out : Tensor of bool, (g, k, n)
         For each of k subsets, which points do not belong to it.
-    counts : Tensor of float32, (g, n), optional
-        How much each point counts, > 0; all alike by default.
 
     Returns
     -------
@@ -307,20 +283,17 @@ def geometric_medians(points: Tensor, out: Tensor, counts: Tensor | None = None)
         0 for an empty subset. Of float32 on devices that have no float64 (Apple's GPUs).
     """
     points = _precise(points)
-    each = None if counts is None else _precise(counts)[:, None]
-    count = (~out).sum(2) if each is None else torch.where(out, 0, each).sum(2)
+    count = (~out).sum(2)
     median = points.new_zeros(*out.shape[:2], points.shape[2])
     weight = points.new_empty(out.shape)
     for c in range(points.shape[2]):
         value = points[:, None, :, c].contiguous()
-        current = torch.where(out, 0, value if each is None else value * each).sum(2) / torch.where(count > 0, count, 1)
+        current = torch.where(out, 0, value).sum(2) / torch.where(count > 0, count, 1)
         # Points that do not count are put so far away that their weight vanishes: one pass less than masking in each step.
         place = torch.where(out, _FAR, value)
         for _ in range(_STEPS):
             torch.sub(place, current[:, :, None], out=weight)
             weight.abs_().clamp_min_(_NEAREST).reciprocal_()
-            if each is not None:
-                weight.mul_(each)
             # Sums along rows, not products of matrices: those add up in an order that depends on the number of rows.
             total = weight.sum(2)
             current = weight.mul_(value).sum(2) / total

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visual_summaries.flow.features import Features
-from visual_summaries.flow.matching import LOCAL, BestMatches, Geometry, appearance, hough_votes, local_offsets
-from visual_summaries.flow.nearest import nearest
+from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
 from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
 
@@ -58,7 +57,7 @@ def compare_all(
     salient : sequence of array_like of int
         For each image, which of its boxes are salient (possibly none).
     settings : FlowSettings, optional
-        With ``mirror``, features need ``mirrored``; of each pair, the second image is taken as it is or turned.
+        Method, exponent, and which boxes can match; a pair is compared as it is, whatever ``mirror`` says.
     best : int
         How many best confidences are averaged for `best_mean`.
     progress : Progress, optional
@@ -71,7 +70,7 @@ def compare_all(
     Raises
     ------
     ValueError
-        If `features` and `salient` differ in length, or mirrored features are asked for and missing.
+        If `features` and `salient` differ in length.
 
     Examples
     --------
@@ -92,7 +91,7 @@ def compare_all(
         )
     settings = FlowSettings() if settings is None else settings
     rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
-    pairs = image_pairs(features, settings.neighbours)
+    pairs = list(combinations(range(len(features)), 2))
     block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best, progress=progress)
     start = [0, *accumulate(len(chosen) for chosen in rows)]
     similarity = np.zeros((start[-1], start[-1]), np.float32)
@@ -156,25 +155,18 @@ def compare_block(
     images = sorted({image for pair in pairs for image in pair})
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
-    turned = _turned(features, images, settings)
     top = {i: _Best(len(rows[i]), best) for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
     done = 0
     for tile in _tiles(pairs):
-        halves = _Halves(rows, settings)
+        halves = _Halves(rows, geometry, settings)
         for position in tile:
             i, j = pairs[position]
             if len(rows[i]) or len(rows[j]):
-                its = geometry[j]
-                scores = appearance(features[i], features[j], geometry[i], its, settings.max_aspect_ratio)
-                if j in turned:
-                    other, where = turned[j]
-                    scores_turned = appearance(features[i], other, geometry[i], where, settings.max_aspect_ratio)
-                    if likeness(scores_turned) > likeness(scores):
-                        scores, its = scores_turned, where
-                halves.add((i, geometry[i]), (j, its), scores)
+                scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
+                halves.add(i, j, scores)
                 # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-                halves.add((j, its), (i, geometry[i]), scores.T.contiguous())
+                halves.add(j, i, scores.T.contiguous())
         confidences = halves.confidences()
         for position in tile:
             i, j = pairs[position]
@@ -202,19 +194,17 @@ class _Halves:
     Of the scores of a pair only what the confidences of its salient boxes need is kept until then.
     """
 
-    def __init__(self, rows: Mapping[int, Tensor], settings: FlowSettings) -> None:
-        self._rows, self._settings = rows, settings
-        # By image and geometry: an image may be turned for some of its partners.
-        self._waiting: dict[tuple[int, int], tuple[Geometry, list[tuple[int, BestMatches, Tensor]]]] = {}
+    def __init__(self, rows: Mapping[int, Tensor], geometry: Mapping[int, Geometry], settings: FlowSettings) -> None:
+        self._rows, self._geometry, self._settings = rows, geometry, settings
+        self._waiting: dict[int, list[tuple[int, BestMatches, Tensor]]] = {}
         self._done: dict[tuple[int, int], Tensor] = {}
 
-    def add(self, first: tuple[int, Geometry], second: tuple[int, Geometry], scores: Tensor) -> None:
-        """Take in the appearance scores of all boxes of image a with those of image b, each with its geometry."""
-        (a, own), (b, other) = first, second
-        rows = self._rows[a]
-        if self._settings.method in LOCAL:
-            best = BestMatches.of(scores, other, self._settings.method)
-            self._waiting.setdefault((a, id(own)), (own, []))[1].append((b, best, scores[rows]))
+    def add(self, a: int, b: int, scores: Tensor) -> None:
+        """Take in the appearance scores of all boxes of image a with those of image b."""
+        rows, own, other = self._rows[a], self._geometry[a], self._geometry[b]
+        if self._settings.method == "lom":
+            best = BestMatches.of(scores, other)
+            self._waiting.setdefault(a, []).append((b, best, scores[rows]))
         elif self._settings.method == "phm":
             self._done[a, b] = (scores * hough_votes(scores, own, other))[rows]
         else:
@@ -222,9 +212,9 @@ class _Halves:
 
     def confidences(self) -> dict[tuple[int, int], Tensor]:
         """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
-        for (a, _), (own, partners) in self._waiting.items():
+        for a, partners in self._waiting.items():
             best = [matches for _, matches, _ in partners]
-            offsets = local_offsets(best, own, self._rows[a], self._settings.method)
+            offsets = local_offsets(best, self._geometry[a], self._rows[a])
             for (b, _, scores), one in zip(partners, offsets, strict=True):
                 self._done[a, b] = one.confidences(scores)
         exponent = self._settings.exponent
@@ -248,21 +238,6 @@ def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each row of (R, n); 0 where n is."""
     result: NDArray[np.float32] = (torch.from_numpy(values).sum(1) / max(values.shape[1], 1)).numpy()
     return result
-
-
-def _turned(
-    features: Mapping[int, Features], images: Sequence[int], settings: FlowSettings
-) -> dict[int, tuple[Features, Geometry]]:
-    """Mirrored features of each image with their geometry, where the settings ask for them."""
-    found = {}
-    for image in images if settings.mirror else ():
-        mirrored = features[image].mirrored
-        if mirrored is None:
-            raise ValueError(
-                "FlowSettings.mirror is set, but an image has no mirrored features; describe it with describe_mirrored"
-            )
-        found[image] = (mirrored, Geometry.of(mirrored, settings.border))
-    return found
 
 
 def likeness(scores: Tensor) -> float:
@@ -291,31 +266,6 @@ def facing(a: Features, b: Features, max_aspect_ratio: float = 2.0, border: floa
     own = Geometry.of(a, border)
     found = [likeness(appearance(a, one, own, Geometry.of(one, border), max_aspect_ratio)) for one in (b, b.mirrored)]
     return b.mirrored if found[1] > found[0] else b
-
-
-def image_pairs(features: Sequence[Features], neighbours: int = 0) -> list[tuple[int, int]]:
-    """Return the pairs (i, j), i < j, of images that are to be compared.
-
-    Parameters
-    ----------
-    features : sequence of Features
-    neighbours : int
-        How many most similar images each is compared with; 0: all. Similar is what has a high cosine between the descriptors
-        of the largest boxes, normally the whole images: :func:`~visual_summaries.flow.nearest.nearest`.
-
-    Examples
-    --------
-    >>> box = np.array([[0, 0, 9, 9]], np.int32)
-    >>> looks = [Features(box, torch.tensor([[x, y]]), (9, 9)) for x, y in ((1.0, 0.0), (0.9, 0.1), (0.0, 1.0), (0.1, 0.9))]
-    >>> image_pairs(looks, 1), len(image_pairs(looks))
-    ([(0, 1), (2, 3)], 6)
-    """
-    if not 0 < neighbours < len(features) - 1:
-        return list(combinations(range(len(features)), 2))
-    sides = [one.boxes[:, 2:] - one.boxes[:, :2] for one in features]
-    whole = torch.stack([one.descriptors[int(side.prod(1).argmax())] for one, side in zip(features, sides, strict=True)])
-    found = nearest(whole, neighbours).tolist()
-    return sorted({(min(i, j), max(i, j)) for i, others in enumerate(found) for j in others if i != j})
 
 
 class _Best:

@@ -17,9 +17,8 @@ class FlowSettings:
         ``"hog"`` (published), ``"deep"`` (feature maps of the explained network) or ``"auto"`` (deep where the network has
         feature maps, else HOG).
     method : str
-        ``"nam"``, ``"phm"``, ``"lom"`` (published) or ``"consensus"``; see :mod:`visual_summaries.flow.matching`.
-    dense_method : str
-        The matcher whose matches dense flow is made of, one of those of `method`, or ``""`` for `method` itself (published).
+        ``"nam"``, ``"phm"`` or ``"lom"`` (published); see :mod:`visual_summaries.flow.matching`. Similarity and dense flow
+        are made of its matches.
     max_aspect_ratio : float
         Pairs of boxes whose aspect ratios differ by more than this factor score 0.
     border : float
@@ -30,29 +29,22 @@ class FlowSettings:
     assignment : str
         How dense flow assigns matches to pixels: ``"best"`` (published) or ``"vote"``, which was measured to be better.
     mirror : bool
-        Compare each image also with the other turned left to right, and take whichever fits better: objects face either way.
-        False is published.
-    neighbours : int
-        Images are compared only with this many most like them (and with those that they are most like), so that cost grows as
-        their number instead of its square; 0 compares all with all (published).
+        Whether a member is also looked at turned left to right before it is warped to its exemplar, and the side that looks
+        more alike is warped: objects face either way. Nothing else looks at both sides. False is published.
     """
 
     descriptor: str = "hog"
     method: str = "lom"
-    dense_method: str = ""
     max_aspect_ratio: float = 2.0
     border: float = 0.01
     exponent: float = 1.0
     assignment: str = "best"
     mirror: bool = False
-    neighbours: int = 0
 
     def __post_init__(self) -> None:
         require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
-        require_choice("method", self.method, ("nam", "phm", "lom", "consensus"))
-        require_choice("dense_method", self.dense_method, ("", "nam", "phm", "lom", "consensus"))
+        require_choice("method", self.method, ("nam", "phm", "lom"))
         require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
         require_in_range("border", self.border, 0.0, 0.5)
         require_in_range("exponent", self.exponent, 0.0, 10.0)
         require_choice("assignment", self.assignment, ("best", "vote"))
-        require_in_range("neighbours", self.neighbours, 0)

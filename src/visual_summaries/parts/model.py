@@ -74,7 +74,7 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
     Sample
     """
     rng = np.random.default_rng(random_state)
-    mean = np.mean([one.mean for one in cells], axis=0, dtype=np.float64).astype(np.float32)
+    mean = np.asarray(np.mean([one.mean for one in cells], axis=0, dtype=np.float64), np.float32)
     share = max(MOST_CELLS // max(len(cells), 1), 1)
     looks, places, weights, images = [], [], [], []
     for position, one in enumerate(cells):
@@ -114,9 +114,7 @@ def _main_directions(look: NDArray[np.float32], dimensions: int, random_state: i
     return np.asarray(svd.components_.T, np.float32)
 
 
-def _join(
-    parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], image: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _join(parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], image: NDArray[np.int64]) -> NDArray[np.float32]:
     """Average looks (n, d) with their neighbours in other images, and append places."""
     count = min(parts.neighbours, len(parts.references))
     joined = np.array(look, np.float32)
@@ -146,7 +144,7 @@ def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
 
 
 def group(sample: Sample, count: int, random_state: int = 0, starts: int = _STARTS) -> NDArray[np.float32]:
-    """Return the centres ``(k, d)`` of k-means of weighted cells; k is `count`, or fewer where there are fewer distinct cells."""
+    """Return the centres ``(k, d)`` of k-means of weighted cells; k is `count`, or less where fewer cells are distinct."""
     distinct = len(np.unique(sample.features, axis=0)) if len(sample) <= 4 * count else count
     options = {"n_init": starts, "random_state": random_state}
     kind = KMeans if len(sample) <= MOST_AT_ONCE else MiniBatchKMeans

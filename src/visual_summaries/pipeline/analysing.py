@@ -103,9 +103,7 @@ def quick(shared: Shared, image: Image) -> Classifier:
     return shared.once("float32 scores", lambda: fast_float32(shared.classifier, image.view))
 
 
-def _importance(
-    shared: Shared, items: Sequence[tuple[Image, Pixels, list[Region], list[Summary]]]
-) -> Iterable[Content]:
+def _importance(shared: Shared, items: Sequence[tuple[Image, Pixels, list[Region], list[Summary]]]) -> Iterable[Content]:
     settings = shared.settings
     for image, evidence, regions, summaries in items:
         found = measure_importance(
@@ -223,6 +221,9 @@ def _measure_together(
             shown[region.image][y0:y1, x0:x1] |= region.mask
     inputs = ([view_sha256(i.view), i.score, own, s] for i, own, s in zip(images, evidence, shown, strict=True))
     records = context.map(TOGETHER, inputs, lambda k: (images[k], evidence[k], shown[k]))
-    pixels = (sum(int(own.sum()) for own in evidence), sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True)))
+    pixels = (
+        sum(int(own.sum()) for own in evidence),
+        sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True)),
+    )
     losses = np.array([record["losses"] for record in records]).reshape(-1, 4)
     return join_together(losses, pixels[1] / max(pixels[0], 1), context.settings.analyses, context.random_state)

@@ -20,7 +20,7 @@ from visual_summaries.masks import iter_masks
 from visual_summaries.pipeline.reading import ImageSources
 from visual_summaries.pipeline.stages import describe_view
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.regions import evidence_boxes, propose_boxes, prune, salient_boxes
+from visual_summaries.regions import propose_boxes, prune, salient_boxes
 from visual_summaries.results import Application, Box, Explained, Image, Mask, Presence, Run
 from visual_summaries.settings import Settings
 
@@ -155,8 +155,7 @@ class _References:
         wanted: list[int] = []
         for done, k in enumerate(chosen, 1):
             own = [region for region in run.regions if region.image == k]
-            evidence = run.evidence(k)
-            boxes = _boxes(run.images[k].view, [region.box for region in own], evidence, run.settings, random_state)
+            boxes = _boxes(run.images[k].view, [region.box for region in own], run.settings, random_state)
             features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
             regions[k] = np.arange(len(own))  # they come first
             owner += [k] * len(own)
@@ -179,14 +178,9 @@ class _References:
         return np.concatenate([block.T for block in blocks.similarities], axis=1)
 
 
-def _boxes(
-    view: NDArray[np.uint8], first: Sequence[Box], evidence: NDArray[np.bool_], settings: Settings, random_state: int
-) -> NDArray[np.int32]:
+def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:
     """Return proposed boxes, after some that must be among them."""
-    source = settings.regions.proposals
-    proposed = propose_boxes(
-        view, settings.regions.boxes, source, random_state, evidence=evidence if source == "mask" else None
-    )
+    proposed = propose_boxes(view, settings.regions.boxes, settings.regions.proposals, random_state)
     given = np.array(first, np.int32).reshape(-1, 4)
     fresh = [box for box in proposed.tolist() if tuple(box) not in set(map(tuple, given.tolist()))]
     return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])
@@ -203,13 +197,10 @@ def _explain(
 ) -> Explained:
     settings = run.settings.regions
     evidence = mask.binary(settings.threshold)
-    found = evidence_boxes(evidence).tolist() if settings.from_evidence else []
-    around = [(x0, y0, x1, y1) for x0, y0, x1, y1 in found]
-    boxes = _boxes(image.view, around, evidence, run.settings, random_state).astype(np.int64)
-    # As in the run: boxes around the evidence count whatever their share of it.
-    chosen = np.union1d(salient_boxes(boxes, evidence, settings.salient_share), np.arange(len(around)))
+    boxes = propose_boxes(image.view, settings.boxes, settings.proposals, random_state).astype(np.int64)
+    chosen = salient_boxes(boxes, evidence, settings.salient_share)
     sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
-    chosen = chosen[sides >= _SMALLEST].astype(np.intp)
+    chosen = chosen[sides >= _SMALLEST]
     present: list[Presence] = []
     if len(chosen):
         features = describe_view(image.view, boxes, run.settings.flow, classifier)

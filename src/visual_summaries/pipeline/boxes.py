@@ -23,7 +23,7 @@ from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.stages import Described, Pixels, compute_proposals
 from visual_summaries.pipeline.warping import Warped
-from visual_summaries.results import Chance, Image, Mask, Region, Summary
+from visual_summaries.results import Chance, Image, Region, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.piece_file import Content
@@ -81,17 +81,15 @@ class BoxGroups:
         return Chance(**self.context.map(CHANCE, [inputs], item)[0])
 
 
-def group_boxes(
-    context: Context, watch: Stopwatch, images: Sequence[Image], masks: Sequence[Mask], evidence: list[Pixels]
-) -> BoxGroups:
+def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> BoxGroups:
     """Propose boxes, compare those on the evidence, cluster them, and make summaries of the clusters."""
     with watch.stage("proposals"):
-        boxes = compute_proposals(context, images, masks)
+        boxes = compute_proposals(context, images)
     features = Described(context, images, boxes, watch)
     with watch.stage("similarity"):
-        regions, similarity = compare_regions(context, images, masks, features)
+        regions, similarity = compare_regions(context, images, evidence, features)
     with watch.stage("clusters"):
-        groups = find_clusters(context, similarity, regions)
+        groups = find_clusters(context, similarity)
     with watch.stage("summaries"):
         settings = context.settings.summaries
         chosen = [members for _, members in choose_candidates(groups, regions, similarity, settings)]

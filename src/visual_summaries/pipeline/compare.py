@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from visual_summaries.clusters import Clusters, cluster
 from visual_summaries.engines import Part
 from visual_summaries.flow import Features
-from visual_summaries.flow.pairs import best_of, compare_block, image_pairs, mean_of
+from visual_summaries.flow.pairs import best_of, compare_block, mean_of
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.pipeline.stages import Described, Pixels, View, among, contributions, hiding
-from visual_summaries.regions import evidence_boxes, prune, salient_boxes
+from visual_summaries.pipeline.stages import Described, Pixels, View, contributions, hiding
+from visual_summaries.regions import prune, salient_boxes
 from visual_summaries.regions.salient import evidence_shares
-from visual_summaries.results import Box, Image, Mask, Region
+from visual_summaries.results import Box, Image, Region
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.arrays import pack, unpack
 from visual_summaries.store.piece_file import Content
-from visual_summaries.summaries import choose_candidates
 
 #: Images of one side of a block of pairs: at most so many, and a block ends after one image of so many on average.
 _LARGEST_BLOCK, _MEAN_BLOCK = 12, 8
@@ -67,21 +66,15 @@ def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
         yield {**pack("similarity", block.similarities, 2, np.float32), **best}
 
 
-def _neighbours(shared: Shared, items: Sequence[Sequence[Features]]) -> Iterable[Content]:
-    for features in items:
-        yield {"pairs": np.array(image_pairs(features, shared.settings.flow.neighbours), np.int64).reshape(-1, 2)}
-
-
 def _flow(settings: Settings) -> Any:
     return [asdict(settings.flow), settings.regions.best]
 
 
 SIMILARITY = Stage("similarity", 3, _similarity, settings=_flow)
-NEIGHBOURS = Stage("neighbours", 1, _neighbours, settings=_flow)
 
 
 def compare_regions(
-    context: Context, images: Sequence[Image], masks: Sequence[Mask], features: Described
+    context: Context, images: Sequence[Image], evidence: Sequence[Pixels], features: Described
 ) -> tuple[list[Region], NDArray[np.float32]]:
     """Find the salient boxes, compare those of different images, and keep of redundant ones the most distinctive.
 
@@ -91,14 +84,11 @@ def compare_regions(
     similarity : ndarray of float32, (R, R)
     """
     settings = context.settings.regions
-    binary = [mask.binary(settings.threshold) for mask in masks]
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
-    salient = []
-    for proposed, evidence in zip(boxes, binary, strict=True):
-        chosen = salient_boxes(proposed, evidence, settings.salient_share)
-        if settings.from_evidence:
-            chosen = np.union1d(chosen, np.flatnonzero(among(proposed, evidence_boxes(evidence))))
-        salient.append(_usable(proposed, chosen))
+    salient = [
+        _usable(proposed, salient_boxes(proposed, own, settings.salient_share))
+        for proposed, own in zip(boxes, evidence, strict=True)
+    ]
     blocks = _Blocks(context, images, features, salient)
     distinctiveness = blocks.best_mean()
     kept = [
@@ -107,7 +97,7 @@ def compare_regions(
     ]
     chosen_boxes = [proposed[chosen[rows]] for proposed, chosen, rows in zip(boxes, salient, kept, strict=True)]
     means = [own[rows] for own, rows in zip(distinctiveness, kept, strict=True)]
-    regions = _measure(context, images, binary, chosen_boxes, means)
+    regions = _measure(context, images, evidence, chosen_boxes, means)
     return regions, blocks.similarity(kept)
 
 
@@ -120,7 +110,7 @@ class _Blocks:
         self._salient, self._best = salient, context.settings.regions.best
         names = [digest([view_sha256(image.view), boxes]) for image, boxes in zip(images, features.boxes, strict=True)]
         inputs = [[name, chosen] for name, chosen in zip(names, salient, strict=True)]
-        self._pairs = self._divide(context, names, features)
+        self._pairs = self._divide(names)
         keys = [self._inputs(pairs, inputs) for pairs in self._pairs]
         # Only what is not there yet needs descriptors.
         features.prepare(image for k in context.missing(SIMILARITY, keys) for pair in self._pairs[k] for image in pair)
@@ -140,18 +130,12 @@ class _Blocks:
         return [[inputs[i] for i in members], [[place[i], place[j]] for i, j in pairs]]
 
     @staticmethod
-    def _divide(context: Context, names: Sequence[str], features: Described) -> list[list[tuple[int, int]]]:
-        """Return the pairs of images to be compared, block by block."""
-        neighbours = context.settings.flow.neighbours
+    def _divide(names: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Return all pairs of images, block by block."""
         blocks = image_blocks(names)
         block_of = {image: k for k, block in enumerate(blocks) for image in block}
-        pairs: Iterable[tuple[int, int]]
-        if 0 < neighbours < len(names) - 1:
-            pairs = [(int(i), int(j)) for i, j in context.piece(NEIGHBOURS, names, features)["pairs"]]
-        else:
-            pairs = ((i, j) for i in range(len(names)) for j in range(i + 1, len(names)))
         found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for i, j in pairs:
+        for i, j in combinations(range(len(names)), 2):
             found.setdefault((block_of[i], block_of[j]), []).append((i, j))
         return [found[key] for key in sorted(found)]
 
@@ -217,16 +201,15 @@ def _measure(
     return regions
 
 
-def _clusters(shared: Shared, items: Sequence[tuple[NDArray[np.float32], list[int], list[Box]]]) -> Iterable[Content]:
-    for similarity, images, boxes in items:
-        found = cluster(similarity, shared.settings.clusters, images=images, boxes=boxes, random_state=shared.random_state)
+def _clusters(shared: Shared, items: Sequence[NDArray[np.float32]]) -> Iterable[Content]:
+    for similarity in items:
+        found = cluster(similarity, shared.settings.clusters, random_state=shared.random_state)
         yield {"labels": found.labels, "exemplars": found.exemplars}
 
 
 CLUSTERS = Stage("clusters", 2, _clusters, settings=lambda s: asdict(s.clusters), network=False)
 
 
-def find_clusters(context: Context, similarity: NDArray[np.float32], regions: Sequence[Region]) -> Clusters:
+def find_clusters(context: Context, similarity: NDArray[np.float32]) -> Clusters:
     """Group the regions."""
-    item = (similarity, [region.image for region in regions], [region.box for region in regions])
-    return Clusters(**context.piece(CLUSTERS, list(item), item))
+    return Clusters(**context.piece(CLUSTERS, similarity, similarity))

@@ -36,7 +36,7 @@ from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
 from visual_summaries.pipeline.stages import Described, Pixels, View, compute_proposals
 from visual_summaries.pipeline.warping import Warped
-from visual_summaries.results import Chance, Image, Mask, PartNumber, Parts, Region, Summary
+from visual_summaries.results import Chance, Image, PartNumber, Parts, Region, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import digest
 from visual_summaries.store.arrays import pack, unpack
@@ -112,7 +112,9 @@ class _CellsOf(Sequence[Cells]):
         return Cells(grid=(rows, columns), **{**record, "features": record["features"].astype(np.float32)})
 
 
-def find_parts(cells: Sequence[Cells], settings: Settings, random_state: int = 0) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
+def find_parts(
+    cells: Sequence[Cells], settings: Settings, random_state: int = 0
+) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
     """Find the parts, and how stable and how compact each is."""
     parts, sample = learn_embedding(cells, part_settings(settings), random_state)
     if not len(sample):
@@ -192,7 +194,7 @@ def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequenc
 
 
 def summarize_parts(
-    context: Context, watch: Stopwatch, images: Sequence[Image], masks: Sequence[Mask], division: Division
+    context: Context, watch: Stopwatch, images: Sequence[Image], division: Division
 ) -> tuple[list[Region], SummarySet]:
     """Make a summary of each part that is in enough images: its typical regions, in the order of their semantic flow.
 
@@ -215,7 +217,7 @@ def summarize_parts(
         if len(np.unique(owner[own])) >= needed and len(typical) >= settings.min_members:
             groups.append((part, own.tolist(), own[typical].tolist()))
     regions = _measured(context, images, division.regions, sorted({r for *_, chosen in groups for r in chosen}))
-    boxes = _with_regions(compute_proposals(context, images, masks), regions, [r for *_, chosen in groups for r in chosen])
+    boxes = _with_regions(compute_proposals(context, images), regions, [r for *_, chosen in groups for r in chosen])
     features = Described(context, images, boxes, watch)
     warped = Warped(context, images, features, regions, [chosen for *_, chosen in groups])
     found = summaries_of_parts(
@@ -313,7 +315,11 @@ class PartGroups:
         settings = self.context.settings.analyses
         chosen = some_images(len(self.images), settings.chance_images, self.context.random_state)
         views, masks = [self.images[k].view for k in chosen], [self.evidence[k] for k in chosen]
-        inputs = [digest([self.parts.mean, self.parts.directions, self.parts.centres]), [view_sha256(view) for view in views], masks]
+        inputs = [
+            digest([self.parts.mean, self.parts.directions, self.parts.centres]),
+            [view_sha256(view) for view in views],
+            masks,
+        ]
         return Chance(**self.context.piece(PART_CHANCE, inputs, (views, masks, self.parts)))
 
 
@@ -329,12 +335,10 @@ def _part_chance(shared: Shared, items: Sequence[tuple[list[View], list[Pixels],
 PART_CHANCE = Stage("part_chance", 1, _part_chance, settings=lambda s: [asdict(part_settings(s)), s.analyses.chance])
 
 
-def group_evidence(
-    context: Context, watch: Stopwatch, images: Sequence[Image], masks: Sequence[Mask], evidence: list[Pixels]
-) -> PartGroups:
+def group_evidence(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> PartGroups:
     """Divide the evidence among parts, and make summaries of them."""
     with watch.stage("parts"):
         division = divide_evidence(context, images, evidence)
     with watch.stage("summaries"):
-        regions, summaries = summarize_parts(context, watch, images, masks, division)
+        regions, summaries = summarize_parts(context, watch, images, division)
     return PartGroups(context, images, evidence, division, regions, summaries)

@@ -168,7 +168,7 @@ def _explain(
         components = find_components(context, read.images, masks)
     evidence = [mask.binary(settings.regions.threshold) for mask in masks]
     grouping = group_boxes if settings.parts is None else group_evidence
-    grouped = grouping(context, watch, read.images, masks, evidence)
+    grouped = grouping(context, watch, read.images, evidence)
     regions = grouped.regions
     summaries, analysis = analyse_summaries(context, watch, read.images, evidence, grouped)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))

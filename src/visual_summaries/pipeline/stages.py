@@ -23,9 +23,8 @@ from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.regions import connected_components, evidence_boxes, hidden_scores
+from visual_summaries.regions import connected_components, hidden_scores
 from visual_summaries.regions.proposals import propose_all
-from visual_summaries.regions.settings import RegionSettings
 from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import pack, unpack
@@ -162,9 +161,9 @@ def _box(values: Sequence[int]) -> Box:
     return (x0, y0, x1, y1)
 
 
-def _proposals(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Content]:
-    settings, (views, evidence) = shared.settings.regions, zip(*items, strict=True)
-    for boxes in propose_all(views, settings.boxes, settings.proposals, random_state=shared.random_state, evidence=evidence):
+def _proposals(shared: Shared, items: Sequence[View]) -> Iterable[Content]:
+    settings = shared.settings.regions
+    for boxes in propose_all(items, settings.boxes, settings.proposals, random_state=shared.random_state):
         yield {"boxes": boxes}
 
 
@@ -174,43 +173,10 @@ PROPOSALS = Stage(
 )
 
 
-def compute_proposals(context: Context, images: Sequence[Image], masks: Sequence[Mask]) -> list[NDArray[np.int32]]:
+def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray[np.int32]]:
     """Propose boxes for each image."""
-    settings = context.settings.regions
-
-    def evidence(position: int) -> Pixels:
-        return masks[position].binary(settings.threshold)
-
-    # Only one of the sources looks at the masks: boxes of the others are found again when masks change.
-    asks = settings.proposals == "mask"
-    hashes = (view_sha256(image.view) for image in images)
-    inputs = ([name, evidence(i)] if asks else name for i, name in enumerate(hashes))
-    records = context.map(PROPOSALS, inputs, lambda i: (images[i].view, evidence(i)))
+    records = context.map(PROPOSALS, (view_sha256(image.view) for image in images), lambda i: images[i].view)
     return [record["boxes"] for record in records]
-
-
-def add_evidence_boxes(
-    settings: RegionSettings, boxes: Sequence[NDArray[np.int32]], masks: Sequence[Mask]
-) -> list[NDArray[np.int32]]:
-    """Return the proposals of each image with the boxes around its evidence behind them, where the settings ask for these."""
-    if not settings.from_evidence:
-        return list(boxes)
-    joined = []
-    for proposed, mask in zip(boxes, masks, strict=True):
-        extra = evidence_boxes(mask.final > settings.threshold)
-        joined.append(np.concatenate([proposed, extra[~among(extra, proposed)]]))
-    return joined
-
-
-def among(boxes: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return which of `boxes` (n, 4) are among `others` (m, 4).
-
-    Examples
-    --------
-    >>> among(np.array([[0, 0, 2, 2], [0, 0, 2, 3]]), np.array([[0, 0, 2, 3]])).tolist()
-    [False, True]
-    """
-    return np.asarray((boxes[:, None] == others[None]).all(axis=2).any(axis=1), dtype=bool)
 
 
 def describe_view(view: View, boxes: ArrayLike, settings: FlowSettings, classifier: Classifier) -> Features:

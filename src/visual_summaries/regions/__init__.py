@@ -1,7 +1,7 @@
 """Stage 2: regions of the evidence - connected components, proposed boxes, salient boxes."""
 
 from visual_summaries.regions.annotations import run_length, view_file
-from visual_summaries.regions.components import connected_components, evidence_boxes
+from visual_summaries.regions.components import connected_components
 from visual_summaries.regions.contributions import full_mask, hidden_scores
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.regions.salient import evidence_shares, prune, redundant_pairs, salient_boxes
@@ -10,7 +10,6 @@ from visual_summaries.regions.settings import RegionSettings
 __all__ = [
     "RegionSettings",
     "connected_components",
-    "evidence_boxes",
     "evidence_shares",
     "full_mask",
     "hidden_scores",

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries._validate import require_choice, require_in_range
-from visual_summaries.errors import SettingsError
-from visual_summaries.regions.components import evidence_boxes
 from visual_summaries.regions.sources import (
     OCTAVE,
     Boxes,
@@ -25,7 +23,7 @@ from visual_summaries.regions.sources import (
 )
 
 #: Names accepted by :func:`propose_boxes`.
-SOURCES = ("selective_search", "mask", "grid", "edge_boxes")
+SOURCES = ("selective_search", "grid", "edge_boxes")
 
 
 def check_source(source: str) -> None:
@@ -39,30 +37,15 @@ def check_source(source: str) -> None:
     require_choice("source", name if colon and name == "edge_boxes" else source, SOURCES)
 
 
-def _all_boxes(image: Picture, n: int, source: str, evidence: NDArray[np.bool_] | None) -> Boxes:
+def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
     """All boxes of a source."""
     name, _, model = source.partition(":")
-    if name == "mask":
-        if evidence is None:
-            raise SettingsError(
-                "source 'mask' proposes the regions of a mask: give propose_boxes(..., evidence=mask > 0.5) as well"
-            )
-        if evidence.shape != image.shape[:2]:
-            raise SettingsError(f"evidence has shape {evidence.shape}, but the image has height and width {image.shape[:2]}")
-        return evidence_boxes(evidence)
     if name == "edge_boxes":
         return edge_boxes(image, n, Path(model) if model else None)
     return {"selective_search": selective_search, "grid": grid}[name](image, n)
 
 
-def propose_boxes(
-    image: Picture,
-    n: int = 500,
-    source: str = "selective_search",
-    random_state: int = 0,
-    *,
-    evidence: NDArray[np.bool_] | None = None,
-) -> Boxes:
+def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search", random_state: int = 0) -> Boxes:
     """Propose boxes of all scales for an image.
 
     Of all boxes of the source, those too small or too slim to be compared are dropped. The whole image is always one of the
@@ -75,12 +58,10 @@ def propose_boxes(
     n : int
         At most this many boxes (500 published).
     source : str
-        ``"selective_search"`` (published), ``"mask"`` (the connected regions of the evidence and their parts), ``"grid"`` or
-        ``"edge_boxes"``; ``"edge_boxes:PATH"`` finds edges by the structured forest in that file instead of Canny's.
+        ``"selective_search"`` (published), ``"grid"`` or ``"edge_boxes"``; ``"edge_boxes:PATH"`` finds edges by the structured
+        forest in that file instead of Canny's.
     random_state : int
         Seed of the draw; same image and seed, same boxes.
-    evidence : ndarray of bool, (H, W), optional
-        Binary evidence mask, True = evidence; ``"mask"`` needs it, the others do not use it.
 
     Returns
     -------
@@ -91,7 +72,7 @@ def propose_boxes(
     Raises
     ------
     SettingsError
-        If there is no such source, `n` is below 1, or what the source needs is missing.
+        If there is no such source, `n` is below 1, or the edge model cannot be read.
     ValueError
         If the image is not uint8 (H, W, 3).
 
@@ -109,7 +90,7 @@ def propose_boxes(
         raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
     height, width = image.shape[:2]
     whole = np.array([[0, 0, width, height]], np.int32)
-    boxes = usable_boxes(_all_boxes(image, n, source, evidence), (height, width))
+    boxes = usable_boxes(_all_boxes(image, n, source), (height, width))
     boxes = boxes[(boxes != whole).any(1)]
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)
     if len(boxes) > n - 1:
@@ -135,7 +116,6 @@ def propose_all(
     source: str = "selective_search",
     random_state: int = 0,
     *,
-    evidence: Iterable[NDArray[np.bool_]] | None = None,
     workers: int | None = None,
 ) -> Iterator[Boxes]:
     """Yield :func:`propose_boxes` of each image, in order, several images at a time.
@@ -149,8 +129,6 @@ def propose_all(
         Taken lazily.
     n, source, random_state
         As in :func:`propose_boxes`.
-    evidence : iterable of ndarray of bool, (H, W), optional
-        The mask of each image.
     workers : int, optional
         Threads; by default one for each CPU.
 
@@ -161,14 +139,10 @@ def propose_all(
     [1, 1]
     """
     workers = workers or os.cpu_count() or 1
-    stream = ((image, None) for image in images) if evidence is None else zip(images, evidence, strict=True)
-
-    def one(pair: tuple[Picture, NDArray[np.bool_] | None]) -> Boxes:
-        return propose_boxes(pair[0], n, source, random_state, evidence=pair[1])
-
+    stream = iter(images)
     with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(one, pair) for pair in islice(stream, workers)]
+        waiting = [pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, workers)]
         while waiting:
             boxes = waiting.pop(0).result()
-            waiting.extend(pool.submit(one, pair) for pair in islice(stream, 1))
+            waiting.extend(pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, 1))
             yield boxes

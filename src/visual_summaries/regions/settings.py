@@ -29,9 +29,6 @@ class RegionSettings:
         Salient boxes of one image whose intersection over the smaller area reaches it may be redundant ...
     area_factor : float
         ... when their areas also lie within this factor.
-    from_evidence : bool
-        Whether boxes around the connected regions of the evidence join the proposals
-        (:func:`visual_summaries.regions.evidence_boxes`); these are salient whatever their share.
     best : int
         How many best similarities to boxes of other images are averaged to choose between redundant boxes.
     """
@@ -43,7 +40,6 @@ class RegionSettings:
     salient_share: float = 0.75
     overlap: float = 0.5
     area_factor: float = 2.0
-    from_evidence: bool = False
     best: int = 100
 
     def __post_init__(self) -> None:

@@ -5,8 +5,6 @@
 - *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, by OpenCV contrib), on edges found by a structured
   forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
 
-A further source, *mask*, needs no image: the connected regions of the evidence itself (``regions.components.evidence_boxes``).
-
 Every source gives all boxes that it can think of, sorted and without repeats; ``regions.proposals`` chooses among them.
 """
 

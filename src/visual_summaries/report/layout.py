@@ -105,7 +105,9 @@ def layout_by_distances(apart: NDArray[np.floating]) -> NDArray[np.float64]:
     inner = -(squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()) / 2
     values, vectors = eigsh(inner, k=2, which="LA", v0=np.linspace(1, 2, count))
     start = vectors * np.sqrt(np.maximum(values, 1e-12))
-    points, _ = smacof(apart.astype(np.float64), n_components=2, init=start, n_init=1, max_iter=_ROUNDS, normalized_stress=False)
+    points, _ = smacof(
+        apart.astype(np.float64), n_components=2, init=start, n_init=1, max_iter=_ROUNDS, normalized_stress=False
+    )
     return _spread(points)
 
 

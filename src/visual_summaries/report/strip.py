@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jinja2
-import numpy as np
 
 from visual_summaries.report import words
 from visual_summaries.report.embedding import data_uri

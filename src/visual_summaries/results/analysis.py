@@ -48,7 +48,7 @@ class SummaryAnalysis(Result):
 
     Examples
     --------
-    >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32), 
+    >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32),
     ...     np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32), (0.2, 0.6), 0.5)
     >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), round(one.alone, 3), one.beats_control
     (0.5, 0.1, 0.4, 0.6, True)

@@ -108,7 +108,9 @@ class Run(Result):
         """
         height, width = self.images[image].view.shape[:2]
         labels = np.full((height, width), -1, np.int16)
-        own = [(k, self.regions[r]) for k, one in enumerate(self.summaries) for r in one.cluster if self.regions[r].image == image]
+        own = [
+            (k, self.regions[r]) for k, one in enumerate(self.summaries) for r in one.cluster if self.regions[r].image == image
+        ]
         for position, region in sorted(own, key=lambda pair: (-int(pair[1].mask.sum()), pair[0])):  # the smallest comes last
             x0, y0, x1, y1 = region.box
             labels[y0:y1, x0:x1][region.mask] = position

@@ -1,40 +1,26 @@
-"""What Proposal Flow is for: do similar regions show one part, how far do summaries depend on boxes and on neighbours.
-
-Sections of ``benchmarks/flow.py``.
-"""
+"""What Proposal Flow is for: whether similar regions show one part. A section of ``benchmarks/flow.py``."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score
 
-import visual_summaries as vs
 from flow_keypoints import Annotated, annotated_images
-from visual_summaries.classifiers import load_classifier, resolve_target
+from visual_summaries.classifiers import load_classifier
 from visual_summaries.clusters import cluster
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import Features, FlowSettings, compare_all, describe
-from visual_summaries.pipeline.compare import compare_regions
-from visual_summaries.pipeline.context import Context, Shared
-from visual_summaries.pipeline.reading import read_images
-from visual_summaries.pipeline.stages import Described, add_evidence_boxes, compute_masks, compute_proposals
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Region
-from visual_summaries.store import Pieces
 from visual_summaries.summaries import choose_members
 
 Row = dict[str, Any]
 
 NETWORK = "mobilenetv2_100"
-BREED, PHOTOGRAPHS = "229_Old_English_sheepdog", 48
 GROUPS = {
     "head": ("beak", "crown", "forehead", "left eye", "right eye", "nape", "throat"),
     "wing": ("left wing", "right wing"),
@@ -53,9 +39,6 @@ SIMILARITIES = (
     ("deep", "lom", 1.0),
     ("deep", "lom", 0.5),
     ("deep", "lom", 0.25),
-    ("deep", "consensus", 1.0),
-    ("deep", "consensus", 0.5),
-    ("deep", "consensus", 0.25),
 )
 
 
@@ -140,78 +123,3 @@ def purity(
                 shares.append(np.unique(label[members], return_counts=True)[1].max() / len(members))
         row[f"purity_{name}"] = round(float(np.mean(shares)), 3) if shares else None
     return row
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """Regions of a run and the cluster of each."""
-
-    regions: list[Region]
-    labels: NDArray[np.int64]
-
-
-def measure_summaries(data: Path, size: str, cache: Path | None) -> list[Row]:
-    """Agreement of clusters when the source of boxes, its seed, or the number of images compared changes."""
-    count = 8 if size == "quick" else PHOTOGRAPHS
-    classifier = load_classifier(f"{data}/weights/nets.py:{NETWORK}")
-    target = resolve_target(classifier, int(BREED[:3]))
-    settings = vs.preset("default")
-    with tempfile.TemporaryDirectory() as folder:
-        pieces = Pieces(Path(cache or folder) / "pieces")
-
-        def context(random_state: int = 0, neighbours: int = 0, source: str = "selective_search") -> Context:
-            changed = replace(settings, flow=replace(settings.flow, neighbours=neighbours))
-            changed = replace(changed, regions=replace(settings.regions, proposals=source))
-            return Context(Shared(classifier, target, changed, random_state), pieces)
-
-        read = read_images(context(), data / "images" / "imagewoof320" / BREED, max_images=count)
-        masks = compute_masks(context(), read.images)
-
-        def found(**changes: Any) -> Found:
-            now = context(**changes)
-            boxes = add_evidence_boxes(now.settings.regions, compute_proposals(now, read.images, masks), masks)
-            regions, similarity = compare_regions(now, read.images, masks, Described(now, read.images, boxes))
-            return Found(regions, cluster(similarity, settings.clusters).labels)
-
-        basis = found()
-        few = (2, 4) if size == "quick" else (5, 10, 20)
-        variants: list[tuple[str, Row]] = [("selective_search, another seed", {"random_state": 1})]
-        variants += [(source, {"source": source}) for source in ("grid", "edge_boxes", "mask")]
-        variants += [(f"selective_search, {k} nearest images", {"neighbours": k}) for k in few]
-        row: Row = {"section": "summaries", "photographs": BREED, "images": len(read.images), "network": NETWORK}
-        rows = [{**row, "variant": "selective_search, all pairs", **agreement(basis, basis)}]
-        for name, changes in variants:
-            rows.append({**row, "variant": name, **agreement(basis, found(**changes))})
-            print(rows[-1], flush=True)
-    return rows
-
-
-def agreement(basis: Found, other: Found) -> Row:
-    """Return the adjusted Rand index of two clusterings on the regions that both have."""
-    pairs = list(shared_regions(basis.regions, other.regions))
-    a, b = (np.array(side, np.intp) for side in zip(*pairs, strict=True)) if pairs else (np.zeros(0, np.intp),) * 2
-    return {
-        "regions": len(other.regions),
-        "clusters": len(np.unique(other.labels)),
-        "shared": len(pairs),
-        "adjusted_rand": round(float(adjusted_rand_score(basis.labels[a], other.labels[b])), 3),
-    }
-
-
-def shared_regions(first: Sequence[Region], second: Sequence[Region]) -> Iterator[tuple[int, int]]:
-    """Yield which regions of two runs are the same: boxes of one image that overlap by half of their union, one to one."""
-    images = sorted({region.image for region in first} & {region.image for region in second})
-    for image in images:
-        p, q = ([region for region in side if region.image == image] for side in (first, second))
-        union = np.array([[iou(a.box, b.box) for b in q] for a in p])
-        for i, j in zip(*linear_sum_assignment(-union), strict=True):
-            if union[i, j] >= 0.5:
-                yield p[i].index, q[j].index
-
-
-def iou(a: Sequence[int], b: Sequence[int]) -> float:
-    """Intersection over union of two boxes."""
-    sides = [max(0, min(a[k + 2], b[k + 2]) - max(a[k], b[k])) for k in (0, 1)]
-    shared = sides[0] * sides[1]
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return shared / (sum(areas) - shared)
