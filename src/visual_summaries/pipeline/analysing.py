@@ -221,9 +221,7 @@ def _measure_together(
             shown[region.image][y0:y1, x0:x1] |= region.mask
     inputs = ([view_sha256(i.view), i.score, own, s] for i, own, s in zip(images, evidence, shown, strict=True))
     records = context.map(TOGETHER, inputs, lambda k: (images[k], evidence[k], shown[k]))
-    pixels = (
-        sum(int(own.sum()) for own in evidence),
-        sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True)),
-    )
+    rest = sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True))
+    rest_area = rest / max(sum(int(own.sum()) for own in evidence), 1)
     losses = np.array([record["losses"] for record in records]).reshape(-1, 4)
-    return join_together(losses, pixels[1] / max(pixels[0], 1), context.settings.analyses, context.random_state)
+    return join_together(losses, rest_area, context.settings.analyses, context.random_state)

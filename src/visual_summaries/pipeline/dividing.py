@@ -178,7 +178,9 @@ def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequenc
     sent, whole = Sent(parts), context.key(PARTS, names)
     # An image's own cells do not vouch for it, so that its place among the others goes in.
     rows = context.map(LABELS, ([whole, k, name] for k, name in enumerate(names)), lambda k: (k, cells[k], evidence[k], sent))
-    regions, part_of, descriptors = [], [], [np.zeros((0, parts.centres.shape[1]), np.float32)]
+    regions: list[Region] = []
+    part_of: list[int] = []
+    descriptors = [np.zeros((0, parts.centres.shape[1]), np.float32)]
     for image, record in zip(images, rows, strict=True):
         for (x0, y0, x1, y1), mask in zip(record["boxes"], unpack("pixels", record), strict=True):
             share = float(mask.mean())

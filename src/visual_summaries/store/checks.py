@@ -214,7 +214,7 @@ def _check_parts(parts: Parts) -> int:
         values = getattr(parts, name)
         _require(values.shape == shape, values.shape, f"{shape}", f"{where}.{name}")
         _require(bool(np.isfinite(values).all()), "not so", "finite everywhere", f"{where}.{name}")
-    return width + 2
+    return int(width) + 2
 
 
 def _check_curves(curves: Faithfulness, images: int) -> None:

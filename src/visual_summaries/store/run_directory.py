@@ -253,7 +253,7 @@ def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAna
     joint = join_results(JointEffects, "analysis.joint", data["joint"], arrays)
     chance = join_results(Chance, "analysis.chance", data["chance"], arrays)
     together = join_results(Together, "analysis.together", data["together"], arrays)
-    return RunAnalysis(*(found[0] if found else None for found in (joint, chance, together)))
+    return RunAnalysis(next(iter(joint), None), next(iter(chance), None), next(iter(together), None))
 
 
 def _scalars(item: Any) -> dict[str, Any]:
