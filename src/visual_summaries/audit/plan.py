@@ -27,6 +27,7 @@ class Job:
     checkpoint, class_names, device : str or None
         As :func:`visual_summaries.load_classifier` has them.
     preset : str
+    parts : int or None
     max_images, batch_size : int or None
     include_misclassified : bool
     random_state : int
@@ -41,6 +42,7 @@ class Job:
     class_names: str | None = None
     device: str | None = None
     preset: str = "default"
+    parts: int | None = None
     max_images: int | None = None
     batch_size: int | None = None
     include_misclassified: bool = False

@@ -122,6 +122,7 @@ def do_job(job: Job, *, resume: bool = True, engine: str = "local", progress: Pr
             job.target if job.target is not None else target_of_folder(Path(job.images).resolve().name, classifier),
             job.out,
             preset=job.preset,
+            parts=job.parts,
             max_images=job.max_images,
             include_misclassified=job.include_misclassified,
             batch_size=job.batch_size,

@@ -52,6 +52,10 @@ def audit(
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
     preset: Annotated[str, typer.Option(help="Parameters of the method.")] = "default",
+    parts: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
     include_misclassified: Annotated[
         bool, typer.Option("--include-misclassified", help="Keep images that the network gives another class.")
@@ -86,6 +90,7 @@ def audit(
         class_names=None if class_names is None else str(class_names),
         device=device,
         preset=preset,
+        parts=parts,
         max_images=max_images,
         include_misclassified=include_misclassified,
         random_state=seed,

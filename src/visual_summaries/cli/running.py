@@ -40,6 +40,10 @@ def run(
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
     preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",
+    parts: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
@@ -67,6 +71,7 @@ def run(
         raise SettingsError("--checkpoint and --class-names belong to one network, but several were given; run it by itself")
     options: dict[str, Any] = {
         "preset": preset,
+        "parts": parts,
         "max_images": max_images,
         "include_misclassified": include_misclassified,
         "batch_size": batch_size,

@@ -21,7 +21,7 @@ Examples
 """
 
 from visual_summaries.results.analysis import REPRODUCIBLE, Chance, JointEffects, RunAnalysis, SummaryAnalysis, Together
-from visual_summaries.results.application import Application, Explained, Presence
+from visual_summaries.results.application import Application, Explained, Found, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.parts import PartNumber, Parts
@@ -37,6 +37,7 @@ __all__ = [
     "Component",
     "Explained",
     "Faithfulness",
+    "Found",
     "Image",
     "JointEffects",
     "Mask",

@@ -15,6 +15,22 @@ from visual_summaries.results.images import Image, Mask
 
 
 @dataclass(frozen=True, eq=False)
+class Found(Result):
+    """Where a summary is in a new image.
+
+    Attributes
+    ----------
+    summary, boxes, pixels, sureness
+        As in :class:`Presence`.
+    """
+
+    summary: int
+    boxes: tuple[Box, ...]
+    pixels: NDArray[np.bool_]
+    sureness: float
+
+
+@dataclass(frozen=True, eq=False)
 class Presence(Result):
     """A summary in a new image.
 
@@ -23,11 +39,12 @@ class Presence(Result):
     summary : int
         Position in ``run.summaries``.
     boxes : tuple of Box
-        Where it was found, the surest place first.
+        Where it was found: the largest piece first, with the preset ``"paper"`` the surest box.
     pixels : ndarray of bool, (H, W)
-        The evidence in these boxes, less what lies in smaller boxes of other summaries: what is hidden to measure its effect.
+        Its evidence there, none of it shared with another summary: what is hidden to measure its effect.
     sureness : float
-        Similarity to the summary's regions over the least one that counts, of the surest box; at least 1.
+        At least 1. The reach of the part over the distance of the largest piece from its centre; with the preset ``"paper"``,
+        similarity to the summary's regions over the least one that counts, of the surest box.
     importance, control, alone : float
         Relative losses of this image's score, as in :class:`~visual_summaries.results.SummaryAnalysis`: over all orders of
         hiding the image's evidence; the same pixels elsewhere on the object; hidden alone.
@@ -79,10 +96,10 @@ class Application(Result):
     target : str
         Name of the run's class.
     least : tuple of float
-        For each of the run's summaries the least similarity that counts, found on the run itself.
+        For each of the run's summaries the least similarity that counts, found on the run itself (1, of the sureness, where
+        the evidence is divided among parts).
     found, mistaken : tuple of float
-        For each summary, on the run itself with every image left out in turn: the share of its own regions, and of all other
-        regions, whose similarity reaches that.
+        For each summary, on the run itself: the share of its own regions, and of all other regions, that are taken for it.
     skipped : tuple of (str, str)
         Names of the files that could not be read, and why.
     """

@@ -194,7 +194,7 @@ PartGroup = tuple[Sequence[int], Sequence[int], NDArray[np.floating], Sequence[N
 def summaries_of_parts(
     groups: Sequence[PartGroup], regions: Sequence[Region], settings: SummarySettings, small: int = 0
 ) -> SummarySet:
-    """Make a summary of each part; members come in the order of their similarity to the exemplar.
+    """Make a summary of each part; members come in the order of their similarity to the exemplar, as shares of the largest.
 
     Parameters
     ----------
@@ -208,6 +208,7 @@ def summaries_of_parts(
     for own, chosen, similarity, crops in groups:
         order = [0, *sorted(range(1, len(chosen)), key=lambda k: -float(similarity[k]))]
         ordered = np.asarray(similarity, float)[order]
+        ordered /= max(float(ordered.max(initial=0)), 1e-300)
         candidates.append(_candidate(tuple(own), [chosen[k] for k in order], [crops[k] for k in order], ordered))
     return _judge(candidates, regions, settings, small)
 
