@@ -121,6 +121,6 @@ def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Ima
         with watch.stage("contributions"):
             find_components(context, images, masks)
         evidence = [mask.binary(settings.regions.threshold) for mask in masks]
-        grouped = group_evidence(context, watch, images, masks, evidence)
+        grouped = group_evidence(context, watch, images, evidence)
         analyse_summaries(context, watch, images, evidence, grouped)
     return watch.seconds
