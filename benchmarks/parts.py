@@ -136,8 +136,8 @@ def photograph_units(
 
         def paper(unit: Unit = unit, folder: Path = folder) -> dict[str, Any]:
             few, beside = read_unit(unit, data, PAPER_IMAGES, keep), folder.with_name(f"{unit.name}-paper")
-            parts_photos.run_default(read_unit(unit, data, count, keep), folder)  # it may have been of another size
-            return parts_photos.measure_paper(unit, few, beside, folder)
+            default = parts_photos.run_default(read_unit(unit, data, count, keep), folder)
+            return parts_photos.measure_paper(unit, few, beside, default)
 
         row = kept(f"{size}/photographs/{unit.name}", [vs.preset("default").to_dict(), count, parts_photos.VERSION], measure)
         if row is None:

@@ -50,6 +50,8 @@ def of_half(units: Sequence[Row], half: str | None) -> list[Row]:
 def figures(units: Sequence[Row]) -> Row:
     """Return the figures of the default over units of photographs; None where there is nothing to take one of.
 
+    The coverage is that of the three most important summaries of a unit, or of all where it has fewer; 0 where it has none.
+
     Examples
     --------
     >>> unit = {"summaries": 2, "together": 0.9, "coverage": [1.0, 0.5], "reproducible": [True, False]}

@@ -69,7 +69,7 @@ def named(unit: Unit, run: Run) -> Row:
 
 def of_summaries(unit: Unit, run: Run, labels: Sequence[NDArray[np.integer]]) -> Row:
     """Return the figures of the summaries, in their order, and of all together."""
-    found = [one.analysis for one in run.summaries]
+    found = [one.analysis for one in run.summaries if one.analysis is not None]
     together = None if run.analysis is None else run.analysis.together
     row: Row = {
         "summaries": len(found),
@@ -119,7 +119,7 @@ def of_points(
     }
 
 
-def measure_paper(unit: Unit, photographs: Photographs, folder: Path, default: Path) -> Row:
+def measure_paper(unit: Unit, photographs: Photographs, folder: Path, default: Run) -> Row:
     """Return the figures of the preset `paper` on some images of a unit, and the default's agreement on the same ones.
 
     Parameters
@@ -127,8 +127,10 @@ def measure_paper(unit: Unit, photographs: Photographs, folder: Path, default: P
     unit : Unit
     photographs : Photographs
         Fewer images than the default's run has: the first of them.
-    folder, default : Path
-        Where the runs are kept.
+    folder : Path
+        Where the run is kept.
+    default : Run
+        The unit's run by the default.
     """
     x, points = photographs.classifier.to_tensor(photographs.views), photographs.points or []
     try:
@@ -136,15 +138,14 @@ def measure_paper(unit: Unit, photographs: Photographs, folder: Path, default: P
     except ConvergenceError:
         return {}
     evidence, labels = divided(run)
-    beside = vs.load_run(default)
     count = len(photographs.views)
-    own = [of[:count] for of in divided(beside)]
+    theirs, their_labels = divided(default)
     return {
         **named(unit, run),
         **of_summaries(unit, run, labels),
         "agreement": {
             "paper": _rounded(agreement(labels, evidence, points)[0]),
-            "default": _rounded(agreement(own[1], own[0], points)[0]),
+            "default": _rounded(agreement(their_labels[:count], theirs[:count], points)[0]),
         },
     }
 
