@@ -1,8 +1,11 @@
-"""Baselines of ``benchmarks/parts.py``: k-means on deep features of regions, and concepts by matrix factorisation as in CRAFT.
+"""Baselines of ``benchmarks/parts.py``: the same evidence divided by k-means of its features, or among concepts as in CRAFT.
 
-Fel et al., "CRAFT: Concept Recursive Activation FacTorization for Explainability", CVPR 2023: crops of the images go through
-the network; the pooled activations of its last feature map, a crop a row, are factorised into non-negative coefficients and
-concepts; a concept is localised in an image by solving for its coefficient at every place of the feature map.
+Both give label maps, like a run. *k-means*: the feature maps of the last two stages on a grid, each position of length 1,
+joined, less their mean over the run, of length 1 again; the cells that are at least a quarter evidence, weighted by it, are
+grouped by spherical k-means. *Concepts*: Fel et al., "CRAFT: Concept Recursive Activation FacTorization for Explainability",
+CVPR 2023: crops of the images go through the network; the pooled activations of its last feature map, a crop a row, are
+factorised into non-negative coefficients and concepts; a concept is localised in an image by solving for its coefficient at
+every place of the feature map.
 """
 
 from __future__ import annotations
@@ -13,80 +16,114 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.measure import label
-from sklearn.cluster import KMeans
+from sklearn.cluster import kmeans_plusplus
 from sklearn.decomposition import NMF
 
 from visual_summaries.classifiers import Classifier
-from visual_summaries.flow import describe
 from visual_summaries.flow.deep import deep_descriptor
-from visual_summaries.regions import connected_components
-from visual_summaries.results import Image, Mask, Region
 
-#: Groups of regions, those that a person would be shown first; and the regions.
-Grouped = tuple[list[list[int]], list[Region]]
+View = NDArray[np.uint8]
+Pixels = NDArray[np.bool_]
+Labels = NDArray[np.int16]
+#: Feature maps of an image, one (C, h, w) for each stage.
+Maps = tuple[NDArray[np.float32], ...]
+
+_GRID = 28  # cells along each side
+_CORE = 0.25  # share of evidence from which on a cell takes part in finding groups
+_STARTS, _STEPS = 5, 100
 
 _CROP = 0.35  # side of a crop, of the image's
-_STEPS = 6  # crops along each side
-_SHOWN = 0.5  # a concept lies where it reaches this share of its largest value in the image
-_PRESENT = 0.25  # and is in images where that reaches this share of its largest value in any
-
-#: Numbers of concepts that are tried beside the default's.
-NUMBERS = (3, 5, 8, 12)
+_CROPS = 6  # along each side
 
 
-def kmeans_groups(
-    classifier: Classifier, images: Sequence[Image], masks: Sequence[Mask], regions: Sequence[Region], count: int
-) -> dict[str, Grouped]:
-    """Group the connected regions of the masks, and the default's own regions, by k-means of their deep descriptors."""
-    components = []
-    for image, mask in zip(images, masks, strict=True):
-        for box, pixels in connected_components(mask.final, min_area=0.003):
-            if min(box[2] - box[0], box[3] - box[1]) >= 3:
-                components.append(Region(len(components), image.index, box, pixels, 1.0, 0.0, 0.0, 0.0))
-    return {
-        "k-means": _kmeans(classifier, images, components, count),
-        "k-means (regions of the default)": _kmeans(classifier, images, list(regions), count),
-    }
-
-
-def _kmeans(classifier: Classifier, images: Sequence[Image], regions: list[Region], count: int) -> Grouped:
-    if len(regions) < count:
-        return [], regions
-    looks = np.zeros((len(regions), 0), np.float32)
-    for image in images:
-        own = [region for region in regions if region.image == image.index]
-        if own:
-            found = describe(image.view, [region.box for region in own], "deep", classifier=classifier).descriptors.numpy()
-            if looks.shape[1] == 0:
-                looks = np.zeros((len(regions), found.shape[1]), np.float32)
-            looks[[region.index for region in own]] = found
-    model = KMeans(count, n_init=5, random_state=0).fit(looks)
-    away = model.transform(looks)
-    groups = [sorted(np.flatnonzero(model.labels_ == k).tolist(), key=lambda i: away[i, k]) for k in range(count)]
-    return groups, regions
-
-
-def concept_groups(classifier: Classifier, images: Sequence[Image], count: int) -> dict[str, Grouped]:
-    """Return concepts, as many as the default has summaries and other numbers of them, with where they lie in each image."""
+def feature_maps(classifier: Classifier, views: Sequence[View]) -> list[Maps]:
+    """Return the feature maps of the last two stages for each image."""
     descriptor = deep_descriptor(classifier)
-    crops, maps = [], []
-    for image in images:
-        height, width = image.view.shape[:2]
-        side = (round(_CROP * height), round(_CROP * width))
-        for y in np.linspace(0, height - side[0], _STEPS).astype(int):
-            for x in np.linspace(0, width - side[1], _STEPS).astype(int):
-                crops.append(cv2.resize(image.view[y : y + side[0], x : x + side[1]], (width, height)))
-        maps.append(descriptor.maps(image.view)[-1].clamp(min=0).cpu().numpy())
-    stage = descriptor.stages[-1].name
-    pooled = _pooled(classifier, crops, stage)
-    found = {f"concepts ({number})": _concepts(images, pooled, maps, number) for number in NUMBERS}
-    return {"concepts": _concepts(images, pooled, maps, count), **found}
+    return [tuple(one.cpu().numpy() for one in descriptor.maps(view)) for view in views]
 
 
-def _pooled(classifier: Classifier, crops: Sequence[NDArray[np.uint8]], stage: str) -> NDArray[np.float32]:
-    """Mean over the places of a stage's output, for each crop (n, C), at least 0."""
+def kmeans_labels(maps: Sequence[Maps], evidence: Sequence[Pixels], count: int, random_state: int = 0) -> list[Labels]:
+    """Divide the evidence among `count` groups of grid cells; the groups of an image's pixels are those of their cells.
+
+    Parameters
+    ----------
+    maps : sequence of tuple of ndarray, (C, h, w)
+    evidence : sequence of ndarray of bool, (H, W)
+    count : int
+    random_state : int
+
+    Returns
+    -------
+    list of ndarray of int16, (H, W)
+        -1 where there is no evidence.
+    """
+    looks = np.stack([_cells(one) for one in maps])
+    looks = _unit(looks - looks.mean(axis=(0, 1)))
+    size = (_GRID, _GRID)
+    weight = np.stack([cv2.resize(own.astype(np.float32), size, interpolation=cv2.INTER_AREA).ravel() for own in evidence])
+    core = weight >= _CORE
+    if core.sum() < count:
+        core = weight > 0
+    centres = spherical_kmeans(looks[core], weight[core], count, random_state)
+    found = []
+    for own, pixels in zip(looks, evidence, strict=True):
+        groups = (own @ centres.T).argmax(axis=1).reshape(size).astype(np.int16)
+        large = cv2.resize(groups, pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        found.append(np.where(pixels, large, np.int16(-1)))
+    return found
+
+
+def _cells(maps: Maps) -> NDArray[np.float32]:
+    """Return the joined features of all cells of an image (cells, D), those of each stage of length 1."""
+    stages = []
+    for one in maps:
+        tensor = torch.from_numpy(one)[None].float()
+        grid = torch.nn.functional.interpolate(tensor, (_GRID, _GRID), mode="bilinear", align_corners=False)[0]
+        stages.append(_unit(grid.flatten(1).T.numpy()))
+    return np.concatenate(stages, axis=1)
+
+
+def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9), np.float32)
+
+
+def spherical_kmeans(
+    rows: NDArray[np.float32], weight: NDArray[np.floating], count: int, random_state: int = 0
+) -> NDArray[np.float32]:
+    """Return the centres (k, D), of length 1, that weighted rows of length 1 (n, D) have the largest cosines with.
+
+    The best of five starts by k-means++; k is `count`, or fewer where there are fewer rows.
+    """
+    best, most = rows[:0], -np.inf
+    for start in range(_STARTS):
+        centres, _ = kmeans_plusplus(rows, min(count, len(rows)), sample_weight=weight, random_state=random_state + start)
+        labels = np.full(len(rows), -1)
+        for _ in range(_STEPS):
+            cosines = rows @ centres.T
+            new = cosines.argmax(axis=1)
+            if (new == labels).all():
+                break
+            labels = new
+            totals = np.stack([(weight * (labels == k)) @ rows for k in range(len(centres))])
+            empty = np.linalg.norm(totals, axis=1) < 1e-9
+            centres = np.where(empty[:, None], centres, _unit(totals)).astype(np.float32)
+        value = float(weight @ (rows @ centres.T).max(axis=1))
+        if value > most:
+            best, most = centres, value
+    return best
+
+
+def pooled_crops(classifier: Classifier, views: Sequence[View]) -> NDArray[np.float32]:
+    """Return the last feature map of crops of the images, at least 0, averaged over its places (n, C)."""
+    crops = []
+    for view in views:
+        height, width = view.shape[:2]
+        rows, columns = round(_CROP * height), round(_CROP * width)
+        for y in np.linspace(0, height - rows, _CROPS).astype(int):
+            for x in np.linspace(0, width - columns, _CROPS).astype(int):
+                crops.append(cv2.resize(view[y : y + rows, x : x + columns], (width, height)))
     seen: list[torch.Tensor] = []
+    stage = deep_descriptor(classifier).stages[-1].name
     handle = classifier.module.get_submodule(stage).register_forward_hook(
         lambda _module, _inputs, output: seen.append(output.detach().clamp(min=0).mean((2, 3)))
     )
@@ -99,34 +136,31 @@ def _pooled(classifier: Classifier, crops: Sequence[NDArray[np.uint8]], stage: s
     return np.asarray(torch.cat(seen).cpu().numpy(), np.float32)
 
 
-def _concepts(images: Sequence[Image], pooled: NDArray[np.float32], maps: Sequence[NDArray[np.float32]], count: int) -> Grouped:
-    count = min(count, min(pooled.shape))
-    model = NMF(count, init="nndsvda", max_iter=400, random_state=0)
-    model.fit(pooled)
-    heat = []
-    for one in maps:
-        channels, rows, columns = one.shape
-        heat.append(model.transform(one.reshape(channels, -1).T.astype(np.float32)).T.reshape(count, rows, columns))
-    highest = np.array([[float(heat[k][concept].max()) for k in range(len(images))] for concept in range(count)])
-    regions: list[Region] = []
-    groups: list[list[int]] = []
-    for concept in range(count):
-        group = []
-        for k in np.argsort(-highest[concept], kind="stable"):
-            if highest[concept, k] > _PRESENT * highest[concept].max() and highest[concept, k] > 0:
-                view = images[int(k)].view
-                regions.append(_place(len(regions), int(k), heat[int(k)][concept], (view.shape[0], view.shape[1])))
-                group.append(len(regions) - 1)
-        groups.append(group)
-    return groups, regions
+def concept_labels(pooled: NDArray[np.float32], maps: Sequence[Maps], evidence: Sequence[Pixels], count: int) -> list[Labels]:
+    """Give each pixel of evidence the concept whose coefficient is the largest there.
 
+    Parameters
+    ----------
+    pooled : ndarray of float32, (n, C)
+        Of crops of the images (:func:`pooled_crops`): what concepts are found on.
+    maps : sequence of tuple of ndarray, (C, h, w)
+        Of each image; the last one counts.
+    evidence : sequence of ndarray of bool, (H, W)
+    count : int
+        Concepts, at most.
 
-def _place(index: int, image: int, heat: NDArray[np.floating], size: tuple[int, int]) -> Region:
-    """Return the connected pixels around the largest value of a heat map that reach a share of it."""
-    large = cv2.resize(heat.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
-    y, x = np.unravel_index(int(large.argmax()), large.shape)
-    labels = label(large >= _SHOWN * large.max(), connectivity=2)
-    rows, columns = np.nonzero(labels == labels[y, x])
-    box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-    mask = np.asarray(labels == labels[y, x])[box[1] : box[3], box[0] : box[2]]
-    return Region(index, image, box, np.ascontiguousarray(mask), 1.0, 0.0, 0.0, 0.0)
+    Returns
+    -------
+    list of ndarray of int16, (H, W)
+        -1 where there is no evidence or no concept.
+    """
+    count = min(count, *pooled.shape)
+    model = NMF(count, init="nndsvda", max_iter=400, random_state=0).fit(pooled)
+    found = []
+    for one, pixels in zip(maps, evidence, strict=True):
+        channels, rows, columns = one[-1].shape
+        places = np.maximum(one[-1], 0).reshape(channels, -1).T
+        heat = model.transform(np.ascontiguousarray(places, np.float32)).reshape(rows, columns, count).astype(np.float32)
+        large = np.stack([cv2.resize(heat[..., k], pixels.shape[::-1]) for k in range(count)])
+        found.append(np.where(pixels & (large.max(axis=0) > 0), large.argmax(axis=0), -1).astype(np.int16))
+    return found

@@ -1,4 +1,4 @@
-"""Photographs, for ``benchmarks/parts.py``: birds with part points, and a shortcut planted by choosing the training images."""
+"""One unit of photographs of ``benchmarks/parts.py``: the default's summaries, and baselines that divide the same evidence."""
 
 from __future__ import annotations
 
@@ -6,204 +6,150 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from torch import nn
 
-import parts_birds as birds
 import visual_summaries as vs
-from parts_planted import analysed
-from visual_summaries.classifiers import Classifier, resolve_transform
-from visual_summaries.results import Mask, Run
+from parts_baselines import concept_labels, feature_maps, kmeans_labels, pooled_crops
+from parts_scores import agreement, background_like, background_shares
+from parts_units import Photographs, Unit
+from visual_summaries.errors import ConvergenceError
+from visual_summaries.results import Run
 
-BIRDS = {"quick": (8, 6), "full": (40, 20)}  # images of a species, for the default and for `paper`
-DOGS = {"quick": 8, "full": 16}
-_RESAMPLINGS = 500
+Row = dict[str, Any]
+
+#: Raised when this file measures something else, so that kept figures are not taken for new ones.
+VERSION = 1
+#: Concepts beside as many as the default has summaries: the number of CRAFT's own examples.
+CONCEPTS = 10
+#: What the background of a confounded class looks like.
+GROUNDS = {"husky_on_grass": "grass", "wolf_on_snow": "snow"}
 
 
-def photographs(data: Path, size: str, keep: Path) -> dict[str, Any]:
-    """Return rows, bars and details of both sets."""
-    found = [bird_parts(data, *BIRDS[size], keep / "birds"), confounded(data, DOGS[size], keep / "dogs")]
+def run_default(photographs: Photographs, folder: Path) -> Run:
+    """Run the default on a unit's images; what an earlier run has left in the folder is not computed again."""
+    x = photographs.classifier.to_tensor(photographs.views)
+    settings = vs.preset("default")
+    run = vs.summarize(photographs.classifier, x, photographs.target, folder, settings=settings, resume=folder.exists())
+    # Points and masks are compared pixel by pixel: a run that cut or dropped an image would be compared with the wrong ones.
+    if not all((image.view == view).all() for image, view in zip(run.images, photographs.views, strict=True)):
+        raise ValueError(f"the images of {folder} are not those that were given")
+    return run
+
+
+def divided(run: Run) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.int16]]]:
+    """Return the evidence and the label map of each image of a run."""
+    positions = range(len(run.images))
+    return [run.evidence(i) for i in positions], [run.labels(i) for i in positions]
+
+
+def rest_of(evidence: Sequence[NDArray[np.bool_]], labels: Sequence[NDArray[np.integer]]) -> float:
+    """Return the share of all evidence that is in no summary."""
+    left = sum(int((pixels & (own < 0)).sum()) for pixels, own in zip(evidence, labels, strict=True))
+    return left / max(sum(int(pixels.sum()) for pixels in evidence), 1)
+
+
+def measure_unit(unit: Unit, photographs: Photographs, folder: Path) -> Row:
+    """Return the figures of a unit; `folder` is where its run is kept."""
+    run = run_default(photographs, folder)
+    evidence, labels = divided(run)
+    return {**named(unit, run), **of_summaries(unit, run, labels), **of_points(photographs, run, evidence, labels)}
+
+
+def named(unit: Unit, run: Run) -> Row:
+    """Return what a unit is."""
     return {
-        "rows": [row for one in found for row in one["rows"]],
-        "bars": [bar for one in found for bar in one["bars"]],
-        "details": {"birds": found[0]["details"], "husky_wolf": found[1]["details"]},
+        "kind": unit.kind,
+        "network": unit.network,
+        "class": unit.folder.split("/")[-1],
+        "half": unit.half,
+        "images": len(run.images),
     }
 
 
-def bird_parts(data: Path, count: int, for_paper: int, keep: Path) -> dict[str, Any]:
-    """Return the share of members on their summary's part: default, paper, and random regions in groups of the same sizes.
+def of_summaries(unit: Unit, run: Run, labels: Sequence[NDArray[np.integer]]) -> Row:
+    """Return the figures of the summaries, in their order, and of all together."""
+    found = [one.analysis for one in run.summaries if one.analysis is not None]
+    together = None if run.analysis is None else run.analysis.together
+    row: Row = {
+        "summaries": len(found),
+        "rejected": len(run.rejected),
+        # Without a summary nothing of what the evidence takes is in any.
+        "together": 0.0 if together is None or not found else _rounded(together.share),
+        "coverage": [_rounded(one.coverage) for one in found],
+        "effect": [_rounded(one.class_effect) for one in found],
+        "beats_control": [one.beats_control for one in found],
+        "stability": [_rounded(one.stability) for one in found],
+        "reproducible": [one.reproducible for one in found],
+    }
+    if together is not None:
+        row |= {
+            "together_interval": [_rounded(value) for value in together.interval],
+            "evidence_takes": _rounded(together.evidence),
+            "rest_takes": _rounded(together.rest),
+            "rest_area": _rounded(together.rest_area),
+        }
+    if (ground := GROUNDS.get(unit.folder.split("/")[-1])) is not None:
+        grounds = [background_like(image.view, ground) for image in run.images]
+        shares = background_shares(labels, grounds, len(found))
+        row |= {"background": [_rounded(share) for share in shares], "background_of_images": float(np.mean(grounds).round(4))}
+    return row
 
-    `paper` takes many times as long and runs on fewer images; a row has the default on these.
+
+def of_points(
+    photographs: Photographs, run: Run, evidence: Sequence[NDArray[np.bool_]], labels: Sequence[NDArray[np.integer]]
+) -> Row:
+    """Return the agreement of the default and the baselines with part points; nothing where there are none."""
+    if photographs.points is None:
+        return {}
+    views = [image.view for image in run.images]
+    count = max(len(run.summaries) + (rest_of(evidence, labels) > 0), 2)
+    maps, pooled = feature_maps(photographs.classifier, views), pooled_crops(photographs.classifier, views)
+    methods = {
+        "default": labels,
+        "k-means": kmeans_labels(maps, evidence, count),
+        "concepts": concept_labels(pooled, maps, evidence, count),
+        f"concepts ({CONCEPTS})": concept_labels(pooled, maps, evidence, CONCEPTS),
+    }
+    found = {name: agreement(own, evidence, photographs.points) for name, own in methods.items()}
+    return {
+        "groups": count,
+        "points": found["default"][1],
+        "agreement": {name: _rounded(value) for name, (value, _) in found.items()},
+    }
+
+
+def measure_paper(unit: Unit, photographs: Photographs, folder: Path, default: Run) -> Row:
+    """Return the figures of the preset `paper` on some images of a unit, and the default's agreement on the same ones.
+
+    Parameters
+    ----------
+    unit : Unit
+    photographs : Photographs
+        Fewer images than the default's run has: the first of them.
+    folder : Path
+        Where the run is kept.
+    default : Run
+        The unit's run by the default.
     """
-    classifier = vs.load_classifier(f"{data / 'weights' / 'nets.py'}:{birds.NETWORK}")
-    rng = np.random.default_rng(0)
-    methods = {"default": ("default", count), "default, on paper's": ("default", for_paper), "paper": ("paper", for_paper)}
-    groups: dict[str, list[list[tuple[int, str]]]] = {name: [] for name in methods}
-    regions: list[tuple[Run, list[birds.Points], list[int], int]] = []
-    first, details = 0, []
-    for name, index in birds.FOLDERS.items():
-        everything = birds.chosen_birds(classifier, data / "images" / "cub_crops227", name, count)
-        for method, (preset, images) in methods.items():
-            views, points = (of[:images] for of in everything)
-            run = birds.summarize_birds(classifier, views, index, preset, keep / f"{preset}_{index}_{images}")
-            own = birds.groups_of(run, points)
-            groups[method] += [[(first + image, part) for image, part in group] for group in own]
-            details.append({"class": name, "method": method, "images": len(views), "parts": [[p for _, p in g] for g in own]})
-            if method == "default":
-                regions.append((run, points, [len(group) for group in own], first))
-        first += len(everything[0])
-    chance = [_random(regions, rng) for _ in range(_RESAMPLINGS)]
-    random = float(np.mean(chance))
-    shares = {method: birds.share_on_majority(own, np.ones(first)) for method, own in groups.items()}
-    spread = {
-        method: birds.jackknife(lambda w, own=own: birds.share_on_majority(own, w), first) for method, own in groups.items()
-    }
-    rows = [
-        {
-            "method": method,
-            "set": "birds",
-            "images_a_species": images,
-            "groups": len(groups[method]),
-            "share_on_majority": shares[method],
-            "interval": [round(shares[method] + sign * 1.96 * spread[method], 3) for sign in (-1, 1)],
-        }
-        for method, (_, images) in methods.items()
-    ]
-    beside = {"method": "random regions", "set": "birds", "images_a_species": count}
-    rows.append({**beside, "share_on_majority": random, "interval": [round(x, 3) for x in birds.interval(chance)]})
-    ratio, own = shares["default"] / random, shares["default, on paper's"]
+    x, points = photographs.classifier.to_tensor(photographs.views), photographs.points or []
+    try:
+        run = vs.summarize(photographs.classifier, x, photographs.target, folder, preset="paper", resume=folder.exists())
+    except ConvergenceError:
+        return {}
+    evidence, labels = divided(run)
+    count = len(photographs.views)
+    theirs, their_labels = divided(default)
     return {
-        "rows": rows,
-        "bars": [
-            {"name": "birds: default over random", "value": ratio, "bound": 1.5, "sense": ">=", "holds": ratio >= 1.5},
-            {
-                "name": "birds: default, above paper on the same images",
-                "value": own,
-                "bound": shares["paper"],
-                "sense": ">",
-                "holds": own > shares["paper"],
-            },
-        ],
-        "details": {"standard_errors": spread, "runs": details},
+        **named(unit, run),
+        **of_summaries(unit, run, labels),
+        "agreement": {
+            "paper": _rounded(agreement(labels, evidence, points)[0]),
+            "default": _rounded(agreement(their_labels[:count], theirs[:count], points)[0]),
+        },
     }
 
 
-def _random(regions: Sequence[tuple[Run, list[birds.Points], list[int], int]], rng: np.random.Generator) -> float:
-    groups = []
-    for run, points, sizes, first in regions:
-        groups += [[(first + image, part) for image, part in group] for group in birds.random_groups(run, points, sizes, rng)]
-    return birds.share_on_majority(groups, np.ones(regions[-1][3] + len(regions[-1][0].images)))
-
-
-def background_like(view: NDArray[np.uint8], kind: str) -> NDArray[np.bool_]:
-    """Return which pixels look like ``"grass"`` (green: no dog is) or ``"snow"`` (bright, grey and smooth: fur is rough)."""
-    rgb = view.astype(np.float32) / 255
-    if kind == "grass":
-        return np.asarray(2 * rgb[..., 1] - rgb[..., 0] - rgb[..., 2] > 0.06)
-    grey = rgb.mean(axis=2)
-    rough = np.sqrt(np.maximum(cv2.blur(grey * grey, (7, 7)) - cv2.blur(grey, (7, 7)) ** 2, 0))
-    return np.asarray((grey > 0.62) & (np.ptp(rgb, axis=2) < 0.16) & (rough < 0.06))
-
-
-def confounded(data: Path, count: int, keep: Path) -> dict[str, Any]:
-    """Train a head on huskies on grass and wolves on snow, explain it, and see how much of its evidence is background."""
-    nets, folder = data / "weights" / "nets.py", data / "images" / "husky_wolf"
-    original = vs.load_classifier(f"{nets}:{birds.NETWORK}")
-    kinds = {"husky_on_grass": "grass", "wolf_on_snow": "snow"}
-    views = {name: [original.view(vs.open_image(path)) for path in sorted((folder / name).iterdir())] for name in kinds}
-    classifier, accuracy = trained_head(f"{nets}:{birds.NETWORK}", views)
-    rows, details = [], []
-    for index, (name, kind) in enumerate(kinds.items()):
-        out = keep / name
-        chosen = classifier.to_tensor(views[name][:count])
-        run = (
-            vs.load_run(out)
-            if (out / "run.json").exists()
-            else vs.summarize(classifier, chosen, index, out, resume=out.exists())
-        )
-        grounds = [background_like(image.view, kind) for image in run.images]
-        own = [mask.final > 0.5 for mask in run.masks]
-        theirs = [_own_evidence(original, image.view, analysed("default").masks) for image in run.images]
-        summaries = []
-        for summary in run.summaries:
-            on = total = 0
-            for member in summary.members:
-                region = run.regions[member.region]
-                x0, y0, x1, y1 = region.box
-                on += int((grounds[region.image][y0:y1, x0:x1] & region.mask).sum())
-                total += int(region.mask.sum())
-            share, found = on / max(total, 1), summary.analysis
-            summaries.append(
-                {
-                    "background": share,
-                    "members": len(summary.members),
-                    "importance": summary.importance,
-                    "beats_control": None if found is None else found.beats_control,
-                }
-            )
-        rows.append(
-            {
-                "method": "default",
-                "set": name,
-                "images": len(run.images),
-                "background_of_image": float(np.mean([ground.mean() for ground in grounds])),
-                "background_of_evidence": _share(own, grounds),
-                "background_of_evidence_1000_way": _share(theirs, grounds),
-            }
-        )
-        details.append({"class": name, "head_accuracy_on_held_out": accuracy, "summaries": summaries})
-    bars = [
-        {
-            "name": f"{row['set']}: background of the head's evidence, over that of the 1000-way network's",
-            "value": (times := row["background_of_evidence"] / max(row["background_of_evidence_1000_way"], 1e-9)),
-            "bound": 2.0,
-            "sense": ">=",
-            "holds": times >= 2.0,
-        }
-        for row in rows
-    ]
-    return {"rows": rows, "bars": bars, "details": details}
-
-
-def _share(evidence: Sequence[NDArray[np.bool_]], grounds: Sequence[NDArray[np.bool_]]) -> float:
-    """Return the share of all evidence pixels that are background."""
-    on = sum(int((own & ground).sum()) for own, ground in zip(evidence, grounds, strict=True))
-    return on / max(sum(int(own.sum()) for own in evidence), 1)
-
-
-def _own_evidence(original: Classifier, view: NDArray[np.uint8], settings: vs.MaskSettings) -> NDArray[np.bool_]:
-    """Return the evidence of the 1000-way network for the class that it gives to a view: the dog, unless it cheats as well."""
-    x = original.to_tensor([view])
-    with original.frozen(), torch.no_grad():
-        best = int(original.logits(x).argmax())
-    mask: Mask = vs.optimize_masks(original, x, best, settings=settings)[0]
-    return np.asarray(mask.final > 0.5)
-
-
-def trained_head(spec: str, views: dict[str, list[NDArray[np.uint8]]]) -> tuple[Classifier, float]:
-    """Return the network with a linear head for the two folders, fitted on two thirds of each, and its accuracy on the rest."""
-    whole = vs.load_classifier(spec)
-    module = whole.module
-    features, labels, held = [], [], []
-    with whole.frozen(), torch.no_grad():
-        for index, own in enumerate(views.values()):
-            for k, view in enumerate(own):
-                x = (whole.to_tensor([view]) - 0.5) / 0.5
-                features.append(module.forward_head(module.forward_features(x), pre_logits=True)[0].numpy())
-                labels.append(index)
-                held.append(k % 3 == 2)
-    x, y, out = np.stack(features), np.array(labels), np.array(held)
-    model = LogisticRegression(C=0.1, max_iter=2000).fit(x[~out], y[~out])
-    head = nn.Linear(x.shape[1], 2)
-    with torch.no_grad():
-        # two outputs whose difference is the model's decision function
-        head.weight.copy_(torch.from_numpy(np.concatenate([-model.coef_, model.coef_]) / 2))
-        head.bias.copy_(torch.from_numpy(np.concatenate([-model.intercept_, model.intercept_]) / 2))
-    module.classifier = head
-    names = tuple(name.split("_")[0] for name in views)
-    classifier = Classifier(module, transform=resolve_transform(module), class_names=names, spec="linear head, husky or wolf")
-    return classifier, float(model.score(x[out], y[out]))
+def _rounded(value: float | None) -> float | None:
+    """Return a figure with four digits behind the point; None for one that is not known."""
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

@@ -1,4 +1,4 @@
-"""One unit (a network and a class) of ``benchmarks/parts.py``: summaries, baselines, and what the planted parts truly do."""
+"""One unit of drawn birds of ``benchmarks/parts.py``: summaries, baselines, and what the planted parts truly do."""
 
 from __future__ import annotations
 
@@ -12,80 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 import visual_summaries as vs
-from parts_baselines import concept_groups, kmeans_groups
+from parts_baselines import concept_labels, feature_maps, kmeans_labels, pooled_crops
 from visual_summaries.analyses import AnalysisSettings, measure_importance
 from visual_summaries.classifiers import Classifier, classify, resolve_target, resolve_transform
-from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.demo import CLASS_NAMES, Scene, all_effects, demo_network, part_under, render, sample_scene
 from visual_summaries.errors import ConvergenceError
-from visual_summaries.pipeline.analysing import analyse_summaries
-from visual_summaries.pipeline.compare import Warped, compare_regions, find_clusters
-from visual_summaries.pipeline.context import Context, Shared
-from visual_summaries.pipeline.manifest import Stopwatch
-from visual_summaries.pipeline.stages import Described, compute_masks, compute_proposals
-from visual_summaries.results import Image, Mask, Member, Region, Summary
+from visual_summaries.regions import connected_components
+from visual_summaries.results import Member, Region, Run, Summary
 from visual_summaries.settings import Settings
-from visual_summaries.store import Pieces
-from visual_summaries.summaries import SummarySettings, build_summaries, choose_candidates
-from visual_summaries.summaries.build import Warp
 
 #: First seed of the drawn images; training, accuracy, effects, the demo and the experiments behind the default use others.
 SEED = 70_000_000
-
-#: Preferences of affinity propagation, over the median similarity, that are tried on the default's regions; 1.3 is published.
-PREFERENCES = (0.7, 1.3, 3.0, 5.0)
+#: Raised when this file measures something else, so that kept figures are not taken for new ones.
+VERSION = 1
 
 _ATTEMPTS = 8  # images drawn for each that is wanted, before giving up on a class that the network hardly knows
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What explaining one class of one network gave.
-
-    Attributes
-    ----------
-    images, masks, regions, similarity
-        As in a run.
-    summaries : tuple of Summary
-        Kept ones, analysed.
-    """
-
-    images: list[Image]
-    masks: list[Mask]
-    regions: list[Region]
-    similarity: NDArray[np.float32]
-    summaries: tuple[Summary, ...]
+_FEWEST = 6  # images that a unit needs
+_PIECE = 0.001  # least share of the image that a connected piece of a baseline's group has
 
 
 def analysed(preset: str) -> Settings:
-    """Return a preset that measures importance and nothing that this benchmark does not look at."""
+    """Return a preset that measures importance and nothing that is not looked at on drawn birds."""
     settings = vs.preset(preset)
     return replace(settings, analyses=AnalysisSettings(resamplings=0, orders=0, chance=0))
-
-
-def explain(
-    classifier: Classifier, index: int, views: Sequence[NDArray[np.uint8]], settings: Settings, kept: Path
-) -> Explained:
-    """Go through the stages of a run on views, all but the faithfulness of masks; finished pieces are kept in a folder."""
-    context = Context(Shared(classifier, resolve_target(classifier, index), settings), Pieces(kept))
-    scores = classify(classifier, views, context.target).scores
-    images = [
-        Image(k, f"{k:03d}", "", view, float(score), index) for k, (view, score) in enumerate(zip(views, scores, strict=True))
-    ]
-    masks = compute_masks(context, images)
-    features = Described(context, images, compute_proposals(context, images))
-    regions, similarity = compare_regions(context, images, masks, features)
-    groups = find_clusters(context, similarity)
-    # Where the look of warped members decides nothing, they are not warped: this benchmark shows none.
-    by_look = settings.summaries.keep == "alike"
-    warp: Warp = Warped(context, images, features, regions, similarity, groups) if by_look else _blank
-    summaries = build_summaries(regions, similarity, groups, warp, settings.summaries)
-    found, _ = analyse_summaries(context, Stopwatch(), images, masks, regions, similarity, features, summaries)
-    return Explained(images, masks, regions, similarity, found.kept)
-
-
-def _blank(_exemplar: Region, _member: Region) -> NDArray[np.uint8]:
-    return np.zeros((3, 3, 3), np.uint8)
 
 
 def drawn(classifier: Classifier, index: int, count: int) -> list[Scene]:
@@ -116,56 +65,37 @@ def group_row(
         **{name: values[place] for name, values in effects.items()},
     }
     if (found := summary.analysis) is not None:
-        row |= {
-            "importance": found.importance,
-            "alone": found.alone,
-            "above_control": found.above_control,
-            "class_effect": found.class_effect,
-            "interval": list(found.interval),
-            "beats_control": found.beats_control,
-            "coverage": found.coverage,
-        }
-    return row
+        row |= {name: getattr(found, name) for name in ("alone", "above_control", "class_effect", "beats_control", "coverage")}
+    return {name: round(float(value), 5) if isinstance(value, float) else value for name, value in row.items()}
 
 
-def as_summaries(groups: Sequence[Sequence[int]], regions: Sequence[Region], members: int = 10) -> list[Summary]:
-    """Return summaries of groups of regions whose members come first; of an image only the first counts as a member."""
-    found = []
-    for group in groups:
+def as_summaries(label_maps: Sequence[NDArray[np.integer]], members: int = 10) -> tuple[list[Summary], list[Region]]:
+    """Return summaries, and their regions, of the groups of label maps (H, W).
+
+    Regions are connected pieces; the largest piece of an image may be a member, the largest of all comes first.
+    """
+    regions: list[Region] = []
+    groups: dict[int, list[Region]] = {}
+    for image, labels in enumerate(label_maps):
+        for group in np.unique(labels[labels >= 0]).tolist():
+            for box, pixels in connected_components((labels == group).astype(np.float32), min_area=_PIECE):
+                regions.append(Region(len(regions), image, box, pixels, 1.0, 0.0, 0.0, 0.0))
+                groups.setdefault(group, []).append(regions[-1])
+    found: list[Summary] = []
+    crop = np.zeros((1, 1, 3), np.uint8)
+    for _, own in sorted(groups.items()):
+        own.sort(key=lambda region: -int(region.mask.sum()))
         seen: set[int] = set()
-        shown = [k for k in group if not (regions[k].image in seen or seen.add(regions[k].image))][:members]
+        shown = [one.index for one in own if not (one.image in seen or seen.add(one.image))][:members]
         if len(shown) >= 2:
-            crop = np.zeros((1, 1, 3), np.uint8)
             shown_members = tuple(Member(k, 0.0, float("nan"), crop) for k in shown)
-            found.append(Summary(len(found), shown[0], shown_members, tuple(group), 0.0, 0.0))
-    return found
-
-
-def affinity_groups(explained: Explained, factor: float) -> list[list[int]] | None:
-    """Return what affinity propagation makes of the default's regions, members first; None where it does not converge."""
-    try:
-        found = cluster(explained.similarity, ClusterSettings(preference_factor=factor))
-    except ConvergenceError:
-        return None
-    settings = SummarySettings()
-    return [members for _, members in choose_candidates(found, explained.regions, explained.similarity, settings)]
-
-
-def measured(
-    classifier: Classifier, explained: Explained, index: int, summaries: list[Summary], regions: Sequence[Region]
-) -> list[Summary]:
-    """Measure the importance of the groups of a baseline as the default's is."""
-    settings = analysed("default")
-    evidence = [np.asarray(mask.final > 0.5) for mask in explained.masks]
-    target = resolve_target(classifier, index)
-    found = measure_importance(
-        classifier, target, explained.images, evidence, regions, summaries, settings.masks, settings.analyses
-    )
-    return [replace(one, analysis=own) for one, own in zip(summaries, found, strict=True)]
+            cluster = tuple(region.index for region in own)
+            found.append(Summary(len(found), shown[0], shown_members, cluster, 0.0, 0.0))
+    return found, regions
 
 
 @dataclass(frozen=True)
-class Unit:
+class DrawnUnit:
     """A network, a class, and images of it that the network gets right."""
 
     network: str
@@ -174,7 +104,7 @@ class Unit:
     classifier: Classifier
 
     @classmethod
-    def of(cls, network: str, index: int, count: int) -> Unit:
+    def of(cls, network: str, index: int, count: int) -> DrawnUnit:
         """Draw the images."""
         module = demo_network(network)
         classifier = Classifier(
@@ -182,9 +112,10 @@ class Unit:
         )
         return cls(network, index, drawn(classifier, index, count), classifier)
 
-    def explain(self, preset: str, kept: Path) -> Explained:
-        """Explain the images."""
-        return explain(self.classifier, self.index, [render(scene).image for scene in self.scenes], analysed(preset), kept)
+    def run(self, preset: str, folder: Path) -> Run:
+        """Explain the images; what an earlier run has left in the folder is not computed again."""
+        x = self.classifier.to_tensor([render(scene).image for scene in self.scenes])
+        return vs.summarize(self.classifier, x, self.index, folder, settings=analysed(preset), resume=folder.exists())
 
     def rows(
         self, summaries: Sequence[Summary], regions: Sequence[Region], effects: dict[str, dict[str, float]]
@@ -194,39 +125,51 @@ class Unit:
         labels = [part_under(region.mask, region.box, truth[region.image]) for region in regions]
         return [group_row(summary, regions, labels, effects) for summary in summaries]
 
+    def baseline_rows(
+        self,
+        run: Run,
+        label_maps: Sequence[NDArray[np.integer]],
+        evidence: Sequence[NDArray[np.bool_]],
+        effects: dict[str, dict[str, float]],
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a baseline's groups, whose importance is measured as the default's is."""
+        summaries, regions = as_summaries(label_maps)
+        settings, target = analysed("default"), resolve_target(self.classifier, self.index)
+        found = measure_importance(
+            self.classifier, target, run.images, evidence, regions, summaries, settings.masks, settings.analyses
+        )
+        analysed_ones = [replace(one, analysis=own) for one, own in zip(summaries, found, strict=True)]
+        return self.rows(analysed_ones, regions, effects)
 
-def run_unit(network: str, index: int, count: int, kept: Path) -> dict[str, Any]:
+
+def run_unit(network: str, index: int, count: int, folder: Path) -> dict[str, Any]:
     """Return the rows of the default and the baselines; without methods where the network gets too few images right."""
-    unit = Unit.of(network, index, count)
+    unit = DrawnUnit.of(network, index, count)
     found: dict[str, Any] = {"network": network, "class": CLASS_NAMES[index], "images": len(unit.scenes), "methods": {}}
-    if len(unit.scenes) < 6:
+    if len(unit.scenes) < _FEWEST:
         return found
     effects = all_effects(demo_network(network), index, unit.scenes)
-    default = unit.explain("default", kept)
-    methods = {"default": unit.rows(default.summaries, default.regions, effects)}
-    for factor in PREFERENCES:
-        groups = affinity_groups(default, factor)
-        name = f"affinity propagation (regions of the default, preference {factor} median)"
-        if groups is None:
-            found.setdefault("not_converged", []).append(name)
-        methods[name] = unit.rows(as_summaries(groups or [], default.regions), default.regions, effects)
-    wanted = max(len(default.summaries), 2)
-    for name, (groups, regions) in {
-        **kmeans_groups(unit.classifier, default.images, default.masks, default.regions, wanted),
-        **concept_groups(unit.classifier, default.images, wanted),
-    }.items():
-        summaries = as_summaries(groups, regions)
-        if not name.endswith(")"):  # the variants in brackets are for purity and recall only
-            summaries = measured(unit.classifier, default, index, summaries, regions)
-        methods[name] = unit.rows(summaries, regions, effects)
-    return {**found, "effects": effects, "areas": [mask.area for mask in default.masks], "methods": methods}
+    run = unit.run("default", folder)
+    methods = {"default": unit.rows(run.summaries, run.regions, effects)}
+    evidence = [run.evidence(i) for i in range(len(run.images))]
+    rest = any(bool((pixels & (run.labels(i) < 0)).any()) for i, pixels in enumerate(evidence))
+    wanted = max(len(run.summaries) + rest, 2)
+    views = [image.view for image in run.images]
+    maps = feature_maps(unit.classifier, views)
+    baselines = {
+        "k-means": kmeans_labels(maps, evidence, wanted),
+        "concepts": concept_labels(pooled_crops(unit.classifier, views), maps, evidence, wanted),
+    }
+    for name, label_maps in baselines.items():
+        methods[name] = unit.baseline_rows(run, label_maps, evidence, effects)
+    return {**found, "effects": effects, "methods": methods}
 
 
-def run_paper(network: str, index: int, count: int, effects: dict[str, dict[str, float]], kept: Path) -> list[dict[str, Any]]:
+def run_paper(network: str, index: int, count: int, effects: dict[str, dict[str, float]], folder: Path) -> list[dict[str, Any]]:
     """Return the rows of the preset `paper` on the same images; none where its clusters do not converge."""
-    unit = Unit.of(network, index, count)
+    unit = DrawnUnit.of(network, index, count)
     try:
-        paper = unit.explain("paper", kept)
+        run = unit.run("paper", folder)
     except ConvergenceError:
         return []
-    return unit.rows(paper.summaries, paper.regions, effects)
+    return unit.rows(run.summaries, run.regions, effects)

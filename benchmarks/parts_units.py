@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -155,7 +155,13 @@ def read_unit(unit: Unit, data: Path, count: int, keep: Path) -> Photographs:
         if right and len(views) < count:
             views.append(view)
             points.append(moved)
-    return Photographs(classifier, target, views, points if listed else None)
+    return Photographs(as_shown(classifier), target, views, points if listed else None)
+
+
+def as_shown(classifier: Classifier) -> Classifier:
+    """Return the classifier with a transform that leaves views as they are: else a run would cut off their borders again."""
+    transform = replace(classifier.transform, crop_pct=1.0, crop_mode="center", resize=None)
+    return Classifier(classifier.module, transform=transform, class_names=classifier.class_names, spec=classifier.spec)
 
 
 def _listed_points(folder: Path) -> dict[str, Points]:
