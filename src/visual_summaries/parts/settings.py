@@ -41,7 +41,7 @@ class PartSettings:
     dimensions: int = 64
     neighbours: int = 20
     place: float = 0.5
-    explained: float = 0.5
+    explained: float = 0.45
     stable: float = 0.65
     gap: float = 0.02
     min_piece: float = 0.001

@@ -53,8 +53,8 @@ def analyse_summaries(
 ) -> tuple[SummarySet, RunAnalysis]:
     """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together.
 
-    Where the settings keep what is used, those that do not beat their control join the rejected ones: their pixels count for
-    the rest.
+    Where the settings keep what is used, those that take hardly more than their control join the rejected ones: their pixels
+    count for the rest. Whether what the others take is sure is another question: those in doubt stay, and are marked.
     """
     settings, regions, summaries = context.settings, grouped.regions, grouped.summaries
     both = (*summaries.kept, *summaries.rejected)
@@ -72,8 +72,9 @@ def analyse_summaries(
     ]
     kept, rejected = analysed[: len(summaries.kept)], analysed[len(summaries.kept) :]
     if settings.summaries.keep == "used":
-        unused = [one for one in kept if not _used(one)]
-        kept = [one for one in kept if _used(one)]
+        least = settings.summaries.min_effect
+        unused = [one for one in kept if not _used(one, least)]
+        kept = [one for one in kept if _used(one, least)]
         rejected = sorted([*unused, *rejected], key=lambda one: -one.effect)
     ranked = rank_summaries(kept, settings.summaries.rank)
     with watch.stage("together"):
@@ -86,8 +87,8 @@ def analyse_summaries(
     return SummarySet(ranked, apart, summaries.small), RunAnalysis(joint, chance, total)
 
 
-def _used(summary: Summary) -> bool:
-    return summary.analysis is not None and summary.analysis.beats_control
+def _used(summary: Summary, least: float) -> bool:
+    return summary.analysis is not None and summary.analysis.class_effect >= least
 
 
 def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:

@@ -49,10 +49,10 @@ def apply_run(
     another, and images of others that it takes for this one, are explained as well.
 
     The evidence is divided among the run's parts; what is further from its part than 99 % of the run's evidence is in none.
-    With the preset ``"paper"``, boxes on the evidence are compared by semantic flow with the run's regions in at most `references`
-    of its images, those with the most members of summaries, and how alike is alike enough is found on these images themselves,
-    each left out in turn. ``Application.found`` and ``mistaken`` tell how well either way tells the run's own regions apart.
-    What a summary does in an image is measured as in the run.
+    With the preset ``"paper"``, boxes on the evidence are compared by semantic flow with the run's regions in at most
+    `references` of its images, those with the most members of summaries, and how alike is alike enough is found on these images
+    themselves, each left out in turn. ``Application.found`` and ``mistaken`` tell how well either way tells the run's own
+    regions apart. What a summary does in an image is measured as in the run.
 
     Parameters
     ----------
