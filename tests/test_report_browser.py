@@ -15,7 +15,7 @@ import pytest
 from pycocotools.coco import COCO
 from pypdf import PdfReader
 
-from drawn_runs import NAMES, analysed, make_run
+from drawn_runs import NAMES, PIECES, analysed, make_divided_run, make_run
 from visual_summaries.export import coco
 from visual_summaries.regions import full_mask
 from visual_summaries.report import write_report
@@ -451,6 +451,46 @@ def test_overlay_is_drawn_as_by_the_renderer(visit: Opener) -> None:
     column = picture[:, round(16 * scale)]
     assert (np.abs(column - (255, 59, 53)).max(axis=1) < 40).any()  # hull
     assert (np.abs(column - (0, 220, 236)).max(axis=1) < 40).any()  # outline of the disc beyond the box
+
+
+@pytest.mark.browser
+def test_of_a_divided_run_only_the_summarys_pixels_are_bright(visit: Opener, tmp_path: Path) -> None:
+    page = visit("#summary=2", path=write_report(make_divided_run(), tmp_path / "report.html"))
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in PIECES]
+
+    def spread(selector: str) -> list[int]:
+        """How colourful each piece's middle is, in an element that shows the whole image."""
+        picture = picture_of(page, selector)
+        scale = picture.shape[1] / 64
+        above = (picture.shape[0] - 48 * scale) / 2  # tiles are square
+        return [int(np.ptp(picture[round(y * scale + above), round(x * scale)])) for x, y in middles]
+
+    first, second, rest = (f"#{name} .tile >> nth=0" for name in ("summary-1", "summary-2", "rest"))
+    assert [value > 20 for value in spread(second + " >> svg")] == [False, False, True, False, False]
+    page.click(".card >> nth=0")
+    assert [value > 20 for value in spread(first + " >> svg")] == [True, True, False, False, False]
+    assert [value > 20 for value in spread("#summary-1 .exemplar svg")] == [True, True, False, False, False]
+    assert [value > 20 for value in spread(rest + " >> svg")][:4] == [False, False, True, True]  # image 3 has no summary 2
+    page.click(".card >> nth=2")
+    assert page.locator("#rest").bounding_box()["y"] < 500  # type: ignore[index]
+
+    page.hover("#map circle >> nth=1")
+    assert page.get_attribute("#crops use >> nth=1", "clip-path") == "url(#c2-0)"
+    page.goto(page.url.partition("#")[0] + "#image=0&summary=1")
+    assert page.locator("#image-0 .region").count() == 3
+    page.hover("#image-0 tr[data-region] >> nth=1")
+    assert page.eval_on_selector_all("#image-0 .region.hit", "all => all.map(e => e.dataset.region)") == ["2-0"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_of_a_divided_run_fits_and_can_be_read(visit: Opener, width: int, theme: str, tmp_path: Path) -> None:
+    page = visit(f"#image=1&theme={theme}", width=width, path=write_report(make_divided_run(), tmp_path / "report.html"))
+    page.eval_on_selector_all("details", "all => all.forEach(e => e.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.hover("#summary-1 .tile >> nth=1")
+    assert [(text, round(ratio, 2)) for text, ratio, least in page.evaluate(CONTRASTS) if ratio < least] == []
 
 
 @pytest.mark.browser

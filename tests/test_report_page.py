@@ -186,15 +186,16 @@ def test_distances_of_a_plane_are_kept() -> None:
     points = np.random.default_rng(0).uniform(size=(20, 2))
     apart = np.linalg.norm(points[:, None] - points, axis=2) / np.sqrt(2)
     assert np.allclose(distances(1 - apart), apart, atol=1e-6)
-    places = layout_by_distances(1 - apart)
+    places = layout_by_distances(distances(1 - apart))
     pairs = np.triu_indices(20, 1)
     assert spearmanr(np.linalg.norm(places[:, None] - places, axis=2)[pairs], apart[pairs]).statistic > 0.9
 
 
 @pytest.mark.parametrize("place", [lambda s: layout(s, random_state=3), layout_by_distances])
 def test_map_puts_similar_regions_together(run: Run, place: Callable[[np.ndarray], np.ndarray]) -> None:
-    places = place(run.similarity)
-    assert np.array_equal(places, place(run.similarity))
+    apart = distances(run.similarity)
+    places = place(apart)
+    assert np.array_equal(places, place(apart))
     assert places.min() == 0
     assert places.max() == 1
     spans = np.linalg.norm(places[:, None] - places[None], axis=2)
@@ -203,10 +204,10 @@ def test_map_puts_similar_regions_together(run: Run, place: Callable[[np.ndarray
 
 
 def test_map_of_regions_without_any_similarity() -> None:
-    similarity = np.zeros((7, 7), np.float32)
-    assert np.array_equal(distances(similarity), 1 - np.eye(7, dtype=np.float32))
-    assert np.isfinite(layout(similarity)).all()
-    assert np.isfinite(layout_by_distances(similarity)).all()
+    apart = distances(np.zeros((7, 7), np.float32))
+    assert np.array_equal(apart, 1 - np.eye(7, dtype=np.float32))
+    assert np.isfinite(layout(apart)).all()
+    assert np.isfinite(layout_by_distances(apart)).all()
 
 
 def test_settings_versions_and_timings(run: Run, reader: Reader) -> None:
@@ -227,7 +228,7 @@ def test_settings_versions_and_timings(run: Run, reader: Reader) -> None:
         ({"regions": (), "rejected": ()}, "No proposed box is evidence over more than 75 % of its area."),
         ({}, "the members of every cluster (1) look too unlike each other: their quality is under"),
         ({"rejected": ()}, "18 regions were compared, but no group of them comes from 2 images or more."),
-        ({"settings": preset("default")}, "the members of every cluster (1) can be hidden with next to no loss."),
+        ({"settings": preset("default")}, "the members of every cluster (1) do not beat their control."),
         ({"settings": preset("default"), "rejected": ()}, "comes from 3 images or more and from 15 % of all."),
     ],
 )
@@ -270,11 +271,12 @@ def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) ->
     text = Reader(render_page(analysed(run))).flat
     assert "It accounts for 40 % of the score there, the same pixels elsewhere on the object for 2 %." in text
     assert "Hidden alone it takes off only 10 %: other evidence makes up for it." in text
-    assert "With other images, the difference would be between 30 % and 45 %." in text
-    assert "That is not surely more than the same pixels elsewhere (somewhere between −10 % and 5 % of the score)" in text
+    assert "It beats its control (95 % interval of the difference: 30 to 45 %)." in text
+    assert "It does not beat its control (95 % interval of the difference: −10 to 5 %): do not build on it." in text
     assert text.count("not above control") == 1
-    assert "only 20 % of this group comes back" in text
-    assert "1 of 2 summaries surely matter more than the same pixels elsewhere." in text
+    assert "Stability 80 %: how much of this part comes back when the images are resampled." in text
+    assert "Stability only 20 %: when the images are resampled, little of this part comes back." in text
+    assert "1 of 2 summaries beat their control (95 % interval)." in text
 
 
 def test_joint_effects_and_chance_in_words(run: Run) -> None:

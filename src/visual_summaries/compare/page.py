@@ -14,7 +14,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.report import words
 from visual_summaries.report.context import palette
 from visual_summaries.report.embedding import data_uri
-from visual_summaries.report.rendering import render_region
+from visual_summaries.report.members import draw_member
 from visual_summaries.report.shell import base_style, render_self_contained, resource
 from visual_summaries.report.words import text
 from visual_summaries.results import Run, Summary
@@ -70,6 +70,7 @@ def context(comparison: Comparison) -> dict[str, Any]:
     return {
         "title": f"{_listed([group.target for group in comparison.classes])} in {words.counted(len(networks), 'network')}",
         "networks": [text(network) for network in networks],
+        "kinds": {"parts" if run.parts is not None else "boxes" for run in comparison.runs},
         "classes": [_class(comparison, group) for group in comparison.classes],
         "chart": scatter(comparison.counts) if len(comparison.counts) > 2 else None,
         "marks": [(text(network), index) for index, network in enumerate(networks)],
@@ -201,9 +202,7 @@ def _tile(run: Run, summary: Summary, sha256: str) -> dict[str, str] | None:
         region = run.regions[index]
         image = run.images[region.image]
         if image.sha256 == sha256:
-            evidence = run.evidence(region.image)
-            scale = max(1, round(SIDE / max(evidence.shape)))
-            return {"picture": data_uri(render_region(image.view, evidence, region.box, scale=scale)), "name": text(image.name)}
+            return {"picture": data_uri(draw_member(run, index, SIDE, whole=True)), "name": text(image.name)}
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -22,7 +23,8 @@ def region_records(run: Run, summaries: Collection[int] | None = None) -> list[d
     list of dict
         ``region`` (position in ``run.regions``), ``image``, ``x0`` ``y0`` ``x1`` ``y1`` (half open, pixels of the view),
         ``summary`` (number as in the report, from 1; None for regions of no kept summary), ``member`` (whether the report shows
-        it as a member), ``similarity`` (to the exemplar, of members only), ``contribution``, ``drop``, ``salient_share``.
+        it as a member), ``similarity`` (to the exemplar, of members only), ``contribution``, ``drop``, ``salient_share``. What
+        is not known is None: JSON has no NaN.
     """
     summary_of = {region: summary for summary in run.summaries for region in summary.cluster}
     similarity = {member.region: member.similarity for summary in run.summaries for member in summary.members}
@@ -42,9 +44,9 @@ def region_records(run: Run, summaries: Collection[int] | None = None) -> list[d
                 "y1": y1,
                 "summary": None if summary is None else summary.index + 1,
                 "member": region.index in similarity,
-                "similarity": similarity.get(region.index),
-                "contribution": region.contribution,
-                "drop": region.drop,
+                "similarity": _known(similarity.get(region.index, math.nan)),
+                "contribution": _known(region.contribution),
+                "drop": _known(region.drop),
                 "salient_share": region.salient_share,
             }
         )
@@ -78,11 +80,15 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
                 "exemplar": summary.exemplar,
                 "members": [member.region for member in summary.members],
                 "cluster": list(summary.cluster),
-                "score": summary.score,
-                "importance": summary.importance,
+                "score": _known(summary.score),
+                "importance": _known(summary.importance),
             }
             for summary in run.summaries
             if summaries is None or summary.index in summaries
         ],
         "regions": region_records(run, summaries),
     }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

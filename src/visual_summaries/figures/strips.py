@@ -9,8 +9,7 @@ import numpy as np
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import SettingsError
 from visual_summaries.figures.library import figure
-from visual_summaries.report.geometry import window_around
-from visual_summaries.report.rendering import render_region
+from visual_summaries.report.members import draw_member
 from visual_summaries.results import Run, Summary
 
 #: What a member's picture shows.
@@ -33,8 +32,9 @@ def plot_summary(run: Run, summary: Summary, ax: Any = None, *, columns: int = 1
     columns : int
         The most members that are drawn; a summary with fewer leaves the rest empty, so that rows of several summaries line up.
     style : str
-        ``"overlay"`` (the paper's: evidence bright on grey, hull red, outlines cyan), ``"image"``, ``"mask"``, or ``"warped"``
-        (members as warped onto the exemplar).
+        ``"overlay"`` (the summary's pixels bright, all others dark, the whole image; with the preset ``"paper"`` the published
+        drawing: evidence bright on grey, hull red, outlines cyan), ``"image"``, ``"mask"``, or ``"warped"`` (members as warped
+        onto the exemplar).
 
     Returns
     -------
@@ -53,16 +53,7 @@ def plot_summary(run: Run, summary: Summary, ax: Any = None, *, columns: int = 1
         ax = figure(figsize=(columns * _SIDE, _SIDE), dpi=200).add_axes((0, 0, 1, 1))
     gap = 0.04
     for place, member in enumerate(summary.members[:columns]):
-        region = run.regions[member.region]
-        if style == "warped":
-            picture = member.warped
-        else:
-            evidence = run.evidence(region.image)
-            window = window_around(region.box, evidence.shape)
-            scale = max(1, round(_PIXELS / max(window[2] - window[0], window[3] - window[1])))
-            picture = render_region(
-                run.images[region.image].view, evidence, region.box, window=window, scale=scale, style=style
-            )
+        picture = member.warped if style == "warped" else draw_member(run, member.region, _PIXELS, style=style)
         height, width = picture.shape[:2]
         # Into the unit square of its place, centred: warped members have the exemplar's proportions.
         half_width, half_height = (np.array([width, height]) / max(width, height) * (1 - gap) / 2).tolist()

@@ -5,24 +5,30 @@ from __future__ import annotations
 import colorsys
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from visual_summaries.report import findings, words
 from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
-from visual_summaries.report.geometry import contours, convex_hull, touching_regions, window_around
-from visual_summaries.report.region_map import crop_window, groups_of, region_map
-from visual_summaries.report.rendering import render_region
+from visual_summaries.report.geometry import contours, convex_hull, touching_regions
+from visual_summaries.report.members import draw_member, pixels_in
+from visual_summaries.report.numbers import number_of_parts
+from visual_summaries.report.region_map import crop_window, groups_of, part_name, region_map
+from visual_summaries.report.rendering import render_part
 from visual_summaries.report.words import text
-from visual_summaries.results import Box, Image, Mask, Member, Region, Run, Summary
+from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, SummaryAnalysis
 
 #: Simplification, in pixels, of outlines that cover a whole image; far below what is seen.
 TOLERANCE = 0.3
 #: The exemplar pictures of the strip have about this many pixels on a side.
 CARD_SIDE = 320
+#: So many images of the rest are shown, those with most of it.
+REST_IMAGES = 6
 
 
 class Page:
@@ -37,10 +43,15 @@ class Page:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.manifest = run.manifest
-        threshold = run.settings.regions.threshold
-        self._evidence = [np.asarray(mask.final > threshold) for mask in run.masks]
+        self.divided = run.parts is not None
+        self._evidence = [run.evidence(index) for index in range(len(run.images))]
         self._summaries_of = groups_of(run.summaries)
         self._rejected_of = groups_of(run.rejected)
+        #: Pixels of each part in each image, kept ones first; those of the rest, which are shown, have the number 0.
+        self._parts: dict[tuple[int, int], NDArray[np.bool_]] = {}
+        for number, part in enumerate((*run.summaries, *run.rejected) if self.divided else (), start=1):
+            for image in sorted({run.regions[index].image for index in part.cluster}):
+                self._parts[number, image] = pixels_in(run, part.cluster, image)
 
     @cached_property
     def target(self) -> str:
@@ -51,6 +62,7 @@ class Page:
         """Return everything that the template reads."""
         run, manifest = self.run, self.manifest
         accuracy = _dict(manifest.get("accuracy"))
+        rest = self._rest()  # before the outlines of all parts are asked for
         correct, total = accuracy.get("correct"), accuracy.get("total")
         created = text(manifest.get("created", ""))
         return {
@@ -65,8 +77,15 @@ class Page:
             "finding": findings.relies_on(run, self.target),
             "headline": f"{words.headline(run, self.target)} {findings.sure_sentence(run)}".rstrip(),
             "no_summary": None if run.summaries else words.no_summary_reason(run),
-            "summaries": [self._summary(summary, kept=True) for summary in run.summaries],
-            "rejected": [self._summary(summary, kept=False) for summary in run.rejected],
+            "divided": self.divided,
+            "summaries": [self._summary(summary, k, kept=True) for k, summary in enumerate(run.summaries, start=1)],
+            "rejected": [
+                self._summary(summary, k, kept=False) for k, summary in enumerate(run.rejected, start=1 + len(run.summaries))
+            ],
+            "rest": rest,
+            "parts": [(part_name(*key), key[1], svg_path(contours(pixels, TOLERANCE))) for key, pixels in self._parts.items()],
+            "hiding": words.hiding_sentence(run),
+            "numbers": number_of_parts(run),
             "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
             "rejection_rule": words.rejection_rule(run),
             "images": [self._image(image, mask) for image, mask in zip(run.images, run.masks, strict=True)],
@@ -88,7 +107,7 @@ class Page:
             "counts": {"images": len(run.images), "regions": len(run.regions), "skipped": len(run.skipped)},
         }
 
-    def _summary(self, summary: Summary, *, kept: bool) -> dict[str, Any]:
+    def _summary(self, summary: Summary, number: int, *, kept: bool) -> dict[str, Any]:
         run = self.run
         exemplar = run.regions[summary.exemplar]
         covered = words.covered_images(run, summary)
@@ -104,7 +123,7 @@ class Page:
             "importance_width": _width(importance),
             "score": words.score_text(summary.score),
             "sentence": words.summary_sentence(run, summary),
-            "members": [self._member(member, kept=kept) for member in summary.members],
+            "members": [self._member(member, number, kept=kept) for member in summary.members],
         }
         analysis = summary.analysis
         known = analysis is not None and math.isfinite(analysis.stability)
@@ -113,43 +132,77 @@ class Page:
             "control_width": None if analysis is None else _width(analysis.control),
             "stability": words.percent(analysis.stability) if analysis is not None and known else None,
             "doubts": [] if analysis is None else findings.doubts(analysis),
+            "difference": None
+            if analysis is None or not math.isfinite(analysis.interval[0])
+            else findings.span(*analysis.interval),
             "certainty": "" if analysis is None else findings.certainty(analysis),
         }
         if kept:
-            window = window_around(exemplar.box, self._evidence[exemplar.image].shape)
-            scale = min(4, max(1, math.ceil(CARD_SIDE / max(window[2] - window[0], window[3] - window[1]))))
-            picture = render_region(
-                run.images[exemplar.image].view, self._evidence[exemplar.image], exemplar.box, window=window, scale=scale
-            )
-            values["card"] = data_uri(picture)
-            values["exemplar"] = self._drawn(exemplar) | {"whole": True}
+            values["card"] = data_uri(draw_member(run, summary.exemplar, CARD_SIDE))
+            values["exemplar"] = self._drawn(exemplar, number)
         return values
 
-    def _drawn(self, region: Region) -> dict[str, Any]:
-        """Return a region's outlines, for SVG in view pixels."""
-        evidence = self._evidence[region.image]
-        image = self.run.images[region.image]
-        x0, y0, x1, y1 = region.box
+    def _rest(self) -> dict[str, Any] | None:
+        """Return the evidence that is in no summary: how much it is, what it does, and the images with most of it."""
+        run = self.run
+        together = None if run.analysis is None else run.analysis.together
+        if not self.divided or together is None or not run.images:
+            return None
+        left = [evidence & (run.labels(index) < 0) for index, evidence in enumerate(self._evidence)]
+        most = sorted(range(len(left)), key=lambda index: (-int(left[index].sum()), index))[:REST_IMAGES]
+        shown = [index for index in most if left[index].any()]
+        self._parts |= {(0, index): left[index] for index in shown}
+        card = None
+        if shown:
+            scale = max(1, round(CARD_SIDE / max(left[shown[0]].shape)))
+            card = data_uri(render_part(run.images[shown[0]].view, left[shown[0]], self._evidence[shown[0]], scale=scale))
         return {
-            "image": region.image,
-            "name": text(image.name),
-            "width": evidence.shape[1],
-            "height": evidence.shape[0],
-            "window": " ".join(map(str, self._window(region.box, region.image))),
+            "area": words.percent(together.rest_area),
+            "area_width": _width(together.rest_area),
+            "takes": words.percent(together.rest),
+            "width": _width(together.rest),
+            "control": words.percent(together.rest_control),
+            "control_width": _width(together.rest_control),
+            "sentence": findings.rest_sentence(together),
+            "card": card,
+            "tiles": [self._whole(index, 0) for index in shown],
+        }
+
+    def _whole(self, image: int, part: int) -> dict[str, Any]:
+        """Return what a part has in an image, for SVG in view pixels."""
+        height, width = self._evidence[image].shape
+        return {
+            "image": image,
+            "name": text(self.run.images[image].name),
+            "width": width,
+            "height": height,
+            "window": f"0 0 {width} {height}",
+            "part": part_name(part, image),
+        }
+
+    def _drawn(self, region: Region, part: int) -> dict[str, Any]:
+        """Return a region's outlines, for SVG in view pixels; of a part all that it has in the image."""
+        if self.divided:
+            return self._whole(region.image, part)
+        evidence = self._evidence[region.image]
+        x0, y0, x1, y1 = region.box
+        return self._whole(region.image, part) | {
+            "part": None,
+            "window": " ".join(map(str, crop_window(region.box, evidence.shape))),
             "box": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
             "hull": svg_path([convex_hull(evidence, region.box)]),
             "touching": svg_path(contours(touching_regions(evidence, region.box), TOLERANCE)),
-            "drop": words.percent(region.drop),
-            "salient_share": words.percent(region.salient_share),
         }
 
-    def _member(self, member: Member, *, kept: bool) -> dict[str, Any]:
-        values = self._drawn(self.run.regions[member.region])
-        values["similarity"] = _figure(member.similarity)
-        values["ssim"] = words.score_text(member.ssim)
-        values["warped"] = data_uri(member.warped) if kept else None
-        values["warped_size"] = (member.warped.shape[1], member.warped.shape[0])
-        return values
+    def _member(self, member: Member, part: int, *, kept: bool) -> dict[str, Any]:
+        region = self.run.regions[member.region]
+        likeness = words.percent if self.divided else _figure
+        return self._drawn(region, part) | {
+            "similarity": likeness(member.similarity) if math.isfinite(member.similarity) else None,
+            "drop": words.changed(region.drop) if math.isfinite(region.drop) else None,
+            "warped": data_uri(member.warped) if kept else None,
+            "warped_size": (member.warped.shape[1], member.warped.shape[0]),
+        }
 
     def _image(self, image: Image, mask: Mask) -> dict[str, Any]:
         evidence = self._evidence[image.index]
@@ -173,29 +226,55 @@ class Page:
             "drop": words.percent(mask.drop),
             "area": words.percent(mask.area),
             "crispness": words.percent(mask.crispness),
-            "regions": [self._region(region) for region in sorted(self._regions_of(image.index), key=_lowest_last)],
+            "regions": self._parts_in(image.index) if self.divided else self._regions_in(image.index),
             "notes": [words.WARNINGS[key][0] for key in mask.warnings],
         }
 
-    def _regions_of(self, image: int) -> list[Region]:
-        return [region for region in self.run.regions if region.image == image]
+    def _regions_in(self, image: int) -> list[dict[str, Any]]:
+        own = [region for region in self.run.regions if region.image == image]
+        return [self._region(region) for region in sorted(own, key=lambda region: _lowest_last(region.drop))]
 
     def _region(self, region: Region) -> dict[str, Any]:
         x0, y0, x1, y1 = region.box
+        width = self.run.images[region.image].view.shape[1]
         shifted = [polygon + np.array([x0, y0]) for polygon in contours(region.mask, TOLERANCE)]
         return {
             "index": region.index,
+            "part": None,
             "summary": self._summaries_of.get(region.index),
             "rejected": region.index in self._rejected_of,
             "box": {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0},
+            "digit": (round(x0 + width / 80, 1), round(y0 + width / 21, 1)),
             "evidence": svg_path(shifted),
-            "drop": words.percent(region.drop),
+            "drop": words.changed(region.drop),
             "drop_width": _width(region.drop),
-            "salient_share": words.percent(region.salient_share),
         }
 
-    def _window(self, box: Box, image: int) -> list[int]:
-        return crop_window(box, self._evidence[image].shape)
+    def _parts_in(self, image: int) -> list[dict[str, Any]]:
+        """Return the parts that an image has, those first whose hiding alone takes most."""
+        found = []
+        for number, part in enumerate((*self.run.summaries, *self.run.rejected), start=1):
+            pixels = self._parts.get((number, image))
+            if pixels is not None:
+                lost = math.nan if part.analysis is None else dict(_losses(part.analysis)).get(image, math.nan)
+                kept = number <= len(self.run.summaries)
+                found.append((lost, self._part(number if kept else None, part_name(number, image), pixels, lost)))
+        return [values for _, values in sorted(found, key=lambda pair: _lowest_last(pair[0]))]
+
+    def _part(self, summary: int | None, name: str, pixels: NDArray[np.bool_], lost: float) -> dict[str, Any]:
+        # The number lies where the part is widest.
+        depth = cv2.distanceTransform(np.pad(pixels, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = (int(value) for value in np.unravel_index(int(depth.argmax()), depth.shape))
+        unit = pixels.shape[1] / 24
+        return {
+            "index": name,
+            "part": name,
+            "summary": summary,
+            "rejected": summary is None,
+            "digit": (round(max(x + 0.5 - 0.3 * unit, 0.0), 1), round(max(y + 0.5 + 0.36 * unit, 0.8 * unit), 1)),
+            "drop": words.changed(lost),
+            "drop_width": _width(lost),
+        }
 
     def _warnings(self) -> list[dict[str, Any]]:
         found = [
@@ -223,10 +302,15 @@ class Page:
         analysis = self.run.analysis
         if analysis is None or (analysis.joint is None and analysis.chance is None):
             return None
-        joint, chance = analysis.joint, analysis.chance
+        joint, chance, together = analysis.joint, analysis.chance, analysis.together
+        share = "" if together is None else findings.together_sentence(together, len(self.run.summaries))
+        images = min(len(self.run.images), self.run.settings.analyses.joint_images)
         return {
-            "sentences": [] if joint is None else findings.joint_sentences(joint),
+            "share": share,
+            "sentences": [] if joint is None else findings.joint_sentences(joint, together if share else None),
             "charts": [] if joint is None else findings.charts(joint),
+            "measured_on": f"{images} of {words.counted(len(self.run.images), 'image')}",
+            "orders": 0 if joint is None else len(joint.random_deletion),
             "chance": None if chance is None else findings.chance_sentence(chance),
         }
 
@@ -296,8 +380,13 @@ def _width(share: float) -> float:
     return round(100 * min(max(share, 0.0), 1.0), 1) if math.isfinite(share) else 0.0
 
 
-def _lowest_last(region: Region) -> float:
-    return -region.drop if math.isfinite(region.drop) else math.inf
+def _lowest_last(drop: float) -> float:
+    return -drop if math.isfinite(drop) else math.inf
+
+
+def _losses(analysis: SummaryAnalysis) -> Iterator[tuple[int, float]]:
+    """Return what hiding a summary alone takes in each image that has it."""
+    return zip(analysis.images.tolist(), analysis.losses.tolist(), strict=True)
 
 
 def _figure(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.report.words import counted, covered_images, percent, score_text
-from visual_summaries.results import Chance, JointEffects, Run, Summary, SummaryAnalysis
+from visual_summaries.results import Chance, JointEffects, Run, Summary, SummaryAnalysis, Together
 
 #: Random moves are as good as the run in more than this share of cases: chance explains the summaries.
 _BY_CHANCE = 0.1
@@ -25,19 +25,14 @@ def doubts(analysis: SummaryAnalysis) -> list[tuple[str, str]]:
     found = []
     low, high = analysis.interval
     if not analysis.beats_control:
-        span = f" (somewhere between {percent(low)} and {percent(high)} of the score)" if math.isfinite(low) else ""
-        found.append(
-            (
-                "not above control",
-                f"That is not surely more than the same pixels elsewhere{span}: do not build on it.",
-            )
-        )
+        within = f" (95\u00a0% interval of the difference: {span(low, high)})" if math.isfinite(low) else ""
+        found.append(("not above control", f"It does not beat its control{within}: do not build on it."))
     if analysis.reproducible is False:
         found.append(
             (
                 "not reproducible",
-                f"With other images of the class, only {percent(analysis.stability)} of this group comes back: its outline is"
-                " uncertain, and it may merge with another summary or fall apart.",
+                f"Stability only {percent(analysis.stability)}: when the images are resampled, little of this part comes back."
+                " Its outline is uncertain, and it may merge with another part or fall apart.",
             )
         )
     return found
@@ -48,30 +43,78 @@ def certainty(analysis: SummaryAnalysis) -> str:
     parts = []
     if analysis.beats_control:
         low, high = analysis.interval
-        parts.append(f"With other images, the difference would be between {percent(low)} and {percent(high)}.")
+        parts.append(f"It beats its control (95\u00a0% interval of the difference: {span(low, high)}).")
     if analysis.reproducible:
-        parts.append(f"With other images, {percent(analysis.stability)} of this group would come back.")
+        parts.append(
+            f"Stability {percent(analysis.stability)}: how much of this part comes back when the images are resampled."
+        )
     return " ".join(parts)
 
 
 def relies_on(run: Run, name: str) -> str:
     """Return one plain sentence: what the network relies on to see a class."""
-    if not run.summaries:
+    if not run.summaries and not (run.parts and run.rejected):
         return f"No part of the images comes back often enough to say what the network sees “{name}” by."
     measured = [summary for summary in run.summaries if summary.analysis is not None]
-    if not measured:
+    if run.summaries and not measured:
         parts = _parts(run.summaries[:_NAMED])
         return f"The network looks again and again at {parts} to see “{name}”; what else would do was not measured."
     sure = [summary for summary in measured if summary.analysis is not None and summary.analysis.beats_control]
     if not sure:
-        return f"No part stands out: none surely matters more for “{name}” than the same pixels elsewhere."
+        return f"No part stands out: none beats its control for “{name}” (the same pixels elsewhere; 95\u00a0% interval)."
     parts = _parts(sure[:_NAMED])
+    together = None if run.analysis is None else run.analysis.together
+    if together is not None and (share := together_sentence(together, len(run.summaries))):
+        much = "mostly" if together.share > _MOSTLY else "in part"
+        return f"To see “{name}”, the network relies {much} on {parts}. {share}"
     if run.analysis is None or run.analysis.joint is None:
         return f"To see “{name}”, the network relies on {parts}."
     lost = 1 - float(run.analysis.joint.deletion[-1])
     much = "mostly" if lost > _MOSTLY else "in part"
     them = _them(len(run.summaries), len(sure[:_NAMED]))
     return f"To see “{name}”, the network relies {much} on {parts}: hiding {them} takes {percent(lost)} off the score."
+
+
+def together_sentence(together: Together, summaries: int) -> str:
+    """Return what hiding all summaries takes, as a share of what hiding all evidence takes; empty where that takes nothing.
+
+    Examples
+    --------
+    >>> print(together_sentence(Together(0.6, 0.8, (0.6, 0.85), 0.1, 0.05, 0.2), 6).replace(chr(160), " "))
+    Hiding all 6 summaries takes 75 % of what hiding all evidence takes (95 % interval 60 to 85 %).
+    """
+    if not summaries or not math.isfinite(together.share):
+        return ""
+    them = {1: "the one summary", 2: "both summaries"}.get(summaries, f"all {summaries} summaries")
+    within = f" (95\u00a0% interval {span(*together.interval)})" if math.isfinite(together.interval[0]) else ""
+    return f"Hiding {them} takes {percent(together.share)} of what hiding all evidence takes{within}."
+
+
+def rest_sentence(together: Together) -> str:
+    """Return what the evidence that is in no summary does.
+
+    Examples
+    --------
+    >>> print(rest_sentence(Together(0.6, 0.8, (0.6, 0.85), 0.1, 0.05, 0.2)).replace(chr(160), " "))
+    20 % of the evidence is in no summary; hiding it alone takes 10 % off the score (the same pixels elsewhere: 5 %).
+    """
+    if together.rest_area <= 0:
+        return "Each pixel of the evidence is in a summary: nothing is left over."
+    return (
+        f"{percent(together.rest_area)} of the evidence is in no summary; hiding it alone takes {percent(together.rest)} off"
+        f" the score (the same pixels elsewhere: {percent(together.rest_control)})."
+    )
+
+
+def span(low: float, high: float) -> str:
+    """Return both ends of an interval of shares.
+
+    Examples
+    --------
+    >>> span(-0.1, 0.05).replace(chr(160), " ")
+    '−10 to 5 %'
+    """
+    return f"{percent(low).removesuffix(chr(160) + '%')} to {percent(high)}"
 
 
 def _them(all_of_them: int, named: int) -> str:
@@ -111,17 +154,23 @@ def sure_sentence(run: Run) -> str:
     if not analyses:
         return ""
     sure = sum(analysis.beats_control for analysis in analyses)
-    return f"{sure} of {counted(len(analyses), 'summary', 'summaries')} surely matter more than the same pixels elsewhere."
+    beat = "beats its" if len(analyses) == 1 else "beat their"
+    return f"{sure} of {counted(len(analyses), 'summary', 'summaries')} {beat} control (95\u00a0% interval)."
 
 
-def joint_sentences(joint: JointEffects) -> list[str]:
-    """Return which few summaries destroy the class, and which are enough for it."""
+def joint_sentences(joint: JointEffects, together: Together | None = None) -> list[str]:
+    """Return which few summaries destroy the class, and which are enough for it.
+
+    Where no few do, the first sentence says what all of them take, unless that is known of all images (`together`).
+    """
     names = {kind: _listed(getattr(joint, kind)) for kind in ("destroying", "sufficient")}
     hidden, shown = joint.evidence
     if joint.destroying:
         first = (
             f"Hiding {names['destroying']} does nearly all that hiding all evidence does ({percent(1 - hidden)} of the score)."
         )
+    elif together is not None:
+        first = ""
     else:
         first = (
             f"All summaries together take off {percent(1 - float(joint.deletion[-1]))} of the score, all evidence of the masks"
@@ -136,7 +185,7 @@ def joint_sentences(joint: JointEffects) -> list[str]:
             f"Showing nothing but the summaries brings {percent(float(joint.insertion[-1]))} of the score, nothing but all"
             f" evidence {percent(shown)}."
         )
-    return [first, second]
+    return [first, second] if first else [second]
 
 
 def chance_sentence(chance: Chance) -> str:

@@ -46,7 +46,7 @@ def distances_between(descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> distances_between(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 2.5]])).round(2).tolist()
+    >>> distances_between(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 2.5]])).astype(float).round(2).tolist()
     [[0.0, 1.0, 0.5], [1.0, 0.0, 0.67], [0.5, 0.67, 0.0]]
     """
     apart = squareform(pdist(descriptors)).astype(np.float32)

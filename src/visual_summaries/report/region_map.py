@@ -83,6 +83,8 @@ def mapped_regions(run: Run) -> list[int]:
 def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
     """Return what is known of some regions as plain data, their evidence as COCO's run lengths among it."""
     summaries, rejected = groups_of(run.summaries), groups_of(run.rejected)
+    whole = run.parts is not None
+    part = {r: k for k, own in enumerate((*run.summaries, *run.rejected), start=1) for r in own.cluster} if whole else {}
     similarity = {member.region: member.similarity for summary in run.summaries for member in summary.members}
     rows = []
     for region in (run.regions[index] for index in shown):
@@ -93,7 +95,8 @@ def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
                 "image": region.image,
                 "name": text(run.images[region.image].name),
                 "box": [int(value) for value in region.box],
-                "window": crop_window(region.box, evidence.shape),
+                "window": [0, 0, evidence.shape[1], evidence.shape[0]] if whole else crop_window(region.box, evidence.shape),
+                "part": part_name(part[region.index], region.image) if region.index in part else None,
                 "summary": summaries.get(region.index),
                 "rejected": region.index in rejected,
                 "member": region.index in similarity,
@@ -106,6 +109,11 @@ def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def part_name(part: int, image: int) -> str:
+    """Return by which name the page has the outline of a part in an image: number from 1, kept ones first; 0 is the rest."""
+    return f"{part}-{image}"
 
 
 def groups_of(summaries: Iterable[Summary]) -> dict[int, int]:

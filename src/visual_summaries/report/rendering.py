@@ -1,7 +1,9 @@
-"""Pictures of regions as the paper draws them, from arrays alone (METHOD 5).
+"""Pictures of regions as the paper draws them (METHOD 5), and of parts, from arrays alone.
 
-Colours: the evidence keeps its own, the rest is grey; the convex hull of the evidence in the box is red; the regions of the
+Regions: the evidence keeps its colours, the rest is grey; the convex hull of the evidence in the box is red; the regions of the
 mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
+
+Parts: their pixels keep their colours, all others are grey and dark; a faint line shows where other evidence ends.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ CYAN = (0, 214, 230)
 WHITE = (255, 255, 255)
 #: How bright the grey part of a picture is, and where it starts: grey = DIM * luminance + LIFT.
 DIM, LIFT = 0.55, 40.0
+#: How bright what is not of a part is, as a share of its luminance, and the line around other evidence, as a grey value.
+DARK, FAINT = 0.25, 96
 #: Binary places of the coordinates that OpenCV draws lines at.
 _SHIFT = 4
 
@@ -42,11 +46,19 @@ def bright_on_grey(view: NDArray[np.uint8], evidence: NDArray[np.generic]) -> ND
     >>> bright_on_grey(view, np.array([[1.0, 0.0]]))[0].tolist()
     [[200, 100, 0], [105, 105, 105]]
     """
-    share = np.asarray(evidence, np.float32)[..., None]
-    # Rec. 601 luma, what OpenCV and the report's page use as well.
-    grey = view.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) * DIM + LIFT
-    mixed = share * view + (1 - share) * grey[..., None]
-    return np.asarray(mixed.round().clip(0, 255), np.uint8)
+    return _mixed(view, _grey(view) * DIM + LIFT, evidence)
+
+
+def _grey(view: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the luminance ``(H, W, 1)``: Rec. 601 luma, what OpenCV and the report's page use as well."""
+    return np.asarray(view.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+
+
+def _mixed(
+    view: NDArray[np.uint8], ground: NDArray[np.floating] | NDArray[np.uint8], share: NDArray[np.generic]
+) -> NDArray[np.uint8]:
+    part = np.asarray(share, np.float32)[..., None]
+    return np.asarray((part * view + (1 - part) * ground).round().clip(0, 255), np.uint8)
 
 
 def render_region(
@@ -107,12 +119,11 @@ def render_region(
     size = ((x1 - x0) * scale, (y1 - y0) * scale)
 
     picture = cv2.resize(np.ascontiguousarray(view[y0:y1, x0:x1]), size, interpolation=cv2.INTER_CUBIC)
-    # Linear interpolation of the binary mask, thresholded: its border stays sharp but loses the stairs.
-    fine = cv2.resize(mask[y0:y1, x0:x1].astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    fine = _upscaled(mask[y0:y1, x0:x1], size)
     if style == "mask":
         picture = np.repeat(np.where(fine > 0.5, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
     elif style == "overlay":
-        picture = bright_on_grey(picture, np.clip((fine - 0.5) * scale + 0.5, 0, 1))
+        picture = bright_on_grey(picture, _edge(fine, scale))
     picture = np.ascontiguousarray(picture, np.uint8)
 
     origin = np.array([x0, y0], np.float64)
@@ -127,6 +138,73 @@ def render_region(
         if len(hull):
             _draw(picture, hull - origin, scale, RED, thickness)
     return picture
+
+
+def render_part(
+    view: NDArray[np.uint8],
+    part: NDArray[np.bool_],
+    evidence: NDArray[np.bool_],
+    *,
+    style: str = "overlay",
+    scale: int = 2,
+) -> NDArray[np.uint8]:
+    """Draw what a part has in an image: the whole image, so that one sees where the part is.
+
+    Parameters
+    ----------
+    view : ndarray of uint8, (H, W, 3)
+        RGB.
+    part : ndarray of bool, (H, W)
+        All pixels of the part.
+    evidence : ndarray of bool, (H, W)
+        Binary evidence mask of the image, of all parts and the rest: True = evidence.
+    style : str
+        ``"overlay"``: the part's pixels as they are, all others grey and dark, a faint line around other evidence; ``"image"``:
+        the view as it is; ``"mask"``: the part white, other evidence dark grey, the rest black.
+    scale : int
+        Picture pixels for each view pixel.
+
+    Returns
+    -------
+    ndarray of uint8, (H * scale, W * scale, 3)
+        RGB.
+
+    Raises
+    ------
+    ValueError
+        If `style` is not one of the three.
+
+    Examples
+    --------
+    >>> view = np.full((2, 4, 3), (200, 100, 0), np.uint8)
+    >>> part = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
+    >>> render_part(view, part, part, scale=1)[0].tolist()
+    [[200, 100, 0], [200, 100, 0], [30, 30, 30], [30, 30, 30]]
+    """
+    if style not in ("overlay", "image", "mask"):
+        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    size = (part.shape[1] * scale, part.shape[0] * scale)
+    own = _upscaled(part, size)
+    if style == "mask":
+        levels = np.where(own > 0.5, 255, np.where(_upscaled(evidence, size) > 0.5, FAINT, 0)).astype(np.uint8)
+        return np.repeat(levels[..., None], 3, axis=2)
+    picture = cv2.resize(np.ascontiguousarray(view), size, interpolation=cv2.INTER_CUBIC)
+    if style == "image":
+        return np.asarray(picture, np.uint8)
+    ground = np.repeat((_grey(picture) * DARK).round().astype(np.uint8), 3, axis=2)
+    for polygon in contours(evidence & ~part):
+        _draw(ground, polygon, scale, (FAINT,) * 3, max(1, scale // 3))
+    return _mixed(picture, ground, _edge(own, scale))
+
+
+def _upscaled(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
+    # Linear interpolation of the binary mask, to be thresholded: its border stays sharp but loses the stairs.
+    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))
+
+
+def _edge(fine: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    """Return how much of each picture pixel is inside the border at one half, for anti-aliasing."""
+    return np.asarray(np.clip((fine - 0.5) * scale + 0.5, 0, 1), np.float32)
 
 
 def _draw(picture: NDArray[np.uint8], polygon: Polygon, scale: int, color: tuple[int, int, int], thickness: int) -> None:

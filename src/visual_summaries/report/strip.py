@@ -6,8 +6,7 @@ import jinja2
 
 from visual_summaries.report import words
 from visual_summaries.report.embedding import data_uri
-from visual_summaries.report.geometry import window_around
-from visual_summaries.report.rendering import render_region
+from visual_summaries.report.members import draw_member
 from visual_summaries.results import Run, Summary
 
 #: Members that a row shows, and about how many pixels wide each is.
@@ -45,13 +44,4 @@ def render_strip(run: Run) -> str:
 
 
 def _pictures(run: Run, summary: Summary) -> list[str]:
-    pictures = []
-    for member in summary.members[:MEMBERS]:
-        region = run.regions[member.region]
-        evidence = run.evidence(region.image)
-        window = window_around(region.box, evidence.shape)
-        scale = max(1, round(2 * SIDE / max(window[2] - window[0], window[3] - window[1])))
-        pictures.append(
-            data_uri(render_region(run.images[region.image].view, evidence, region.box, window=window, scale=scale))
-        )
-    return pictures
+    return [data_uri(draw_member(run, member.region, 2 * SIDE)) for member in summary.members[:MEMBERS]]

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
+from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Mask, Run, Skipped, Summary, SummaryAnalysis
+from visual_summaries.results.analysis import MARGIN
 
 #: What stands for a figure that is not known.
 UNKNOWN = "–"
@@ -66,6 +68,18 @@ def percent(value: float) -> str:
     return f"{round(value, 2) + 0.0:.0%}".replace("-", "−").replace("%", "\u00a0%")
 
 
+def changed(loss: float) -> str:
+    """Return what a loss does to a score, with its sign.
+
+    Examples
+    --------
+    >>> [changed(value).replace(chr(160), " ") for value in (0.03, -0.07, 0.001)]
+    ['−3 %', '+7 %', '0 %']
+    """
+    shown = percent(-loss)
+    return shown if shown.startswith(("−", "0\u00a0", UNKNOWN)) else f"+{shown}"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number and its noun.
 
@@ -101,6 +115,8 @@ def _hiding_sentence(run: Run, name: str) -> str:
 
 
 def _summaries_sentence(run: Run) -> str:
+    if not run.summaries and run.parts is not None:
+        return f"None of its {counted(run.parts.count, 'part')} is a visual summary."
     if not run.summaries:
         return "No part of it comes back often and alike enough to be a visual summary."
     ranked = [summary for summary in run.summaries if math.isfinite(summary.importance)] or list(run.summaries)
@@ -114,6 +130,8 @@ def _summaries_sentence(run: Run) -> str:
 
 def no_summary_reason(run: Run) -> str:
     """Return why a run has no summary, and what may help."""
+    if run.parts is not None:
+        return _no_part_reason(run, run.parts.count)
     regions = run.settings.regions
     if not run.regions:
         return (
@@ -124,7 +142,7 @@ def no_summary_reason(run: Run) -> str:
     summaries = run.settings.summaries
     if run.rejected:
         why = (
-            "can be hidden with next to no loss"
+            "do not beat their control"
             if summaries.keep == "used"
             else f"look too unlike each other: their quality is under {summaries.min_score:g}"
         )
@@ -144,11 +162,47 @@ def no_summary_reason(run: Run) -> str:
     )
 
 
+def _no_part_reason(run: Run, parts: int) -> str:
+    more = "More images of the class usually help."
+    if not run.regions:
+        return (
+            "No image has evidence. Look at the masks of the images below: if they are empty or tiny, the network may rely on"
+            " the whole picture."
+        )
+    divided = f"The evidence was divided among {counted(parts, 'part')}, but none"
+    if run.rejected:
+        return f"{divided} beats its control, the same pixels elsewhere. They are shown under “Rest”. {more}"
+    summaries = run.settings.summaries
+    return (
+        f"{divided} is in {counted(summaries.min_members, 'image')} or more and in {percent(summaries.min_coverage)} of all."
+        f" {more}"
+    )
+
+
+#: Ways of hiding, in words (anything else is shown as it is).
+WAYS = {"strong-blur": "strong blur", "mean": "the mean colour", "inpaint": "inpainting"}
+
+
+def hiding_sentence(run: Run) -> str:
+    """Return how pixels are hidden when effects are measured, and what the figures are."""
+    ways = [WAYS.get(way, way) for way in ways_of(run.settings.masks.hidden)]
+    means = "figures are means over the images"
+    if len(ways) == 1:
+        return f"Pixels are hidden by {ways[0]}, as when the masks were sought; {means}."
+    listed = f"{', '.join(ways[:-1])} or {ways[-1]}"
+    return (
+        f"Pixels are hidden by {listed}, as when the masks were sought: in each image in one of these ways, which the image"
+        f" itself decides; {means}."
+    )
+
+
 def rejection_rule(run: Run) -> str:
     """Return why clusters are rejected in this run, after "Groups of regions"."""
     if run.settings.summaries.keep == "used":
-        least = percent(run.settings.summaries.min_effect)
-        return f"whose hiding takes under {least} of the score over all images, above hiding the same pixels elsewhere"
+        return (
+            f"that do not beat their control: what they take more than the same pixels elsewhere is not above {percent(MARGIN)}"
+            " of the score over the whole 95\u00a0% interval"
+        )
     return f"whose members look too unlike each other: quality under {run.settings.summaries.min_score:g} of the median cluster"
 
 
@@ -176,7 +230,7 @@ def measured_effect(analysis: SummaryAnalysis) -> str:
     --------
     >>> import numpy as np
     >>> zero = np.zeros(2, np.float32)
-    >>> one = SummaryAnalysis(np.arange(2), zero, np.zeros((2, 2, 1), np.float32), zero + 0.4, zero, (0.3, 0.5), 1.0)
+    >>> one = SummaryAnalysis(np.arange(2), zero, zero + 0.4, zero, (0.3, 0.5), 1.0)
     >>> print(measured_effect(one).replace(chr(160), " "))
     It accounts for 40 % of the score there, the same pixels elsewhere on the object for 0 %. Hidden alone it takes off
     only 0 %: other evidence makes up for it.

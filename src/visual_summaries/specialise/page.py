@@ -10,7 +10,7 @@ import numpy as np
 
 from visual_summaries.report import words
 from visual_summaries.report.embedding import data_uri
-from visual_summaries.report.rendering import render_region
+from visual_summaries.report.members import draw_member
 from visual_summaries.report.shell import base_style, render_self_contained, resource
 from visual_summaries.report.words import text
 from visual_summaries.results import Run
@@ -112,11 +112,8 @@ def _part(part: PartResult, run: Run, most: float) -> dict[str, Any]:
 
 
 def _tile(run: Run, index: int) -> dict[str, str]:
-    region = run.regions[index]
-    image = run.images[region.image]
-    evidence = run.evidence(region.image)
-    scale = max(1, round(SIDE / max(evidence.shape)))
-    return {"picture": data_uri(render_region(image.view, evidence, region.box, scale=scale)), "name": text(image.name)}
+    image = run.images[run.regions[index].image]
+    return {"picture": data_uri(draw_member(run, index, SIDE, whole=True)), "name": text(image.name)}
 
 
 def _signed(value: float, digits: int) -> str:

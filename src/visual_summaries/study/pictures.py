@@ -1,4 +1,7 @@
-"""The pictures that people see: one square of each region, all the same size, evidence bright and the rest grey."""
+"""The pictures that people see: of each region all pixels of its part, bright in its whole image, which is dark and grey.
+
+Runs of all presets are drawn alike, so that a picture does not tell which method it is of.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from numpy.typing import NDArray
 
 from visual_summaries.demo import CLASSES, PARTS, render, sample_scene
 from visual_summaries.report.embedding import data_uri
-from visual_summaries.report.geometry import window_around
-from visual_summaries.report.rendering import render_region
-from visual_summaries.results import Box, Run
+from visual_summaries.report.members import part_pixels
+from visual_summaries.report.rendering import render_part
+from visual_summaries.results import Run
 
 #: Pixels of a picture's longer side; those of a row of a comparison are smaller.
 SIDE, SMALL_SIDE = 300, 168
@@ -23,9 +26,7 @@ SMALLEST = 50
 
 def region_picture(run: Run, region: int, side: int = SIDE) -> str:
     """Return a region of a run as a data URI."""
-    shown = run.regions[region]
-    evidence = run.evidence(shown.image)
-    return data_uri(draw(run.images[shown.image].view, evidence, shown.box, side))
+    return data_uri(draw(run.images[run.regions[region].image].view, part_pixels(run, region), side))
 
 
 @cache
@@ -44,33 +45,31 @@ def practice_picture(part: str | None, seed: int, side: int = SIDE) -> str:
     for attempt in range(seed, seed + 20):
         drawn = render(sample_scene(attempt % len(CLASSES), seed=attempt, size=(160, 160)))
         evidence = drawn.part(part)
-        rows, columns = np.nonzero(evidence)
-        if rows.size >= SMALLEST:
-            box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-            return data_uri(draw(drawn.image, evidence, box, side))
+        if evidence.sum() >= SMALLEST:
+            return data_uri(draw(drawn.image, evidence, side))
     raise ValueError(f"no bird from seed {seed} on shows its {part}")
 
 
-def draw(view: NDArray[np.uint8], evidence: NDArray[np.bool_], box: Box, side: int) -> NDArray[np.uint8]:
-    """Draw a region with some of what is around it.
+def draw(view: NDArray[np.uint8], part: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
+    """Draw a part of an image, and nothing else that a method found there.
 
     Parameters
     ----------
     view : ndarray of uint8, (H, W, 3)
-    evidence : ndarray of bool, (H, W)
-    box : tuple of int
+    part : ndarray of bool, (H, W)
     side : int
         Pixels of the picture's longer side.
 
     Returns
     -------
-    ndarray of uint8, (h, w, 3)
+    ndarray of uint8, (side, side, 3)
+        What is missing to a square is black, so that all pictures have one size.
     """
-    window = window_around(box, evidence.shape)
-    longer = max(window[2] - window[0], window[3] - window[1])
-    # One outline says where to look; the report's other lines are for readers who know the method.
-    scale = max(1, math.ceil(side / longer))
-    picture = render_region(view, evidence, box, window=window, scale=scale, draw_box=False, draw_touching=False)
+    picture = render_part(view, part, part, scale=max(1, math.ceil(side / max(part.shape))))
     factor = side / max(picture.shape[:2])
     size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    square = np.zeros((side, side, 3), np.uint8)
+    top, left = (side - size[1]) // 2, (side - size[0]) // 2
+    square[top : top + size[1], left : left + size[0]] = small
+    return square

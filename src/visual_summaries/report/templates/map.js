@@ -29,17 +29,27 @@
     picture.setAttribute("aria-label", `Region of ${region.name}`);
     const view = document.createElementNS(svg, "use");
     view.setAttribute("href", `#v${region.image}`);
-    const box = document.createElementNS(svg, "rect");
-    const [x0, y0, x1, y1] = region.box;
-    for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) box.setAttribute(name, value);
-    box.setAttribute("class", "line box");
-    picture.append(view, box);
+    picture.append(view);
+    if (region.part) {
+      view.setAttribute("href", `#d${region.image}`);
+      const bright = document.createElementNS(svg, "use");
+      bright.setAttribute("href", `#v${region.image}`);
+      bright.setAttribute("clip-path", `url(#c${region.part})`);
+      picture.append(bright);
+    } else {
+      const box = document.createElementNS(svg, "rect");
+      const [x0, y0, x1, y1] = region.box;
+      for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) box.setAttribute(name, value);
+      box.setAttribute("class", "line box");
+      picture.append(box);
+    }
     link.append(picture);
     return link;
   }
 
   function part(region) {
     if (region.summary !== null) return `Summary ${region.summary}`;
+    if (region.part) return "In the rest";
     return region.rejected ? "Rejected cluster" : "In no summary";
   }
 

@@ -217,7 +217,7 @@
     return made;
   }
 
-  const LOOK = "Each picture is a piece of an image. Look at the bright part inside the red line. What is grey around it only helps you to see where it is.";
+  const LOOK = "Each picture is an image of which only a part is bright. Look at the bright part. What is dark around it only helps you to see where it is.";
   const TEXTS = {
     intruder: (section) => [
       `You see ${section.tasks[0].options.length} pictures. All but one show the same part of something, for example an eye in each. One does not belong with them: choose that one.`,
