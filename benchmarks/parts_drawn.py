@@ -17,7 +17,7 @@ GROUND = ("background", "distractor", "occluder")
 
 def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley") -> dict[str, Any]:
     """Return the figures of one method over the units that it was run on, by one reading of the parts' effects."""
-    purity, fragments, false, importance, alone, true = [], [], [], [], [], []
+    purity, fragments, false, importance, true = [], [], [], [], []
     by_part: list[float] = []
     by_part_true: list[float] = []
     by_part_share: list[float] = []
@@ -39,7 +39,6 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
             if "above_control" in row:
                 together[row["part"]] = together.get(row["part"], 0.0) + row["class_effect"]
                 importance.append(row["class_effect"])
-                alone.append(row["alone"])
                 true.append(row[effect])
                 if row["beats_control"]:
                     beating += 1
@@ -63,7 +62,6 @@ def judge(units: Sequence[dict[str, Any]], method: str, effect: str = "shapley")
         "ranking": float(spearmanr(by_part, by_part_true)[0]) if ranks else None,
         "ranking_of_shares": float(spearmanr(by_part, by_part_share)[0]) if ranks else None,
         "ranking_of_summaries": float(spearmanr(importance, true)[0]) if ranks else None,
-        "ranking_alone": float(spearmanr(alone, true)[0]) if ranks else None,
     }
 
 

@@ -65,7 +65,7 @@ def group_row(
         **{name: values[place] for name, values in effects.items()},
     }
     if (found := summary.analysis) is not None:
-        row |= {name: getattr(found, name) for name in ("alone", "above_control", "class_effect", "beats_control", "coverage")}
+        row |= {name: getattr(found, name) for name in ("above_control", "class_effect", "beats_control", "coverage")}
     return {name: round(float(value), 5) if isinstance(value, float) else value for name, value in row.items()}
 
 

@@ -79,7 +79,6 @@ class Effect:
     """What one summary does in one image, as relative losses; see :class:`~visual_summaries.results.SummaryAnalysis`."""
 
     image: int
-    loss: float
     share: float
     share_control: float
 
@@ -163,7 +162,7 @@ def image_effects(
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
-    hidden.ask([*(1 << index for index in range(count)), *(members for sets in earlier for members in sets)])
+    hidden.ask(members for sets in earlier for members in sets)
     shares = shapley(hidden, orders, settings.passes) / before
     on_object = object_mask(image.view, evidence)
     asked = []
@@ -175,8 +174,7 @@ def image_effects(
     rows = []
     for index, row in enumerate(scores):
         added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], row, strict=True)]
-        loss = (before - hidden.values[1 << index]) / before
-        rows.append(Effect(image.index, loss, float(shares[index]), float(np.mean(added))))
+        rows.append(Effect(image.index, float(shares[index]), float(np.mean(added))))
     return rows
 
 
@@ -190,7 +188,6 @@ def _analysis(rows: Sequence[Effect], images: int, settings: AnalysisSettings, r
     share_controls = np.array([row.share_control for row in rows], np.float32)
     return SummaryAnalysis(
         images=np.array([row.image for row in rows], np.int64),
-        losses=np.array([row.loss for row in rows], np.float32),
         shares=shares,
         share_controls=share_controls,
         interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state),
@@ -215,8 +212,8 @@ def join_images(
     rows: list[list[Effect]] = [[] for _ in range(summaries)]
     for image in parts:
         for own, one in zip(rows, image, strict=True):
-            values = zip(one.images, one.losses, one.shares, one.share_controls, strict=True)
-            own += [Effect(int(i), float(loss), float(share), float(control)) for i, loss, share, control in values]
+            values = zip(one.images, one.shares, one.share_controls, strict=True)
+            own += [Effect(int(i), float(share), float(control)) for i, share, control in values]
     return [_analysis(own, len(parts), settings, random_state) for own in rows]
 
 

@@ -38,7 +38,7 @@ class AnalysisSettings:
     joint_images: int = 8
     resamplings: int = 20
     chance: int = 19
-    chance_images: int = 16
+    chance_images: int = 8
 
     def __post_init__(self) -> None:
         require_in_range("draws", self.draws, 1)

@@ -95,6 +95,7 @@ class DeepDescriptor:
         x = torch.from_numpy(np.ascontiguousarray(view)).to(self._classifier.device).permute(2, 0, 1)[None].float() / 255
         if channels == 1:
             x = (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        x = x.contiguous(memory_format=torch.channels_last)
         wanted = {(stage.name, stage.call): i for i, stage in enumerate(self.stages)}
         with torch.inference_mode(False), torch.no_grad(), recorded(self._classifier.module, frozenset(wanted), size) as seen:
             self._classifier.logits(x)

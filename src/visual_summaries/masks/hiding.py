@@ -121,7 +121,7 @@ def scores_without(
     target: Target,
     hide: NDArray[np.bool_],
     settings: MaskSettings,
-    batch_size: int = 32,
+    batch_size: int = 8,
 ) -> NDArray[np.float32]:
     """Return the class score (M,) of a view (H, W, 3) with the pixels of each mask hidden, in float32 without gradients.
 
@@ -136,7 +136,7 @@ def scores_without(
     settings : MaskSettings
         What hidden pixels show.
     batch_size : int
-        Masks that pass the network at a time.
+        Masks that pass the network at a time; few, because what does not fit into a processor's cache is slower.
     """
     with torch.no_grad():
         x = classifier.to_tensor([view])

@@ -42,9 +42,9 @@ class PartSettings:
     neighbours: int = 20
     place: float = 0.5
     explained: float = 0.45
-    stable: float = 0.65
-    gap: float = 0.02
-    min_piece: float = 0.001
+    stable: float = 0.6
+    gap: float = 0.03
+    min_piece: float = 0.0005
 
     def __post_init__(self) -> None:
         if self.count is not None:

@@ -17,12 +17,10 @@ from visual_summaries.analyses import (
     measure_joint,
     some_images,
 )
-from visual_summaries.classifiers import Classifier
-from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.pipeline.context import Context, Shared, Stage
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
-from visual_summaries.pipeline.stages import Pixels, hiding
+from visual_summaries.pipeline.stages import Pixels, hiding, quick
 from visual_summaries.results import Chance, Image, JointEffects, Region, RunAnalysis, Summary, SummaryAnalysis, Together
 from visual_summaries.settings import Settings
 from visual_summaries.store.packed import join_results, split_results
@@ -99,16 +97,11 @@ def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) 
     return mine, [replace(summary, members=(), cluster=own) for summary, own in zip(summaries, clusters, strict=True)]
 
 
-def quick(shared: Shared, image: Image) -> Classifier:
-    """Return the classifier as scores are asked of it: the same answers, faster where it has convolutions."""
-    return shared.once("float32 scores", lambda: fast_float32(shared.classifier, image.view))
-
-
 def _importance(shared: Shared, items: Sequence[tuple[Image, Pixels, list[Region], list[Summary]]]) -> Iterable[Content]:
     settings = shared.settings
     for image, evidence, regions, summaries in items:
         found = measure_importance(
-            quick(shared, image),
+            quick(shared, image.view),
             shared.target,
             [image],
             [evidence],
@@ -158,7 +151,7 @@ JointItem = tuple[Sequence[Image], Sequence[Pixels], Sequence[Region], Sequence[
 
 def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
     for item in items:
-        network = (quick(shared, item[0][0]), shared.target, *item)
+        network = (quick(shared, item[0][0].view), shared.target, *item)
         found = measure_joint(*network, shared.settings.masks, shared.settings.analyses, random_state=shared.random_state)
         plain, arrays = split_results("joint", [] if found is None else [found])
         yield {"plain": plain, **arrays}
@@ -193,7 +186,7 @@ def _measure_joint(
 def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> Iterable[Content]:
     for image, evidence, of_summaries in items:
         found = hidden_together(
-            quick(shared, image),
+            quick(shared, image.view),
             shared.target,
             image,
             evidence,

@@ -150,7 +150,7 @@ def _explain(
                 classifier, target, image, evidence, pixels, settings.masks, settings.analyses, random_state=random_state
             )
         for one, effect in zip(found, effects, strict=True):
-            effects_of = (effect.share, effect.share_control, effect.loss)
-            present.append(Presence(one.summary, one.boxes, one.pixels, one.sureness, *effects_of))
+            measured = (effect.share, effect.share_control)
+            present.append(Presence(one.summary, one.boxes, one.pixels, one.sureness, *measured))
     name = classifier.class_names[image.predicted]
     return Explained(image, name, mask, tuple(sorted(present, key=lambda one: -one.importance)))

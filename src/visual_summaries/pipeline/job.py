@@ -27,7 +27,7 @@ from visual_summaries.pipeline.stages import (
     find_components,
 )
 from visual_summaries.progress import Progress
-from visual_summaries.results import Run
+from visual_summaries.results import Component, Run
 from visual_summaries.settings import Settings
 from visual_summaries.settings import preset as named_preset
 from visual_summaries.store import Journal, Pieces, load_names, locked, require_free, save_run
@@ -164,8 +164,10 @@ def _explain(
         masks = compute_masks(context, read.images)
     with watch.stage("faithfulness"):
         faithfulness = compute_faithfulness(context, read.images, masks)
-    with watch.stage("contributions"):
-        components = find_components(context, read.images, masks)
+    components: list[Component] = []
+    if settings.parts is None:
+        with watch.stage("contributions"):
+            components = find_components(context, read.images, masks)
     evidence = [mask.binary(settings.regions.threshold) for mask in masks]
     grouping = group_boxes if settings.parts is None else group_evidence
     grouped = grouping(context, watch, read.images, evidence)

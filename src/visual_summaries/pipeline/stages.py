@@ -86,13 +86,18 @@ def _mask_from(record: Content) -> Mask:
     return Mask(**{"superpixel": None, **{name: value for name, value in record.items() if name != "batch"}})
 
 
+def quick(shared: Shared, view: View) -> Classifier:
+    """Return the classifier as scores are asked of it: the same answers, faster where it has convolutions."""
+    return shared.once("float32 scores", lambda: fast_float32(shared.classifier, view))
+
+
 def hiding(settings: Settings) -> Any:
     """Return the settings that say what hidden pixels show."""
     return [settings.masks.hidden, settings.masks.blur_size, settings.masks.blur_sigma]
 
 
 def _faithfulness(shared: Shared, items: Sequence[tuple[View, Mask]]) -> Iterable[Content]:
-    network = shared.once("float32 scores", lambda: fast_float32(shared.classifier, items[0][0]))
+    network = quick(shared, items[0][0])
     for view, mask in items:
         measured = measure_faithfulness(
             shared.classifier,
@@ -151,7 +156,7 @@ def find_components(context: Context, images: Sequence[Image], masks: Sequence[M
 
 def contributions(shared: Shared, view: View, score: float, regions: Sequence[tuple[Box, Pixels]]) -> list[tuple[float, float]]:
     """Contribution (1 - score) and drop of each region hidden alone; `score` is that of the whole view."""
-    scores = hidden_scores(shared.classifier, view, shared.target, regions, shared.settings.masks)
+    scores = hidden_scores(quick(shared, view), view, shared.target, regions, shared.settings.masks)
     before = max(score, 1e-12)
     return [(float(1 - hidden), float((score - hidden) / before)) for hidden in scores]
 

@@ -15,6 +15,8 @@ from visual_summaries.results import Box
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
 
+_AT_ONCE = 32  # masks of whole images in memory
+
 
 def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return a region's pixels as an evidence mask of the whole image.
@@ -36,8 +38,6 @@ def hidden_scores(
     target: Target,
     regions: Sequence[tuple[Box, NDArray[np.bool_]]],
     settings: MaskSettings | None = None,
-    *,
-    batch_size: int = 32,
 ) -> NDArray[np.float64]:
     """Return the class score of a view with each region alone hidden (METHOD 2), in float32.
 
@@ -50,8 +50,6 @@ def hidden_scores(
         Evidence pixels inside each box, ``bool (y1 - y0, x1 - x0)``, True = hidden.
     settings : MaskSettings, optional
         How pixels are hidden (blur).
-    batch_size : int
-        Regions that pass the network at a time.
 
     Returns
     -------
@@ -59,12 +57,11 @@ def hidden_scores(
         Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
     """
     settings = settings or MaskSettings()
+    shape, way = (view.shape[0], view.shape[1]), way_of(view, settings)
     scores = np.empty(len(regions))
     with classifier.frozen():
-        for start in range(0, len(regions), batch_size):
-            batch = regions[start : start + batch_size]
-            hide = np.stack([full_mask(box, pixels, (view.shape[0], view.shape[1])) for box, pixels in batch])
-            scores[start : start + len(batch)] = scores_without(
-                classifier, view, target, hide, way_of(view, settings), batch_size
-            )
+        for start in range(0, len(regions), _AT_ONCE):
+            batch = regions[start : start + _AT_ONCE]
+            hide = np.stack([full_mask(box, pixels, shape) for box, pixels in batch])
+            scores[start : start + len(batch)] = scores_without(classifier, view, target, hide, way)
     return scores

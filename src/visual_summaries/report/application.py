@@ -69,7 +69,6 @@ def _image(one: Explained, target: str) -> dict[str, Any]:
                 "importance": percent(own.importance),
                 "width": round(100 * min(max(own.importance, 0), 1), 1),
                 "control": percent(own.control),
-                "alone": percent(own.alone),
             }
             for own in one.present
         ],

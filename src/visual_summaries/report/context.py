@@ -251,12 +251,12 @@ class Page:
         }
 
     def _parts_in(self, image: int) -> list[dict[str, Any]]:
-        """Return the parts that an image has, those first whose hiding alone takes most."""
+        """Return the parts that an image has, those first that account for most of its score."""
         found = []
         for number, part in enumerate((*self.run.summaries, *self.run.rejected), start=1):
             pixels = self._parts.get((number, image))
             if pixels is not None:
-                lost = math.nan if part.analysis is None else dict(_losses(part.analysis)).get(image, math.nan)
+                lost = math.nan if part.analysis is None else dict(_shares(part.analysis)).get(image, math.nan)
                 kept = number <= len(self.run.summaries)
                 found.append((lost, self._part(number if kept else None, part_name(number, image), pixels, lost)))
         return [values for _, values in sorted(found, key=lambda pair: _lowest_last(pair[0]))]
@@ -384,9 +384,9 @@ def _lowest_last(drop: float) -> float:
     return -drop if math.isfinite(drop) else math.inf
 
 
-def _losses(analysis: SummaryAnalysis) -> Iterator[tuple[int, float]]:
-    """Return what hiding a summary alone takes in each image that has it."""
-    return zip(analysis.images.tolist(), analysis.losses.tolist(), strict=True)
+def _shares(analysis: SummaryAnalysis) -> Iterator[tuple[int, float]]:
+    """Return how much of the score a summary accounts for in each image that has it."""
+    return zip(analysis.images.tolist(), analysis.shares.tolist(), strict=True)
 
 
 def _figure(value: float) -> str:

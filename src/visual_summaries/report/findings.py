@@ -143,7 +143,7 @@ def summary_line(run: Run, summary: Summary) -> str:
     steady = "" if math.isnan(analysis.stability) else f", stability {analysis.stability:.0%}"
     marks = "".join(f"; {badge.upper()}" for badge, _ in doubts(analysis))
     return (
-        f"importance {analysis.importance:.0%} (same pixels elsewhere {analysis.control:.0%}, alone {analysis.alone:.0%}),"
+        f"importance {analysis.importance:.0%} (same pixels elsewhere {analysis.control:.0%}),"
         f" {covered}{steady}, quality {summary.score:.2f}{marks}"
     )
 

@@ -24,8 +24,6 @@ REASONS = {
 }
 #: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
 SCORE_LEFT = 0.5
-#: Hidden alone, a summary takes this much less than its importance: other evidence makes up for it.
-_MADE_UP = 0.05
 
 
 def text(value: object) -> str:
@@ -230,18 +228,14 @@ def measured_effect(analysis: SummaryAnalysis) -> str:
     --------
     >>> import numpy as np
     >>> zero = np.zeros(2, np.float32)
-    >>> one = SummaryAnalysis(np.arange(2), zero, zero + 0.4, zero, (0.3, 0.5), 1.0)
+    >>> one = SummaryAnalysis(np.arange(2), zero + 0.4, zero, (0.3, 0.5), 1.0)
     >>> print(measured_effect(one).replace(chr(160), " "))
-    It accounts for 40 % of the score there, the same pixels elsewhere on the object for 0 %. Hidden alone it takes off
-    only 0 %: other evidence makes up for it.
+    It accounts for 40 % of the score there, the same pixels elsewhere on the object for 0 %.
     """
-    text = (
+    return (
         f"It accounts for {percent(analysis.importance)} of the score there, the same pixels elsewhere on the object for"
         f" {percent(analysis.control)}."
     )
-    if analysis.alone < analysis.importance - _MADE_UP:
-        return f"{text} Hidden alone it takes off only {percent(analysis.alone)}: other evidence makes up for it."
-    return f"{text} Hidden alone it takes off {percent(analysis.alone)}."
 
 
 def skipped_by_reason(skipped: Iterable[Skipped]) -> list[tuple[str, int]]:

@@ -30,8 +30,6 @@ class SummaryAnalysis(Result):
     ----------
     images : ndarray of int64, (M,)
         Indices of the images that have the summary: those with a region in its cluster.
-    losses : ndarray of float32, (M,)
-        Loss when the summary alone is hidden.
     shares : ndarray of float32, (M,)
         The summary's Shapley value in each image: the loss that hiding it adds, averaged over the orders in which the image's
         evidence can be hidden, summary by summary (rejected ones and what is in none included).
@@ -48,16 +46,15 @@ class SummaryAnalysis(Result):
 
     Examples
     --------
-    >>> one = SummaryAnalysis(np.array([0, 2]), np.array([0.5, 0.7], np.float32),
-    ...     np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32), (0.2, 0.6), 0.5)
-    >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), round(one.alone, 3), one.beats_control
-    (0.5, 0.1, 0.4, 0.6, True)
+    >>> shares, controls = np.array([0.4, 0.6], np.float32), np.array([0.0, 0.2], np.float32)
+    >>> one = SummaryAnalysis(np.array([0, 2]), shares, controls, (0.2, 0.6), 0.5)
+    >>> round(one.importance, 3), round(one.control, 3), round(one.above_control, 3), one.beats_control
+    (0.5, 0.1, 0.4, True)
     >>> round(one.class_effect, 3)  # half of the images have it
     0.2
     """
 
     images: NDArray[np.int64]
-    losses: NDArray[np.float32]
     shares: NDArray[np.float32]
     share_controls: NDArray[np.float32]
     interval: tuple[float, float]
@@ -85,14 +82,9 @@ class SummaryAnalysis(Result):
         """What it takes above control over all images, those without it counting 0: what summaries are ranked by."""
         return self.above_control * self.coverage
 
-    @property
-    def alone(self) -> float:
-        """Mean loss when the summary is hidden and nothing else: little, where other evidence makes up for it."""
-        return _mean(self.losses)
-
     def figures(self) -> dict[str, Any]:
         """Return all figures by their names, for JSON; NaN becomes None."""
-        names = ("importance", "control", "above_control", "class_effect", "alone")
+        names = ("importance", "control", "above_control", "class_effect")
         values = {name: getattr(self, name) for name in (*names, "coverage", "cohesion", "stability")}
         values |= {"low": self.interval[0], "high": self.interval[1]}
         plain = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}

@@ -45,9 +45,9 @@ class Presence(Result):
     sureness : float
         At least 1. The reach of the part over the distance of the largest piece from its centre; with the preset ``"paper"``,
         similarity to the summary's regions over the least one that counts, of the surest box.
-    importance, control, alone : float
+    importance, control : float
         Relative losses of this image's score, as in :class:`~visual_summaries.results.SummaryAnalysis`: over all orders of
-        hiding the image's evidence; the same pixels elsewhere on the object; hidden alone.
+        hiding the image's evidence; the same pixels elsewhere on the object.
     """
 
     summary: int
@@ -56,7 +56,6 @@ class Presence(Result):
     sureness: float
     importance: float
     control: float
-    alone: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +132,6 @@ class Application(Result):
                             "sureness": number(own.sureness),
                             "importance": number(own.importance),
                             "control": number(own.control),
-                            "alone": number(own.alone),
                         }
                         for own in one.present
                     ],

@@ -52,7 +52,7 @@ class Run(Result):
     masks : tuple of Mask
         One for each image, in the same order.
     components : tuple of Component
-        Connected regions of the masks, image by image, those that contribute most first.
+        Preset ``"paper"`` only: connected regions of the masks, image by image, those that contribute most first.
     regions : tuple of Region
         Connected pieces of one part in one image; with the preset ``"paper"`` kept salient boxes.
     descriptors : ndarray of float32, (R, d)

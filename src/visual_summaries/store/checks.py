@@ -250,7 +250,7 @@ def _check_analysis(analysis: SummaryAnalysis, images: int, where: str) -> None:
     count = len(analysis.images)
     for index in analysis.images.tolist():
         _in_range(index, images, f"{where}.images")
-    for name in ("losses", "shares", "share_controls"):
+    for name in ("shares", "share_controls"):
         values = getattr(analysis, name)
         _require(values.shape == (count,), values.shape, "one number for each image", f"{where}.{name}")
 
