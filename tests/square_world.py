@@ -1,0 +1,148 @@
+"""A world whose right division is known to the pixel: squares of plain colours on grey, and networks that see nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import visual_summaries as vs
+from visual_summaries.results import Mask
+
+SIZE = (64, 96)
+GREY = (120, 120, 120)
+RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
+COLOURS = (RED, BLUE, GREEN)
+SIDE = 16  # of the red and the blue square; the green bar, that is not used, is larger
+BAR = (24, 48)
+BASE, WEIGHTS = 0.1, (0.55, 0.3, 0.0)  # score without any square, and what each colour adds to it
+
+
+class Colours(nn.Module):
+    """Maps of how much each pixel is red, blue and green: 1 for the colour itself, 0 for grey and for the others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        palette = torch.tensor(COLOURS, dtype=x.dtype, device=x.device) / 255
+        away = (x[:, None] - palette[None, :, :, None, None]).abs().sum(dim=2)
+        return (1 - 4 * away).clamp(min=0)
+
+
+class Tokens(nn.Module):
+    """One token for each cell of a map, behind a class token."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        tokens = maps.flatten(2).transpose(1, 2)
+        return torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1)
+
+
+class SquareNetwork(nn.Module):
+    """Class 0, "squares": its probability is exactly .1 + .55 for the red square + .3 for the blue one.
+
+    `shows` says what its submodules put out: ``"maps"`` at strides 4 and 8, ``"tokens"`` at stride 8, or ``"scores"`` only;
+    `any_size` whether it takes images of another size than its own.
+    """
+
+    def __init__(self, shows: str = "maps", any_size: bool = False) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.tensor(BASE))
+        self.any_size = any_size
+        if shows != "scores":
+            self.colours = Colours()
+            self.deep: nn.Module = nn.AvgPool2d(8)
+            if shows == "maps":
+                self.stem = nn.AvgPool2d(4)
+                self.deep = nn.AvgPool2d(2)
+            else:
+                self.tokens = Tokens()
+        self.shows = shows
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.any_size and tuple(x.shape[-2:]) != SIZE:
+            raise ValueError(f"this network takes images of {SIZE} pixels")
+        maps = Colours.forward(self, x) if self.shows == "scores" else self.colours(x)
+        if self.shows == "maps":
+            maps = self.deep(self.stem(maps))
+        elif self.shows == "tokens":
+            maps = self.deep(maps)
+            self.tokens(maps)
+        share = SIDE**2 / (SIZE[0] * SIZE[1])
+        found = (maps.mean(dim=(2, 3)) / share).clamp(max=1)
+        score = (self.bias + found @ torch.tensor(WEIGHTS, dtype=x.dtype, device=x.device)).clamp(1e-6, 1 - 1e-6)
+        return torch.stack([score.log(), (1 - score).log()], dim=1)
+
+
+def square_network(shows: str = "maps", any_size: bool = False) -> SquareNetwork:
+    """Return the network, with its transform in timm's form."""
+    module = SquareNetwork(shows, any_size).eval()
+    module.pretrained_cfg = {
+        "input_size": (3, *SIZE),
+        "mean": (0.0, 0.0, 0.0),
+        "std": (1.0, 1.0, 1.0),
+        "crop_pct": 1.0,
+        "interpolation": "bilinear",
+        "num_classes": 2,
+        "label_names": ("squares", "plain"),
+    }
+    return module
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Images (N, H, W, 3), and the colour of each pixel as its position in COLOURS (N, H, W), -1 for grey."""
+
+    images: np.ndarray
+    truth: np.ndarray
+
+
+def squares(count: int, random_state: int = 0, colours: Sequence[int] = (0, 1, 2)) -> Squares:
+    """Draw a red square at the upper left, a blue one at the upper right, and a green bar below, at least 8 pixels apart."""
+    rng = np.random.default_rng(random_state)
+    truth = np.full((count, *SIZE), -1)
+    for own in truth:
+        places = [(8 * rng.integers(3), 8 * rng.integers(4)), (8 * rng.integers(3), 48 + 8 * rng.integers(5))]
+        places.append((40, 8 * rng.integers(7)))
+        for colour in colours:
+            (y, x), (h, w) = places[colour], BAR if colour == 2 else (SIDE, SIDE)
+            own[y : y + h, x : x + w] = colour
+    palette = np.array([*COLOURS, GREY], np.uint8)
+    return Squares(palette[truth], truth)
+
+
+def evidence_of(view: np.ndarray) -> np.ndarray:
+    """Everything that is not grey."""
+    return np.asarray((view != GREY[0]).any(axis=2))
+
+
+def known_mask(view: np.ndarray, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> Mask:
+    mask = evidence(view).astype(np.float16)
+    return Mask(mask, mask, None, BASE + sum(WEIGHTS), BASE, BASE, np.ones(2, np.float32))
+
+
+def give_masks(monkeypatch: pytest.MonkeyPatch, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> None:
+    """Have runs, and runs that are applied, take known masks for what optimisation would find."""
+
+    def of_run(_context: Any, images: Any) -> list[Mask]:
+        return [known_mask(image.view, evidence) for image in images]
+
+    def of_new(_classifier: Any, views: Any, *_args: Any, **_options: Any) -> Any:
+        return enumerate(known_mask(view, evidence) for view in views)
+
+    monkeypatch.setattr("visual_summaries.pipeline.job.compute_masks", of_run)
+    monkeypatch.setattr("visual_summaries.pipeline.applying.iter_masks", of_new)
+
+
+def square_settings(**parts: Any) -> vs.Settings:
+    """The default, with less of what does not matter here; hidden pixels show the image's mean, which is no square's colour."""
+    settings = vs.preset("default")
+    return replace(
+        settings,
+        masks=replace(settings.masks, hidden="mean"),
+        regions=replace(settings.regions, boxes=20),
+        analyses=replace(settings.analyses, chance=2, resamplings=4, bootstrap=50),
+        parts=replace(settings.parts, **parts),
+    )
