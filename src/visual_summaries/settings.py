@@ -104,7 +104,7 @@ def preset(name: str) -> Settings:
     return Settings(
         masks=fast_mask_settings(),
         regions=RegionSettings(proposals="grid", boxes=200),
-        flow=FlowSettings(descriptor="auto", assignment="vote", mirror=True),
+        flow=FlowSettings(descriptor="auto", assignment="vote", mirror=True, exponent=0.5, border=0.0, max_aspect_ratio=3.0),
         summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, rank="importance"),
         parts=PartSettings(),
     )

@@ -223,7 +223,10 @@ def summarize_parts(
     features = Described(context, images, boxes, watch)
     warped = Warped(context, images, features, regions, [chosen for *_, chosen in groups])
     found = summaries_of_parts(
-        [(own, chosen, warped.confidences(k), warped.crops(k)) for k, (_, own, chosen) in enumerate(groups)],
+        [
+            (own, chosen, warped.confidences(k) ** context.settings.flow.exponent, warped.crops(k))
+            for k, (_, own, chosen) in enumerate(groups)
+        ],
         regions,
         settings,
         small=division.parts.count - len(groups),
