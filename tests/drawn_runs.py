@@ -202,13 +202,11 @@ def make_divided_run(count: int = 4, size: tuple[int, int] = (48, 64)) -> Run:
         patch = np.full((*regions[chosen[0]].size, 3), 90 + 20 * rank, np.uint8)
         similarity = [1 - 0.1 * k for k in range(len(chosen))] if rank == 0 else [NAN] * len(chosen)
         members = tuple(Member(r, s, 0.5, patch + k) for k, (r, s) in enumerate(zip(chosen, similarity, strict=True)))
-        return Summary(rank, chosen[0], members, tuple(own), 1.0, analysis.importance, analysis)
+        return Summary(rank, chosen[0], members, tuple(own), 1.0, analysis.importance, analysis, part=rank)
 
     def found(share: float, control: float, low: float, high: float, images: int) -> SummaryAnalysis:
         ones = np.ones(images, np.float32)
-        return SummaryAnalysis(
-            np.arange(images), 0.2 * ones, share * ones, control * ones, (low, high), images / count, 0.4, 0.75
-        )
+        return SummaryAnalysis(np.arange(images), share * ones, control * ones, (low, high), images / count, 0.4, 0.75)
 
     own = (
         summary(0, clusters[0], found(0.5, 0.02, 0.4, 0.55, count)),

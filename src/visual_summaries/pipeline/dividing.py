@@ -222,10 +222,11 @@ def summarize_parts(
     boxes = _with_regions(compute_proposals(context, images), regions, [r for *_, chosen in groups for r in chosen])
     features = Described(context, images, boxes, watch)
     warped = Warped(context, images, features, regions, [chosen for *_, chosen in groups])
+    exponent = context.settings.flow.exponent
     found = summaries_of_parts(
         [
-            (own, chosen, warped.confidences(k) ** context.settings.flow.exponent, warped.crops(k))
-            for k, (_, own, chosen) in enumerate(groups)
+            (part, own, chosen, warped.confidences(k) ** exponent, warped.crops(k))
+            for k, (part, own, chosen) in enumerate(groups)
         ],
         regions,
         settings,
@@ -312,7 +313,7 @@ class PartGroups:
 
     def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return cohesion and stability of each summary."""
-        part = [int(self.division.part_of[summary.exemplar]) for summary in summaries]
+        part = [summary.part for summary in summaries if summary.part is not None]
         return self.division.cohesion[part], self.division.stability[part]
 
     def chance(self) -> Chance:

@@ -29,28 +29,16 @@ class PartFinder:
     classifier: Classifier
 
     @property
-    def _part_of(self) -> dict[int, int]:
-        """Part of each summary, kept or not, by its position: kept ones first."""
-        part = np.full(len(self.run.regions), -1)
-        if len(part):
-            part = squared_distances(self.run.descriptors, self.parts.centres).argmin(axis=1)
-        found = {}
-        for position, summary in enumerate((*self.run.summaries, *self.run.rejected)):
-            sizes = [int(self.run.regions[r].mask.sum()) for r in summary.cluster]
-            found[position] = int(np.bincount(part[list(summary.cluster)], sizes).argmax())
-        return found
-
-    @property
     def figures(self) -> tuple[tuple[float, ...], ...]:
         """Least sureness that counts (1), and how often regions of the run's summaries, and others, reach it."""
         distances = np.sqrt(squared_distances(self.run.descriptors, self.parts.centres))
         nearest = distances.argmin(axis=1)
         within = distances[np.arange(len(nearest)), nearest] <= self.parts.reach[nearest]
-        part, found, mistaken = self._part_of, [], []
-        for position, summary in enumerate(self.run.summaries):
+        found, mistaken = [], []
+        for summary in self.run.summaries:
             own = np.zeros(len(nearest), bool)
             own[list(summary.cluster)] = True
-            hit = within & (nearest == part[position])
+            hit = within & (nearest == summary.part)
             found.append(float(hit[own].mean()))
             mistaken.append(float(hit[~own].mean()) if (~own).any() else 0.0)
         return (1.0,) * len(found), tuple(found), tuple(mistaken)
@@ -65,7 +53,7 @@ class PartFinder:
         gap = round(settings.gap * min(evidence.shape))
         labels = label_pixels(squared_distances(embedded, parts.centres), cells, evidence, parts.reach)
         labels = join_specks(labels, round(settings.min_piece * evidence.size), gap)
-        summary_of = {part: k for k, part in self._part_of.items() if k < len(self.run.summaries)}
+        summary_of = {summary.part: summary.index for summary in self.run.summaries}
         found = []
         for part in np.unique(labels[labels >= 0]).tolist():
             if part in summary_of:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from visual_summaries.report.words import counted, percent
 from visual_summaries.results import Parts, Run
@@ -46,20 +45,11 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
             (one.count, percent(one.explained), percent(one.stability), round(one.reproducible * one.count), one.chosen)
             for one in parts.numbers
         ],
-        "merges": merges(parts, parts_of_summaries(run, parts)),
+        "merges": merges(parts, [summary.part for summary in run.summaries]),
     }
 
 
-def parts_of_summaries(run: Run, parts: Parts) -> list[int]:
-    """Return the part that each summary was made of: the one whose centre is nearest to its regions."""
-    found = []
-    for summary in run.summaries:
-        middle = run.descriptors[list(summary.cluster)].mean(axis=0, dtype=np.float64)
-        found.append(int(((parts.centres - middle) ** 2).sum(axis=1).argmin()))
-    return found
-
-
-def merges(parts: Parts, part_of: list[int]) -> list[str]:
+def merges(parts: Parts, part_of: Sequence[int | None]) -> list[str]:
     """Return, for each coarser number of groups, which summaries would be joined: "1 and 3 with 2".
 
     Parts that became no summary are left out.
@@ -67,7 +57,7 @@ def merges(parts: Parts, part_of: list[int]) -> list[str]:
     Parameters
     ----------
     parts : Parts
-    part_of : list of int
+    part_of : sequence of int
         Part of each summary.
     """
     groups = {part: [k + 1 for k, own in enumerate(part_of) if own == part] for part in range(parts.count)}

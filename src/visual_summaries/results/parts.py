@@ -73,6 +73,25 @@ class Parts(Result):
     tree: NDArray[np.float64]
     numbers: tuple[PartNumber, ...] = ()
 
+    def groups(self, count: int) -> NDArray[np.int64]:
+        """Return the group of each part (K,) when those most alike are merged until `count` are left: a coarser division.
+
+        Examples
+        --------
+        >>> none, tree = np.zeros((0, 0), np.float32), np.array([[0.0, 2.0, 0.1, 2.0], [1.0, 3.0, 0.9, 3.0]])
+        >>> centres = np.zeros((3, 2), np.float32)
+        >>> parts = Parts(none[0:0].ravel(), none, none, np.zeros(0, np.int64), 20, 0.5, centres, centres[:, 0], tree)
+        >>> parts.groups(2).tolist(), parts.groups(1).tolist(), parts.groups(9).tolist()
+        ([0, 1, 0], [0, 0, 0], [0, 1, 2])
+        """
+        groups = {part: [part] for part in range(self.count)}
+        for step, (a, b) in enumerate(self.tree[: max(self.count - max(count, 1), 0), :2].astype(int).tolist()):
+            groups[self.count + step] = groups.pop(a) + groups.pop(b)
+        labels = np.zeros(self.count, np.int64)
+        for number, members in enumerate(sorted(groups.values(), key=min)):
+            labels[members] = number
+        return labels
+
     @property
     def count(self) -> int:
         """Number of parts, those that became no summary included."""

@@ -116,6 +116,21 @@ class Run(Result):
             labels[y0:y1, x0:x1][region.mask] = position
         return labels
 
+    def coarser(self, count: int) -> tuple[tuple[int, ...], ...]:
+        """Return the summaries, as positions in ``run.summaries``, grouped as `count` parts would have them.
+
+        Parts are merged by the tree of the run (``run.parts.tree``), the most alike first; groups without a summary are left
+        out.
+        A run of the preset ``"paper"`` has no tree: each summary stays by itself.
+        """
+        if self.parts is None:
+            return tuple((summary.index,) for summary in self.summaries)
+        group = self.parts.groups(count)
+        found: dict[int, list[int]] = {}
+        for summary in self.summaries:
+            found.setdefault(int(group[summary.part]), []).append(summary.index)
+        return tuple(tuple(members) for _, members in sorted(found.items()))
+
     def report(self, path: str | Path | None = None) -> Path:
         """Write the self-contained HTML report and return where it is (default: ``report.html`` in the run's folder)."""
         from visual_summaries.report import write_report  # the rim is imported only when it is asked for

@@ -79,6 +79,8 @@ class Summary(Result):
         Importance beside its controls, share, stability.
     tag : Tag or None
         Its name, where tagging or a person gave one.
+    part : int or None
+        Which of ``run.parts`` it is; None with the preset ``"paper"``.
     """
 
     index: int
@@ -89,6 +91,7 @@ class Summary(Result):
     importance: float
     analysis: SummaryAnalysis | None = None
     tag: Tag | None = None
+    part: int | None = None
 
     @property
     def effect(self) -> float:

@@ -239,6 +239,9 @@ def _check_references(run: Run) -> None:
             shape = member.warped.shape
             fits = len(shape) == 3 and shape[2] == 3 and min(shape) > 0
             _require(fits, shape, "(h, w, 3)", f"{where}.members.{number}.warped")
+        parts = 0 if run.parts is None else run.parts.count
+        known = summary.part is None if run.parts is None else summary.part is not None and 0 <= summary.part < parts
+        _require(known, summary.part, f"from 0 to {parts - 1}" if parts else "None", f"{where}.part")
         if summary.analysis is not None:
             _check_analysis(summary.analysis, len(run.images), f"{where}.analysis")
     if run.analysis is not None and run.analysis.joint is not None:

@@ -42,6 +42,7 @@ class _Candidate:
     cluster: tuple[int, ...]
     members: tuple[Member, ...]
     ssims: NDArray[np.float64]
+    part: int | None = None
 
 
 def choose_members(
@@ -187,8 +188,8 @@ def choose_typical(
     return sorted(best.values(), key=lambda index: (areas[index] < least, distance[index], index))[:limit]
 
 
-#: The regions of a part, its typical ones (exemplar first), their similarity to the exemplar by flow, and them warped to it.
-PartGroup = tuple[Sequence[int], Sequence[int], NDArray[np.floating], Sequence[NDArray[np.uint8]]]
+#: A part, its regions, its typical ones (exemplar first), their similarity to the exemplar by flow, and them warped to it.
+PartGroup = tuple[int, Sequence[int], Sequence[int], NDArray[np.floating], Sequence[NDArray[np.uint8]]]
 
 
 def summaries_of_parts(
@@ -205,11 +206,12 @@ def summaries_of_parts(
         Parts of too few images, which are not among the groups.
     """
     candidates = []
-    for own, chosen, similarity, crops in groups:
+    for part, own, chosen, similarity, crops in groups:
         order = [0, *sorted(range(1, len(chosen)), key=lambda k: -float(similarity[k]))]
         ordered = np.asarray(similarity, float)[order]
         ordered /= max(float(ordered.max(initial=0)), 1e-300)
-        candidates.append(_candidate(tuple(own), [chosen[k] for k in order], [crops[k] for k in order], ordered))
+        members, warped = [chosen[k] for k in order], [crops[k] for k in order]
+        candidates.append(replace(_candidate(tuple(own), members, warped, ordered), part=part))
     return _judge(candidates, regions, settings, small)
 
 
@@ -257,7 +259,7 @@ def _candidate(
 
 def _summary(candidate: _Candidate, members: tuple[Member, ...], score: float, regions: Sequence[Region]) -> Summary:
     importance = float(np.mean([regions[m.region].drop for m in members]))
-    return Summary(0, members[0].region, members, candidate.cluster, score, importance)
+    return Summary(0, members[0].region, members, candidate.cluster, score, importance, part=candidate.part)
 
 
 def rank_summaries(summaries: Sequence[Summary], rank: str) -> tuple[Summary, ...]:
