@@ -155,8 +155,8 @@ def analysed(run: Run) -> Run:
     """The same run with what analyses could have found: the first summary is sure, the second is nothing."""
     images = np.arange(4)
     ones = np.ones(4, np.float32)
-    sure = SummaryAnalysis(images, 0.1 * ones, 0.4 * ones, 0.02 * ones, (0.3, 0.45), 1.0, 0.5, 0.8)
-    nothing = replace(sure, shares=0.01 * ones, losses=0.01 * ones, interval=(-0.1, 0.05), stability=0.2)
+    sure = SummaryAnalysis(images, 0.4 * ones, 0.02 * ones, (0.3, 0.45), 1.0, 0.5, 0.8)
+    nothing = replace(sure, shares=0.01 * ones, interval=(-0.1, 0.05), stability=0.2)
     curve = np.array([1.0, 0.4, 0.3], np.float32)
     joint = JointEffects((0, 1), curve, 1 - curve, curve[None] + 0.1, 0.9 - curve[None], (0.02, 0.9), (), (0,))
     random = np.array([1, 2, 1])

@@ -220,8 +220,8 @@ def test_unknown_figures_of_members_are_left_out(reader: Reader, page_text: str,
 
 
 def test_parts_of_an_image_with_what_each_takes_there(reader: Reader) -> None:
-    assert "Parts, each hidden alone Summary 1 −20 % Summary 2 −20 % in the rest −20 %" in reader.flat
-    assert "Parts, each hidden alone Summary 1 −20 % in the rest −20 %" in reader.flat  # image 3 has no second part
+    assert "Parts, and what each accounts for Summary 1 −50 % Summary 2 −30 % in the rest −5 %" in reader.flat
+    assert "Parts, and what each accounts for Summary 1 −50 % in the rest −5 %" in reader.flat  # image 3 has no second part
 
 
 def test_the_map_has_the_largest_piece_of_each_part_in_each_image(reader: Reader) -> None:
