@@ -154,7 +154,7 @@ def test_the_rest_has_its_share_its_effect_and_the_parts_that_do_not_beat_their_
     [rest] = re.findall(r'<section id="rest".*?</section>', page_text, re.DOTALL)
     assert len(re.findall(r"url\(#c0-\d\)", rest)) == 4
     text = Reader(rest).flat
-    assert "Parts that do not beat their control 1" in text
+    assert "Parts that hardly beat their control 1" in text
     assert "In 4 of 4 images, importance 5 %, the same pixels elsewhere 4 %" in text
     assert "(95 % interval of the difference: −2 to 6 %), stability 75 %" in text
     assert "not above 1 % of the score over the whole 95 % interval" in text
@@ -204,7 +204,7 @@ def test_evidence_that_takes_nothing_has_no_share(run: Run) -> None:
     nothing = replace(run.analysis, together=replace(run.analysis.together, evidence=0.0))
     assert "of what hiding all evidence takes" not in Reader(render_page(replace(run, analysis=nothing))).flat
     assert 'id="rest"' not in render_page(replace(run, analysis=RunAnalysis()))
-    assert "Parts that do not beat their control" in render_page(replace(run, analysis=RunAnalysis()))
+    assert "Parts that hardly beat their control" in render_page(replace(run, analysis=RunAnalysis()))
 
 
 def test_unknown_figures_of_members_are_left_out(reader: Reader, page_text: str, run: Run) -> None:
@@ -236,14 +236,14 @@ def test_the_map_has_the_largest_piece_of_each_part_in_each_image(reader: Reader
 def test_the_number_of_parts_and_why(run: Run, reader: Reader) -> None:
     assert "Number of parts 3" in reader.flat
     assert "3 parts: the largest number whose parts come back when the images are resampled" in reader.flat
-    assert "2 are summaries, 1 does not beat its control." in reader.flat
+    assert "2 are summaries, 1 hardly beats its control." in reader.flat
     assert "3 taken 60 % 70 % 3" in reader.flat
     assert "these summaries would be joined first: 1 with 2." in reader.flat
     assert run.settings.parts is not None
     asked = replace(run.settings, parts=replace(run.settings.parts, count=3))
     parts = replace(run.parts, numbers=())  # type: ignore[type-var]
     text = Reader(render_page(replace(run, settings=asked, parts=parts))).flat
-    assert "3 parts, as asked for. 2 are summaries, 1 does not beat its control." in text
+    assert "3 parts, as asked for. 2 are summaries, 1 hardly beats its control." in text
     assert "taken" not in text
 
 

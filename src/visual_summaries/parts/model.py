@@ -107,10 +107,11 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
 
 
 def _main_directions(look: NDArray[np.float32], dimensions: int, random_state: int) -> NDArray[np.float32]:
-    """Return the main directions (D, d) of unit rows (n, D); all of them where there are few."""
-    if min(look.shape) <= dimensions + 1:
-        return np.eye(look.shape[1], dtype=np.float32)
-    svd = TruncatedSVD(dimensions, random_state=random_state).fit(look)
+    """Return the main directions (D, d) of unit rows (n, D): d is `dimensions`, or less where D or n is."""
+    rows, columns = look.shape
+    if columns <= dimensions or not rows:
+        return np.eye(columns, min(columns, dimensions), dtype=np.float32)
+    svd = TruncatedSVD(min(dimensions, rows), random_state=random_state).fit(look)
     return np.asarray(svd.components_.T, np.float32)
 
 

@@ -72,7 +72,7 @@ def summarize(
     settings : Settings, optional
         Parameters of every stage, instead of a preset.
     parts : int, optional
-        Number of parts that the evidence is divided among; default: it follows from the data. Those that do not beat their
+        Number of parts that the evidence is divided among; default: it follows from the data. Those that hardly beat their
         control become no summary.
     max_images : int, optional
         Explain at most this many images, the first usable ones in the order of their names.

@@ -34,7 +34,7 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
     few = parts.count - len(run.summaries) - len(run.rejected)
     became = [f"{counted(len(run.summaries), 'is a summary', 'are summaries')}"]
     if run.rejected:
-        became.append(counted(len(run.rejected), "does not beat its control", "do not beat their control"))
+        became.append(counted(len(run.rejected), "hardly beats its control", "hardly beat their control"))
     if few > 0:
         became.append(counted(few, "is in too few images", "are in too few images"))
     return {

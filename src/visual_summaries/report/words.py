@@ -9,7 +9,6 @@ from statistics import median
 
 from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Mask, Run, Skipped, Summary, SummaryAnalysis
-from visual_summaries.results.analysis import MARGIN
 
 #: What stands for a figure that is not known.
 UNKNOWN = "–"
@@ -140,7 +139,7 @@ def no_summary_reason(run: Run) -> str:
     summaries = run.settings.summaries
     if run.rejected:
         why = (
-            "do not beat their control"
+            "hardly beat their control"
             if summaries.keep == "used"
             else f"look too unlike each other: their quality is under {summaries.min_score:g}"
         )
@@ -198,8 +197,8 @@ def rejection_rule(run: Run) -> str:
     """Return why clusters are rejected in this run, after "Groups of regions"."""
     if run.settings.summaries.keep == "used":
         return (
-            f"that do not beat their control: what they take more than the same pixels elsewhere is not above {percent(MARGIN)}"
-            " of the score over the whole 95\u00a0% interval"
+            "that hardly beat their control: over all images they take less than"
+            f" {percent(run.settings.summaries.min_effect)} of the score above what the same pixels take elsewhere"
         )
     return f"whose members look too unlike each other: quality under {run.settings.summaries.min_score:g} of the median cluster"
 
