@@ -656,6 +656,15 @@ def test_resume_computes_what_is_missing(tmp_path: Path, run: Run, world: Square
 
 
 @pytest.mark.usefixtures("known_masks")
+def test_resuming_a_finished_run_computes_nothing(tmp_path: Path, run: Run, world: Squares) -> None:
+    assert run.path is not None
+    out = shutil.copytree(run.path, tmp_path / "run")
+    again = vs.summarize(square_network(), list(world.images), "squares", out, settings=square_settings(count=3), resume=True)
+    assert {stage: counts["computed"] for stage, counts in again.manifest["pieces"].items() if counts["computed"]} == {}
+    assert same(again, run)
+
+
+@pytest.mark.usefixtures("known_masks")
 def test_some_labels_missing_are_computed_from_the_parts_that_are_there(tmp_path: Path, run: Run, world: Squares) -> None:
     assert run.path is not None
     out = shutil.copytree(run.path, tmp_path / "run")
