@@ -80,10 +80,12 @@ def test_broken_and_unfinished_runs_are_listed_and_not_fatal(tmp_path: Path) -> 
     (tmp_path / "unfinished" / "pieces" / "masks").mkdir(parents=True)
     entries, broken = scan_runs(tmp_path)
     assert [entry.path for entry in entries] == ["good"]
-    assert {item.path: re.sub(r".*(missing|damaged|compute the run again).*", r"\1", item.reason) for item in broken} == {
+    assert {
+        item.path: re.sub(r".*(missing|damaged|format 7.*compute the run again).*", r"\1", item.reason) for item in broken
+    } == {
         "nested/rubbish": "damaged",
         "no-name": "damaged",
-        "other-format": "compute the run again",
+        "other-format": "format 7, but this version reads format 2; compute the run again",
         "unfinished": "missing",
         "wrong": "damaged",
     }
