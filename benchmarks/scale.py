@@ -33,6 +33,7 @@ from visual_summaries.demo import CLASS_NAMES, demo_network, render, sample_scen
 from visual_summaries.index import write_index
 from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.results import Run
+from visual_summaries.store.run_directory import FORMAT
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # ray_nodes.py, fuzzing.py
@@ -211,7 +212,7 @@ def manifests(folder: Path, count: int) -> None:
         path = folder / f"net{number % 3}" / f"{number:04d}"
         path.mkdir(parents=True)
         manifest = {
-            "format": 1,
+            "format": FORMAT,
             "created": f"2026-{1 + number % 12:02d}-{1 + number % 28:02d}T10:00:00+00:00",
             "classifier": {"spec": f"timm/network_{number % 3}"},
             "target": {"index": number, "name": f"class {number}"},

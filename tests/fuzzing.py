@@ -47,17 +47,20 @@ from visual_summaries.results import (
     JointEffects,
     Mask,
     Member,
+    PartNumber,
+    Parts,
     Region,
     Run,
     RunAnalysis,
     Skipped,
     Summary,
     SummaryAnalysis,
+    Together,
 )
 from visual_summaries.settings import preset
 from visual_summaries.store import load_run, save_run
 from visual_summaries.store.checksums import ENTRY, sha256_of
-from visual_summaries.store.run_directory import FILES
+from visual_summaries.store.run_directory import FILES, FORMAT
 from visual_summaries.study.answers import ANSWERS_FORMAT, VERSION, load_answers
 from visual_summaries.study.key import KEY_FORMAT, Key, load_key
 
@@ -284,6 +287,16 @@ def try_checkpoint(rng: random.Random, folder: Path) -> None:
 # --- run directories ------------------------------------------------------------------------------------------------------
 
 
+def small_parts(rng: np.random.Generator, count: int = 2, dimensions: int = 3) -> Parts:
+    """What the evidence of a run is divided among, made up; regions have `dimensions` + 2 numbers."""
+    mean, directions, references, centres, reach = (
+        rng.random(shape).astype(np.float32)
+        for shape in ((4,), (4, dimensions), (5, dimensions), (count, dimensions + 2), (count,))
+    )
+    numbers = (PartNumber(1, 0.0, 1.0, 1.0, False), PartNumber(count, 0.5, 0.8, 1.0, True))
+    return Parts(mean, directions, references, np.arange(5) % 3, 4, 0.5, centres, reach, rng.random((count - 1, 4)), numbers)
+
+
 def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     """A run with everything in it, made up."""
     rng = np.random.default_rng(0)
@@ -296,7 +309,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     joint = JointEffects((0,), curve, 1 - curve, orders, orders, (0.1, 0.8), (0,), ())
     chance = Chance(3, 1, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32))
     analysis = SummaryAnalysis(
-        np.arange(2), *(rng.random(shape).astype(np.float32) for shape in ((2,), (2, 2, 3), (2,), (2,))), (0.1, 0.4), 0.6
+        np.arange(2), *(rng.random(shape).astype(np.float32) for shape in ((2,), (2,), (2,))), (0.1, 0.4), 0.6
     )
     regions = tuple(Region(i, i, (i, 2, i + 5, 8), rng.random((6, 5)) < 0.5, 0.8, 0.5, 0.4, 1.2 + i) for i in range(images))
     members = tuple(Member(i, 0.5, 0.25, rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for i in range(images))
@@ -309,13 +322,14 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
         ),
         components=(Component(0, (0, 0, 3, 2), np.ones((2, 3), bool), 0.4, 0.2),),
         regions=regions,
-        similarity=rng.random((images, images)).astype(np.float32),
+        descriptors=rng.random((images, 5)).astype(np.float32),
+        similarity=np.zeros((0, 0), np.float32),
         summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3, analysis),),
         rejected=(Summary(1, 2, members[2:3], (2,), 0.4, 0.3),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("default"),
         manifest={
-            "format": 1,
+            "format": FORMAT,
             "complete": True,
             "created": "2026-11-24T10:00:00+00:00",
             "classifier": {"spec": "timm/resnet18", "weights_sha256": "00" * 32, "transform": {"size": [height, width]}},
@@ -329,7 +343,8 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
             "versions": {"python": "3.11", "visual-summaries": "0.1.0"},
             "timings": {"masks": 1.5},
         },
-        analysis=RunAnalysis(joint, chance),
+        analysis=RunAnalysis(joint, chance, Together(0.6, 0.8, (0.5, 0.9), 0.1, 0.05, 0.2)),
+        parts=small_parts(rng),
         faithfulness=Faithfulness(
             *(rng.random(shape).astype(np.float32) for shape in ((images, 2, 4), (images, 2, 4), (images, 2, 2))),
             *(rng.random(images).astype(np.float32) for _ in range(2)),

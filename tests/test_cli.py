@@ -48,7 +48,7 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(
     assert found["accuracy"] == {"correct": 4, "total": 4}
     assert found["counts"]["summaries"] == len(found["summaries"])
     assert Path(found["report"]) == tmp_path / "out" / "report.html"
-    for stage in ("masks", "similarity", "summaries"):
+    for stage in ("masks", "parts", "summaries"):
         assert stage in printed.err
     assert "4 of 4 images are classified as marked" in printed.err
 

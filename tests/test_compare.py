@@ -33,6 +33,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, SummaryAnalysis, Tag
 from visual_summaries.settings import preset
 from visual_summaries.store import find_runs, save_run
+from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.summaries import SummarySettings
 
 if TYPE_CHECKING:
@@ -88,13 +89,14 @@ def make_run(
         masks=tuple(masks),
         components=(),
         regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
         similarity=np.zeros((len(regions),) * 2, np.float32),
         summaries=tuple(summaries),
         rejected=(),
         skipped=(),
         settings=preset("paper"),
         manifest={
-            "format": 1,
+            "format": FORMAT,
             "classifier": {"spec": network, "transform": transform.to_dict(), "weights_sha256": f"{network} weights"},
             "target": {"index": 0, "name": target},
             "accuracy": {"correct": correct, "total": 10},

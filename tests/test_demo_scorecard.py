@@ -52,11 +52,12 @@ def run_of(regions, summaries, images=3, shape=(20, 30)):
         masks=(),
         components=(),
         regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
         similarity=np.zeros((len(regions), len(regions)), np.float32),
         summaries=tuple(summaries),
         rejected=(),
         skipped=(),
-        settings=preset("default"),
+        settings=preset("paper"),
         manifest={},
     )
 

@@ -7,7 +7,7 @@ from skimage import data
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, FlowSettings, dense_flow, describe, match, warp
-from visual_summaries.pipeline.compare import warp_member
+from visual_summaries.pipeline.warping import warp_member
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.results import Region
 
@@ -133,7 +133,10 @@ def test_members_are_warped_by_the_matcher_of_the_settings():
     a = Features(boxes, looks, (100, 160))
     b = Features(there, torch.cat([looks, 1.2 * looks[3:]]), (100, 160))
     views = tuple(np.random.default_rng(k).integers(0, 256, (100, 160, 3), np.uint8) for k in (0, 1))
-    exemplar, member = (Region(k, k, (35, 35, 45, 45), np.ones((10, 10), bool), 1.0, 0.0, 0.0, 0.0) for k in (0, 1))
+    exemplar, member = (
+        Region(k, k, tuple(box[3].tolist()), np.ones((20, 20), bool), 1.0, 0.0, 0.0, 0.0)
+        for k, box in enumerate((boxes, there))
+    )
 
     def warped(**settings):
         return warp_member(exemplar, member, (a, b), views, FlowSettings(**settings))
@@ -144,4 +147,15 @@ def test_members_are_warped_by_the_matcher_of_the_settings():
     }
     assert not np.array_equal(expected["nam"], expected["lom"])
     for name, picture in expected.items():
-        np.testing.assert_array_equal(warped(method=name), picture)
+        crop, confidence = warped(method=name)
+        np.testing.assert_array_equal(crop, picture)
+        assert confidence == pytest.approx(float(match(a, b, name)[3, 3]))
+
+
+def test_a_member_of_the_exemplars_own_image_is_cut_out_as_it_is():
+    view = np.random.default_rng(0).integers(0, 256, (50, 80, 3), np.uint8)
+    one = features([[10, 12, 30, 40]], (50, 80))
+    exemplar = Region(0, 3, (10, 12, 30, 40), np.ones((28, 20), bool), 1.0, 0.0, 0.0, 0.0)
+    crop, confidence = warp_member(exemplar, exemplar, (one, one), (view, view), FlowSettings())
+    np.testing.assert_array_equal(crop, view[12:40, 10:30])
+    assert confidence == 0

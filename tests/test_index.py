@@ -17,6 +17,7 @@ from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, RunError, SettingsError
 from visual_summaries.index import scan_runs, write_index
 from visual_summaries.store import save_run
+from visual_summaries.store.run_directory import FORMAT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -29,7 +30,7 @@ def write_manifest(folder: Path, number: int, **changes: Any) -> None:
     folder.mkdir(parents=True)
     importances = [round((number * 7 + k * 13) % 100 / 100, 2) for k in range(number % 6)]
     manifest = {
-        "format": 1,
+        "format": FORMAT,
         "complete": True,
         "created": f"2026-{1 + number % 12:02d}-{1 + number % 28:02d}T10:00:00+00:00",
         "classifier": {"spec": f"timm/network_{number % 3}"},
@@ -79,10 +80,12 @@ def test_broken_and_unfinished_runs_are_listed_and_not_fatal(tmp_path: Path) -> 
     (tmp_path / "unfinished" / "pieces" / "masks").mkdir(parents=True)
     entries, broken = scan_runs(tmp_path)
     assert [entry.path for entry in entries] == ["good"]
-    assert {item.path: re.sub(r".*(missing|damaged|format).*", r"\1", item.reason) for item in broken} == {
+    assert {
+        item.path: re.sub(r".*(missing|damaged|format 7.*compute the run again).*", r"\1", item.reason) for item in broken
+    } == {
         "nested/rubbish": "damaged",
         "no-name": "damaged",
-        "other-format": "format",
+        "other-format": "format 7, but this version reads format 2; compute the run again",
         "unfinished": "missing",
         "wrong": "damaged",
     }

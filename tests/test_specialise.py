@@ -33,6 +33,7 @@ from visual_summaries.specialise.learning import ablate, best_scores, cut, evide
 from visual_summaries.specialise.page import render_page
 from visual_summaries.specialise.windows import place_weights, pool, slide, span_weights
 from visual_summaries.store import save_run
+from visual_summaries.store.run_directory import FORMAT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -116,13 +117,14 @@ def make_run(classifier: vs.Classifier, drawn: Drawn, boxes: list[tuple[int, int
         masks=tuple(masks),
         components=(),
         regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
         similarity=np.zeros((len(regions),) * 2, np.float32),
         summaries=(summary,),
         rejected=(),
         skipped=(),
         settings=preset("paper"),
         manifest={
-            "format": 1,
+            "format": FORMAT,
             "classifier": classifier.describe(),
             "target": {"index": 0, "name": "patch"},
             "accuracy": {"correct": len(images), "total": len(images)},

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzzing import small_parts
 from visual_summaries.errors import RunError
 from visual_summaries.results import (
     Chance,
@@ -28,26 +29,27 @@ from visual_summaries.results import (
     Skipped,
     Summary,
     SummaryAnalysis,
+    Together,
     same,
 )
 from visual_summaries.settings import preset
 from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
 from visual_summaries.store.arrays import load_arrays, pack, unpack
 from visual_summaries.store.atomic import atomic_file
+from visual_summaries.store.run_directory import FORMAT
 
 H, W = 12, 20
 
 
 def analysis(rng: np.random.Generator, images: int) -> SummaryAnalysis:
-    losses, shares, others = rng.random((3, images)).astype(np.float32)
-    controls = rng.random((images, 2, 3)).astype(np.float32)
-    return SummaryAnalysis(np.arange(images), losses, controls, shares, others, (-0.1, float("nan")), 0.5)
+    return SummaryAnalysis(np.arange(images), *rng.random((3, images)).astype(np.float32), (-0.1, float("nan")), 0.5)
 
 
 def run_analysis(rng: np.random.Generator) -> RunAnalysis:
     one, other, many, more = (rng.random(shape).astype(np.float32) for shape in (3, 3, (5, 3), (5, 3)))
     joint = JointEffects((1, 0), one, other, many, more, (0.1, 0.8), (1,), ())
-    return RunAnalysis(joint, Chance(3, 2, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32)))
+    together = Together(0.6, 0.8, (0.5, float("nan")), 0.1, 0.05, 0.2)
+    return RunAnalysis(joint, Chance(3, 2, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32)), together)
 
 
 def small_run(superpixel: bool = False, seed: int = 0) -> Run:
@@ -70,17 +72,52 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         masks=masks,
         components=(Component(0, (0, 0, 3, 2), np.ones((2, 3), bool), 0.4, 0.2),),
         regions=regions,
+        descriptors=np.zeros((3, 0), np.float32),
         similarity=rng.random((3, 3)).astype(np.float32),
         summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3, analysis(rng, 2)), Summary(1, 1, members[:1], (1,), 1.0, 0.2)),
         rejected=(Summary(2, 2, members[2:], (2,), float("nan"), 0.3, analysis(rng, 1)),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("paper"),
-        manifest={"format": 1, "note": "café 🐦"},
+        manifest={"format": FORMAT, "note": "café 🐦"},
         analysis=run_analysis(rng),
         faithfulness=Faithfulness(
             *(rng.random(shape).astype(np.float32) for shape in ((3, 2, 4), (3, 2, 4), (3, 2, 2), (3,), (3,)))
         ),
     )
+
+
+def divided(run: Run) -> Run:
+    """The same run as the default makes it: with parts, and no pairs."""
+    rng = np.random.default_rng(1)
+    descriptors = rng.random((len(run.regions), 5)).astype(np.float32)
+    return replace(run, parts=small_parts(rng), descriptors=descriptors, similarity=np.zeros((0, 0), np.float32))
+
+
+def test_a_loaded_run_with_parts_equals_the_saved_one(tmp_path: Path) -> None:
+    run = divided(small_run())
+    save_run(run, tmp_path / "run")
+    assert load_run(tmp_path / "run") == run
+    assert run.parts is not None
+    for parts in (replace(run.parts, reach=run.parts.reach + 1), replace(run.parts, numbers=())):
+        assert run != replace(run, parts=parts)
+
+
+@pytest.mark.parametrize(
+    "name", ["mean", "directions", "references", "reference_images", "centres", "reach", "tree", "descriptors", "similarity"]
+)
+def test_parts_that_do_not_fit_together_are_named(tmp_path: Path, name: str) -> None:
+    run = divided(small_run())
+    assert run.parts is not None
+    if name in ("descriptors", "similarity"):
+        wrong = replace(run, **{name: np.zeros((7, 9), np.float32)})
+    else:
+        own = getattr(run.parts, name)
+        wrong = replace(
+            run, parts=replace(run.parts, **{name: np.concatenate([own, own[:1]]) if name != "directions" else own[:, :-1]})
+        )
+    save_run(wrong, tmp_path / "run")
+    with pytest.raises(RunError, match="compute the run again"):
+        load_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("superpixel", [False, True])
@@ -141,7 +178,7 @@ def test_no_manifest_means_not_complete(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     save_run(replace(small_run(), manifest={"format": 99}), tmp_path)
-    with pytest.raises(RunError, match="has format 99, but this version reads format 1"):
+    with pytest.raises(RunError, match=r"has format 99, but this version reads format 2; install .* or compute the run again"):
         load_run(tmp_path)
 
 

@@ -28,6 +28,7 @@ from visual_summaries.errors import AnswersError, SettingsError, StudyError
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import save_run
+from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.study import (
     Study,
     StudySettings,
@@ -78,13 +79,14 @@ def make_run(path: Path | None = None, network: str = "alpha", target: str = "sm
         masks=tuple(masks),
         components=(),
         regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
         similarity=np.zeros((len(regions),) * 2, np.float32),
         summaries=(summary(0), summary(1)),
         rejected=(),
         skipped=(),
         settings=Settings(),
         manifest={
-            "format": 1,
+            "format": FORMAT,
             "created": f"2026-01-02T03:04:05+00:00 {network}",
             "classifier": {"spec": f"nets/{network}.py:build", "weights_sha256": hashlib.sha256(network.encode()).hexdigest()},
             "target": {"index": 3, "name": target},

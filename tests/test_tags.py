@@ -21,6 +21,7 @@ from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, Tag
 from visual_summaries.settings import preset
 from visual_summaries.store import load_run, rename, save_run
+from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.tags import (
     ClassifierTagger,
     ClipTagger,
@@ -75,12 +76,13 @@ def coloured_run() -> Run:
         masks=tuple(masks),
         components=(),
         regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
         similarity=np.zeros((len(regions),) * 2, np.float32),
         summaries=(summary(0, 0), summary(1, 1)),
         rejected=(),
         skipped=(),
         settings=preset("paper"),
-        manifest={"format": 1, "classifier": {"transform": transform.to_dict()}, "source": "birds"},
+        manifest={"format": FORMAT, "classifier": {"transform": transform.to_dict()}, "source": "birds"},
     )
 
 

@@ -152,7 +152,10 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 def _read(path: Path, name: str) -> Entry:
     manifest = _json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
-        raise RunError(f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}")
+        raise RunError(
+            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
+            "compute the run again"
+        )
     data = _json(path / "run.json")
     try:
         check_manifest(manifest)

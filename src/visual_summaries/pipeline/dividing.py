@@ -90,13 +90,33 @@ CELLS = Stage("cells", 1, _cells, settings=lambda s: part_settings(s).cells, com
 
 
 class _CellsOf(Sequence[Cells]):
-    """The cells of each image, read from their pieces when they are asked for: memory does not grow with the images."""
+    """The cells of each image, read from their pieces when they are asked for: memory does not grow with the images.
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    They are described when they are first needed: a finished run that is resumed needs none.
+    """
+
+    def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> None:
+        self._context, self._images, self._evidence = context, images, evidence
+        self._inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
+        self._records: dict[int, tuple[Records, int]] = {}
+
+    def names(self) -> list[str]:
+        """Return what tells the cells of each image from all others."""
+        return [self._context.key(CELLS, one) for one in self._inputs]
+
+    def prepare(self, positions: Iterable[int]) -> None:
+        """Describe the cells of these images, those that are not yet."""
+        wanted = [position for position in sorted(set(positions)) if position not in self._records]
+        if wanted:
+            records = self._context.each(
+                CELLS,
+                (self._inputs[k] for k in wanted),
+                lambda i: (self._images[wanted[i]].view, self._evidence[wanted[i]]),
+            )
+            self._records |= {position: (records, k) for k, position in enumerate(wanted)}
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._images)
 
     @overload
     def __getitem__(self, position: int) -> Cells: ...
@@ -107,7 +127,10 @@ class _CellsOf(Sequence[Cells]):
     def __getitem__(self, position: int | slice) -> Cells | Sequence[Cells]:
         if isinstance(position, slice):
             return [self[index] for index in range(*position.indices(len(self)))]
-        record = dict(self._records[position])
+        position = range(len(self))[position]
+        self.prepare([position])
+        records, place = self._records[position]
+        record = dict(records[place])
         rows, columns = record.pop("grid")
         return Cells(grid=(rows, columns), **{**record, "features": record["features"].astype(np.float32)})
 
@@ -168,16 +191,18 @@ LABELS = Stage("labels", 1, _labels, settings=lambda s: asdict(part_settings(s))
 
 def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
     """Divide the evidence of all images among parts: one record an image, and one for the parts."""
-    inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
-    records = context.each(CELLS, inputs, lambda i: (images[i].view, evidence[i]))
-    cells = _CellsOf(records)
-    names = [context.key(CELLS, one) for one in inputs]
+    cells = _CellsOf(context, images, evidence)
+    names = cells.names()
+    if context.missing(PARTS, [names]):
+        cells.prepare(range(len(images)))
     found = context.piece(PARTS, names, cells)
     (parts,) = join_results(Parts, "parts", found["plain"], found)
     parts = replace(parts, numbers=tuple(PartNumber(**one) for one in found["numbers"]))
     sent, whole = Sent(parts), context.key(PARTS, names)
     # An image's own cells do not vouch for it, so that its place among the others goes in.
-    rows = context.map(LABELS, ([whole, k, name] for k, name in enumerate(names)), lambda k: (k, cells[k], evidence[k], sent))
+    inputs = [[whole, k, name] for k, name in enumerate(names)]
+    cells.prepare(context.missing(LABELS, inputs))
+    rows = context.map(LABELS, inputs, lambda k: (k, cells[k], evidence[k], sent))
     regions: list[Region] = []
     part_of: list[int] = []
     descriptors = [np.zeros((0, parts.centres.shape[1]), np.float32)]
