@@ -21,7 +21,6 @@ from visual_summaries.pipeline.analysing import analyse_summaries
 from visual_summaries.pipeline.context import Context, Shared
 from visual_summaries.pipeline.dividing import group_evidence
 from visual_summaries.pipeline.manifest import Stopwatch
-from visual_summaries.pipeline.stages import find_components
 from visual_summaries.results import Image, Mask
 from visual_summaries.store import Pieces
 
@@ -118,8 +117,6 @@ def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Ima
     watch, settings = Stopwatch(), vs.preset("default")
     with tempfile.TemporaryDirectory() as folder:
         context = Context(Shared(classifier, resolve_target(classifier, target), settings), Pieces(Path(folder)))
-        with watch.stage("contributions"):
-            find_components(context, images, masks)
         evidence = [mask.binary(settings.regions.threshold) for mask in masks]
         grouped = group_evidence(context, watch, images, evidence)
         analyse_summaries(context, watch, images, evidence, grouped)

@@ -24,7 +24,7 @@ MOST_AT_ONCE = 20_000
 _STARTS = 5
 _OWN = 0.5  # weight of a cell's own features beside the mean of its neighbours
 _CHUNK = 2048  # cells whose neighbours are looked for at once
-_REACH = 0.99  # share of a part's cells that lie within its reach
+_REACH, _SLACK = 0.99, 1.25  # share of a part's cells within its reach, and how much further new images' may lie
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,7 @@ def with_centres(parts: Parts, sample: Sample, centres: NDArray[np.float32]) -> 
     mass = np.bincount(labels, sample.weight, len(centres))
     order = np.lexsort((np.arange(len(centres)), -mass))
     nearest = np.sqrt(distances.min(axis=1))
-    reach = [np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
+    reach = [_SLACK * np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
     centres = centres[order]
     tree = linkage(centres, "ward") if len(centres) > 1 else np.zeros((0, 4))
     return Parts(**{**vars(parts), "centres": centres, "reach": np.array(reach, np.float32), "tree": tree})

@@ -48,7 +48,7 @@ def apply_run(
     for that class is optimised in each image, whatever class the network gives it: images of the class that it takes for
     another, and images of others that it takes for this one, are explained as well.
 
-    The evidence is divided among the run's parts; what is further from its part than 99 % of the run's evidence is in none.
+    The evidence is divided among the run's parts; what is much further from its part than the run's evidence is in none.
     With the preset ``"paper"``, boxes on the evidence are compared by semantic flow with the run's regions in at most
     `references` of its images, those with the most members of summaries, and how alike is alike enough is found on these images
     themselves, each left out in turn. ``Application.found`` and ``mistaken`` tell how well either way tells the run's own

@@ -55,7 +55,7 @@ class Parts(Result):
     centres : ndarray of float32, (K, d + 2)
         Of each part, the one with most evidence first.
     reach : ndarray of float32, (K,)
-        Distance from its centre within which 99 % of a part's evidence lies.
+        How far from its centre evidence of a new image may be: 1.25 times what holds 99 % of the part's own.
     tree : ndarray of float64, (K - 1, 4)
         Which parts would be merged first, in the form of :func:`scipy.cluster.hierarchy.linkage` (Ward).
     numbers : tuple of PartNumber
