@@ -74,6 +74,7 @@ def test_an_audit_on_the_command_line(nets: Path, folders: Path, tmp_path: Path,
     # a run made with another preset or seed is not the one that is asked for
     assert jobs[0].finished
     assert not replace(jobs[0], preset="paper").finished
+    assert not replace(jobs[0], parts=3).finished
     assert not replace(jobs[0], random_state=1).finished
     (run / "manifest.json").write_text("[]")
     assert not jobs[0].finished

@@ -50,12 +50,12 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether the folder holds the complete run, made with this preset and seed."""
+        """Whether the folder holds the complete run, made with this preset, number of parts and seed."""
         try:
             manifest = json.loads((Path(self.out) / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        asked = {name: getattr(self, name) for name in ("preset", "random_state", "include_misclassified")}
+        asked = {name: getattr(self, name) for name in ("preset", "parts", "random_state", "include_misclassified")}
         return isinstance(manifest, dict) and {name: manifest.get(name) for name in asked} == asked
 
 

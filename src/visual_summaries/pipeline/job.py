@@ -110,7 +110,8 @@ def summarize(
     resolved = resolve_target(classifier, target)
     settings = settings or named_preset(preset)
     if parts is not None:
-        settings = replace(settings, parts=replace(part_settings(settings), count=parts))
+        part_settings(settings)  # which says so where there are none
+        settings = _with_count(settings, parts)
     if batch_size is not None:
         settings = replace(settings, masks=replace(settings.masks, batch_size=batch_size))
     path = None if out is None else Path(out)
@@ -198,7 +199,8 @@ def _explain(
             "counts": _counts(read, len(components), len(regions), grouped.clusters, summaries),
             "faithfulness": faithfulness.figures(),
             "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
-            "preset": preset if settings == named_preset(preset) else "custom",
+            "preset": preset if _with_count(settings, None) == named_preset(preset) else "custom",
+            "parts": None if settings.parts is None else settings.parts.count,
             "random_state": random_state,
             "include_misclassified": include_misclassified,
             "versions": versions(),
@@ -223,6 +225,11 @@ def _explain(
             pieces.forget(large.name)
         pieces.journal.write("finished")
     return load_names(run)
+
+
+def _with_count(settings: Settings, count: int | None) -> Settings:
+    """Return settings with another number of parts, where there are parts."""
+    return settings if settings.parts is None else replace(settings, parts=replace(settings.parts, count=count))
 
 
 def _source_name(images: object) -> str:

@@ -22,6 +22,7 @@ _MANIFEST: dict[str, Any] = {
     "created": str,
     "source": str,
     "preset": str,
+    "parts": int | None,
     "random_state": int,
     "classifier": dict[str, Any],
     "target": dict[str, Any],
