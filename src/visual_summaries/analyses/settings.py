@@ -24,9 +24,9 @@ class AnalysisSettings:
     joint_images : int
         Most images that joint effects are measured on.
     resamplings : int
-        How often resampled images are clustered again for the stability; 0 leaves it out.
+        How often resampled images are grouped again for the stability; 0 leaves it out.
     chance : int
-        How often all masks are moved at random to see what clusters chance gives; 0 leaves it out.
+        How often all masks are moved at random to see what groups chance gives; 0 leaves it out.
     chance_images : int
         Most images that this is done on.
     """

@@ -1,4 +1,4 @@
-"""Stage 4: groups of regions that are alike."""
+"""Stage 4 of the preset ``"paper"``: groups of regions that are alike."""
 
 from visual_summaries.clusters.grouping import cluster
 from visual_summaries.clusters.partition import Clusters

@@ -1,4 +1,4 @@
-"""Stage 3 of the default: the evidence of all images is divided among parts, by the network's own features of it."""
+"""Stages 2 to 4 of the default: the evidence of all images is divided among parts, by the network's own features of it."""
 
 from visual_summaries.parts.cells import Cells, describe_cells, grid_features, grid_of
 from visual_summaries.parts.model import embed, group, learn_embedding, squared_distances, with_centres

@@ -9,7 +9,7 @@ from visual_summaries._validate import require_in_range
 
 @dataclass(frozen=True)
 class PartSettings:
-    """Parameters of the division; each default was chosen on photographs (docs/truth.md).
+    """Parameters of the division; each default was chosen on photographs (docs/tried.md).
 
     Attributes
     ----------

@@ -23,16 +23,16 @@ class SummaryAnalysis(Result):
     """What a summary does to the class score, beside random regions, and how firmly it stands.
 
     All losses are relative: (score of the image - score with pixels hidden) / score of the image, so 1 is all of it and a
-    negative loss is a gain. All regions of the summary's cluster in one image are hidden together, less what lies in smaller
-    regions of other summaries.
+    negative loss is a gain. All regions of the summary's cluster in one image are hidden together (``"paper"``: less what lies
+    in smaller regions of other summaries).
 
     Attributes
     ----------
     images : ndarray of int64, (M,)
         Indices of the images that have the summary: those with a region in its cluster.
     shares : ndarray of float32, (M,)
-        The summary's Shapley value in each image: the loss that hiding it adds, averaged over the orders in which the image's
-        evidence can be hidden, summary by summary (rejected ones and what is in none included).
+        The summary's Shapley value in each image: the loss that hiding it adds, averaged over orders in which the image's
+        evidence can be hidden, summary by summary (rejected ones and the rest included); estimated above four parts.
     share_controls : ndarray of float32, (M,)
         The same for the summary's pixels moved to a random place of the object: what they add in its stead.
     interval : tuple of float
@@ -40,9 +40,10 @@ class SummaryAnalysis(Result):
     coverage : float
         Share of the run's images that have it.
     cohesion : float
-        Mean silhouette of its regions by the similarity itself, in [-1, 1]; NaN where it is not known.
+        Mean silhouette of the part's cells (``"paper"``: of its regions), in [-1, 1]; NaN where it is not known.
     stability : float
-        Mean Jaccard index of the cluster with its counterpart when images are resampled, in [0, 1]; NaN where it is not known.
+        Mean Jaccard index of the part or cluster with its counterpart when images are resampled, in [0, 1]; NaN where it is
+        not known.
 
     Examples
     --------
@@ -161,17 +162,17 @@ class JointEffects(Result):
 
 @dataclass(frozen=True, eq=False)
 class Chance(Result):
-    """The same clustering on masks that were moved to random places: what to expect when there is nothing to find.
+    """The same grouping of masks that were moved to random places: what to expect when there is nothing to find.
 
     Attributes
     ----------
     images : int
         How many of the run's images the comparison is made on.
     summaries, cohesion : float
-        Number of clusters with regions of at least 2 images, and the mean silhouette of their regions, of the run's own
-        regions in these images.
+        Number of parts of the evidence of these images, and the mean silhouette of their cells; with the preset ``"paper"``
+        of clusters with regions of at least 2 images, and of their regions.
     likeness : float
-        Mean similarity of these regions to those of their own cluster in other images.
+        Mean cosine of a cell and its part in other images; with ``"paper"`` mean similarity of a region to its cluster there.
     random_summaries, random_cohesion, random_likeness : ndarray, (R,)
         The same for R random moves of the masks; NaN where nothing could be clustered.
     """

@@ -63,7 +63,8 @@ class Run(Result):
     summaries : tuple of Summary
         Kept summaries, best first.
     rejected : tuple of Summary
-        Clusters that the settings do not keep (``SummarySettings.keep``), in the same form.
+        Parts or clusters that the settings do not keep (``SummarySettings.keep``), in the same form; their pixels are of the
+        rest.
     skipped : tuple of Skipped
         Images that were set aside, with the reason.
     settings : Settings

@@ -24,7 +24,8 @@ class Member(Result):
     region : int
         Index of the region in ``run.regions``.
     similarity : float
-        Similarity to the exemplar, as in ``run.similarity`` (of the exemplar itself: the largest of its summary).
+        Similarity to the exemplar by semantic flow, as a share of the largest (``"paper"``: as in ``run.similarity``); of the
+        exemplar itself the largest of its summary.
     ssim : float
         Median structural similarity of this member, warped to the exemplar, to the other members; NaN where it has no other.
     warped : ndarray of uint8, (h, w, 3)
@@ -66,13 +67,13 @@ class Summary(Result):
     exemplar : int
         Index of the exemplar's region in ``run.regions``.
     members : tuple of Member
-        Exemplar first, then by similarity to it; at most one region of any image, at most the best 10 (published).
+        Exemplar first, then by similarity to it; at most one region of any image, at most 10 (published).
     cluster : tuple of int
-        All regions of the cluster that the summary was made from.
+        All regions of the part, or of the cluster, that the summary was made from.
     score : float
         Quality: median SSIM of the warped members over the median of all clusters.
     importance : float
-        Mean relative loss of the class score that hiding the summary brings, averaged over the orders in which an image's
+        Mean relative loss of the class score that hiding the summary brings, averaged over orders in which an image's
         evidence can be hidden (``analysis.importance``). Without an analysis, the mean over the members of the loss when that
         member alone is hidden.
     analysis : SummaryAnalysis or None

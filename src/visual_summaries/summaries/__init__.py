@@ -1,4 +1,4 @@
-"""Stage 5: clusters as summaries, with their quality."""
+"""Stage 5: parts, or clusters, as summaries, with their quality."""
 
 from visual_summaries.summaries.build import (
     SummarySet,

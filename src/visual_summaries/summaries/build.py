@@ -1,4 +1,4 @@
-"""From clusters of regions to summaries: members, quality, rank (METHOD 5)."""
+"""From parts, or clusters of regions, to summaries: members, quality, rank (METHOD 5)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class SummarySet(Result):
     kept : tuple of Summary
         Best first; ``index`` is the rank.
     rejected : tuple of Summary
-        Clusters whose members do not look alike once warped, in the same form; ``index`` goes on where `kept` ends.
+        In the same form: parts that take too little, or clusters whose members do not look alike once warped; ``index`` goes on
+        where `kept` ends.
     small : int
-        Clusters with regions of too few images to make a summary.
+        Parts or clusters with regions of too few images to make a summary.
     """
 
     kept: tuple[Summary, ...]

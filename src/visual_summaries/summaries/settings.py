@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from visual_summaries._validate import require_choice, require_in_range
 
-#: Which clusters become summaries.
+#: Which parts or clusters become summaries.
 KEEP = ("alike", "used")
 
 
@@ -20,9 +20,9 @@ class SummarySettings:
     members : int
         The most members a summary has.
     min_members : int
-        Clusters with fewer members (regions of different images) make no summary.
+        Parts or clusters with fewer members (regions of different images) make no summary.
     min_coverage : float
-        Clusters with regions in under this share of the images (of those that have any region) make no summary.
+        Parts or clusters with regions in under this share of the images (of those that have any region) make no summary.
     keep : str
         ``"alike"`` (published): summaries are the clusters whose members look alike once warped to the exemplar, by the two
         parameters below. ``"used"``: those that are in enough images and do enough to the class, by `min_effect`
