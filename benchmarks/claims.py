@@ -132,7 +132,7 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
 
 
 #: What runs, and what is measured of them, are computed by; paths in the package.
-RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "clusters", "summaries", "analyses", "pipeline", "settings.py")
+RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "parts", "summaries", "analyses", "pipeline", "settings.py")
 MEASURING_CODE = ("tags", "compare")
 
 
@@ -176,10 +176,13 @@ def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str
 
 
 def published_clusters(run: vs.Run) -> int | None:
-    """Return how many clusters of two images or more the published clustering makes of a run's regions; None: no end found.
+    """Return how many clusters of two images or more the published clustering makes of a run's regions.
 
-    How the number that the paper counts would behave on the same regions and similarities, before it looks at quality.
+    How the number that the paper counts would behave on the same regions and similarities, before it looks at quality. None
+    where it finds no end, and where regions are not compared pair by pair: only runs with the preset ``paper`` have a number.
     """
+    if run.parts is not None:
+        return None
     settings = vs.preset("paper")
     try:
         found = cluster(run.similarity, settings.clusters)

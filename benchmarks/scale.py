@@ -314,60 +314,53 @@ def rates(size: str, data: Path | None) -> Steps:
     return {} if data is None else {name: partial(network, name) for name in RATES[: 1 if size == "quick" else None]}
 
 
-#: Stages of a run that no other benchmark times, and what their time grows with: images, or not at all beyond RATE_IMAGES.
-#: Clusters and stability work on all pairs of regions.
+#: Stages of a run that no other benchmark times, and what their time grows with: images, or not at all beyond RATE_IMAGES
+#: (what is found on a bounded number of cells, or measured on a few images). Their descriptors are in the summaries' time.
 GROWS = {
     "images": "images",
     "faithfulness": "images",
     "contributions": "images",
+    "parts": "images",
     "summaries": "images",
     "importance": "images",
-    "joint": "images",
-    "clusters": "pairs",
-    "stability": "pairs",
+    "stability": "once",
+    "together": "images",
+    "joint": "once",
     "chance": "once",
 }
+#: Stages that a card does not make faster: grouping, boxes and dense flow are done on the processor.
+ON_CPU = ("parts", "summaries")
 
 
-def reckoning(masks: dict[str, Any], flow: dict[str, Any], timed: list[Row]) -> Iterator[Row]:
-    """Yield what 1,000 classes of 100 images cost with three networks, from the rates of masks, flow and other stages."""
-    rates = [row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row]
-    boxes = next(row for row in flow["rows"] if row["section"] == "boxes")
-    pair = next(row for row in flow["rows"] if row.get("operation") == "compare_all, a pair, both directions")
-    share = boxes["mean_seconds_proposals"] / (boxes["mean_seconds_proposals"] + boxes["mean_seconds_descriptors"])
-    parts = {
-        "masks": 100 * sum(rates) / len(rates),
-        "boxes": boxes["seconds_per_100_images"] * share,
-        "descriptors": boxes["seconds_per_100_images"] * (1 - share),
-        "comparison": 4950 * pair["milliseconds"] / 1000,
-    }
-    of_network = {row["network"]: row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row}
-    for row in timed:
-        # The other stages by their ratio to these four in the same run: the machine may have been busy.
-        count, stages = row["images"], row["stages"]
-        expected = count * (of_network[row["network"]] + (parts["boxes"] + parts["descriptors"]) / 100)
-        expected += count * (count - 1) / 2 * pair["milliseconds"] / 1000
-        took = sum(stages.get(stage, 0.0) for stage in ("masks", "proposals", "descriptors", "similarity"))
-        row["times_as_slow"] = took / expected
+def reckoning(masks: dict[str, Any], timed: list[Row]) -> Iterator[Row]:
+    """Yield what 1,000 classes of 100 images cost with three networks, from the rates of masks and of other stages."""
+    rates = {row["network"]: row["default"]["seconds_per_image"] for row in masks["rows"] if "default" in row}
+    stages = {"masks": 100 * sum(rates.values()) / len(rates)}
+    for row in timed:  # other stages by their ratio to the masks of the same run: the machine may have been busy
+        row["times_as_slow"] = row["stages"]["masks"] / (row["images"] * rates[row["network"]])
     for stage, grows in GROWS.items() if timed else ():
-        growth = [{"images": 100 / row["images"], "pairs": (100 / row["images"]) ** 2, "once": 1}[grows] for row in timed]
+        growth = [100 / row["images"] if grows == "images" else 1 for row in timed]
         seconds = [row["stages"].get(stage, 0.0) / row["times_as_slow"] for row in timed]
-        parts[stage] = sum(a * b for a, b in zip(seconds, growth, strict=True)) / len(timed)
-    run = sum(parts.values())
-    cores = flow["hardware"]["cores"]
-    for stage, seconds in {**parts, "together": run}.items():
-        basis = f"rates, by {GROWS[stage]}" if stage in GROWS else "masks.json" if stage == "masks" else "flow.json"
+        stages[stage] = sum(a * b for a, b in zip(seconds, growth, strict=True)) / len(timed)
+    run = sum(stages.values())
+    cores = masks["hardware"]["cores"]
+    for stage, seconds in {**stages, "whole run": run}.items():
         yield {
             "stage": stage,
-            "from": None if stage == "together" else basis,
+            "from": f"rates, by {GROWS[stage]}" if stage in GROWS else "masks.json" if stage == "masks" else None,
             "seconds_per_run": seconds,
             "hours_of_3000": seconds * 3000 / 3600,
         }
+    on_cpu = sum(stages.get(stage, 0.0) for stage in ON_CPU)
     for machine, factor, basis in (
         (f"1 of {cores} cores", 1.0, "rates measured"),
         (f"1 of 64 cores, {64 // cores} runs at a time", cores / 64, "the same for each core; not measured"),
         ("16 of 64 cores", cores / 1024, "the same for each core; not measured"),
-        (f"1 of {cores} cores with a card that makes all but the boxes free", parts["boxes"] / run, "a bound; not measured"),
+        (
+            f"1 of {cores} cores with a card that makes all but {' and '.join(ON_CPU)} free",
+            on_cpu / run,
+            "a bound; not measured",
+        ),
     ):
         hours = run * 3000 / 3600 * factor
         yield {"machine": machine, "hours": hours, "days": hours / 24, "basis": basis}
@@ -410,9 +403,9 @@ PARTS: dict[str, Callable[[str, Path | None], Steps]] = {
 
 
 def result(rows: list[Row], size: str) -> dict[str, Any]:
-    committed = [json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in ("masks", "flow")]
-    timed = [row for row in rows if row["part"] == "rates"]
-    reckoned = [{"part": "reckoning", "step": "reckoning", **row} for row in reckoning(committed[0], committed[1], timed)]
+    masks = json.loads((ROOT / "benchmarks" / "results" / "masks.json").read_text())
+    timed = [row for row in rows if row["part"] == "rates" and "parts" in row["stages"]]  # not those of the former default
+    reckoned = [{"part": "reckoning", "step": "reckoning", **row} for row in reckoning(masks, timed)]
     measured = sorted((row for row in rows if row["part"] in PARTS), key=lambda row: [*PARTS].index(row["part"]))
     return {
         "benchmark": "scale",

@@ -39,14 +39,17 @@ def classifier(shared_stripe_network: torch.nn.Module) -> Classifier:
     return vs.load_classifier(shared_stripe_network)
 
 
-@pytest.fixture(scope="module")
-def run(classifier: Classifier, striped: Any) -> Run:
-    settings = vs.preset("paper")
-    masks = replace(settings.masks, smooth=MaskStage(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskStage(60, l1=0.01, l2=1.0, l3=2.0))
+@pytest.fixture(scope="module", params=["paper", "default"])
+def run(request: pytest.FixtureRequest, classifier: Classifier, striped: Any) -> Run:
+    settings = vs.preset(request.param)
+    masks = settings.masks
+    if request.param == "paper":
+        stages = {"smooth": MaskStage(40, l1=0.5, l2=0.01, l3=0.0), "sharp": MaskStage(60, l1=0.01, l2=1.0, l3=2.0)}
+        masks = replace(masks, **stages)
     settings = replace(
         settings,
         masks=masks,
-        regions=replace(settings.regions, boxes=250),
+        regions=replace(settings.regions, boxes=250 if request.param == "paper" else 60),
         analyses=replace(settings.analyses, orders=2, resamplings=3, chance=2),
     )
     return vs.summarize(classifier, list(striped.images[:COUNT]), "marked", settings=settings)

@@ -110,13 +110,17 @@ def test_published_clusters_are_counted_by_their_images(claims: ModuleType) -> N
     similarity = np.where(group[:, None] == group, 10.0, 1.0).astype(np.float32)
     similarity += np.random.default_rng(0).uniform(0, 0.01, similarity.shape).astype(np.float32)
     similarity = (similarity + similarity.T) / 2
-    assert claims.published_clusters(SimpleNamespace(similarity=similarity, regions=regions)) == 2
+    assert claims.published_clusters(SimpleNamespace(similarity=similarity, regions=regions, parts=None)) == 2
+    without_pairs = SimpleNamespace(similarity=np.zeros((0, 0), np.float32), regions=regions, parts=object())
+    assert claims.published_clusters(without_pairs) is None
 
 
 def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    bars = claims.bars_of(claims.claim_a(rows[:2]), claims.claim_c(rows[:2], SummarySettings()))
-    assert bars
-    assert not any(bar["holds"] for bar in bars)
+    divided = [{**one, "published_clusters": None} for one in rows[:2]]  # runs that compare no pairs of regions
+    for few in (rows[:2], divided):
+        bars = claims.bars_of(claims.claim_a(few), claims.claim_c(few, SummarySettings()))
+        assert bars
+        assert not any(bar["holds"] for bar in bars)
 
 
 def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:

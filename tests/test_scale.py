@@ -9,22 +9,13 @@ from types import ModuleType
 
 import pytest
 
+import visual_summaries as vs
+
 ROOT = Path(__file__).resolve().parent.parent
 
 MASKS = {
-    "rows": [{"network": "a", "default": {"seconds_per_image": 1.0}}, {"network": "b", "default": {"seconds_per_image": 3.0}}]
-}
-FLOW = {
     "hardware": {"cores": 2},
-    "rows": [
-        {
-            "section": "boxes",
-            "seconds_per_100_images": 50.0,
-            "mean_seconds_proposals": 0.75,
-            "mean_seconds_descriptors": 0.25,
-        },
-        {"section": "speed", "operation": "compare_all, a pair, both directions", "milliseconds": 10.0},
-    ],
+    "rows": [{"network": "a", "default": {"seconds_per_image": 1.0}}, {"network": "b", "default": {"seconds_per_image": 3.0}}],
 }
 
 
@@ -39,32 +30,30 @@ def scale() -> ModuleType:
     return module
 
 
-def test_other_stages_count_by_their_ratio_to_those_whose_rates_are_committed(scale: ModuleType) -> None:
-    # 10 images of network a take 10 + 5 + 0.45 s by the committed rates, and took four times that: the machine was busy
-    stages = {
-        "masks": 40.0,
-        "proposals": 15.0,
-        "descriptors": 5.0,
-        "similarity": 1.8,
-        "importance": 8.0,
-        "stability": 4.0,
-        "chance": 2.0,
-    }
+def test_other_stages_count_by_their_ratio_to_the_masks_of_their_run(scale: ModuleType) -> None:
+    # the masks of 10 images of network a take 10 s by the committed rate, and took four times that: the machine was busy
+    stages = {"masks": 40.0, "parts": 6.0, "summaries": 2.0, "importance": 8.0, "stability": 4.0, "chance": 2.0}
     run = {"network": "a", "images": 10, "stages": stages}
-    found = {row["stage"]: row["seconds_per_run"] for row in scale.reckoning(MASKS, FLOW, [run]) if "stage" in row}
+    found = {row["stage"]: row["seconds_per_run"] for row in scale.reckoning(MASKS, [run]) if "stage" in row}
     assert run["times_as_slow"] == pytest.approx(4)
-    assert (found["masks"], found["boxes"], found["descriptors"], found["comparison"]) == pytest.approx((200, 37.5, 12.5, 49.5))
-    assert found["importance"] == pytest.approx(8 / 4 * 10)  # grows with the images
-    assert found["stability"] == pytest.approx(4 / 4 * 100)  # with their pairs
-    assert found["chance"] == pytest.approx(2 / 4)  # not at all
-    assert found["together"] == pytest.approx(200 + 37.5 + 12.5 + 49.5 + 20 + 100 + 0.5)
-    machines = [row["hours"] for row in scale.reckoning(MASKS, FLOW, [run]) if "machine" in row]
-    assert machines[0] == pytest.approx(420 * 3000 / 3600)
+    assert found["masks"] == pytest.approx(200)  # of both networks
+    assert (found["parts"], found["summaries"], found["importance"]) == pytest.approx((15, 5, 20))  # grow with the images
+    assert (found["stability"], found["chance"], found["joint"]) == pytest.approx((1, 0.5, 0))  # do not grow
+    assert found["whole run"] == pytest.approx(200 + 15 + 5 + 20 + 1 + 0.5)
+    machines = [row["hours"] for row in scale.reckoning(MASKS, [run]) if "machine" in row]
+    assert machines[0] == pytest.approx(241.5 * 3000 / 3600)
     assert machines[1] == pytest.approx(machines[0] / 32)
+    assert machines[3] == pytest.approx(20 * 3000 / 3600)
+
+
+def test_a_run_is_timed_by_the_stages_that_it_has(scale: ModuleType, striped_run: vs.Run) -> None:
+    timed = set(striped_run.manifest["timings"])
+    assert set(scale.GROWS) | {"masks"} <= timed
+    assert timed - set(scale.GROWS) - {"masks"} <= {"descriptors"}  # inside of the summaries' time
 
 
 def test_the_committed_rates_can_be_read(scale: ModuleType) -> None:
-    rows = [row for row in scale.result([], "quick")["rows"] if row.get("stage") == "together"]
+    rows = [row for row in scale.result([], "quick")["rows"] if row.get("stage") == "whole run"]
     assert rows[0]["hours_of_3000"] > 1
 
 
