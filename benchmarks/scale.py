@@ -315,12 +315,13 @@ def rates(size: str, data: Path | None) -> Steps:
 
 
 #: Stages of a run that no other benchmark times, and what their time grows with: images, or not at all beyond RATE_IMAGES
-#: (what is found on a bounded number of cells, or measured on a few images). Their descriptors are in the summaries' time.
+#: (what is found on a bounded number of cells, or measured on a few images).
 GROWS = {
     "images": "images",
     "faithfulness": "images",
     "contributions": "images",
     "parts": "images",
+    "descriptors": "images",
     "summaries": "images",
     "importance": "images",
     "stability": "once",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -268,6 +269,10 @@ def test_no_more_groups_than_distinct_cells() -> None:
     rows = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     sample = Sample(rows, np.ones(3, np.float32), np.arange(3))
     assert sorted(group(sample, 6).tolist()) == [[0, 1], [1, 0]]
+    many = Sample(np.repeat(rows, 40, axis=0), np.ones(120, np.float32), np.arange(120) % 7)
+    with warnings.catch_warnings(action="error"):
+        centres = group(many, 6)
+    np.testing.assert_allclose(sorted(centres.tolist()), [[0, 1], [1, 0]], atol=1e-6)
 
 
 def test_parts_are_sorted_and_reach_as_far_as_their_cells() -> None:

@@ -86,7 +86,7 @@ def likeness(sample: Sample, labels: NDArray[np.integer]) -> float:
     --------
     >>> features = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
     >>> round(likeness(Sample(features, np.ones(3, np.float32), np.array([0, 1, 1])), np.zeros(3, int)), 3)
-    0.443
+    0.305
     """
     total, mass = 0.0, 0.0
     for part in np.unique(labels):

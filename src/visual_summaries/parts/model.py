@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 
 from visual_summaries.parts.cells import Cells
 from visual_summaries.parts.settings import PartSettings
@@ -149,8 +151,10 @@ def group(sample: Sample, count: int, random_state: int = 0, starts: int = _STAR
     distinct = len(np.unique(sample.features, axis=0)) if len(sample) <= 4 * count else count
     options = {"n_init": starts, "random_state": random_state}
     kind = KMeans if len(sample) <= MOST_AT_ONCE else MiniBatchKMeans
-    model = kind(min(count, distinct), **options).fit(sample.features, sample_weight=sample.weight)
-    return np.asarray(model.cluster_centers_, np.float32)
+    with catch_warnings():
+        simplefilter("ignore", ConvergenceWarning)  # of fewer distinct cells than centres
+        model = kind(min(count, distinct), **options).fit(sample.features, sample_weight=sample.weight)
+    return np.asarray(model.cluster_centers_[np.unique(model.labels_)], np.float32)
 
 
 def squared_distances(features: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
