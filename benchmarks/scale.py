@@ -319,7 +319,6 @@ def rates(size: str, data: Path | None) -> Steps:
 GROWS = {
     "images": "images",
     "faithfulness": "images",
-    "contributions": "images",
     "parts": "images",
     "descriptors": "images",
     "summaries": "images",

@@ -308,9 +308,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     curve, orders = np.array([1.0, 0.4], np.float32), np.ones((3, 2), np.float32)
     joint = JointEffects((0,), curve, 1 - curve, orders, orders, (0.1, 0.8), (0,), ())
     chance = Chance(3, 1, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32))
-    analysis = SummaryAnalysis(
-        np.arange(2), *(rng.random(shape).astype(np.float32) for shape in ((2,), (2,), (2,))), (0.1, 0.4), 0.6
-    )
+    analysis = SummaryAnalysis(np.arange(2), *(rng.random(shape).astype(np.float32) for shape in ((2,), (2,))), (0.1, 0.4), 0.6)
     regions = tuple(Region(i, i, (i, 2, i + 5, 8), rng.random((6, 5)) < 0.5, 0.8, 0.5, 0.4, 1.2 + i) for i in range(images))
     members = tuple(Member(i, 0.5, 0.25, rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for i in range(images))
     return Run(
@@ -324,8 +322,8 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
         regions=regions,
         descriptors=rng.random((images, 5)).astype(np.float32),
         similarity=np.zeros((0, 0), np.float32),
-        summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3, analysis),),
-        rejected=(Summary(1, 2, members[2:3], (2,), 0.4, 0.3),),
+        summaries=(Summary(0, 0, members[:2], (0, 1), 1.1, 0.3, analysis, part=1),),
+        rejected=(Summary(1, 2, members[2:3], (2,), 0.4, 0.3, part=0),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("default"),
         manifest={

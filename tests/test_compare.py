@@ -176,7 +176,7 @@ def test_parts_are_joined_over_three_networks(pair: tuple[Run, Run]) -> None:
 
 def test_a_part_takes_the_name_of_a_summary_and_the_figures_of_its_analysis(pair: tuple[Run, Run]) -> None:
     ones = np.ones(2, np.float32)
-    analysis = SummaryAnalysis(np.array([0, 1]), ones, 0.5 * ones, 0.1 * ones, (0.2, 0.6), 1.0, stability=0.4)
+    analysis = SummaryAnalysis(np.array([0, 1]), 0.5 * ones, 0.1 * ones, (0.2, 0.6), 1.0, stability=0.4)
     first = replace(
         pair[0],
         summaries=tuple(replace(s, analysis=analysis, tag=Tag(f"name {s.index}", 0.99, False)) for s in pair[0].summaries),

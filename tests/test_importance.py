@@ -128,7 +128,6 @@ def test_either_suffices_they_share_the_loss() -> None:
 def test_a_decoy_never_beats_its_control(needs: Callable[..., torch.Tensor]) -> None:
     """Its copies may hit what is used, itself it cannot."""
     decoy = measure(needs, ("decoy",), count=8, draws=4)[0]
-    assert decoy.alone == pytest.approx(0, abs=1e-6)
     assert decoy.above_control <= 1e-6
     assert not decoy.beats_control
 

@@ -281,7 +281,8 @@ def test_parts_are_sorted_and_reach_as_far_as_their_cells() -> None:
     empty = learn_embedding(hand_made(squares(2)), PartSettings())[0]
     parts = with_centres(empty, sample, np.array([[4.5], [114.5], [50.0]], np.float32))
     assert parts.centres[:, 0].tolist() == [114.5, 4.5, 50.0]
-    np.testing.assert_allclose(parts.reach, [np.quantile(np.abs(np.arange(30) - 14.5), 0.99), 4.46, 0], atol=0.06)
+    reach = [1.25 * np.quantile(np.abs(np.arange(count) - (count - 1) / 2), 0.99) for count in (30, 10)]
+    np.testing.assert_allclose(parts.reach, [*reach, 0], rtol=1e-5)
     assert sorted(map(int, parts.tree[0, :2])) == [1, 2]  # the two that are nearest are merged first
 
 
@@ -655,7 +656,7 @@ def test_resume_computes_what_is_missing(tmp_path: Path, run: Run, world: Square
     assert same(again, run)
     for stage in stages:
         assert again.manifest["pieces"][stage]["found"] == 0
-    assert again.manifest["pieces"]["masks"]["computed"] == 0
+    assert again.manifest["pieces"]["faithfulness"]["computed"] == 0
     assert vs.load_run(out) == again
 
 

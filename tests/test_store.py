@@ -42,7 +42,7 @@ H, W = 12, 20
 
 
 def analysis(rng: np.random.Generator, images: int) -> SummaryAnalysis:
-    return SummaryAnalysis(np.arange(images), *rng.random((3, images)).astype(np.float32), (-0.1, float("nan")), 0.5)
+    return SummaryAnalysis(np.arange(images), *rng.random((2, images)).astype(np.float32), (-0.1, float("nan")), 0.5)
 
 
 def run_analysis(rng: np.random.Generator) -> RunAnalysis:
@@ -90,7 +90,9 @@ def divided(run: Run) -> Run:
     """The same run as the default makes it: with parts, and no pairs."""
     rng = np.random.default_rng(1)
     descriptors = rng.random((len(run.regions), 5)).astype(np.float32)
-    return replace(run, parts=small_parts(rng), descriptors=descriptors, similarity=np.zeros((0, 0), np.float32))
+    own = {"summaries": (0, 1), "rejected": (1,)}
+    placed = {name: tuple(replace(s, part=k) for s, k in zip(getattr(run, name), own[name], strict=True)) for name in own}
+    return replace(run, parts=small_parts(rng), descriptors=descriptors, similarity=np.zeros((0, 0), np.float32), **placed)
 
 
 def test_a_loaded_run_with_parts_equals_the_saved_one(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_is_used_may_look_any_way_but_must_be_in_enough_images() -> None:
 def test_what_a_summary_takes_counts_over_all_images() -> None:
     def analysed(index: int, share: float, coverage: float) -> Summary:
         one = np.array([share], np.float32)
-        found = SummaryAnalysis(np.array([0]), one, one, np.zeros(1, np.float32), (0.0, 1.0), coverage)
+        found = SummaryAnalysis(np.array([0]), one, np.zeros(1, np.float32), (0.0, 1.0), coverage)
         return Summary(index, index, (), (index,), 0.0, share, analysis=found)
 
     rare, common = analysed(0, 0.8, 0.1), analysed(1, 0.3, 0.9)
