@@ -108,7 +108,8 @@ def same_results(a: Run, b: Run) -> bool:
 def journal(out: Path) -> list[dict[str, Any]]:
     """Return what the journal of a run says, as far as its lines are whole."""
     found = []
-    for line in (out / "journal.jsonl").read_text(encoding="utf-8").splitlines():
+    path = out / "journal.jsonl"  # absent where a run never began: whoever looks has that checked elsewhere
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         with contextlib.suppress(ValueError):
             found.append(json.loads(line))
     return found
