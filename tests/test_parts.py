@@ -332,14 +332,23 @@ def test_parts_of_separate_groups_come_back() -> None:
     assert silhouettes_of_parts(sample, group(sample, 4)).min() > 0.7
 
 
-def test_splitting_stops_once_enough_is_explained() -> None:
+def test_few_different_groups_are_all_told_apart() -> None:
     """Three groups as far from each other as can be: two of three centres explain half of the variation, by hand."""
     sample, _ = planted(3, noise=0)
     sample = replace(sample, weight=np.ones(len(sample), np.float32))
     numbers = choose_number(sample, PartSettings(explained=0.45))
-    assert [one.count for one in numbers] == [1, 2]
+    assert [(one.count, one.chosen) for one in numbers] == [(1, False), (2, False), (3, True)]
     assert numbers[1].explained == pytest.approx(0.5)
-    assert [one.count for one in choose_number(sample, PartSettings(explained=0.55)) if one.chosen] == [3]
+    assert chosen(planted(5)[0], PartSettings()) == 5
+
+
+def test_splitting_stops_once_enough_is_explained() -> None:
+    """Two groups with noise in ten dimensions: a third part explains little of what is left."""
+    features = np.random.default_rng(0).normal(size=(200, 10)).astype(np.float32)
+    features[100:, 0] += 9
+    sample = Sample(features, np.ones(200, np.float32), np.arange(200) % 10)
+    assert [one.count for one in choose_number(sample, PartSettings(explained=0.45))] == [1, 2]
+    assert choose_number(sample, PartSettings(explained=0.99))[-1].count == PartSettings().most
 
 
 def test_numbers_are_at_most_what_the_settings_say() -> None:

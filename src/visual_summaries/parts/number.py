@@ -14,6 +14,7 @@ _RESAMPLINGS = 8
 _STARTS = 2
 _MOST = 4000  # cells that numbers are compared on
 _SHARE = 0.8  # share of the parts that has to be reproducible
+_WORTH = 0.3  # share of what is left that a split has to explain once enough is explained
 
 
 def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0) -> tuple[PartNumber, ...]:
@@ -21,7 +22,8 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
 
     A number is considered while its parts come back when the images are resampled: their mean Jaccard index reaches
     ``settings.stable``, and four fifths of them :data:`~visual_summaries.results.REPRODUCIBLE`. The largest such number is
-    chosen; but splitting stops at the first number that explains ``settings.explained`` of the variation of the evidence.
+    chosen; but once a number explains ``settings.explained`` of the variation of the evidence, splitting goes on only while
+    each further part explains three tenths of what is left: a few parts that are quite different are all told apart.
 
     Parameters
     ----------
@@ -48,13 +50,14 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
             break
         distances = squared_distances(small.features, centres)
         explained = 1 - float(small.weight @ distances.min(axis=1)) / total
+        before = found[-1].explained
+        if before >= settings.explained and explained - before < _WORTH * (1 - before):
+            break
         jaccard = resampled_jaccard(small, centres, _RESAMPLINGS, random_state)
         stability, share = float(jaccard.mean()), float((jaccard >= REPRODUCIBLE).mean())
         if stability >= settings.stable and share >= _SHARE:
             best = count
         found.append(PartNumber(count, explained, stability, share, False))
-        if explained >= settings.explained:
-            break
     return tuple(PartNumber(o.count, o.explained, o.stability, o.reproducible, o.count == best) for o in found)
 
 

@@ -26,7 +26,7 @@ class PartSettings:
     place : float
         Weight of a cell's place relative to its image's evidence, beside its features, which have length 1.
     explained : float
-        Splitting stops once the parts explain this share of the variation of the evidence.
+        Once the parts explain this share of the variation of the evidence, only splits that explain much of the rest go on.
     stable : float
         Least mean Jaccard index of the parts when images are resampled, for a number of parts to be considered.
     gap : float

@@ -28,8 +28,9 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
     else:
         why = (
             f"{counted(parts.count, 'part')}: the largest number whose parts come back when the images are resampled (mean"
-            f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Splitting stops once the"
-            f" parts explain {percent(wanted.explained)} of the variation of the evidence’s features, and at {wanted.most}."
+            f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Once the parts"
+            f" explain {percent(wanted.explained)} of the variation of the evidence’s features, only splits that explain much"
+            f" of the rest go on; at most {wanted.most}."
         )
     few = parts.count - len(run.summaries) - len(run.rejected)
     became = [f"{counted(len(run.summaries), 'is a summary', 'are summaries')}"]
