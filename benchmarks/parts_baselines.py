@@ -161,6 +161,14 @@ def concept_labels(pooled: NDArray[np.float32], maps: Sequence[Maps], evidence: 
         channels, rows, columns = one[-1].shape
         places = np.maximum(one[-1], 0).reshape(channels, -1).T
         heat = model.transform(np.ascontiguousarray(places, np.float32)).reshape(rows, columns, count).astype(np.float32)
-        large = np.stack([cv2.resize(heat[..., k], pixels.shape[::-1]) for k in range(count)])
-        found.append(np.where(pixels & (large.max(axis=0) > 0), large.argmax(axis=0), -1).astype(np.int16))
+        found.append(strongest(heat, pixels))
     return found
+
+
+def strongest(heat: NDArray[np.float32], pixels: Pixels) -> Labels:
+    """Return which of the coefficients of a feature map's places (h, w, K) is the largest at each pixel (H, W), -1 for none.
+
+    Coefficients are interpolated. A pixel has none where all are 0, or where `pixels` is not set.
+    """
+    large = np.stack([cv2.resize(heat[..., k], pixels.shape[::-1]) for k in range(heat.shape[-1])])
+    return np.where(pixels & (large.max(axis=0) > 0), large.argmax(axis=0), -1).astype(np.int16)

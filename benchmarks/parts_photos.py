@@ -28,12 +28,17 @@ GROUNDS = {"husky_on_grass": "grass", "wolf_on_snow": "snow"}
 
 def run_default(photographs: Photographs, folder: Path) -> Run:
     """Run the default on a unit's images; what an earlier run has left in the folder is not computed again."""
+    return run_preset(photographs, "default", folder)
+
+
+def run_preset(photographs: Photographs, preset: str, folder: Path | None = None) -> Run:
+    """Run a preset on a unit's images, in memory unless there is a folder to keep the run in."""
     x = photographs.classifier.to_tensor(photographs.views)
-    settings = vs.preset("default")
-    run = vs.summarize(photographs.classifier, x, photographs.target, folder, settings=settings, resume=folder.exists())
+    resume = folder is not None and folder.exists()
+    run = vs.summarize(photographs.classifier, x, photographs.target, folder, settings=vs.preset(preset), resume=resume)
     # Points and masks are compared pixel by pixel: a run that cut or dropped an image would be compared with the wrong ones.
     if not all((image.view == view).all() for image, view in zip(run.images, photographs.views, strict=True)):
-        raise ValueError(f"the images of {folder} are not those that were given")
+        raise ValueError(f"the images of {folder or 'the run'} are not those that were given")
     return run
 
 
