@@ -3,8 +3,8 @@
 Examples
 --------
 >>> PRESETS
-('default', 'paper')
+('default', 'quick', 'paper')
 """
 
 #: Names accepted by :func:`visual_summaries.preset`.
-PRESETS = ("default", "paper")
+PRESETS = ("default", "quick", "paper")

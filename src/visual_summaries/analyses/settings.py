@@ -29,6 +29,8 @@ class AnalysisSettings:
         How often all masks are moved at random to see what groups chance gives; 0 leaves it out.
     chance_images : int
         Most images that this is done on.
+    curve_steps : int
+        Points of the deletion and insertion curves of masks, after the first.
     """
 
     draws: int = 1
@@ -39,6 +41,7 @@ class AnalysisSettings:
     resamplings: int = 20
     chance: int = 19
     chance_images: int = 8
+    curve_steps: int = 5
 
     def __post_init__(self) -> None:
         require_in_range("draws", self.draws, 1)
@@ -49,3 +52,4 @@ class AnalysisSettings:
         require_in_range("resamplings", self.resamplings, 0)
         require_in_range("chance", self.chance, 0)
         require_in_range("chance_images", self.chance_images, 3)
+        require_in_range("curve_steps", self.curve_steps, 1)

@@ -2,24 +2,33 @@
 
 Deletion hides pixels in the order of their evidence and looks how fast the class score falls; insertion starts from the hidden
 image and shows them in the same order (Petsiuk et al., RISE, BMVC 2018). *Average drop* and *increase* look at the image with
-nothing but its evidence left (Chattopadhay et al., Grad-CAM++, WACV 2018). Each figure has its control: the same mask moved to
-a random place of the same image, so that area and shape are equal.
+nothing but its evidence left (Chattopadhay et al., Grad-CAM++, WACV 2018). Each of these figures has its control: the same
+mask moved to a random place of the same image, so that area and shape are equal.
+
+A mask that has found evidence rather than a pattern that fools the network *holds*: most of its effect is kept when it is
+shifted a little, when its outline is smoothed, and when its pixels are hidden in ways that it was not optimised under.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import scores_without
+from visual_summaries.masks.hiding import scores_without, way_of
 from visual_summaries.masks.kernel import fast_float32
-from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.masks.perturb import gaussian_blur
+from visual_summaries.masks.settings import HELD_OUT, MaskSettings, ways_of
 from visual_summaries.results import Faithfulness, Mask
+
+#: How far a mask is shifted, and the sigma by which its outline is smoothed, as shares of the shorter side.
+SHIFT, SMOOTHING = 0.02, 0.02
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
@@ -34,7 +43,8 @@ def pixel_order(mask: Mask) -> NDArray[np.intp]:
     --------
     >>> sharp = np.array([[0.0, 1.0, 1.0]], np.float16)
     >>> smooth = np.array([[0.5, 0.2, 0.9]], np.float16)
-    >>> pixel_order(Mask(smooth, sharp, None, 1.0, 0.0, 0.0, np.empty(0, np.float32))).tolist()
+    >>> none = np.zeros(1, np.float32)
+    >>> pixel_order(Mask(smooth, sharp, None, 1.0, none, none, none)).tolist()
     [2, 1, 0]
     """
     # lexsort sorts by its last key first and is stable: ties keep the order of rows.
@@ -69,6 +79,44 @@ def first_pixels(order: NDArray[np.intp], shape: tuple[int, int], steps: int) ->
     return (rank[None, :] < counts[:, None]).reshape(steps + 1, *shape)
 
 
+def shifted(mask: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]:
+    """Return a mask (H, W) shifted by pixels; what leaves the image is lost.
+
+    Examples
+    --------
+    >>> shifted(np.array([[True, False, True]]), 0, 1).astype(int).tolist()
+    [[0, 1, 0]]
+    """
+    height, width = mask.shape
+    moved = np.zeros_like(mask)
+    rows, columns = max(height - abs(down), 0), max(width - abs(right), 0)
+    top, left = max(down, 0), max(right, 0)
+    moved[top : top + rows, left : left + columns] = mask[max(-down, 0) :, max(-right, 0) :][:rows, :columns]
+    return moved
+
+
+def smoothed(mask: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
+    """Return a mask (H, W) whose outline is smoothed: where it fills more than half of a Gaussian neighborhood.
+
+    Examples
+    --------
+    >>> mask = np.zeros((9, 9), bool)
+    >>> mask[:, :4], mask[4, 6] = True, True
+    >>> smoothed(mask, 1.0).sum(axis=0).tolist()
+    [9, 9, 9, 9, 0, 0, 0, 0, 0]
+    """
+    size = 2 * math.ceil(3 * sigma) + 1
+    blurred = gaussian_blur(torch.from_numpy(mask).float()[None, None], size, sigma)
+    return np.asarray(blurred[0, 0].numpy() > 0.5)
+
+
+def variations(evidence: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the evidence (H, W) shifted down, shifted right, and smoothed."""
+    side = min(evidence.shape)
+    pixels = max(1, round(SHIFT * side))
+    return [shifted(evidence, pixels, 0), shifted(evidence, 0, pixels), smoothed(evidence, SMOOTHING * side)]
+
+
 def measure_faithfulness(
     classifier: Classifier,
     views: Sequence[NDArray[np.uint8]],
@@ -76,12 +124,16 @@ def measure_faithfulness(
     target: Target,
     settings: MaskSettings | None = None,
     *,
-    steps: int = 10,
+    steps: int = 5,
     batch_size: int = 16,
     random_state: int = 0,
     network: Classifier | None = None,
 ) -> Faithfulness:
-    """Measure deletion, insertion, average drop and increase of masks, and the same for moved copies of them.
+    """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
+
+    Pixels of an image are hidden in one of the settings' ways, which its pixels decide
+    (:func:`~visual_summaries.masks.hiding.way_of`): over the images in all of them. What the evidence alone does is asked in
+    each way.
 
     Parameters
     ----------
@@ -91,7 +143,7 @@ def measure_faithfulness(
         Of the same images.
     target : Target
     settings : MaskSettings, optional
-        How pixels are hidden (blur).
+        How pixels are hidden.
     steps : int
         Points of the curves after the first.
     batch_size : int
@@ -107,36 +159,41 @@ def measure_faithfulness(
     Faithfulness
     """
     settings = settings or MaskSettings()
+    ways = ways_of(settings.hidden)
     asked = network or (fast_float32(classifier, views[0]) if views else classifier)
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "evidence")}
+    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
     with asked.frozen(), torch.no_grad():
         for view, mask in zip(views, masks, strict=True):
-            shape = view.shape[:2]
+            shape = (view.shape[0], view.shape[1])
             order = pixel_order(mask)
             seed = int.from_bytes(hashlib.sha256(view.tobytes()).digest()[:8], "big")
-            rng = np.random.default_rng([random_state, seed])
-            elsewhere = moved(order, (shape[0], shape[1]), rng)
-            curves = np.stack([first_pixels(one, (shape[0], shape[1]), steps) for one in (order, elsewhere)])
-            evidence = mask.final > 0.5
-            count = int(evidence.sum())
+            elsewhere = moved(order, shape, np.random.default_rng([random_state, seed]))
+            curves = np.stack([first_pixels(one, shape, steps) for one in (order, elsewhere)])
+            evidence = mask.binary()
             copy = np.zeros(evidence.size, dtype=bool)
-            copy[elsewhere[:count]] = True
-            alone = np.stack([evidence, copy.reshape(evidence.shape)])
+            copy[elsewhere[: int(evidence.sum())]] = True
             # The ends of the curves are the same two images for all of them: asked for once.
             inner = curves[:, 1:-1].reshape(-1, *shape)
             nothing = np.zeros((1, *shape), dtype=bool)
-            hide = np.concatenate([nothing, ~nothing, inner, ~inner, alone, ~alone])
-            scores = scores_without(asked, view, target, hide, settings, batch_size)
+            changed = np.stack([evidence, *variations(evidence)])
+            own = way_of(view, settings)
+            hide = np.concatenate([nothing, ~nothing, inner, ~inner, np.stack([copy, ~copy]).reshape(2, *shape), changed])
+            scores = scores_without(asked, view, target, hide, own, batch_size)
             whole, none = scores[0], scores[1]
-            hidden, shown = np.split(scores[2:-4].reshape(4, steps - 1), 2)
+            hidden, shown = np.split(scores[2 : 2 + 4 * (steps - 1)].reshape(4, steps - 1), 2)
             rows["deletion"].append(np.pad(hidden, ((0, 0), (1, 1)), constant_values=((0, 0), (whole, none))))
             rows["insertion"].append(np.pad(shown, ((0, 0), (1, 1)), constant_values=((0, 0), (none, whole))))
-            rows["evidence"].append(scores[-4:].reshape(2, 2).T)
-    empty = np.empty((0, 2, steps + 1), np.float32)
+            rows["moved"].append(scores[-6:-4])
+            others = [scores_without(asked, view, target, evidence[None], replace(settings, hidden=way))[0] for way in HELD_OUT]
+            drops = whole - np.array([scores[-4], scores[-3:-1].mean(), scores[-1], np.mean(others)])
+            rows["holds"].append((drops[1:] / drops[0] if drops[0] > 0 else np.full(3, np.nan)).astype(np.float32))
+            alone = [scores_without(asked, view, target, ~evidence[None], replace(settings, hidden=way))[0] for way in ways]
+            rows["shown"].append(np.array(alone, np.float32))
+    empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(ways),), "holds": (3,)}
+    stacked = {name: np.stack(found) if found else np.empty((0, *empty[name]), np.float32) for name, found in rows.items()}
     return Faithfulness(
-        deletion=np.stack(rows["deletion"]) if views else empty,
-        insertion=np.stack(rows["insertion"]) if views else empty,
-        evidence=np.stack(rows["evidence"]) if views else np.empty((0, 2, 2), np.float32),
+        **stacked,
+        after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(ways)), np.float32),
         score_before=np.array([mask.score_before for mask in masks], np.float32),
         area=np.array([mask.area for mask in masks], np.float32),
     )

@@ -12,7 +12,9 @@ True
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,13 +27,15 @@ from torch import Tensor
 from visual_summaries._batches import in_batches
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
-from visual_summaries.masks.settings import HIDINGS, MaskSettings, ways_of
+from visual_summaries.masks.settings import HELD_OUT, HIDINGS, MaskSettings, ways_of
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
 
-_STRONG_SIGMA = 20.0  # pixels; the kernel of 121 taps holds three of them
-_STRONG_SIZE = 121
+_STRONG_SIGMA = 0.1  # of the shorter side
+#: A way of hiding that leaves more than this share of a class's score when it hides everything does not hide.
+MOST_LEFT = 0.1
+
 _TILES = 7  # tiles of the inpainting's chessboard along the shorter side
 _INPAINT_RADIUS = 3.0  # pixels
 
@@ -44,13 +48,14 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
     images : Tensor, (N, C, H, W)
         Values in [0, 1].
     kind : str
-        ``"blur"``: Gaussian of `size` taps and `sigma` (published: 11, 10). ``"strong-blur"``: of 121 taps and sigma 20.
+        ``"blur"``: Gaussian of `size` taps and `sigma` (published: 11, 10); ``"strong-blur"``: sigma a tenth of the side.
         ``"mean"``: each image's mean colour. ``"noise"``: Gaussian noise with each image's mean and deviation of each channel.
         ``"inpaint"``: each pixel filled in from tiles around it (Telea 2004), by a chessboard of tiles and its complement.
+        ``"permuted"``: the image's own pixels in a random order; ``"black"``: zeros. These two are for checks.
     size, sigma : int, float
         Of the published blur.
     random_state : int
-        Seed of the noise; all images get the same pattern, so that an image's does not depend on its batch.
+        Seed of noise and order; all images get the same pattern, so that an image's does not depend on its batch.
 
     Returns
     -------
@@ -69,11 +74,17 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
     >>> hide(image, "mean").unique().tolist()
     [0.25]
     """
-    require_choice("hidden", kind, HIDINGS)
+    require_choice("hidden", kind, (*HIDINGS, *HELD_OUT))
     if kind == "blur":
         return hidden_image(images, size, sigma)
     if kind == "strong-blur":
-        return gaussian_blur(images, _STRONG_SIZE, _STRONG_SIGMA)
+        strong = _STRONG_SIGMA * min(images.shape[-2:])
+        return gaussian_blur(images, 2 * math.ceil(3 * strong) + 1, strong)
+    if kind == "black":
+        return torch.zeros_like(images)
+    if kind == "permuted":
+        order = torch.randperm(images[0, 0].numel(), generator=torch.Generator().manual_seed(random_state))
+        return images.flatten(2)[:, :, order.to(images.device)].view_as(images)
     mean = images.mean(dim=(-2, -1), keepdim=True)
     if kind == "mean":
         return mean.expand_as(images).clone()
@@ -85,7 +96,7 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
 
 
 def hidden_pixels(images: Tensor, settings: MaskSettings) -> Tensor:
-    """Return what hidden pixels of images (N, C, H, W) show, as the settings ask; for ``"mix"`` the published blur.
+    """Return what hidden pixels of images (N, C, H, W) show, as the settings ask; of several ways the first.
 
     Examples
     --------
@@ -107,12 +118,44 @@ def way_of(view: NDArray[np.uint8], settings: MaskSettings) -> MaskSettings:
     --------
     >>> views = [np.full((4, 4, 3), shade, np.uint8) for shade in range(40)]
     >>> len({way_of(view, MaskSettings(hidden="mix")).hidden for view in views})
-    5
+    4
     >>> way_of(views[0], MaskSettings()).hidden
     'blur'
     """
     ways = ways_of(settings.hidden)
     return replace(settings, hidden=ways[zlib.crc32(np.ascontiguousarray(view).tobytes()) % len(ways)])
+
+
+def ways_that_hide(
+    classifier: Classifier, views: Sequence[NDArray[np.uint8]], target: Target, settings: MaskSettings
+) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Tell which of the settings' ways of hiding take the class away when they hide whole images.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    views : sequence of ndarray of uint8, (H, W, 3)
+        A sample of the images of the class.
+    target : Target
+    settings : MaskSettings
+
+    Returns
+    -------
+    ways : tuple of str
+        Those that leave at most a tenth of the score, mean over the views; where there is none, the one that leaves least.
+    left : dict of float
+        The share that each of the settings' ways leaves.
+    """
+    names = ways_of(settings.hidden)
+    left = dict.fromkeys(names, 0.0)
+    for view in views:
+        whole = np.ones((1, *view.shape[:2]), dtype=bool)
+        before = scores_without(classifier, view, target, ~whole, settings)[0]
+        for name in names:
+            after = scores_without(classifier, view, target, whole, replace(settings, hidden=name))[0]
+            left[name] += float(after / max(before, 1e-12)) / len(views)
+    kept = tuple(name for name in names if left[name] <= MOST_LEFT)
+    return kept or (min(names, key=lambda name: left[name]),), left
 
 
 def scores_without(
@@ -153,12 +196,12 @@ def scores_without(
 
 
 def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:
-    """Return what hidden pixels may show while masks are optimised: one way, or for ``"mix"`` all of them.
+    """Return what hidden pixels may show, in each of the settings' ways.
 
     Examples
     --------
     >>> len(ways_to_hide(torch.zeros(1, 3, 20, 24), MaskSettings(hidden="mix")))
-    5
+    4
     """
     return [hide(images, kind, size=settings.blur_size, sigma=settings.blur_sigma) for kind in ways_of(settings.hidden)]
 

@@ -21,9 +21,6 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
 from visual_summaries.masks.settings import MaskStage
@@ -100,79 +97,6 @@ def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
     if stage.l3:
         value = value + stage.l3 * greyness(mask)
     return value
-
-
-def geometry_gradient(evidence: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
-    """Return the gradient of :func:`geometry` with respect to the evidence 1 - m, times the number of pixels.
-
-    Parameters
-    ----------
-    evidence : Tensor, (N, H, W)
-        Values in [0, 1]; 1 = hidden.
-    stage : MaskStage
-        Gives l1, l2, l3.
-    exponent : float
-        Beta of the total variation.
-
-    Returns
-    -------
-    Tensor, (N, H, W)
-
-    Examples
-    --------
-    >>> import torch
-    >>> evidence = torch.tensor([[[0.5, 0.0], [0.5, 0.0]]])
-    >>> geometry_gradient(evidence, MaskStage(1, l1=0.0, l2=1.0, l3=0.0)).tolist()  # 3 * 0.5^2 * pixels / differences
-    [[[1.5, -1.5], [1.5, -1.5]]]
-    """
-    gradient = torch.zeros_like(evidence)
-    geometry_step(gradient, evidence, -1.0, stage, exponent)
-    return gradient
-
-
-def geometry_step(
-    moved: Tensor,
-    evidence: Tensor,
-    rate: float,
-    stage: MaskStage,
-    exponent: float = 3.0,
-    buffers: Sequence[Tensor] | None = None,
-) -> None:
-    """Subtract `rate` times :func:`geometry_gradient` from `moved` (N, H, W), in place.
-
-    Written out because the fast optimiser does it many times between two network passes, where autograd takes longer and every
-    pass over the pixels counts.
-
-    Parameters
-    ----------
-    moved, evidence : Tensor, (N, H, W)
-        Two different tensors.
-    rate : float
-    stage, exponent
-        See :func:`geometry_gradient`.
-    buffers : sequence of Tensor, optional
-        Two of (N, H - 1, W) and two of (N, H, W - 1) to work in.
-    """
-    moved.add_(evidence, alpha=2 * stage.l3 * rate).sub_(rate * (stage.l3 + stage.l1))
-    if not stage.l2:
-        return
-    for k, dim in enumerate((-2, -1)):
-        size = evidence.shape[dim]
-        if size == 1:
-            continue
-        upper, lower = evidence.narrow(dim, 1, size - 1), evidence.narrow(dim, 0, size - 1)
-        difference, power = (
-            (torch.empty_like(upper), torch.empty_like(upper)) if buffers is None else buffers[2 * k : 2 * k + 2]
-        )
-        torch.sub(upper, lower, out=difference)
-        torch.abs(difference, out=power)  # of exponent 3
-        if exponent == 2.0:
-            power.fill_(1.0)
-        elif exponent != 3.0:
-            power.clamp_min_(1e-12).pow_(exponent - 2)  # a flat mask has no slope, whatever the exponent
-        scale = rate * stage.l2 * exponent * size / (size - 1)
-        moved.narrow(dim, 1, size - 1).addcmul_(difference, power, value=-scale)
-        moved.narrow(dim, 0, size - 1).addcmul_(difference, power, value=scale)
 
 
 def less(probabilities: Tensor, reference: Tensor) -> Tensor:

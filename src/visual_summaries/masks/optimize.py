@@ -16,7 +16,7 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver, Finished
-from visual_summaries.masks.hiding import hidden_pixels, ways_to_hide
+from visual_summaries.masks.hiding import ways_to_hide
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
@@ -114,8 +114,8 @@ def optimize_masks(
     Notes
     -----
     Minimises ``L(m) = p_c(x m + b (1 - m)) + l1 mean|1-m| + l2 TV_3(m) + l3 mean|m (1-m)|`` (arXiv 1801.09103, section 3.1).
-    The preset ``"paper"`` hides pixels by the published blur b; the default takes the mean of p over several b
-    (:class:`MaskSettings`, `hidden`). `score_after` and `score_blurred` are those under the published blur either way.
+    The preset ``"paper"`` hides pixels by the published blur b and minimises just this. The default hides in several ways that
+    take more away (:class:`MaskSettings`, `hidden`) and seeks few whole pieces (:mod:`visual_summaries.masks.fast`).
     With ``precision="auto"`` (the default) the way to gradients is chosen by timing, so that two runs may differ in the last
     digits; ``precision="float32"`` gives the same masks every time.
 
@@ -254,8 +254,8 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
                     sharp=result.sharp.numpy(),
                     superpixel=None,
                     score_before=result.before,
-                    score_after=result.after,
-                    score_blurred=result.blurred,
+                    after=result.after.numpy(),
+                    hidden=result.hidden.numpy(),
                     losses=np.array(result.losses, np.float32),
                 ),
             )
@@ -275,10 +275,9 @@ def solve_group(network: Network, views: Sequence[NDArray[np.uint8]], random_sta
 def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mask]:
     """Return the Masks of images (N, C, H, W)."""
     settings = network.settings
-    hidden = hidden_pixels(images, settings)
     generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
     ways = ways_to_hide(images, settings)
-    return to_masks(network, images, hidden, solve_published(images, ways, network, generators, random_state))
+    return to_masks(network, images, ways, solve_published(images, ways, network, generators, random_state))
 
 
 def image_seed(random_state: int, image: Tensor) -> int:
@@ -294,14 +293,14 @@ def image_seed(random_state: int, image: Tensor) -> int:
     return int.from_bytes(hashlib.sha256(f"{random_state} {tuple(image.shape)} ".encode() + pixels).digest()[:7], "big")
 
 
-def to_masks(network: Network, images: Tensor, hidden: Tensor, solved: Solved) -> list[Mask]:
-    """Return what is stored: float16 evidence masks, and scores recomputed in float32 with just these masks."""
+def to_masks(network: Network, images: Tensor, ways: Sequence[Tensor], solved: Solved) -> list[Mask]:
+    """Return what is stored: float16 evidence masks, and scores recomputed in float32 with just these masks, in each way."""
     smooth, sharp = to_evidence(solved.smooth), to_evidence(solved.sharp)
     superpixel = None if solved.superpixel is None else to_evidence(solved.superpixel)
     final = sharp if superpixel is None else superpixel
     before = network.scores(images).tolist()
-    blurred = network.scores(hidden).tolist()
-    after = network.scores(perturb(images, hidden, 1 - final.to(images))).tolist()
+    hidden = torch.stack([network.scores(way) for way in ways], dim=1).cpu().numpy()
+    after = torch.stack([network.scores(perturb(images, way, 1 - final.to(images))) for way in ways], dim=1).cpu().numpy()
     losses = solved.losses.float().cpu().numpy()
     return [
         Mask(
@@ -309,8 +308,8 @@ def to_masks(network: Network, images: Tensor, hidden: Tensor, solved: Solved) -
             sharp=sharp[i].numpy(),
             superpixel=None if superpixel is None else superpixel[i].numpy(),
             score_before=before[i],
-            score_after=after[i],
-            score_blurred=blurred[i],
+            after=after[i].copy(),
+            hidden=hidden[i].copy(),
             losses=losses[:, i].copy(),
         )
         for i in range(len(images))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from visual_summaries.masks.perturb import gaussian_blur
@@ -68,3 +70,23 @@ def boundary_gradient(evidence: Tensor) -> Tensor:
     gradient[..., :, 1:] += dx[..., :, :-1]
     gradient[..., 1:, :] += dy[..., :-1, :]
     return gradient
+
+
+def large_pieces(evidence: Tensor, smallest: float) -> Tensor:
+    """Return evidence (H, W) without its pieces that are smaller than a share of the image; the largest piece stays.
+
+    Pixels that touch by an edge or a corner belong to one piece.
+
+    Examples
+    --------
+    >>> evidence = torch.tensor([[1, 1, 0, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    >>> large_pieces(evidence, 0.2).int().tolist(), large_pieces(evidence, 0.1).int().tolist()
+    ([[1, 1, 0, 0], [1, 0, 0, 0]], [[1, 1, 0, 1], [1, 0, 0, 0]])
+    """
+    labels, count = ndimage.label(evidence.cpu().numpy(), np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    stays = sizes >= max(smallest * labels.size, 1)
+    stays[sizes.argmax()] = count > 0
+    stays[0] = False
+    return torch.from_numpy(stays[labels]).to(evidence.device)

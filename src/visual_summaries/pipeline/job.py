@@ -22,6 +22,7 @@ from visual_summaries.pipeline.manifest import Stopwatch, hardware, peak_gpu_mem
 from visual_summaries.pipeline.reading import ImageSet, ImageSources, read_images
 from visual_summaries.pipeline.stages import (
     DESCRIPTORS,
+    choose_ways,
     compute_faithfulness,
     compute_masks,
     find_components,
@@ -162,6 +163,9 @@ def _explain(
             batch_size=batch_size or 32,
         )
     with watch.stage("masks"):
+        asked = context.settings
+        context = choose_ways(context, read.images)
+        settings = context.settings
         masks = compute_masks(context, read.images)
     with watch.stage("faithfulness"):
         faithfulness = compute_faithfulness(context, read.images, masks)
@@ -199,7 +203,7 @@ def _explain(
             "counts": _counts(read, len(components), len(regions), grouped.clusters, summaries),
             "faithfulness": faithfulness.figures(),
             "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
-            "preset": preset if _with_count(settings, None) == named_preset(preset) else "custom",
+            "preset": preset if _with_count(asked, None) == named_preset(preset) else "custom",
             "parts": None if settings.parts is None else settings.parts.count,
             "random_state": random_state,
             "include_misclassified": include_misclassified,

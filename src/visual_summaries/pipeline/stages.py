@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
@@ -16,10 +17,12 @@ from visual_summaries.engines import Part
 from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
+from visual_summaries.masks.hiding import ways_that_hide
 from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import solve_group
 from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
+from visual_summaries.masks.settings import ways_of
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
@@ -30,11 +33,16 @@ from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import pack, unpack
 from visual_summaries.store.piece_file import Content
 
+logger = logging.getLogger("visual_summaries")
+
 View = NDArray[np.uint8]
 Pixels = NDArray[np.bool_]
 
-_SCORES = ("score_before", "score_after", "score_blurred")
+_SCORES = ("score_before", "after", "hidden")
 _CURVES = tuple(f.name for f in fields(Faithfulness))
+
+#: Images that decide which ways of hiding a run has.
+_WAYS_IMAGES = 8
 
 #: Bytes of descriptors that are held in memory; others are read again when they are needed.
 _HELD = 2**29
@@ -58,8 +66,8 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
     return [{**_mask_record(mask), "batch": ready.chunk} for mask in masks]
 
 
-PLAN = Stage("plan", 1, _plan, settings=without_batch_size)
-MASKS = Stage("masks", 5, _masks, settings=without_batch_size, together=True)
+PLAN = Stage("plan", 2, _plan, settings=without_batch_size)
+MASKS = Stage("masks", 6, _masks, settings=without_batch_size, together=True)
 
 
 def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
@@ -91,6 +99,14 @@ def quick(shared: Shared, view: View) -> Classifier:
     return shared.once("float32 scores", lambda: fast_float32(shared.classifier, view))
 
 
+def _ways(shared: Shared, items: Sequence[Sequence[View]]) -> Iterable[Content]:
+    for views in items:
+        network = quick(shared, views[0])
+        with network.frozen():
+            ways, left = ways_that_hide(network, views, shared.target, shared.settings.masks)
+        yield {"ways": list(ways), "left": left}
+
+
 def hiding(settings: Settings) -> Any:
     """Return the settings that say what hidden pixels show."""
     return [settings.masks.hidden, settings.masks.blur_size, settings.masks.blur_sigma]
@@ -105,13 +121,31 @@ def _faithfulness(shared: Shared, items: Sequence[tuple[View, Mask]]) -> Iterabl
             [mask],
             shared.target,
             shared.settings.masks,
+            steps=shared.settings.analyses.curve_steps,
             random_state=shared.random_state,
             network=network,
         )
         yield {name: getattr(measured, name) for name in _CURVES}
 
 
-FAITHFULNESS = Stage("faithfulness", 2, _faithfulness, settings=hiding)
+WAYS = Stage("ways", 1, _ways, settings=hiding, progress="")
+FAITHFULNESS = Stage("faithfulness", 3, _faithfulness, settings=lambda s: [hiding(s), s.analyses.curve_steps])
+
+
+def choose_ways(context: Context, images: Sequence[Image]) -> Context:
+    """Return the context of the run's own ways of hiding: those that leave too much of the score are left out, and noted."""
+    masks = context.settings.masks
+    if len(ways_of(masks.hidden)) == 1:
+        return context
+    sample = images[:: -(-len(images) // _WAYS_IMAGES)]
+    views = [image.view for image in sample]
+    found = context.map(WAYS, [[view_sha256(view) for view in views]], lambda i: views)[0]
+    context.notes["left_when_hidden"] = found["left"]
+    if len(found["ways"]) == len(ways_of(masks.hidden)):
+        return context
+    logger.info("hiding by %s: the other ways leave too much of the score", ", ".join(found["ways"]))
+    settings = replace(context.settings, masks=replace(masks, hidden="+".join(found["ways"])))
+    return replace(context, shared=replace(context.shared, settings=settings))
 
 
 def compute_faithfulness(context: Context, images: Sequence[Image], masks: Sequence[Mask]) -> Faithfulness:

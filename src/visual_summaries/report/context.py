@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.masks.hiding import way_of
 from visual_summaries.report import findings, words
 from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
 from visual_summaries.report.geometry import contours, convex_hull, touching_regions
 from visual_summaries.report.members import draw_member, pixels_in
 from visual_summaries.report.numbers import number_of_parts
 from visual_summaries.report.region_map import crop_window, groups_of, part_name, region_map
-from visual_summaries.report.rendering import render_part
+from visual_summaries.report.rendering import render_hidden, render_part
 from visual_summaries.report.words import text
 from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, SummaryAnalysis
 
@@ -84,7 +85,7 @@ class Page:
             ],
             "rest": rest,
             "parts": [(part_name(*key), key[1], svg_path(contours(pixels, TOLERANCE))) for key, pixels in self._parts.items()],
-            "hiding": words.hiding_sentence(run),
+            "hiding": f"{words.hiding_sentence(run)} {words.left_out_sentence(run)}".strip(),
             "numbers": number_of_parts(run),
             "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
             "rejection_rule": words.rejection_rule(run),
@@ -209,9 +210,11 @@ class Page:
         names = _dict(self.manifest.get("predicted"))
         index = _dict(self.manifest.get("target")).get("index")
         predicted = text(names.get(str(image.predicted), f"class {image.predicted}"))
-        scores = (mask.score_before, mask.score_after, mask.score_blurred)
-        highest = max([1.0, *(abs(score) for score in scores if math.isfinite(score))])
-        rows = zip(("as it is", "evidence hidden", "all blurred"), scores, strict=True)
+        rows = {"as it is": mask.score_before, "evidence hidden": mask.score_after, "everything hidden": mask.score_hidden}
+        faithfulness = self.run.faithfulness
+        if faithfulness is not None:
+            rows["only the evidence shown"] = float(faithfulness.shown[image.index].mean(dtype=np.float64))
+        highest = max([1.0, *(abs(score) for score in rows.values() if math.isfinite(score))])
         return {
             "index": image.index,
             "name": text(image.name),
@@ -222,10 +225,11 @@ class Page:
             "sharp": data_uri(grey_levels(mask.final), quality=None),
             "evidence": svg_path(contours(evidence, TOLERANCE)),
             "predicted": predicted if index is not None and image.predicted != index else None,
-            "scores": [(label, words.score_text(score), _width(score / highest)) for label, score in rows],
-            "drop": words.percent(mask.drop),
-            "area": words.percent(mask.area),
-            "crispness": words.percent(mask.crispness),
+            "scores": [(label, words.score_text(score), _width(score / highest)) for label, score in rows.items()],
+            "says": words.mask_sentence(mask),
+            "holds": None if faithfulness is None else words.holds_sentence(faithfulness.holds[image.index]),
+            "hidden": data_uri(render_hidden(image.view, mask, self.run.settings.masks), quality=70),
+            "way": words.WAYS.get(way := way_of(image.view, self.run.settings.masks).hidden, way),
             "regions": self._parts_in(image.index) if self.divided else self._regions_in(image.index),
             "notes": [words.WARNINGS[key][0] for key in mask.warnings],
         }
@@ -287,15 +291,18 @@ class Page:
         return found + [{"title": text(message), "text": "", "images": []} for message in given]
 
     def _faithfulness(self) -> list[tuple[str, str, str]]:
-        """Return what each figure means, its value for the masks and for their moved copies."""
+        """Return what each figure means, its value for the masks and for their moved copies, where these have one."""
         if self.run.faithfulness is None:
             return []
         figures = self.run.faithfulness.figures()
-        return [
-            (meaning, form(figures[key][0]), form(figures[key][1]))
+        kept = figures.pop("holds")
+        rows = [
+            (meaning, form(figures[key][0]), form(figures[key][1]) if len(figures[key]) > 1 else "")
             for key, (meaning, form) in words.FAITHFULNESS.items()
-            if key in figures
         ]
+        if len(kept) < len(words.HOLDS):  # no mask has an effect
+            return rows
+        return rows + [(meaning, words.percent(value), "") for meaning, value in zip(words.HOLDS, kept, strict=True)]
 
     def _together(self) -> dict[str, Any] | None:
         """Return what the summaries do together, as sentences and charts, and what chance gives."""

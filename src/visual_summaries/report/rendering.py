@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from visual_summaries.masks.hiding import hidden_pixels, way_of
+from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.report.geometry import Polygon, contours, convex_hull, touching_regions
-from visual_summaries.results import Box
+from visual_summaries.results import Box, Mask
 
 RED = (229, 50, 45)
 CYAN = (0, 214, 230)
@@ -47,6 +51,24 @@ def bright_on_grey(view: NDArray[np.uint8], evidence: NDArray[np.generic]) -> ND
     [[200, 100, 0], [105, 105, 105]]
     """
     return _mixed(view, _grey(view) * DIM + LIFT, evidence)
+
+
+def render_hidden(view: NDArray[np.uint8], mask: Mask, settings: MaskSettings) -> NDArray[np.uint8]:
+    """Return what the network sees when the evidence of a view (H, W, 3) is hidden, in the view's own way of hiding.
+
+    Examples
+    --------
+    >>> view = np.zeros((1, 2, 3), np.uint8)
+    >>> view[0, 0] = 200
+    >>> evidence, scores = np.array([[0.0, 1.0]], np.float16), np.zeros(1, np.float32)
+    >>> mask = Mask(evidence, evidence, None, 1.0, scores, scores, scores)
+    >>> render_hidden(view, mask, MaskSettings(hidden="mean"))[0, :, 0].tolist()
+    [200, 100]
+    """
+    image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
+    keep = 1 - torch.from_numpy(mask.final.astype(np.float32))[None]
+    seen = perturb(image, hidden_pixels(image, way_of(view, settings)), keep)[0]
+    return np.asarray((seen.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
 
 
 def _grey(view: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Mask, Run, Skipped, Summary, SummaryAnalysis
 
@@ -193,6 +196,17 @@ def hiding_sentence(run: Run) -> str:
     )
 
 
+def left_out_sentence(run: Run) -> str:
+    """Return which ways of hiding were left out of the run, and why; empty where none was."""
+    left = run.manifest.get("left_when_hidden")
+    used = ways_of(run.settings.masks.hidden)
+    out = {way: share for way, share in left.items() if way not in used} if isinstance(left, dict) else {}
+    if not out:
+        return ""
+    listed = ", ".join(f"{WAYS.get(way, way)} ({percent(share)})" for way, share in out.items())
+    return f"Left out, because hiding everything in these ways leaves more than a tenth of the score: {listed}."
+
+
 def rejection_rule(run: Run) -> str:
     """Return why clusters are rejected in this run, after "Groups of regions"."""
     if run.settings.summaries.keep == "used":
@@ -255,11 +269,10 @@ WARNINGS = {
         "The score with the evidence hidden is more than half of what it was: these masks do not show"
         " what the network relies on. More iterations, or a lower weight of the area (l1), may help.",
     ),
-    "blurred": (
-        "blurring all of the image leaves more than half of the score",
-        "The network recognises these images even when they are blurred altogether, so hiding by blur says little"
-        " about them: the network uses coarse shape or colour. Another way of"
-        " hiding (masks.hidden, for example strong-blur or mean) may help.",
+    "shows": (
+        "hiding all of the image leaves more than half of the score",
+        "The network recognizes these images even when they are hidden altogether, so hiding pixels says little about them."
+        " Another way of hiding (masks.hidden, for example strong-blur, mean or noise) may help.",
     ),
     "large": (
         "the mask hides more than 60\u00a0% of the image",
@@ -271,11 +284,45 @@ WARNINGS = {
 #: What each figure of :class:`~visual_summaries.results.Faithfulness` means, and how it is written.
 FAITHFULNESS: dict[str, tuple[str, Callable[[float], str]]] = {
     "drop": ("Score lost when the evidence is hidden (high is good)", percent),
+    "drop_worst": ("The same in the worst way of hiding", percent),
     "average_drop": ("Score lost when nothing but the evidence is shown (low is good)", percent),
+    "average_drop_worst": ("The same in the worst way of hiding", percent),
     "increase": ("Images whose score rises when nothing but the evidence is shown (high is good)", percent),
     "deletion": ("Mean score while pixels are hidden, strongest evidence first (low is good)", score_text),
     "insertion": ("Mean score while pixels are shown, strongest evidence first (high is good)", score_text),
 }
+
+#: What the columns of ``Faithfulness.holds`` mean.
+HOLDS = (
+    "Effect kept when the mask is shifted by 2\u00a0% of the side (high is good)",
+    "Effect kept when its outline is smoothed (high is good)",
+    "Effect kept in ways of hiding that no mask was optimised under (high is good)",
+)
+
+
+def mask_sentence(mask: Mask) -> str:
+    """Return what hiding an image's evidence does, in words."""
+    says = f"Hiding the evidence, {percent(mask.area)} of the image, takes {percent(mask.drop)} off the score"
+    if len(mask.after) == 1:
+        return f"{says}."
+    return f"{says} on average over {len(mask.after)} ways of hiding; the worst leaves {score_text(float(mask.after.max()))}."
+
+
+def holds_sentence(holds: NDArray[np.float32]) -> str | None:
+    """Return how much of a mask's effect is kept when the mask is changed, in words; None where it has no effect.
+
+    Examples
+    --------
+    >>> holds_sentence(np.array([0.97, 0.95, 0.9], np.float32))
+    'It keeps 97 % of this effect when it is shifted by 2 % of the side, 95 % when its outline is smoothed, and ...'
+    """
+    if not np.isfinite(holds).all():
+        return None
+    shifted, smoothed, others = (percent(float(value)) for value in holds)
+    return (
+        f"It keeps {shifted} of this effect when it is shifted by 2\u00a0% of the side, {smoothed} when its outline is"
+        f" smoothed, and {others} in ways of hiding that it was not optimised under."
+    )
 
 
 def warning_groups(masks: Sequence[Mask]) -> list[tuple[str, str, list[int]]]:

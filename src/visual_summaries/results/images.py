@@ -51,8 +51,10 @@ class Mask(Result):
         Evidence masks in [0, 1]; 1 = evidence. `sharp` is the result, `smooth` the stage before it.
     superpixel : ndarray of float16, (H, W), or None
         The optional third kind: one value per superpixel.
-    score_before, score_after, score_blurred : float
-        Class score of the view, of the view with the evidence hidden, and of the view hidden altogether.
+    score_before : float
+        Class score of the view as it is.
+    after, hidden : ndarray of float32, (W,)
+        Class score with the evidence hidden, and with everything hidden, in each of the run's ways of hiding.
     losses : ndarray of float32, (iterations,)
         The objective at each iteration, all stages one after the other.
     """
@@ -61,9 +63,19 @@ class Mask(Result):
     sharp: NDArray[np.float16]
     superpixel: NDArray[np.float16] | None
     score_before: float
-    score_after: float
-    score_blurred: float
+    after: NDArray[np.float32]
+    hidden: NDArray[np.float32]
     losses: NDArray[np.float32]
+
+    @property
+    def score_after(self) -> float:
+        """Class score with the evidence hidden, mean over the ways of hiding; the worst way leaves ``after.max()``."""
+        return float(self.after.mean(dtype=np.float64))
+
+    @property
+    def score_hidden(self) -> float:
+        """Class score with everything hidden, mean over the ways of hiding."""
+        return float(self.hidden.mean(dtype=np.float64))
 
     @property
     def final(self) -> NDArray[np.float16]:
@@ -81,11 +93,11 @@ class Mask(Result):
 
     @property
     def normalized_score(self) -> float:
-        """(after - before) / (before - blurred): -1 when hiding the evidence does as much as hiding everything.
+        """(after - before) / (before - hidden): -1 when hiding the evidence does as much as hiding everything.
 
         NaN when hiding everything changes nothing.
         """
-        span = self.score_before - self.score_blurred
+        span = self.score_before - self.score_hidden
         return float("nan") if span == 0 else (self.score_after - self.score_before) / span
 
     @property
@@ -97,13 +109,13 @@ class Mask(Result):
     def warnings(self) -> tuple[str, ...]:
         """What went wrong with this mask, as names that reports and manifests use.
 
-        ``"blurred"``: the hidden image keeps more than half of the score, so hiding pixels cannot tell what is used.
+        ``"shows"``: hiding everything leaves more than half of the score, so hiding pixels cannot tell what is used.
         ``"large"``: the evidence is over 60 % of the image. ``"weak"``: hiding the evidence leaves more than half
         of the score.
         """
         found = []
-        if self.score_blurred > 0.5 * self.score_before:
-            found.append("blurred")
+        if self.score_hidden > 0.5 * self.score_before:
+            found.append("shows")
         if self.area > 0.6:
             found.append("large")
         if self.score_after > 0.5 * self.score_before:
@@ -119,18 +131,21 @@ class Mask(Result):
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness(Result):
-    """How the class score follows the masks, and copies of them moved to random places (the control).
-
-    In each array the axis of length 2 holds the mask first, its moved copy second.
+    """How the class score follows the masks, and copies of them moved to random places (the control); whether masks hold.
 
     Attributes
     ----------
     deletion : ndarray of float32, (N, 2, S + 1)
-        Score with the first 0, 1/S, ... 1 of the pixels hidden, the strongest evidence first.
+        Score with the first 0, 1/S, ... 1 of the pixels hidden, the strongest evidence first; of the mask and its moved copy.
     insertion : ndarray of float32, (N, 2, S + 1)
-        Score with the first 0, 1/S, ... 1 of the pixels shown and all others hidden.
-    evidence : ndarray of float32, (N, 2, 2)
-        Score with the evidence hidden, and with nothing but the evidence shown (last axis).
+        Score with the first 0, 1/S, ... 1 of the pixels shown and all others hidden; of the mask and its moved copy.
+    after, shown : ndarray of float32, (N, W)
+        Score with the evidence hidden, and with nothing but the evidence shown, in each of the run's ways of hiding.
+    moved : ndarray of float32, (N, 2)
+        The same two for the moved copy, in the image's own way of hiding.
+    holds : ndarray of float32, (N, 3)
+        Share of the mask's effect that is kept when it is shifted by 2 % of the shorter side, when its outline is smoothed, and
+        when pixels are hidden in ways that no mask is optimised under; NaN where the mask has no effect.
     score_before : ndarray of float32, (N,)
         Score of the whole image.
     area : ndarray of float32, (N,)
@@ -139,36 +154,47 @@ class Faithfulness(Result):
     Examples
     --------
     >>> curve = np.array([[[1.0, 0.0], [1.0, 0.5]]], np.float32)
-    >>> evidence = np.array([[[0.1, 0.9], [0.8, 0.2]]], np.float32)
-    >>> one = Faithfulness(curve, 1 - curve, evidence, np.ones(1, np.float32), np.full(1, 0.3, np.float32))
-    >>> one.figures()["deletion"], one.figures()["average_drop"]
-    ((0.5, 0.75), (0.1, 0.8))
+    >>> after, shown = np.array([[0.0, 0.2]], np.float32), np.array([[0.9, 0.9]], np.float32)
+    >>> moved, holds = np.array([[0.8, 0.2]], np.float32), np.array([[0.9, 0.8, 0.7]], np.float32)
+    >>> whole, area = np.ones(1, np.float32), np.full(1, 0.3, np.float32)
+    >>> one = Faithfulness(curve, 1 - curve, after, shown, moved, holds, whole, area)
+    >>> one.figures()["deletion"], one.figures()["average_drop"], one.figures()["holds"]
+    ((0.5, 0.75), (0.1, 0.8), (0.9, 0.8, 0.7))
     """
 
     deletion: NDArray[np.float32]
     insertion: NDArray[np.float32]
-    evidence: NDArray[np.float32]
+    after: NDArray[np.float32]
+    shown: NDArray[np.float32]
+    moved: NDArray[np.float32]
+    holds: NDArray[np.float32]
     score_before: NDArray[np.float32]
     area: NDArray[np.float32]
 
-    def figures(self) -> dict[str, tuple[float, float]]:
+    def figures(self) -> dict[str, tuple[float, ...]]:
         """Return the mean of each figure over the images, for the masks and for their moved copies.
 
         ``deletion``, ``insertion``: areas under the curves (deletion better low, insertion high). ``drop``: relative loss of
         the score with the evidence hidden; ``drop_over_area``: that over the share of the image that is hidden.
         ``average_drop``, ``increase``: with only the evidence shown, the mean relative loss of the score, and the share of
-        images whose score rises.
+        images whose score rises. Of the mask, scores are means over the ways of hiding; ``drop_worst`` and
+        ``average_drop_worst`` are those of each image's worst way. ``holds`` has the means of the three columns instead.
         """
-        before = np.maximum(self.score_before.astype(np.float64), 1e-12)[:, None]
-        hidden, shown = self.evidence[..., 0].astype(np.float64), self.evidence[..., 1].astype(np.float64)
-        drop = (before - hidden) / before
+        before = np.maximum(self.score_before.astype(np.float64), 1e-12)
+        hidden = np.stack([self.after.mean(axis=1), self.moved[:, 0]], axis=1).astype(np.float64)
+        shown = np.stack([self.shown.mean(axis=1), self.moved[:, 1]], axis=1).astype(np.float64)
+        drop = (before[:, None] - hidden) / before[:, None]
+        lost = np.maximum(before[:, None] - shown, 0) / before[:, None]
         values = {
             "deletion": area_under(self.deletion),
             "insertion": area_under(self.insertion),
             "drop": drop,
             "drop_over_area": drop / np.maximum(self.area.astype(np.float64), 1e-12)[:, None],
-            "average_drop": np.maximum(before - shown, 0) / before,
-            "increase": (shown > before).astype(np.float64),
+            "average_drop": lost,
+            "increase": (shown > before[:, None]).astype(np.float64),
+            "drop_worst": ((before - self.after.max(axis=1)) / before)[:, None],
+            "average_drop_worst": (np.maximum(before - self.shown.min(axis=1), 0) / before)[:, None],
+            "holds": self.holds[np.isfinite(self.holds).all(axis=1)].astype(np.float64),
         }
-        means = {name: value.mean(axis=0).round(6) for name, value in values.items()}
-        return {name: (float(mean[0]), float(mean[1])) for name, mean in means.items()}
+        means = {name: value.mean(axis=0).round(6) if len(value) else [float("nan")] for name, value in values.items()}
+        return {name: tuple(float(one) for one in mean) for name, mean in means.items()}

@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from visual_summaries.errors import RunError
+from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Summary, SummaryAnalysis
 
 # What the manifest's entries are, where they are there; readers of runs rely on it.
@@ -170,6 +171,10 @@ def _check_shapes(run: Run) -> None:
             "(H, W, 3)",
             where,
         )
+        for name in ("after", "hidden"):
+            ways = (len(ways_of(run.settings.masks.hidden)),)
+            scores = getattr(mask, name)
+            _require(scores.shape == ways, scores.shape, f"{ways}, one for each way of hiding", f"run.masks.{number}.{name}")
         for name in ("smooth", "sharp", "superpixel"):
             values = getattr(mask, name)
             if values is not None:
@@ -219,9 +224,19 @@ def _check_parts(parts: Parts) -> int:
 
 
 def _check_curves(curves: Faithfulness, images: int) -> None:
-    for name, ndim in (("deletion", 3), ("insertion", 3), ("evidence", 3), ("score_before", 1), ("area", 1)):
+    ways = curves.after.shape[-1]
+    shapes: dict[str, tuple[int, ...]] = {
+        "deletion": (images, 2, max(2, curves.deletion.shape[-1])),
+        "insertion": (images, 2, max(2, curves.insertion.shape[-1])),
+        "after": (images, ways),
+        "shown": (images, ways),
+        "moved": (images, 2),
+        "holds": (images, 3),
+        "score_before": (images,),
+        "area": (images,),
+    }
+    for name, shape in shapes.items():
         values = getattr(curves, name)
-        shape = (images,) if ndim == 1 else (images, 2, 2) if name == "evidence" else (images, 2, max(2, values.shape[-1]))
         _require(values.shape == shape, values.shape, f"{shape}", f"run.faithfulness.{name}")
 
 

@@ -43,7 +43,7 @@ from visual_summaries.store.lock import HOLDER, LOCK
 from visual_summaries.store.packed import join_results, split_results
 from visual_summaries.store.tags_file import load_names
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 #: Files whose checksums are in the manifest.
@@ -70,6 +70,8 @@ def save_run(run: Run, path: Path) -> None:
         "views": np.stack([image.view for image in run.images]),
         "smooth": np.stack([mask.smooth for mask in run.masks]),
         "sharp": np.stack([mask.sharp for mask in run.masks]),
+        "after": np.stack([mask.after for mask in run.masks]),
+        "hidden": np.stack([mask.hidden for mask in run.masks]),
         "similarity": run.similarity,
         "descriptors": run.descriptors,
         **pack("losses", [mask.losses for mask in run.masks], 1, np.float32),
@@ -189,10 +191,11 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
     )
     losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
     superpixel = arrays.get("superpixel", [None] * len(images))
+    stacked = ("smooth", "sharp", "after", "hidden")
     masks = tuple(
-        Mask(**item, smooth=smooth, sharp=sharp, superpixel=segments, losses=history)
-        for item, smooth, sharp, segments, history in zip(
-            data["masks"], arrays["smooth"], arrays["sharp"], superpixel, losses, strict=True
+        Mask(**item, **dict(zip(stacked, own, strict=True)), superpixel=segments, losses=history)
+        for item, segments, history, *own in zip(
+            data["masks"], superpixel, losses, *(arrays[name] for name in stacked), strict=True
         )
     )
     components = tuple(

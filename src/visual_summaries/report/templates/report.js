@@ -4,13 +4,13 @@
   const defaults = { summary: "1", image: "", view: "overlay", mask: "sharp", regions: "on", map: "neighbours", picked: "", theme: "" };
   const allowed = {
     view: /^(image|mask|overlay|warped)$/,
-    mask: /^(off|smooth|sharp|100|[1-9]?\d)$/, // a number: per cent of the way from smooth to sharp
+    mask: /^(off|hidden|smooth|sharp|100|[1-9]?\d)$/, // a number: per cent of the way from smooth to sharp
     regions: /^(on|off)$/,
     map: /^(neighbours|distances)$/,
     picked: /^\d+(-\d+)?(\.\d+(-\d+)?)*$/,
     theme: /^(light|dark)$/,
   };
-  const [slider, masked, outlined] = ["mask", "masked", "outlined"].map((name) => document.querySelector(`#masks input[name="${name}"]`));
+  const [slider, masked, hidden, outlined] = ["mask", "masked", "hidden", "outlined"].map((name) => document.querySelector(`#masks input[name="${name}"]`));
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const theme = document.getElementById("theme");
   const state = { ...defaults };
@@ -53,14 +53,16 @@
     mark("image", state.image);
     document.getElementById("images").classList.toggle("opened", state.image !== "");
     root.dataset.view = state.view;
-    root.dataset.mask = state.mask === "off" ? "off" : "on";
+    const without = state.mask === "off" || state.mask === "hidden";
+    root.dataset.mask = without ? state.mask : "on";
     root.dataset.regions = state.regions;
-    const sharpness = { off: slider.value, smooth: "0", sharp: "100" }[state.mask] ?? state.mask;
+    const sharpness = { off: slider.value, hidden: slider.value, smooth: "0", sharp: "100" }[state.mask] ?? state.mask;
     slider.value = sharpness;
-    slider.disabled = state.mask === "off";
+    slider.disabled = without;
     slider.setAttribute("aria-valuetext", { 0: "smooth", 100: "sharp" }[sharpness] ?? `${sharpness} % of the way to sharp`);
     document.querySelector(".store").style.setProperty("--sharp", sharpness / 100);
-    masked.checked = state.mask !== "off";
+    masked.checked = !without;
+    hidden.checked = state.mask === "hidden";
     outlined.checked = state.regions !== "off";
     document.dispatchEvent(new CustomEvent("state", { detail: state }));
     for (const name of ["view", "map"]) {
@@ -110,6 +112,7 @@
     const { name, value, checked } = event.target;
     if (name === "view" || name === "map") go({ [name]: value }, true);
     else if (name === "masked") go({ mask: checked ? named(slider.value) : "off" }, true);
+    else if (name === "hidden") go({ mask: checked ? "hidden" : named(slider.value) }, true);
     else if (name === "outlined") go({ regions: checked ? "on" : "off" }, true);
   });
   slider.addEventListener("input", () => go({ mask: named(slider.value) }, true));
