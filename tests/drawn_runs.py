@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 
+from made_masks import made_mask
 from visual_summaries.results import (
     Chance,
     Image,
     JointEffects,
-    Mask,
     Member,
     PartNumber,
     Parts,
@@ -57,10 +57,8 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
         smooth = cv2.GaussianBlur(evidence, (0, 0), 3 * unit)
         images.append(Image(index, NAMES[index % len(NAMES)], "0" * 64, view, 0.9, 0 if index else 1))
         after = 0.8 if index == 1 else 0.01
-        blurred = 0.6 if index == 2 else 0.1
-        masks.append(
-            Mask(smooth.astype(np.float16), evidence.astype(np.float16), None, 0.9, after, blurred, np.ones(3, np.float32))
-        )
+        hidden = 0.6 if index == 2 else 0.1
+        masks.append(made_mask(evidence.astype(np.float16), 0.9, after, hidden, ways=1, smooth=smooth.astype(np.float16)))
         for box in boxes:
             x0, y0, x1, y1 = box
             inside = evidence[y0:y1, x0:x1] > 0.5
@@ -183,7 +181,14 @@ def make_divided_run(count: int = 4, size: tuple[int, int] = (48, 64)) -> Run:
     for x0, y0, x1, y1 in PIECES:
         evidence[y0:y1, x0:x1] = 1
     masks = tuple(
-        replace(mask, smooth=cv2.GaussianBlur(evidence, (0, 0), 2).astype(np.float16), sharp=evidence.astype(np.float16))
+        made_mask(
+            evidence.astype(np.float16),
+            mask.score_before,
+            mask.score_after,
+            mask.score_hidden,
+            losses=mask.losses,
+            smooth=cv2.GaussianBlur(evidence, (0, 0), 2).astype(np.float16),
+        )
         for mask in base.masks
     )
     regions: list[Region] = []

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from made_masks import made_mask
 from visual_summaries.classifiers.checkpoints import read_checkpoint
 from visual_summaries.classifiers.names import resolve_class_names
 from visual_summaries.classifiers.transforms import ViewTransform
@@ -45,7 +46,6 @@ from visual_summaries.results import (
     Faithfulness,
     Image,
     JointEffects,
-    Mask,
     Member,
     PartNumber,
     Parts,
@@ -305,6 +305,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     def evidence() -> np.ndarray:
         return rng.random(shape).astype(np.float16)
 
+    curves = ((images, 2, 4), (images, 2, 4), (images, 4), (images, 4), (images, 2), (images, 3))  # four ways of hiding
     curve, orders = np.array([1.0, 0.4], np.float32), np.ones((3, 2), np.float32)
     joint = JointEffects((0,), curve, 1 - curve, orders, orders, (0.1, 0.8), (0,), ())
     chance = Chance(3, 1, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32))
@@ -316,7 +317,8 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
             Image(i, f"a/{i}.jpg", "ab" * 32, rng.integers(0, 256, (*shape, 3), dtype=np.uint8), 0.9, 7) for i in range(images)
         ),
         masks=tuple(
-            Mask(evidence(), evidence(), None, 0.9, 1e-7, 0.3, rng.random(4 + i).astype(np.float32)) for i in range(images)
+            made_mask(evidence(), 0.9, 1e-7, 0.3, smooth=evidence(), losses=rng.random(4 + i).astype(np.float32))
+            for i in range(images)
         ),
         components=(Component(0, (0, 0, 3, 2), np.ones((2, 3), bool), 0.4, 0.2),),
         regions=regions,
@@ -336,6 +338,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
             "accuracy": {"correct": 3, "total": 4},
             "predicted": {"7": "cock"},
             "counts": {"images": images, "skipped": 1, "summaries": 1},
+            "left_when_hidden": {"mean": 0.05, "blur": 0.4},
             "faithfulness": {"deletion": [0.1, 0.4], "insertion": [0.8, 0.5]},
             "warnings": {"large": 1},
             "versions": {"python": "3.11", "visual-summaries": "0.1.0"},
@@ -344,7 +347,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
         analysis=RunAnalysis(joint, chance, Together(0.6, 0.8, (0.5, 0.9), 0.1, 0.05, 0.2)),
         parts=small_parts(rng),
         faithfulness=Faithfulness(
-            *(rng.random(shape).astype(np.float32) for shape in ((images, 2, 4), (images, 2, 4), (images, 2, 2))),
+            *(rng.random(shape).astype(np.float32) for shape in curves),
             *(rng.random(images).astype(np.float32) for _ in range(2)),
         ),
     )

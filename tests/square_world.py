@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import visual_summaries as vs
+from made_masks import made_mask
 from visual_summaries.results import Mask
 
 SIZE = (64, 96)
@@ -120,7 +121,7 @@ def evidence_of(view: np.ndarray) -> np.ndarray:
 
 def known_mask(view: np.ndarray, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> Mask:
     mask = evidence(view).astype(np.float16)
-    return Mask(mask, mask, None, BASE + sum(WEIGHTS), BASE, BASE, np.ones(2, np.float32))
+    return made_mask(mask, BASE + sum(WEIGHTS), BASE, BASE, ways=1)
 
 
 def give_masks(monkeypatch: pytest.MonkeyPatch, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> None:

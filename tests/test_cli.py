@@ -78,7 +78,7 @@ def test_the_report_is_written_again(out: Path, tmp_path: Path, capfd: pytest.Ca
         ({"--target": "plain"}, 4, "none of the 4 images is classified as plain"),
         ({"images": "nowhere"}, 5, "nowhere"),
         ({"--out": "taken"}, 6, "is not empty"),
-        ({"--preset": "papers"}, 2, "'default', 'paper'"),
+        ({"--preset": "papers"}, 2, "'default', 'quick', 'paper'"),
         ({"--max-images": "2"}, 2, "max-images"),
     ],
     ids=["model", "file", "checkpoint", "class", "never-predicted", "no-folder", "output", "preset", "too-few"],

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from made_masks import made_mask
 from visual_summaries.classifiers import ViewTransform, view_frame
 from visual_summaries.cli import main
 from visual_summaries.compare import (
@@ -30,7 +31,7 @@ from visual_summaries.compare import (
 )
 from visual_summaries.compare.placing import box_raster, overlaps
 from visual_summaries.errors import RunError
-from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, SummaryAnalysis, Tag
+from visual_summaries.results import Image, Member, Region, Run, Summary, SummaryAnalysis, Tag
 from visual_summaries.settings import preset
 from visual_summaries.store import find_runs, save_run
 from visual_summaries.store.run_directory import FORMAT
@@ -78,7 +79,7 @@ def make_run(
             regions.append(Region(len(regions), index, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
         view = np.full((height, width, 3), 90 + 5 * index, np.uint8)
         images.append(Image(index, NAMES[photograph], f"{photograph:064x}", view, 0.9, 0, PHOTO))
-        masks.append(Mask(evidence, evidence, None, 0.9, 0.1, 0.1, np.ones(2, np.float32)))
+        masks.append(made_mask(evidence, ways=1))
     summaries = []
     for rank, part in enumerate(parts):
         h, w = regions[clusters[part][0]].size

@@ -85,7 +85,7 @@ def test_broken_and_unfinished_runs_are_listed_and_not_fatal(tmp_path: Path) -> 
     } == {
         "nested/rubbish": "damaged",
         "no-name": "damaged",
-        "other-format": "format 7, but this version reads format 2; compute the run again",
+        "other-format": "format 7, but this version reads format 3; compute the run again",
         "unfinished": "missing",
         "wrong": "damaged",
     }

@@ -12,8 +12,11 @@ import pytest
 import torch
 
 import visual_summaries as vs
+from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, chessboard, hide
+from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, ways_that_hide
+from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.report import render_page
 
 
 def pictures(channels: int = 3) -> torch.Tensor:
@@ -46,7 +49,7 @@ def test_fine_texture_is_gone(kind: str) -> None:
 
 def test_strong_blur_agrees_with_opencv() -> None:
     image = pictures()[0].permute(1, 2, 0).numpy()
-    expected = cv2.GaussianBlur(image, (121, 121), 20, borderType=cv2.BORDER_REPLICATE)
+    expected = cv2.GaussianBlur(image, (27, 27), 4.2, borderType=cv2.BORDER_REPLICATE)  # a tenth of 42 pixels
     np.testing.assert_allclose(hide(pictures()[:1], "strong-blur")[0].permute(1, 2, 0).numpy(), expected, atol=1e-4)
 
 
@@ -100,3 +103,31 @@ def test_masks_are_optimised_under_each_way_of_hiding(
         assert mask.score_after < 0.5 * mask.score_before
         x0, y0, x1, y1 = drawn.red[index]
         assert mask.final[y0:y1, x0:x1].mean() > 0.5
+
+
+def test_ways_that_leave_the_score_are_left_out(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
+) -> None:
+    """To this network noise is stripes: it cannot hide them."""
+    classifier = vs.load_classifier(stripe_network)
+    views = list(draw_striped_images(3).images)
+    target = resolve_target(classifier, "marked")
+    with classifier.frozen():
+        ways, left = ways_that_hide(classifier, views, target, MaskSettings(hidden="mean+noise"))
+        only, _ = ways_that_hide(classifier, views, target, MaskSettings(hidden="noise"))
+    assert ways == ("mean",)
+    assert left["noise"] > 0.5 > 0.1 > left["mean"]
+    assert only == ("noise",)  # the least bad one stays
+
+
+def test_a_run_hides_in_the_ways_that_hide_and_says_which_do_not(
+    stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
+) -> None:
+    base = vs.preset("default")
+    settings = replace(base, masks=replace(base.masks, hidden="mean+noise", fast=replace(base.masks.fast, steps=8)))
+    run = vs.summarize(stripe_network, list(draw_striped_images(4).images), "marked", settings=settings)
+    assert run.settings.masks.hidden == "mean"
+    assert run.manifest["left_when_hidden"]["noise"] > 0.5
+    assert all(mask.after.shape == mask.hidden.shape == (1,) for mask in run.masks)
+    assert run.faithfulness.shown.shape == (4, 1)
+    assert "Left out, because hiding everything in these ways leaves more than a tenth of the score: noise" in render_page(run)

@@ -128,8 +128,8 @@ def test_the_fast_optimiser_ends_where_the_published_one_does(
 
     fast = vs.optimize_masks(classifier, x, 0, settings=fast_settings(mode))
     published = vs.optimize_masks(classifier, x, 0, settings=replace(settings, mode=mode))
-    assert all(len(mask.losses) <= 62 for mask in fast)
-    assert objective(fast) <= 1.1 * objective(published)
+    assert all(len(mask.losses) <= 52 for mask in fast)
+    assert objective(fast) <= 1.4 * objective(published)
 
 
 def test_the_default_hides_in_every_way_that_can_destroy_the_class(
@@ -176,7 +176,7 @@ def test_an_unknown_mode() -> None:
         settings_of("keep")
 
 
-def test_a_mix_is_reproducible_and_its_scores_are_those_under_blur(
+def test_a_mix_is_reproducible_and_its_scores_are_those_in_each_way(
     stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
 ) -> None:
     classifier = vs.load_classifier(stripe_network)
@@ -185,5 +185,11 @@ def test_a_mix_is_reproducible_and_its_scores_are_those_under_blur(
     once = vs.optimize_masks(classifier, images, 0, settings=mixed)
     assert vs.optimize_masks(classifier, images, 0, settings=mixed) == once
     assert vs.optimize_masks(classifier, images, 0, settings=mixed, random_state=1) != once
-    blurred = vs.optimize_masks(classifier, images, 0, settings=settings_of("deletion", batch_size=2))
-    assert [mask.score_blurred for mask in once] == [mask.score_blurred for mask in blurred]
+    x = classifier.to_tensor(images)
+    for position, way in enumerate(ways_of("mix")):
+        hidden = hide(x, way)
+        keep = torch.stack([1 - torch.from_numpy(mask.final).float() for mask in once])
+        with torch.no_grad():
+            whole, after = (classifier.probabilities(one)[:, 0] for one in (hidden, perturb(x, hidden, keep)))
+        assert [mask.hidden[position] for mask in once] == pytest.approx(whole.tolist(), abs=1e-6)
+        assert [mask.after[position] for mask in once] == pytest.approx(after.tolist(), abs=1e-6)

@@ -23,7 +23,7 @@ def few_steps(preset: str) -> vs.Settings:
         settings.masks,
         smooth=MaskStage(6, l1=0.05, l2=0.01, l3=0.0),
         sharp=MaskStage(6, l1=0.01, l2=1.0, l3=2.0),
-        fast=settings.masks.fast and replace(settings.masks.fast, shape_steps=8, refine_steps=2),
+        fast=settings.masks.fast and replace(settings.masks.fast, steps=10, extra_rounds=0),
     )
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=120))
 

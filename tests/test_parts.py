@@ -728,12 +728,13 @@ def test_nothing_is_found_where_there_is_no_evidence(run: Run) -> None:
     assert explained.present == ()
 
 
-def test_runs_of_the_former_format_say_what_to_do(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("former", [1, 2])
+def test_runs_of_a_former_format_say_what_to_do(tmp_path: Path, run: Run, former: int) -> None:
     assert run.path is not None
     out = shutil.copytree(run.path, tmp_path / "run")
     manifest = json.loads((out / "manifest.json").read_text())
-    (out / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
-    with pytest.raises(RunError, match=r"format 1.*format 2.*comput"):
+    (out / "manifest.json").write_text(json.dumps({**manifest, "format": former}))
+    with pytest.raises(RunError, match=rf"format {former}.*format 3.*comput"):
         vs.load_run(out)
 
 

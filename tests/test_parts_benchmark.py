@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from made_masks import made_mask
 from visual_summaries.classifiers import load_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,7 +193,7 @@ def test_crops_of_images_take_their_masks_along(module) -> None:
     view[:, :30] = 255  # evidence is what is bright
     mask = SimpleNamespace(smooth=view[..., 0].astype(np.float16) / 255, sharp=view[..., 0].astype(np.float16) / 255)
     results = importlib.import_module("visual_summaries.results")
-    whole = results.Mask(mask.smooth, mask.sharp, None, 1.0, 0.0, 0.0, np.zeros(0, np.float32))
+    whole = made_mask(mask.sharp, 1.0, 0.0, 0.0, smooth=mask.smooth)
     image = results.Image(0, "a", "", view, 1.0, 0)
     images, masks = module("parts_cost").enlarged(classifier, 0, [image], [whole], 6)
     assert [one.index for one in images] == list(range(6))

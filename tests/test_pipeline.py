@@ -316,5 +316,5 @@ def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
 
 
 def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:
-    with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'paper'"):
+    with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'quick', 'paper'"):
         vs.summarize(stripe_network, list(striped.images), "marked", preset="papers")

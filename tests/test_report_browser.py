@@ -19,6 +19,7 @@ from drawn_runs import NAMES, PIECES, analysed, make_divided_run, make_run
 from visual_summaries.export import coco
 from visual_summaries.regions import full_mask
 from visual_summaries.report import write_report
+from visual_summaries.report.rendering import render_hidden
 from visual_summaries.results import Run
 
 if TYPE_CHECKING:
@@ -219,6 +220,61 @@ def test_mask_slides_from_smooth_to_sharp(visit: Opener) -> None:
     assert np.ptp(whole[round(rows * 40 / 48), round(columns * 32 / 64)]) > 5  # in colour where there is no evidence
     page.check("input[name=masked]")
     assert state(page)["mask"] == "95"
+
+
+@pytest.mark.browser
+def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run) -> None:
+    page = visit("#image-2")
+    page.uncheck("input[name=outlined]")
+    hidden, masked, slider = (page.locator(f"input[name={name}]") for name in ("hidden", "masked", "mask"))
+    marked, without, whole = (page.locator(f"#image-2 > svg > .m-{name}") for name in ("on", "hidden", "off"))
+
+    def visible(page: Page) -> dict[str, bool]:
+        """Which of the three pictures can be seen, in every image that is opened."""
+        displayed = "all => [...new Set(all.map(e => getComputedStyle(e).display != 'none'))]"
+        found = {name: page.eval_on_selector_all(f".image > svg > .m-{name}", displayed) for name in ("on", "hidden", "off")}
+        assert all(len(values) == 1 for values in found.values())  # the same in all images
+        return {name: values[0] for name, values in found.items()}
+
+    assert [one.count() for one in (marked, without, whole)] == [1, 1, 1]
+    assert visible(page) == {"on": True, "hidden": False, "off": False}
+    assert not hidden.is_checked()
+    slider.fill("50")
+    before = picture_of(page, "#image-2 > svg")
+
+    hidden.check()
+    assert visible(page) == {"on": False, "hidden": True, "off": False}
+    assert state(page) == {"image": "2", "regions": "off", "mask": "hidden"}
+    assert not masked.is_checked()
+    assert slider.is_disabled()
+    seen = picture_of(page, "#image-2 > svg")
+    # This run hides by blur: the picture is the view with its discs blurred, as drawn for the report.
+    expected = render_hidden(run.images[2].view, run.masks[2], run.settings.masks)
+    expected = cv2.resize(expected, seen.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(int)
+    assert np.abs(seen - expected).mean() < 8
+    assert np.abs(seen - before).mean() > 16  # not what was shown before
+
+    opened = visit(page.url[page.url.index("#") :])
+    assert visible(opened) == {"on": False, "hidden": True, "off": False}
+    assert opened.is_checked("input[name=hidden]")
+    assert not opened.is_checked("input[name=masked]")
+    assert state(opened)["mask"] == "hidden"
+    opened.check("input[name=masked]")
+    assert visible(opened) == {"on": True, "hidden": False, "off": False}
+    assert not opened.is_checked("input[name=hidden]")
+
+    hidden.uncheck()
+    assert visible(page) == {"on": True, "hidden": False, "off": False}
+    assert state(page)["mask"] == "50"  # where the slider was
+    hidden.check()
+    masked.check()
+    assert state(page)["mask"] == "50"
+    masked.uncheck()
+    assert visible(page) == {"on": False, "hidden": False, "off": True}
+    hidden.check()
+    assert visible(page) == {"on": False, "hidden": True, "off": False}
+    hidden.uncheck()
+    assert visible(page) == {"on": True, "hidden": False, "off": False}
 
 
 @pytest.mark.browser

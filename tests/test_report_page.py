@@ -11,18 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from drawn_runs import NAMES, NAN, Reader, analysed, make_run
+from drawn_runs import NAMES, NAN, Reader, analysed, make_divided_run, make_run
+from made_masks import made_mask
 from visual_summaries.errors import RunError
+from visual_summaries.masks.hiding import way_of
 from visual_summaries.report import region_map, render_page, words, write_report
 from visual_summaries.report.findings import relies_on, summary_line
 from visual_summaries.report.layout import distances, layout, layout_by_distances
 from visual_summaries.results import (
     Faithfulness,
-    Mask,
     Run,
     RunAnalysis,
     Tag,
@@ -129,8 +131,8 @@ def test_names_stand_beside_their_numbers_and_are_text(run: Run) -> None:
 
 def test_each_image_is_embedded_once(page_text: str) -> None:
     uris = re.findall(r"data:image/webp;base64,[A-Za-z0-9+/=]+", page_text)
-    # views, smooth and sharp masks, cards, warped members: nothing twice
-    assert len(uris) == 6 + 6 + 6 + 2 + 6 + 5
+    # views, smooth and sharp masks, views without their evidence, cards, warped members: nothing twice
+    assert len(uris) == 6 + 6 + 6 + 6 + 2 + 6 + 5
     assert len(set(uris)) >= len(uris) - 4 - 4  # some discs lie alike, so their masks are the same
 
 
@@ -142,13 +144,13 @@ def test_skipped_images_are_counted_with_reasons(reader: Reader) -> None:
 
 def test_warnings(reader: Reader) -> None:
     assert "1 image: the mask does not halve the score" in reader.flat
-    assert "1 image: blurring all of the image leaves more than half of the score" in reader.flat
+    assert "1 image: hiding all of the image leaves more than half of the score" in reader.flat
     assert "of the image: the mask hides" not in reader.flat
 
 
 def test_every_warning_of_a_mask_has_words() -> None:
     evidence = np.ones((10, 20), np.float16)
-    mask = Mask(evidence, evidence, None, 0.8, 0.7, 0.7, np.ones(1, np.float32))
+    mask = made_mask(evidence, 0.8, 0.7, 0.7)
     assert set(mask.warnings) == set(words.WARNINGS)
     assert [positions for _, _, positions in words.warning_groups([mask, mask])] == [[0, 1]] * 3
 
@@ -258,13 +260,113 @@ def test_counts_of_mask_warnings_are_not_shown_twice(run: Run) -> None:
 
 def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
     assert "Do the masks hold?" not in reader.flat
-    curve = np.array([[[1.0, 0.0], [1.0, 0.5]]], np.float32)
-    evidence = np.array([[[0.1, 0.9], [0.8, 0.2]]], np.float32)
-    one = Faithfulness(curve, 1 - curve, evidence, np.ones(1, np.float32), np.full(1, 0.3, np.float32))
-    shown = Reader(render_page(replace(run, faithfulness=one)))
+    found = measured(run)
+    shown = Reader(render_page(replace(run, faithfulness=found)))
     assert "Score lost when the evidence is hidden (high is good) 90 % 20 %" in shown.flat
+    assert "The same in the worst way of hiding 70 % Score lost when nothing but the evidence is shown" in shown.flat
+    assert "nothing but the evidence is shown (low is good) 20 % 80 % The same in the worst way of hiding 40 %" in shown.flat
     assert "strongest evidence first (low is good) 0.50 0.75" in shown.flat
-    assert set(words.FAITHFULNESS) <= set(one.figures())
+    assert "Effect kept when the mask is shifted by 2 % of the side (high is good) 90 %" in shown.flat
+    assert "Effect kept when its outline is smoothed (high is good) 80 %" in shown.flat
+    assert "Effect kept in ways of hiding that no mask was optimised under (high is good) 70 %" in shown.flat
+    assert set(words.FAITHFULNESS) | {"holds"} <= set(found.figures())
+
+
+def test_masks_without_effect_have_no_figures_of_holding(run: Run) -> None:
+    found = measured(run)
+    none = replace(found, holds=np.full_like(found.holds, NAN))
+    shown = Reader(render_page(replace(run, faithfulness=none)))
+    assert "Score lost when the evidence is hidden (high is good) 90 % 20 %" in shown.flat
+    assert "Effect kept" not in shown.flat
+    assert "It keeps" not in shown.flat
+    but_one = replace(found, holds=np.where(np.arange(len(found.holds))[:, None] == 2, found.holds, np.float32(NAN)))
+    shown = Reader(render_page(replace(run, faithfulness=but_one)))
+    assert "Effect kept when its outline is smoothed (high is good) 80 %" in shown.flat
+    assert shown.flat.count("It keeps") == 1
+
+
+def measured(run: Run) -> Faithfulness:
+    """The same figures for each image, in two ways of hiding."""
+
+    def of_each(values: object) -> np.ndarray:
+        return np.repeat(np.array([values], np.float32), len(run.images), axis=0)
+
+    curve = of_each([[1.0, 0.0], [1.0, 0.5]])
+    after, shown, moved, holds = (of_each(row) for row in ([-0.1, 0.3], [1.0, 0.6], [0.8, 0.2], [0.9, 0.8, 0.7]))
+    return Faithfulness(curve, 1 - curve, after, shown, moved, holds, of_each(1.0), of_each(0.3))
+
+
+def in_two_ways(run: Run) -> Run:
+    """The same run, with pixels hidden in two ways; the second leaves 0.3 of the score of each mask, of the first image all."""
+    after = np.array([0.1, 0.3], np.float32)
+    masks = tuple(
+        replace(mask, after=after if index else np.array([0.0, 0.9], np.float32), hidden=np.full(2, 0.05, np.float32))
+        for index, mask in enumerate(run.masks)
+    )
+    settings = replace(run.settings, masks=replace(run.settings.masks, hidden="mean+noise"))
+    return replace(run, masks=masks, settings=settings, faithfulness=measured(run))
+
+
+def test_the_worst_way_of_hiding_and_whether_a_mask_holds_are_said(run: Run, reader: Reader) -> None:
+    shown = Reader(render_page(in_two_ways(run))).flat
+    area = words.percent(run.masks[1].area).replace("\N{NO-BREAK SPACE}", " ")
+    holds = (
+        "It keeps 90 % of this effect when it is shifted by 2 % of the side, 80 % when its outline is smoothed, and 70 % in ways"
+        " of hiding that it was not optimised under."
+    )
+    hiding = f"Hiding the evidence, {area} of the image, takes"
+    assert f"{hiding} 78 % off the score on average over 2 ways of hiding; the worst leaves 0.30. {holds}" in shown
+    assert f"{hiding} 50 % off the score on average over 2 ways of hiding; the worst leaves 0.90. {holds}" in shown
+    assert shown.count("the worst leaves 0.30") == 5
+    assert shown.count(holds) == 6
+    # One way has no worst one, and what was not measured is not said.
+    assert f"{hiding} 99 % off the score. " in reader.flat
+    assert "the worst leaves" not in reader.flat
+    assert "It keeps" not in reader.flat
+
+
+def test_scores_of_an_image_are_means_over_the_ways_of_hiding(run: Run, reader: Reader) -> None:
+    shown = Reader(render_page(in_two_ways(run))).flat
+    assert shown.count("as it is 0.90 evidence hidden 0.20 everything hidden 0.05 only the evidence shown 0.80") == 5
+    assert shown.count("as it is 0.90 evidence hidden 0.45 everything hidden 0.05 only the evidence shown 0.80") == 1
+    assert "as it is 0.90 evidence hidden 0.01 everything hidden 0.10" in reader.flat
+    assert "only the evidence shown" not in reader.flat
+
+
+def test_the_evidence_is_hidden_as_the_network_sees_it(run: Run) -> None:
+    """In each image the way that it decides itself, named; where the mask is not, the view is as it was."""
+    two = in_two_ways(run)
+    page = render_page(two)
+    named = re.findall(r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page)
+    ways = [way_of(image.view, two.settings.masks).hidden for image in two.images]
+    assert [name for _, name in named] == [words.WAYS.get(way, way) for way in ways]
+    assert set(ways) == {"mean", "noise"}
+    for (data, _), image, mask, way in zip(named, two.images, two.masks, ways, strict=True):
+        picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(float)
+        inside = cv2.erode(mask.binary().astype(np.uint8), np.ones((5, 5))) > 0
+        outside = cv2.dilate(mask.binary().astype(np.uint8), np.ones((5, 5))) == 0
+        mean = image.view.mean(axis=(0, 1))
+        assert np.abs(picture[outside] - image.view[outside]).mean() < 12  # as lossy as it is stored
+        spread = np.abs(picture[inside] - mean).mean()
+        assert spread < 12 if way == "mean" else spread > 24
+
+
+def test_ways_that_were_left_out_are_named() -> None:
+    left = {"mean": 0.02, "noise": 0.05, "strong-blur": 0.4, "inpaint": 0.123}
+    whole = make_divided_run()
+    two = in_two_ways(whole)
+    shown = Reader(render_page(replace(two, manifest={**two.manifest, "left_when_hidden": left}))).flat
+    assert (
+        "Left out, because hiding everything in these ways leaves more than a tenth of the score: strong blur (40 %),"
+        " inpainting (12 %)." in shown
+    )
+    odd = render_page(replace(two, manifest={**two.manifest, "left_when_hidden": {"a\udcff<b>": 0.5}}))
+    odd.encode()  # can be written
+    assert "more than a tenth of the score: a?<b> (50 %)." in Reader(odd).flat
+    kept = {way: left[way] for way in ("mean", "noise")}
+    for manifest in (two.manifest, {**two.manifest, "left_when_hidden": kept}):
+        assert "Left out" not in Reader(render_page(replace(two, manifest=manifest))).flat
+    assert "Left out" not in Reader(render_page(replace(whole, manifest={**whole.manifest, "left_when_hidden": left}))).flat
 
 
 def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) -> None:
@@ -301,7 +403,7 @@ def test_a_line_for_the_terminal(run: Run) -> None:
 
 
 def test_masks_that_find_little_are_not_called_evidence(run: Run) -> None:
-    masks = tuple(replace(mask, score_after=0.7) for mask in run.masks)
+    masks = tuple(replace(mask, after=np.full_like(mask.after, 0.7)) for mask in run.masks)
     assert "only from 0.90 to 0.70: the masks miss much" in Reader(render_page(replace(run, masks=masks))).flat
 
 

@@ -191,7 +191,7 @@ def test_the_headline_is_what_the_summaries_take_of_what_all_evidence_takes(run:
     )
     assert reader.flat.count("Hiding both summaries takes 75 % of what hiding all evidence takes") == 2
     assert "2 of 2 summaries beat their control (95 % interval)." in reader.flat
-    assert "Pixels are hidden by blur, strong blur, the mean colour, noise or inpainting" in reader.flat
+    assert "Pixels are hidden by strong blur, the mean colour, noise or inpainting, as when" in reader.flat
     assert "Mean over 4 of 4 images" in reader.flat
     assert "part of what the network uses is in no summary" not in reader.flat  # other images, another figure
     one = replace(run.settings, masks=replace(run.settings.masks, hidden="mean"))

@@ -20,9 +20,10 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 import visual_summaries as vs
+from made_masks import made_mask
 from visual_summaries.cli import main
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
-from visual_summaries.results import Image, Mask, Member, Region, Run, Summary
+from visual_summaries.results import Image, Member, Region, Run, Summary
 from visual_summaries.settings import preset
 from visual_summaries.specialise import Specialization, SpecializedNetwork, SpecializeSettings
 from visual_summaries.specialise.detectors import best_windows, described, scores_of, sigmoid, train_detector
@@ -108,7 +109,7 @@ def make_run(classifier: vs.Classifier, drawn: Drawn, boxes: list[tuple[int, int
         x0, y0, x1, y1 = box
         evidence[y0:y1, x0:x1] = 1
         images.append(Image(index, f"{index} <b>.png", ImageSource("", picture).sha256(), picture, 0.9, 0, SIZE))
-        masks.append(Mask(evidence, evidence, None, 0.9, 0.1, 0.1, np.ones(2, np.float32)))
+        masks.append(made_mask(evidence, ways=1))
         regions.append(Region(index, index, box, np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
     members = tuple(Member(i, 1.0, 0.5, np.zeros((*regions[0].size, 3), np.uint8)) for i in range(min(10, len(regions))))
     summary = Summary(0, 0, members, tuple(range(len(regions))), 1.0, 0.4)

@@ -14,14 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzzing import small_parts
+from made_masks import made_mask
 from visual_summaries.errors import RunError
+from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import (
     Chance,
     Component,
     Faithfulness,
     Image,
     JointEffects,
-    Mask,
     Member,
     Region,
     Run,
@@ -62,7 +63,16 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         Image(i, f"a/{i}.jpg", "ab" * 32, rng.integers(0, 256, (H, W, 3), dtype=np.uint8), 0.1 + 0.2, 7) for i in range(3)
     )
     masks = tuple(
-        Mask(evidence(), evidence(), evidence() if superpixel else None, 0.9, 1e-7, 0.3, rng.random(4 + i).astype(np.float32))
+        made_mask(
+            evidence(),
+            0.9,
+            1e-7,
+            0.3,
+            ways=1,
+            smooth=evidence(),
+            superpixel=evidence() if superpixel else None,
+            losses=rng.random(4 + i).astype(np.float32),
+        )
         for i in range(3)
     )
     regions = tuple(Region(i, i, (i, 2, i + 5, 8), rng.random((6, 5)) < 0.5, 0.8, 0.5, 0.4, float("nan")) for i in range(3))
@@ -81,7 +91,7 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         manifest={"format": FORMAT, "note": "café 🐦"},
         analysis=run_analysis(rng),
         faithfulness=Faithfulness(
-            *(rng.random(shape).astype(np.float32) for shape in ((3, 2, 4), (3, 2, 4), (3, 2, 2), (3,), (3,)))
+            *(rng.random(shape).astype(np.float32) for shape in ((3, 2, 4), (3, 2, 4), (3, 1), (3, 1), (3, 2), (3, 3), (3,), (3,)))
         ),
     )
 
@@ -122,6 +132,80 @@ def test_parts_that_do_not_fit_together_are_named(tmp_path: Path, name: str) -> 
         load_run(tmp_path / "run")
 
 
+def in_ways(run: Run, hidden: str) -> Run:
+    """The same run, with pixels hidden in the ways that `hidden` names; each way has its own scores."""
+    ways, rng = len(ways_of(hidden)), np.random.default_rng(2)
+
+    def scores(*shape: int) -> np.ndarray:
+        return rng.random(shape).astype(np.float32)
+
+    assert run.faithfulness is not None
+    return replace(
+        run,
+        settings=replace(run.settings, masks=replace(run.settings.masks, hidden=hidden)),
+        masks=tuple(replace(mask, after=scores(ways), hidden=scores(ways)) for mask in run.masks),
+        faithfulness=replace(run.faithfulness, after=scores(3, ways), shown=scores(3, ways)),
+    )
+
+
+@pytest.mark.parametrize("hidden", ["mix", "mean", "mean+noise"])
+def test_a_loaded_run_has_a_score_for_each_way_of_hiding(tmp_path: Path, hidden: str) -> None:
+    run = in_ways(small_run(), hidden)
+    save_run(run, tmp_path / "run")
+    loaded = load_run(tmp_path / "run")
+    assert loaded == run
+    assert [len(mask.after) for mask in loaded.masks] == [len(ways_of(hidden))] * 3
+
+
+@pytest.mark.parametrize("name", ["after", "hidden"])
+@pytest.mark.parametrize(("hidden", "wrong"), [("mix", 3), ("mix", 5), ("blur", 4), ("mean+noise", 0)])
+def test_scores_for_another_number_of_ways_are_refused(tmp_path: Path, name: str, hidden: str, wrong: int) -> None:
+    run = in_ways(small_run(), hidden)
+    masks = tuple(replace(mask, **{name: np.zeros(wrong, np.float32)}) for mask in run.masks)
+    save_run(replace(run, masks=masks), tmp_path / "run")
+    expected = rf"run\.masks\.0\.{name} is \({wrong},\), but must be \({len(ways_of(hidden))},\), one for each way of hiding"
+    with pytest.raises(RunError, match=expected):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"after": (3, 3), "shown": (3, 3)},
+        {"after": (3, 3)},
+        {"shown": (3, 3)},
+        {"after": (2, 4), "shown": (2, 4)},
+        {"after": ()},
+        {"deletion": ()},
+        {"insertion": ()},
+        {"moved": (3, 3)},
+        {"holds": (3, 2)},
+        {"holds": (2, 3)},
+        {"deletion": (3, 2, 1)},
+        {"insertion": (3, 1, 4)},
+        {"score_before": (2,)},
+        {"area": (3, 1)},
+    ],
+)
+def test_faithfulness_of_another_shape_is_refused(tmp_path: Path, wrong: dict[str, tuple[int, ...]]) -> None:
+    run = in_ways(small_run(), "mix")
+    assert run.faithfulness is not None
+    changed = replace(run.faithfulness, **{name: np.zeros(shape, np.float32) for name, shape in wrong.items()})
+    save_run(replace(run, faithfulness=changed), tmp_path / "run")
+    with pytest.raises(RunError, match=r"run\.faithfulness\."):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("left", [{"noise": [0.5]}, {"noise": None}, {"noise": "half"}, [0.5], 0.5])
+def test_what_ways_leave_is_a_number_for_each(tmp_path: Path, left: object) -> None:
+    run = small_run()
+    save_run(replace(run, manifest={**run.manifest, "left_when_hidden": {"blur": 0.02, "noise": 0.5}}), tmp_path / "run")
+    assert load_run(tmp_path / "run").manifest["left_when_hidden"] == {"blur": 0.02, "noise": 0.5}
+    save_run(replace(run, manifest={**run.manifest, "left_when_hidden": left}), tmp_path / "run")
+    with pytest.raises(RunError, match=r"manifest\.left_when_hidden.* but must be"):
+        load_run(tmp_path / "run")
+
+
 @pytest.mark.parametrize("superpixel", [False, True])
 def test_a_loaded_run_equals_the_saved_one(tmp_path: Path, superpixel: bool) -> None:
     run = small_run(superpixel)
@@ -146,6 +230,9 @@ def test_equality_looks_into_every_array() -> None:
     masks = (run.masks[0], replace(run.masks[1], sharp=changed), run.masks[2])
     assert run != replace(run, masks=masks)
     assert run == replace(run, path=Path("elsewhere"))
+    for name in ("after", "hidden"):
+        other = replace(run.masks[1], **{name: getattr(run.masks[1], name) + np.float32(0.25)})
+        assert run != replace(run, masks=(run.masks[0], other, run.masks[2]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=5))
@@ -180,7 +267,7 @@ def test_no_manifest_means_not_complete(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     save_run(replace(small_run(), manifest={"format": 99}), tmp_path)
-    with pytest.raises(RunError, match=r"has format 99, but this version reads format 2; install .* or compute the run again"):
+    with pytest.raises(RunError, match=r"has format 99, but this version reads format 3; install .* or compute the run again"):
         load_run(tmp_path)
 
 

@@ -22,10 +22,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from made_masks import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.cli import main
 from visual_summaries.errors import AnswersError, SettingsError, StudyError
-from visual_summaries.results import Image, Mask, Member, Region, Run, Summary
+from visual_summaries.results import Image, Member, Region, Run, Summary
 from visual_summaries.settings import Settings
 from visual_summaries.store import save_run
 from visual_summaries.store.run_directory import FORMAT
@@ -67,7 +68,7 @@ def make_run(path: Path | None = None, network: str = "alpha", target: str = "sm
             box = (x, y, x + 12, y + 14)
             regions.append(Region(len(regions), index, box, np.ones((14, 12), bool), 1.0, 0.5, 0.4, 0.2))
         views.append(Image(index, f"{index}.png", "0" * 64, view, 0.9, 0))
-        masks.append(Mask(evidence, evidence, None, 0.9, 0.1, 0.1, np.ones(2, np.float32)))
+        masks.append(made_mask(evidence, ways=1))
 
     def summary(index: int) -> Summary:
         cluster = tuple(range(index, 3 * images, 3))

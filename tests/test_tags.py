@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from made_masks import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
-from visual_summaries.results import Image, Mask, Member, Region, Run, Summary, Tag
+from visual_summaries.results import Image, Member, Region, Run, Summary, Tag
 from visual_summaries.settings import preset
 from visual_summaries.store import load_run, rename, save_run
 from visual_summaries.store.run_directory import FORMAT
@@ -63,7 +64,7 @@ def coloured_run() -> Run:
             mask = evidence[y0:y1, x0:x1] > 0.5
             regions.append(Region(len(regions), index, (x0, y0, x1, y1), mask, 0.5, 0.5, 0.4, 0.1))
         images.append(Image(index, f"{index}.png", f"{index:064x}", view, 0.9, 0, (2 * H, 2 * W)))
-        masks.append(Mask(evidence, evidence, None, 0.9, 0.1, 0.1, np.ones(2, np.float32)))
+        masks.append(made_mask(evidence, ways=1))
 
     def summary(rank: int, part: int) -> Summary:
         cluster = tuple(range(part, len(regions), 3))

@@ -1,0 +1,32 @@
+"""Masks of results that no optimiser made."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.masks.settings import ways_of
+from visual_summaries.results import Mask
+
+
+def made_mask(
+    evidence: NDArray[np.float16],
+    before: float = 0.9,
+    after: float = 0.1,
+    hidden: float = 0.1,
+    *,
+    losses: NDArray[np.float32] | None = None,
+    ways: int = len(ways_of("mix")),
+    smooth: NDArray[np.float16] | None = None,
+    superpixel: NDArray[np.float16] | None = None,
+) -> Mask:
+    """Return a mask (H, W) with the same scores in each of the default's ways of hiding."""
+    return Mask(
+        smooth=evidence if smooth is None else smooth,
+        sharp=evidence,
+        superpixel=superpixel,
+        score_before=before,
+        after=np.full(ways, after, np.float32),
+        hidden=np.full(ways, hidden, np.float32),
+        losses=np.ones(2, np.float32) if losses is None else losses,
+    )
