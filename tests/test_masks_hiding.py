@@ -12,8 +12,10 @@ import pytest
 import torch
 
 import visual_summaries as vs
+from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, chessboard, hide
+from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_without
+from visual_summaries.masks.settings import MaskSettings
 
 
 def pictures(channels: int = 3) -> torch.Tensor:
@@ -100,3 +102,24 @@ def test_masks_are_optimised_under_each_way_of_hiding(
         assert mask.score_after < 0.5 * mask.score_before
         x0, y0, x1, y1 = drawn.red[index]
         assert mask.final[y0:y1, x0:x1].mean() > 0.5
+
+
+def test_the_same_pixels_are_asked_about_once():
+    asked = []
+
+    class Mean(torch.nn.Module):
+        def forward(self, x):
+            asked.append(len(x))
+            return torch.stack([x.mean((1, 2, 3)), torch.zeros(len(x))], 1)
+
+    classifier = Classifier(Mean(), transform=ViewTransform((6, 9)))
+    target = resolve_target(classifier, 0)
+    asked.clear()
+    view = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    some = np.zeros((6, 9), bool)
+    some[1:4, 2:7] = True
+    masks = np.stack([some, ~some, some, np.zeros_like(some), ~some])
+    scores = scores_without(classifier, view, target, masks, MaskSettings(hidden="mean"))
+    assert sum(asked) == 3
+    alone = [scores_without(classifier, view, target, one[None], MaskSettings(hidden="mean"))[0] for one in masks]
+    np.testing.assert_allclose(scores, alone, rtol=1e-6)
