@@ -61,7 +61,7 @@ LEAVES = (("Corn___Northern_Leaf_Blight",), ("Corn___Common_rust",))
 CONFOUNDED = (("husky_on_grass",), ("wolf_on_snow",))
 
 #: Images of a class that a head is fitted on; the others are explained.
-TRAINING = {"cub12_320": 30, "husky_wolf": 30}
+TRAINING = {"cub12_320": 30, "husky_wolf": 15}
 
 
 @dataclass(frozen=True)

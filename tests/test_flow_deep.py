@@ -145,3 +145,22 @@ def test_layouts():
     tokens = torch.arange(2.0 * 13 * 5).view(2, 13, 5)
     assert as_map(tokens, "tokens", (3, 4))[1, 2, 1, 3] == tokens[1, 1 + 1 * 4 + 3, 2]
     assert Stage("a", 0, "nchw", (2, 3), 4) == Stage("a", 0, "nchw", (2, 3), 4)
+
+
+def test_maps_of_a_network_with_batch_norms_are_its_own_and_asked_for_once():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3, 2, 1), nn.BatchNorm2d(5))
+    module.append(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    torch.manual_seed(0)
+    for norm in (module[1], module[4]):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    classifier, image = wrapped(module), noise(96, 128)
+    descriptor = DeepDescriptor(classifier)
+    assert module.training
+    assert isinstance(module[1], nn.BatchNorm2d)
+    maps = descriptor.maps(image)
+    assert descriptor.maps(image.copy()) is maps
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        expected = module.eval()[:5]((x - 0.5) / 0.25)[0]
+    torch.testing.assert_close(maps[-1], expected, rtol=1e-4, atol=1e-5)

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import visual_summaries as vs
-from visual_summaries.classifiers import resolve_target
+from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, ways_that_hide
+from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_without, ways_that_hide
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.report import render_page
 
@@ -131,3 +131,24 @@ def test_a_run_hides_in_the_ways_that_hide_and_says_which_do_not(
     assert all(mask.after.shape == mask.hidden.shape == (1,) for mask in run.masks)
     assert run.faithfulness.shown.shape == (4, 1)
     assert "Left out, because hiding everything in these ways leaves more than a tenth of the score: noise" in render_page(run)
+
+
+def test_the_same_pixels_are_asked_about_once():
+    asked = []
+
+    class Mean(torch.nn.Module):
+        def forward(self, x):
+            asked.append(len(x))
+            return torch.stack([x.mean((1, 2, 3)), torch.zeros(len(x))], 1)
+
+    classifier = Classifier(Mean(), transform=ViewTransform((6, 9)))
+    target = resolve_target(classifier, 0)
+    asked.clear()
+    view = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    some = np.zeros((6, 9), bool)
+    some[1:4, 2:7] = True
+    masks = np.stack([some, ~some, some, np.zeros_like(some), ~some])
+    scores = scores_without(classifier, view, target, masks, MaskSettings(hidden="mean"))
+    assert sum(asked) == 3
+    alone = [scores_without(classifier, view, target, one[None], MaskSettings(hidden="mean"))[0] for one in masks]
+    np.testing.assert_allclose(scores, alone, rtol=1e-6)

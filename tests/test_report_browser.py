@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -19,7 +20,6 @@ from drawn_runs import NAMES, PIECES, analysed, make_divided_run, make_run
 from visual_summaries.export import coco
 from visual_summaries.regions import full_mask
 from visual_summaries.report import write_report
-from visual_summaries.report.rendering import render_hidden
 from visual_summaries.results import Run
 
 if TYPE_CHECKING:
@@ -223,8 +223,10 @@ def test_mask_slides_from_smooth_to_sharp(visit: Opener) -> None:
 
 
 @pytest.mark.browser
-def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run) -> None:
-    page = visit("#image-2")
+def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, tmp_path: Path) -> None:
+    by_mean = replace(run, settings=replace(run.settings, masks=replace(run.settings.masks, hidden="mean")))
+    path = write_report(by_mean, tmp_path / "report.html")
+    page = visit("#image-2", path=path)
     page.uncheck("input[name=outlined]")
     hidden, masked, slider = (page.locator(f"input[name={name}]") for name in ("hidden", "masked", "mask"))
     marked, without, whole = (page.locator(f"#image-2 > svg > .m-{name}") for name in ("on", "hidden", "off"))
@@ -248,13 +250,17 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run) 
     assert not masked.is_checked()
     assert slider.is_disabled()
     seen = picture_of(page, "#image-2 > svg")
-    # This run hides by blur: the picture is the view with its discs blurred, as drawn for the report.
-    expected = render_hidden(run.images[2].view, run.masks[2], run.settings.masks)
-    expected = cv2.resize(expected, seen.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(int)
-    assert np.abs(seen - expected).mean() < 8
-    assert np.abs(seen - before).mean() > 16  # not what was shown before
+    view = cv2.resize(run.images[2].view, seen.shape[1::-1]).astype(int)
+    evidence = cv2.resize(run.masks[2].binary().astype(np.uint8), seen.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    unit = np.ones((2 * seen.shape[1] // 64,) * 2)  # two pixels of the view
+    inside, outside = cv2.erode(evidence, unit) > 0, cv2.dilate(evidence, unit) == 0
+    mean = run.images[2].view.mean(axis=(0, 1))
+    assert np.abs(seen - mean)[inside].mean() < 6  # the view's mean colour hides the discs
+    assert np.abs(view - mean)[inside].mean() > 24
+    assert np.abs(seen - view)[outside].mean() < 12  # all else is in its own colours,
+    assert np.abs(before - view)[outside].mean() > 24  # which the picture of the mask takes away
 
-    opened = visit(page.url[page.url.index("#") :])
+    opened = visit(page.url[page.url.index("#") :], path=path)
     assert visible(opened) == {"on": False, "hidden": True, "off": False}
     assert opened.is_checked("input[name=hidden]")
     assert not opened.is_checked("input[name=masked]")

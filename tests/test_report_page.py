@@ -311,8 +311,8 @@ def test_the_worst_way_of_hiding_and_whether_a_mask_holds_are_said(run: Run, rea
     shown = Reader(render_page(in_two_ways(run))).flat
     area = words.percent(run.masks[1].area).replace("\N{NO-BREAK SPACE}", " ")
     holds = (
-        "It keeps 90 % of this effect when it is shifted by 2 % of the side, 80 % when its outline is smoothed, and 70 % in ways"
-        " of hiding that it was not optimised under."
+        "It keeps 90 % of this effect when it is shifted by 2 % of the side, 80 % when its outline is smoothed, and 70 % in"
+        " ways of hiding that it was not optimised under."
     )
     hiding = f"Hiding the evidence, {area} of the image, takes"
     assert f"{hiding} 78 % off the score on average over 2 ways of hiding; the worst leaves 0.30. {holds}" in shown
@@ -337,7 +337,9 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(run: Run) -> None:
     """In each image the way that it decides itself, named; where the mask is not, the view is as it was."""
     two = in_two_ways(run)
     page = render_page(two)
-    named = re.findall(r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page)
+    named = re.findall(
+        r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page
+    )
     ways = [way_of(image.view, two.settings.masks).hidden for image in two.images]
     assert [name for _, name in named] == [words.WAYS.get(way, way) for way in ways]
     assert set(ways) == {"mean", "noise"}

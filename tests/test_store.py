@@ -91,7 +91,10 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         manifest={"format": FORMAT, "note": "café 🐦"},
         analysis=run_analysis(rng),
         faithfulness=Faithfulness(
-            *(rng.random(shape).astype(np.float32) for shape in ((3, 2, 4), (3, 2, 4), (3, 1), (3, 1), (3, 2), (3, 3), (3,), (3,)))
+            *(
+                rng.random(shape).astype(np.float32)
+                for shape in ((3, 2, 4), (3, 2, 4), (3, 1), (3, 1), (3, 2), (3, 3), (3,), (3,))
+            )
         ),
     )
 

@@ -162,7 +162,6 @@ def image_effects(
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
-    hidden.ask(members for sets in earlier for members in sets)
     shares = shapley(hidden, orders, settings.passes) / before
     on_object = object_mask(image.view, evidence)
     asked = []

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ class Classifier:
 
     @property
     def _home(self) -> torch.device:
-        tensor = next(iter([*self.module.parameters(), *self.module.buffers()]), None)
+        tensor = next(chain(self.module.parameters(), self.module.buffers()), None)
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property

@@ -38,23 +38,25 @@ def borrowed(module: nn.Module, device: torch.device | None = None) -> Iterator[
     >>> net[1].training, net[0].weight.requires_grad
     (True, True)
     """
-    modes = [(submodule, submodule.training) for submodule in module.modules()]
+    modules = list(module.modules())
+    modes = [(submodule, submodule.training) for submodule in modules]
     parameters = [
         (owner, name, parameter, parameter.data, parameter.requires_grad)
-        for owner in module.modules()
+        for owner in modules
         for name, parameter in owner._parameters.items()
         if parameter is not None
     ]
     with torch.inference_mode(False):
         buffers = [
             (owner, name, buffer, buffer.detach().clone())
-            for owner in module.modules()
+            for owner in modules
             for name, buffer in owner._buffers.items()
             if buffer is not None
         ]
     try:
         with torch.inference_mode(False), torch.no_grad():
-            _switch_mode(module, train=False)
+            if any(training for _, training in modes):
+                _switch_mode(module, train=False)
             for owner, name, parameter, _, _ in parameters:
                 if parameter.is_inference():
                     owner._parameters[name] = nn.Parameter(parameter.clone(), requires_grad=False)
@@ -72,7 +74,8 @@ def borrowed(module: nn.Module, device: torch.device | None = None) -> Iterator[
             if modes[0][1]:
                 _switch_mode(module, train=True)
             for submodule, training in modes:
-                submodule.training = training
+                if submodule.training != training:  # setting an attribute of a module is slow
+                    submodule.training = training
             for owner, name, parameter, data, requires_grad in parameters:
                 owner._parameters[name] = parameter
                 if not parameter.is_inference():

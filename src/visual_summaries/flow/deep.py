@@ -9,6 +9,7 @@ measured: see ``docs/flow.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -20,8 +21,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torchvision.ops import roi_align
 
+from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow.stages import Stage, as_map, choose_stages, recorded
+from visual_summaries.masks.kernel import fold
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -34,10 +37,13 @@ _CELLS = 4  # RoIAlign cells along each side of a box
 _CHANNELS = 96  # channels of a stage that are left after projection
 _ENLARGE = 10 / 7  # networks that take any size see the image this much larger than their input (320 for 224)
 _MULTIPLE = 32
+_RECENT = Recent(2**27)  # maps: those of an image are divided among cells first, later they describe its boxes
 
 
 class DeepDescriptor:
     """Pooled, centred and joined feature maps of a classifier.
+
+    It asks a copy whose batch norms are folded into its convolutions, where there is one that answers alike.
 
     Parameters
     ----------
@@ -52,7 +58,9 @@ class DeepDescriptor:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
+        x = torch.rand(1, *classifier.input_size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+        with classifier.frozen():
+            self._classifier = fold(classifier, x) or classifier
         _, height, width = classifier.input_size
         shorter = min(height, width)
         self._shorter = max(round(shorter * _ENLARGE / _MULTIPLE) * _MULTIPLE, shorter)
@@ -88,6 +96,9 @@ class DeepDescriptor:
                 f"no submodule of {self._classifier.spec} puts out a feature map, so boxes cannot be described by it; "
                 "use descriptor='hog'"
             )
+        return _RECENT((self, image.shape, image.tobytes()), lambda: self._maps(image))
+
+    def _maps(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         channels, *own = self._classifier.input_size
         size = self._size(image.shape[0], image.shape[1]) if self.any_size else (own[0], own[1])
         shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
@@ -146,6 +157,7 @@ def join(parts: Sequence[Tensor]) -> Tensor:
     return normalize(torch.cat([normalize(part, dim=1) for part in centred], 1), dim=1).cpu()
 
 
+@cache
 def _projection(channels: int) -> Tensor:
     generator = torch.Generator().manual_seed(channels)
     directions: Tensor = torch.linalg.qr(torch.randn(channels, _CHANNELS, generator=generator))[0]

@@ -125,7 +125,6 @@ def measure_faithfulness(
     settings: MaskSettings | None = None,
     *,
     steps: int = 5,
-    batch_size: int = 16,
     random_state: int = 0,
     network: Classifier | None = None,
 ) -> Faithfulness:
@@ -146,8 +145,6 @@ def measure_faithfulness(
         How pixels are hidden.
     steps : int
         Points of the curves after the first.
-    batch_size : int
-        Images that pass the network at a time.
     random_state : int
         Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
     network : Classifier, optional
@@ -178,7 +175,7 @@ def measure_faithfulness(
             changed = np.stack([evidence, *variations(evidence)])
             own = way_of(view, settings)
             hide = np.concatenate([nothing, ~nothing, inner, ~inner, np.stack([copy, ~copy]).reshape(2, *shape), changed])
-            scores = scores_without(asked, view, target, hide, own, batch_size)
+            scores = scores_without(asked, view, target, hide, own)
             whole, none = scores[0], scores[1]
             hidden, shown = np.split(scores[2 : 2 + 4 * (steps - 1)].reshape(4, steps - 1), 2)
             rows["deletion"].append(np.pad(hidden, ((0, 0), (1, 1)), constant_values=((0, 0), (whole, none))))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries._batches import in_batches
+from visual_summaries._recent import Recent
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
 from visual_summaries.masks.settings import HELD_OUT, HIDINGS, MaskSettings, ways_of
@@ -38,6 +39,8 @@ MOST_LEFT = 0.1
 
 _TILES = 7  # tiles of the inpainting's chessboard along the shorter side
 _INPAINT_RADIUS = 3.0  # pixels
+_AT_ONCE, _ELSEWHERE = {"cpu": 4}, 32  # masks that pass the network at a time
+_RECENT = Recent(2**26)  # hidden images: a strong blur or inpainting takes as long as a pass of the network
 
 
 def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 10.0, random_state: int = 0) -> Tensor:
@@ -164,7 +167,7 @@ def scores_without(
     target: Target,
     hide: NDArray[np.bool_],
     settings: MaskSettings,
-    batch_size: int = 8,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """Return the class score (M,) of a view (H, W, 3) with the pixels of each mask hidden, in float32 without gradients.
 
@@ -178,21 +181,26 @@ def scores_without(
         True = hidden.
     settings : MaskSettings
         What hidden pixels show.
-    batch_size : int
-        Masks that pass the network at a time; few, because what does not fit into a processor's cache is slower.
+    batch_size : int, optional
+        Masks that pass the network at a time; on a processor few, because there large tensors are slow to get.
     """
     with torch.no_grad():
         x = classifier.to_tensor([view])
-        hidden = hidden_pixels(x, settings)
+        way = (settings.hidden, settings.blur_size, settings.blur_sigma)
+        (hidden,) = _RECENT((view.tobytes(), x.shape, x.device, way), lambda: (hidden_pixels(x, settings),))
+        places: dict[bytes, int] = {}  # the same pixels are asked about once
+        which = [places.setdefault(mask.tobytes(), len(places)) for mask in hide]
+        different = hide[[which.index(place) for place in range(len(places))]]
 
         def scores(part: slice) -> NDArray[np.float32]:
-            keep = torch.from_numpy(~hide[part]).to(x)
+            keep = torch.from_numpy(~different[part]).to(x)
             size = (len(keep), -1, -1, -1)
             logits = classifier.logits(perturb(x.expand(size), hidden.expand(size), keep))
             return np.asarray(target.score(logits).float().cpu().numpy())
 
-        found, _ = in_batches(scores, len(hide), batch_size, classifier)
-    return np.concatenate([np.empty(0, np.float32), *found])
+        size = batch_size or _AT_ONCE.get(x.device.type, _ELSEWHERE)
+        found, _ = in_batches(scores, len(different), size, classifier)
+    return np.concatenate([np.empty(0, np.float32), *found])[which]
 
 
 def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:

@@ -144,7 +144,8 @@ def faster_scores(classifier: GivesLogits, image: Tensor) -> Any:
         expected = torch.cat([classifier.logits(one) for one in torch.split(x, 1)])
         folded = fold(classifier, x[:1])
         faster = copy.copy(classifier)
-        faster.module = nn.Sequential(_ChannelsLast(), module if folded is None else folded.module)  # type: ignore[attr-defined]
+        ordered = nn.Sequential(_ChannelsLast(), module if folded is None else folded.module)
+        faster.module = ordered.eval()  # type: ignore[attr-defined]
         try:
             with faster.frozen():
                 given = torch.cat([faster.logits(one) for one in torch.split(x, 1)])

@@ -88,12 +88,12 @@ class FastSchedule:
         Pieces under this share of the image are taken away, after this share of the passes and at the end.
     """
 
-    steps: int = 28
+    steps: int = 24
     extra_rounds: int = 4
-    extra_steps: int = 6
+    extra_steps: int = 4
     cells: int = 28
     sigma: float = 0.3
-    learning_rate: float = 0.25
+    learning_rate: float = 0.3
     last_rate: float = 0.1
     first_decay: float = 0.8
     second_decay: float = 0.95
@@ -102,9 +102,9 @@ class FastSchedule:
     first_area: float = 1.0
     last_area: float = 0.1
     boundary: float = 3.0
-    kept: float = 0.002
-    allowed: float = 0.015
-    multiplier: float = 0.02
+    kept: float = 0.001
+    allowed: float = 0.018
+    multiplier: float = 0.025
     largest_multiplier: float = 0.5
     adaptation: float = 0.6
     boost: float = 3.0
@@ -212,7 +212,7 @@ def fast_mask_settings() -> MaskSettings:
     Examples
     --------
     >>> fast_mask_settings().hidden, fast_mask_settings().fast.steps
-    ('mix', 28)
+    ('mix', 24)
     """
     return MaskSettings(hidden="mix", fast=FastSchedule(), precision="auto")
 
@@ -225,5 +225,5 @@ def quick_mask_settings() -> MaskSettings:
     >>> quick_mask_settings().fast.steps
     10
     """
-    schedule = FastSchedule(steps=10, extra_rounds=0, cells=20, learning_rate=0.35, adaptation=1.0, multiplier=0.05)
+    schedule = FastSchedule(steps=10, extra_rounds=0, cells=20, learning_rate=0.35, adaptation=1.0, kept=0.003, multiplier=0.05)
     return MaskSettings(hidden="mix", fast=schedule, precision="auto")

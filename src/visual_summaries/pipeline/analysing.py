@@ -119,7 +119,7 @@ def _network_settings(settings: Settings) -> Any:
     return [hiding(settings), asdict(settings.analyses)]
 
 
-IMPORTANCE = Stage("importance", 3, _importance, settings=_network_settings)
+IMPORTANCE = Stage("importance", 4, _importance, settings=_network_settings)
 
 
 def _measure_importance(
@@ -157,7 +157,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 3, _joint, settings=_network_settings)
+JOINT = Stage("joint", 4, _joint, settings=_network_settings)
 
 
 def _measure_joint(
@@ -197,7 +197,7 @@ def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> 
         yield {"losses": found}
 
 
-TOGETHER = Stage("together", 1, _together, settings=hiding, progress="")
+TOGETHER = Stage("together", 2, _together, settings=hiding, progress="")
 
 
 def _measure_together(

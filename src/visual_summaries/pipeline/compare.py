@@ -176,7 +176,7 @@ def _alone(shared: Shared, items: Sequence[tuple[View, float, list[tuple[Box, Pi
         yield {"alone": [list(pair) for pair in contributions(shared, view, score, regions)]}
 
 
-REGIONS = Stage("regions", 1, _alone, settings=hiding, progress="contributions")
+REGIONS = Stage("regions", 2, _alone, settings=hiding, progress="contributions")
 
 
 def _measure(

@@ -86,7 +86,7 @@ def _cells(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Con
 
 
 #: Large: deleted when the run is complete, because what is made of them is kept.
-CELLS = Stage("cells", 1, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
+CELLS = Stage("cells", 2, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
 
 
 class _CellsOf(Sequence[Cells]):
@@ -363,7 +363,7 @@ def _part_chance(shared: Shared, items: Sequence[tuple[list[View], list[Pixels],
         yield dict(vars(measure_part_chance(features, grids, masks, parts, draws=draws, random_state=shared.random_state)))
 
 
-PART_CHANCE = Stage("part_chance", 1, _part_chance, settings=lambda s: [asdict(part_settings(s)), s.analyses.chance])
+PART_CHANCE = Stage("part_chance", 2, _part_chance, settings=lambda s: [asdict(part_settings(s)), s.analyses.chance])
 
 
 def group_evidence(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> PartGroups:
