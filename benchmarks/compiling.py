@@ -66,7 +66,7 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
         first, *rest = passes(networks[1], images, 1 + times)
         same = agrees(*(measure(network, network.kernel, images[:batch]) for network in networks))
     schedule = FastSchedule()
-    count = schedule.shape_steps + schedule.refine_steps
+    count = schedule.steps
     saved = (before - min(rest)) / batch * count
     row = {
         "network": name,
@@ -111,7 +111,7 @@ def main() -> None:
         "size": arguments.size,
         "hardware": hardware(torch.device(device)),
         "versions": versions(),
-        "settings": {"batch": 16, "passes_an_image": FastSchedule().shape_steps + FastSchedule().refine_steps},
+        "settings": {"batch": 16, "passes_an_image": FastSchedule().steps},
         "rows": rows,
         "bars": bars,
     }

@@ -132,10 +132,10 @@ def photograph_units(
         count = PHOTOGRAPHS[size] * (2 if unit.kind == "confounded" else 1)
         folder = keep / "runs" / unit.name
 
-        def measure(unit: Unit = unit, folder: Path = folder) -> dict[str, Any]:
+        def measure(unit: Unit = unit, folder: Path = folder, count: int = count) -> dict[str, Any]:
             return parts_photos.measure_unit(unit, read_unit(unit, data, count, keep), folder)
 
-        def paper(unit: Unit = unit, folder: Path = folder) -> dict[str, Any]:
+        def paper(unit: Unit = unit, folder: Path = folder, count: int = count) -> dict[str, Any]:
             few, beside = read_unit(unit, data, PAPER_IMAGES, keep), folder.with_name(f"{unit.name}-paper")
             default = parts_photos.run_default(read_unit(unit, data, count, keep), folder)
             return parts_photos.measure_paper(unit, few, beside, default)

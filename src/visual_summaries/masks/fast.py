@@ -15,7 +15,8 @@ for each term, raised while q is above what is wanted and lowered while it is be
 Pieces smaller than a floor are taken away once on the way, so that the steps that follow make up for them, and at the end.
 
 After the last step each image is scored under all terms. One whose mean q is still above what is allowed gets some further
-steps, in which the terms that failed are asked with a larger multiplier; this happens a few times at most.
+steps, in which the terms that failed are asked with a larger multiplier; this happens a few times at most. An image whose score
+stays in the first passes is begun again with a larger multiplier.
 
 Masks in this module are **evidence**: e = 1 - m.
 """
@@ -42,6 +43,9 @@ LARGEST_LEFT = 0.5
 
 #: A cell of whose share more than this is in pieces that are taken away becomes no evidence, at this density.
 _GONE, _LOW = 0.1, 0.2
+
+#: An image is begun again when its last passes leave more than this share of the score.
+_LOST = 0.4
 
 #: The contrast of the masks that are stored, over the last one of the optimisation.
 _CRISPER = 3.0
@@ -145,11 +149,16 @@ class FastSolver:
         evidence, drawing = project(self.fields(busy), self.contrast(busy))
         odds, slope = self.ask(busy, terms, evidence)
         settings = self.network.settings
-        losses = odds.sigmoid() + geometry(1 - evidence, settings.sharp, settings.tv_exponent)
-        for place, value in zip(busy.tolist(), losses.tolist(), strict=True):
+        q = odds.sigmoid()
+        losses = q + geometry(1 - evidence, settings.sharp, settings.tv_exponent)
+        for place, value, left in zip(busy.tolist(), losses.tolist(), q.tolist(), strict=True):
             self.item(place).losses.append(value)
+            self.item(place).left.append(left)
         self.move(busy, terms, evidence, drawing, odds, slope)
         self.step_of[busy] += 1
+        checked = round(self.schedule.checked_at * self.schedule.steps)
+        for place in busy[self.step_of[busy] == checked].tolist():
+            self.begin_again_if_lost(place)
         cleaned = round(self.schedule.cleaned_at * self.schedule.steps)
         for place in busy[self.step_of[busy] == cleaned]:
             self.take_small_away(place, self.fields(place[None])[0] > 0.5)
@@ -213,6 +222,22 @@ class FastSolver:
     def bounded(self, log_mu: Tensor) -> Tensor:
         """Return multipliers, as logarithms, within their bounds."""
         return log_mu.clamp(math.log(1e-3), math.log(self.schedule.largest_multiplier))
+
+    def begin_again_if_lost(self, place: int) -> None:
+        """Begin an image again, with a larger multiplier, when its evidence is melting away and its score stays.
+
+        The area may win before the multiplier has grown; what is evenly empty has no slope to come back by.
+        """
+        item, schedule = self.item(place), self.schedule
+        recent = item.left[-len(self.terms) :]
+        limit = _LOST if bool(self.shown.all()) else _LOST * float(self.before[place])
+        if sum(recent) / len(recent) <= limit or item.begun >= schedule.begin_again:
+            return
+        item.begun += 1
+        self.density[place] = 0.5
+        self.moment1[place] = self.moment2[place] = 0
+        self.step_of[place] = 0
+        self.log_mu[place] = self.bounded(torch.full_like(self.log_mu[place], math.log(schedule.multiplier * 2.0**item.begun)))
 
     def take_small_away(self, place: Tensor, evidence: Tensor) -> Tensor:
         """Lower the density where pieces of the evidence (H, W) are too small, and return the evidence without them."""
@@ -285,3 +310,5 @@ class Item:
 
     position: int
     losses: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)  # q at each pass
+    begun: int = 0  # times again

@@ -88,7 +88,7 @@ def optimize_masks(
     target : int, str, callable or Target
         Class index, class name, or a function of the outputs (N, K) that gives the score (N,) to destroy.
     preset : str
-        ``"default"``, or ``"paper"`` for the published procedure. Not used when `settings` are given.
+        ``"default"``, ``"quick"``, or ``"paper"`` for the published procedure. Not used when `settings` are given.
     settings : MaskSettings, optional
     batch_size : int, optional
         Images optimised at a time; found from free memory when left out.

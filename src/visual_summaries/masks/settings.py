@@ -69,6 +69,8 @@ class FastSchedule:
         Network passes of each image. Several ways of hiding share them.
     extra_rounds, extra_steps : int
         An image of whose score too much is left gets `extra_steps` further passes, `extra_rounds` times at most.
+    checked_at, begin_again : float, int
+        After this share of the passes an image whose score is still there is begun again, so many times at most.
     cells, sigma : int, float
         The density has `cells` square cells along the view's shorter side; its upsampled field is blurred with `sigma` cells.
     learning_rate, last_rate : float
@@ -91,6 +93,8 @@ class FastSchedule:
     steps: int = 24
     extra_rounds: int = 4
     extra_steps: int = 4
+    checked_at: float = 0.4
+    begin_again: int = 2
     cells: int = 28
     sigma: float = 0.3
     learning_rate: float = 0.3
@@ -115,6 +119,8 @@ class FastSchedule:
         require_in_range("steps", self.steps, 1)
         require_in_range("extra_rounds", self.extra_rounds, 0)
         require_in_range("extra_steps", self.extra_steps, 1)
+        require_in_range("checked_at", self.checked_at, 0.0, 1.0)
+        require_in_range("begin_again", self.begin_again, 0)
         require_in_range("cells", self.cells, 2)
         require_in_range("sigma", self.sigma, 0.0)
         require_in_range("kept", self.kept, 1e-6, 0.5)

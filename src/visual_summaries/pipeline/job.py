@@ -69,7 +69,7 @@ def summarize(
     out : str or Path, optional
         Folder to keep the run in; it must be new or empty, unless `resume` is set. Without it the run is in memory only.
     preset : str
-        ``"default"`` or ``"paper"``; see :func:`visual_summaries.preset`.
+        ``"default"``, ``"quick"`` or ``"paper"``; see :func:`visual_summaries.preset`.
     settings : Settings, optional
         Parameters of every stage, instead of a preset.
     parts : int, optional

@@ -85,6 +85,7 @@ class Page:
             ],
             "rest": rest,
             "parts": [(part_name(*key), key[1], svg_path(contours(pixels, TOLERANCE))) for key, pixels in self._parts.items()],
+            "quick": self.manifest.get("preset") == "quick",
             "hiding": f"{words.hiding_sentence(run)} {words.left_out_sentence(run)}".strip(),
             "numbers": number_of_parts(run),
             "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",

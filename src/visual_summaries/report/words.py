@@ -203,7 +203,7 @@ def left_out_sentence(run: Run) -> str:
     out = {way: share for way, share in left.items() if way not in used} if isinstance(left, dict) else {}
     if not out:
         return ""
-    listed = ", ".join(f"{WAYS.get(way, way)} ({percent(share)})" for way, share in out.items())
+    listed = ", ".join(f"{WAYS.get(way, text(way))} ({percent(share)})" for way, share in out.items())
     return f"Left out, because hiding everything in these ways leaves more than a tenth of the score: {listed}."
 
 
@@ -313,7 +313,7 @@ def holds_sentence(holds: NDArray[np.float32]) -> str | None:
 
     Examples
     --------
-    >>> holds_sentence(np.array([0.97, 0.95, 0.9], np.float32))
+    >>> holds_sentence(np.array([0.97, 0.95, 0.9], np.float32)).replace(chr(160), " ")
     'It keeps 97 % of this effect when it is shifted by 2 % of the side, 95 % when its outline is smoothed, and ...'
     """
     if not np.isfinite(holds).all():

@@ -21,6 +21,7 @@ from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Sum
 # What the manifest's entries are, where they are there; readers of runs rely on it.
 _MANIFEST: dict[str, Any] = {
     "created": str,
+    "left_when_hidden": dict[str, float],
     "source": str,
     "preset": str,
     "parts": int | None,
@@ -199,7 +200,7 @@ def _check_shapes(run: Run) -> None:
             _require(fits, item.box, f"a box inside of {height} x {width} pixels (H x W)", f"{where}.box")
             _require(item.mask.shape == (y1 - y0, x1 - x0), item.mask.shape, "as large as its box", f"{where}.mask")
     if run.faithfulness is not None:
-        _check_curves(run.faithfulness, len(run.images))
+        _check_curves(run.faithfulness, len(run.images), len(ways_of(run.settings.masks.hidden)))
 
 
 def _check_parts(parts: Parts) -> int:
@@ -223,11 +224,10 @@ def _check_parts(parts: Parts) -> int:
     return int(width) + 2
 
 
-def _check_curves(curves: Faithfulness, images: int) -> None:
-    ways = curves.after.shape[-1]
+def _check_curves(curves: Faithfulness, images: int, ways: int) -> None:
     shapes: dict[str, tuple[int, ...]] = {
-        "deletion": (images, 2, max(2, curves.deletion.shape[-1])),
-        "insertion": (images, 2, max(2, curves.insertion.shape[-1])),
+        "deletion": (images, 2, max([2, *curves.deletion.shape[-1:]])),
+        "insertion": (images, 2, max([2, *curves.insertion.shape[-1:]])),
         "after": (images, ways),
         "shown": (images, ways),
         "moved": (images, 2),
