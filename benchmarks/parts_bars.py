@@ -163,7 +163,8 @@ def photograph_bars(units: Sequence[Row]) -> list[Row]:
 def cost_bars(rows: Sequence[Row], times: int) -> list[Row]:
     """Return what has to hold of the cost; rows are those of :mod:`parts_cost`, the one of growth last."""
     first, last = rows
+    ratio = (first["ratio"], 1 / 3, "<=")
     return [
-        bar(f"stages after the masks, over the masks ({first['images']} photographs)", first["ratio"], 1 / 3, "<="),
+        bar(f"stages after the masks, over masks of the former default ({first['images']} photographs)", *ratio),
         bar(f"growth from {last['fewer_images']} to {last['images']} images, times", last["ratio"], 1.1 * times, "<="),
     ]
