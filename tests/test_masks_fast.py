@@ -230,6 +230,28 @@ def test_further_passes_ask_for_the_terms_that_failed():
     assert (solver.log_mu - before)[0].exp().tolist() == pytest.approx([3, 1, 3])
 
 
+def test_an_image_whose_score_stays_is_begun_again_with_a_larger_multiplier():
+    classifier = classifier_of(PatchClassifier())
+    settings = replace(SETTINGS, fast=FastSchedule(steps=10, begin_again=1))
+    network = Network(classifier, Target(1, "patch"), settings, chunk=2)
+    with classifier.frozen(), torch.no_grad():
+        solver = FastSolver(network, settings.fast, images(1)[0], places=2)
+        solver.admit([0, 1], images(2))
+        solver.step()
+        first = solver.log_mu.new_tensor(settings.fast.multiplier).log()
+        solver.density[:] = 0.1  # both have melted away ...
+        solver.item(0).left.append(0.9)  # ... and one of them keeps its score
+        solver.item(1).left.append(0.1)
+        for place in (0, 1):
+            solver.begin_again_if_lost(place)
+        assert solver.density[:, 0, 0].tolist() == pytest.approx([0.5, 0.1])
+        assert solver.step_of.tolist() == [0, 1]
+        assert (solver.log_mu[0, 0] - first).exp() == pytest.approx(2)
+        solver.density[0] = 0.1
+        solver.begin_again_if_lost(0)  # once is enough, the settings say
+        assert solver.density[0, 0, 0] == pytest.approx(0.1)
+
+
 def test_no_small_piece_is_left_and_the_largest_stays():
     field = torch.zeros(20, 30)
     field[2:8, 2:8] = 1  # 6 % of the image
