@@ -152,3 +152,15 @@ def test_the_same_pixels_are_asked_about_once():
     assert sum(asked) == 3
     alone = [scores_without(classifier, view, target, one[None], MaskSettings(hidden="mean"))[0] for one in masks]
     np.testing.assert_allclose(scores, alone, rtol=1e-6)
+
+
+def test_a_function_keeps_all_ways(stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]) -> None:
+    """A share of a score that may be negative says nothing."""
+    base = vs.preset("default")
+    settings = replace(
+        base, masks=replace(base.masks, hidden="mean+noise", fast=None, smooth=replace(base.masks.smooth, iterations=2))
+    )
+    settings = replace(settings, masks=replace(settings.masks, sharp=replace(base.masks.sharp, iterations=2)))
+    run = vs.summarize(stripe_network, list(draw_striped_images(3).images), lambda logits: logits[:, 0] - 3, settings=settings)
+    assert run.settings.masks.hidden == "mean+noise"
+    assert "left_when_hidden" not in run.manifest

@@ -134,8 +134,9 @@ FAITHFULNESS = Stage("faithfulness", 3, _faithfulness, settings=lambda s: [hidin
 
 def choose_ways(context: Context, images: Sequence[Image]) -> Context:
     """Return the context of the run's own ways of hiding: those that leave too much of the score are left out, and noted."""
-    masks = context.settings.masks
-    if len(ways_of(masks.hidden)) == 1:
+    masks, target = context.settings.masks, context.shared.target
+    # Of a function or a logit, which may be negative, a share says nothing.
+    if len(ways_of(masks.hidden)) == 1 or target.index is None or target.kind != "probability":
         return context
     sample = images[:: -(-len(images) // _WAYS_IMAGES)]
     views = [image.view for image in sample]
