@@ -30,12 +30,12 @@ from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.masks import optimize
 from visual_summaries.masks.faithfulness import SHIFT, shifted
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.hiding import hide
+from visual_summaries.masks.hiding import MOST_LEFT, hide, ways_that_hide
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
-from visual_summaries.masks.settings import MaskSettings, fast_mask_settings, ways_of
+from visual_summaries.masks.settings import MaskSettings, fast_mask_settings
 from visual_summaries.masks.shape import large_pieces
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
@@ -88,9 +88,21 @@ def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> t
         return torch.cat([target.score(classifier.logits(part)) for part in images.split(8)])
 
 
-def quality(classifier: Classifier, images: torch.Tensor, target: Target, masks: list[vs.Mask]) -> dict[str, float]:
-    """Return means over the images of what the bars ask, all computed here in float32; `pieces` is the median."""
-    settings, ways = MaskSettings(), ways_of("mix")
+def ways_of_a_run(classifier: Classifier, images: torch.Tensor, target: Target) -> tuple[str, ...]:
+    """Return the ways of hiding that a run on these images has: those of the mix that take the class away."""
+    views = [(image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy() for image in images[::2]]
+    with classifier.frozen():
+        return ways_that_hide(classifier, views, target, fast_mask_settings())[0]
+
+
+def quality(
+    classifier: Classifier, images: torch.Tensor, target: Target, masks: list[vs.Mask], ways: tuple[str, ...]
+) -> dict[str, float]:
+    """Return means over the images of what the bars ask, all computed here in float32; `pieces` is the median.
+
+    Whether masks hold is asked under those of the fills that take the class away.
+    """
+    settings = MaskSettings()
     evidence = torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]).to(images)
     m = 1 - evidence
     before = scores_of(classifier, target, images)
@@ -115,6 +127,8 @@ def quality(classifier: Classifier, images: torch.Tensor, target: Target, masks:
     kept: dict[str, list[torch.Tensor]] = {"kept_when_shifted": [], "kept_without_small_pieces": []}
     for fill, seed in FILLS.items():
         hidden = hide(images, fill, random_state=seed)
+        if (scores_of(classifier, target, hidden) / before).mean() > MOST_LEFT:
+            continue
         whole = drop(hidden, evidence).clamp_min(0.05)
         kept["kept_when_shifted"] += [drop(hidden, one) / whole for one in moved]
         kept["kept_without_small_pieces"].append(drop(hidden, large) / whole)
@@ -223,7 +237,8 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     images = photographs(classifier, data / "images" / folder, target, count)
     first = replace(MaskSettings(), batch_size=1, smooth=replace(MaskSettings().smooth, iterations=3))
     vs.optimize_masks(classifier, images[:1], index, settings=first)
-    ours = {"default": vs.preset("default").masks, "quick": vs.preset("quick").masks, "blur": FAST_BLUR}
+    ways = ways_of_a_run(classifier, images, target)
+    ours = {name: replace(vs.preset(name).masks, hidden="+".join(ways)) for name in ("default", "quick")} | {"blur": FAST_BLUR}
 
     def fast(part: torch.Tensor, which: str = "default") -> list[vs.Mask]:
         return vs.optimize_masks(classifier, part, index, settings=ours[which])
@@ -249,13 +264,14 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
         "images": len(images),
         "class": target.name,
         "view": list(images.shape[1:]),
+        "ways": list(ways),
         "passes": {which: float(np.mean([len(mask.losses) for mask in found])) for which, found in masks.items()},
         "kernel": network.kernel.in_words(),
         "batch_size": batch,
         "share_in_network": profile["network"],
         "profile": profile,
         "seconds_default_in_halves": [time_a["seconds_per_image"], time_b["seconds_per_image"]],
-        **{which: {**times[which], **quality(classifier, images, target, found)} for which, found in masks.items()},
+        **{which: {**times[which], **quality(classifier, images, target, found, ways)} for which, found in masks.items()},
         "speedup": {which: seconds["published"] / seconds[which] for which in ours},
         "speedup_processor": {which: processor["published"] / processor[which] for which in ours},
     }
@@ -288,7 +304,7 @@ def bars_of(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         bar("times faster than published", row["speedup"]["default"], 20.0, ">="),
         bar("times faster than published, quick", row["speedup"]["quick"], 60.0, ">="),
-        bar("drop under the ways of the mix", default["drop"], 0.98, ">="),
+        bar("drop under the run's ways", default["drop"], 0.98, ">="),
         bar("effect kept when shifted", default["kept_when_shifted"], 0.85, ">="),
         bar("effect kept without small pieces", default["kept_without_small_pieces"], 0.85, ">="),
         bar("pieces of a mask, median", default["pieces"], 8.0, "<="),
