@@ -164,3 +164,20 @@ def test_a_function_keeps_all_ways(stripe_network: torch.nn.Module, draw_striped
     run = vs.summarize(stripe_network, list(draw_striped_images(3).images), lambda logits: logits[:, 0] - 3, settings=settings)
     assert run.settings.masks.hidden == "mean+noise"
     assert "left_when_hidden" not in run.manifest
+
+
+def test_what_chance_leaves_does_not_count() -> None:
+    """A network of two classes gives each one half when it sees nothing: hiding has taken all that it can."""
+
+    class Bright(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            contrast = 20 * (x.amax((1, 2, 3)) - x.mean((1, 2, 3)))
+            return torch.stack([contrast, torch.zeros_like(contrast)], dim=1)
+
+    classifier = Classifier(Bright(), transform=ViewTransform((20, 30), mean=(0, 0, 0), std=(1, 1, 1)))
+    view = np.zeros((20, 30, 3), np.uint8)
+    view[5:8, 5:8] = 255
+    ways, left = ways_that_hide(classifier, [view], resolve_target(classifier, 0), MaskSettings(hidden="mean+blur"))
+    assert ways == ("mean",)
+    assert left["mean"] == pytest.approx(0, abs=1e-3)
+    assert left["blur"] > 0.1

@@ -147,16 +147,18 @@ def ways_that_hide(
     ways : tuple of str
         Those that leave at most a tenth of the score, mean over the views; where there is none, the one that leaves least.
     left : dict of float
-        The share that each of the settings' ways leaves.
+        The share that each of the settings' ways leaves, above what a network that knows nothing gives each of its classes.
     """
     names = ways_of(settings.hidden)
     left = dict.fromkeys(names, 0.0)
+    with torch.no_grad():
+        chance = 1 / classifier.logits(classifier.to_tensor([views[0]])).shape[1]
     for view in views:
         whole = np.ones((1, *view.shape[:2]), dtype=bool)
-        before = scores_without(classifier, view, target, ~whole, settings)[0]
-        for name in names:
-            after = scores_without(classifier, view, target, whole, replace(settings, hidden=name))[0]
-            left[name] += float(after / max(before, 1e-12)) / len(views)
+        before = scores_without(classifier, view, target, ~whole, settings)[0] - chance
+        for name in names if before > 0 else ():
+            after = scores_without(classifier, view, target, whole, replace(settings, hidden=name))[0] - chance
+            left[name] += float(max(after, 0) / before) / len(views)
     kept = tuple(name for name in names if left[name] <= MOST_LEFT)
     return kept or (min(names, key=lambda name: left[name]),), left
 
