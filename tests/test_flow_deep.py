@@ -164,3 +164,21 @@ def test_maps_of_a_network_with_batch_norms_are_its_own_and_asked_for_once():
     with torch.no_grad():
         expected = module.eval()[:5]((x - 0.5) / 0.25)[0]
     torch.testing.assert_close(maps[-1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_maps_follow_weights_that_change():
+    """A network that is trained on between two runs has other maps, also where a faster copy of it is asked."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    classifier, image = wrapped(module), noise(96, 128)
+    before = deep_descriptor(classifier)
+    first = before.maps(image)[-1]
+    with classifier.frozen():
+        assert deep_descriptor(classifier) is before  # borrowing changes nothing
+    with torch.no_grad():
+        module[0].weight.neg_()
+    changed = deep_descriptor(classifier).maps(image)[-1]
+    assert not torch.allclose(changed, first)
+    torch.testing.assert_close(changed, DeepDescriptor(classifier).maps(image)[-1])
+    module[1].running_mean.add_(1.0)
+    assert not torch.allclose(deep_descriptor(classifier).maps(image)[-1], changed)

@@ -8,7 +8,7 @@ measured: see ``docs/flow.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchvision.ops import roi_align
 
@@ -37,7 +37,7 @@ _CELLS = 4  # RoIAlign cells along each side of a box
 _CHANNELS = 96  # channels of a stage that are left after projection
 _ENLARGE = 10 / 7  # networks that take any size see the image this much larger than their input (320 for 224)
 _MULTIPLE = 32
-_RECENT = Recent(2**27)  # maps: those of an image are divided among cells first, later they describe its boxes
+_MAPS = 2**27  # bytes of maps that are kept: those of an image are divided among cells first, later they describe its boxes
 
 
 class DeepDescriptor:
@@ -61,6 +61,7 @@ class DeepDescriptor:
         x = torch.rand(1, *classifier.input_size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
         with classifier.frozen():
             self._classifier = fold(classifier, x) or classifier
+        self._recent = Recent(_MAPS)
         _, height, width = classifier.input_size
         shorter = min(height, width)
         self._shorter = max(round(shorter * _ENLARGE / _MULTIPLE) * _MULTIPLE, shorter)
@@ -96,7 +97,7 @@ class DeepDescriptor:
                 f"no submodule of {self._classifier.spec} puts out a feature map, so boxes cannot be described by it; "
                 "use descriptor='hog'"
             )
-        return _RECENT((self, image.shape, image.tobytes()), lambda: self._maps(image))
+        return self._recent((image.shape, image.tobytes()), lambda: self._maps(image))
 
     def _maps(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         channels, *own = self._classifier.input_size
@@ -164,11 +165,21 @@ def _projection(channels: int) -> Tensor:
     return directions
 
 
-_FOUND: WeakKeyDictionary[Classifier, DeepDescriptor] = WeakKeyDictionary()
+#: The descriptor of each classifier, and the state of the weights that it was made of.
+_FOUND: WeakKeyDictionary[Classifier, tuple[Hashable, DeepDescriptor]] = WeakKeyDictionary()
 
 
 def deep_descriptor(classifier: Classifier) -> DeepDescriptor:
-    """Return the descriptor of a classifier; its stages are looked for only once."""
-    if classifier not in _FOUND:
-        _FOUND[classifier] = DeepDescriptor(classifier)
-    return _FOUND[classifier]
+    """Return the descriptor of a classifier, which is made once and again when the weights have changed."""
+    state = state_of(classifier.module)
+    if classifier not in _FOUND or _FOUND[classifier][0] != state:
+        _FOUND[classifier] = state, DeepDescriptor(classifier)
+    return _FOUND[classifier][1]
+
+
+def state_of(module: nn.Module) -> Hashable:
+    """Return what changes with a module's weights, but not when it is lent or moved to another device and back."""
+    weights = tuple((id(one), 0 if one.is_inference() else one._version) for one in module.parameters())
+    # Moving a module makes new buffers, so that they are known by what they hold.
+    buffers = [one.detach().double().sum() for one in module.buffers() if one.is_floating_point()]
+    return weights, tuple(torch.stack(buffers).tolist()) if buffers else ()
