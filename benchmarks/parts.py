@@ -175,6 +175,15 @@ def write(results: dict[str, Any], path: Path) -> None:
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
+def finish(results: dict[str, Any], path: Path | None) -> None:
+    """Print the bars of results, and write all of them where there is a path."""
+    for one in results["bars"]:
+        value = "-" if one["value"] is None else f"{one['value']:.3f}"
+        print(f"  {'ok ' if one['holds'] else 'NOT'} {one['name']}: {value} {one['sense']} {one['bound']:.3f}")
+    if path:
+        write(results, path)
+
+
 def main() -> None:
     """Measure what is not measured yet, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -226,11 +235,7 @@ def main() -> None:
         "photographs": found,
         "units": birds,
     }
-    for one in results["bars"]:
-        value = "-" if one["value"] is None else f"{one['value']:.3f}"
-        print(f"  {'ok ' if one['holds'] else 'NOT'} {one['name']}: {value} {one['sense']} {one['bound']:.3f}")
-    if arguments.json:
-        write(results, arguments.json)
+    finish(results, arguments.json)
 
 
 if __name__ == "__main__":

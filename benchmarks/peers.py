@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 import visual_summaries as vs
-from parts import write
+from parts import finish
 from parts_bars import bar, mean
 from parts_baselines import strongest
 from parts_scores import agreement
@@ -264,11 +264,7 @@ def main() -> None:
         "means": {preset: {n: rounded(means(rows, n, preset)) for n in NETWORKS} for preset in arguments.presets},
         "bars": peer_bars(rows, arguments.presets),
     }
-    for one in results["bars"]:
-        value = "-" if one["value"] is None else f"{one['value']:.3f}"
-        print(f"  {'ok ' if one['holds'] else 'NOT'} {one['name']}: {value} {one['sense']} {one['bound']:.3f}")
-    if arguments.json:
-        write(results, arguments.json)
+    finish(results, arguments.json)
 
 
 if __name__ == "__main__":

@@ -29,38 +29,24 @@ IMPORTED = time.perf_counter()
 _VERSIONS = ("xplique", "tensorflow-cpu", "torch", "timm", "numpy", "scipy", "scikit-learn")
 
 
-class Features(nn.Module):
-    """The network up to its last feature map, (N, 3, H, W) to (N, C, h, w).
+class Part(nn.Module):
+    """One half of a network of timm: up to its last feature map, or from there on.
 
     Parameters
     ----------
     network : nn.Module
+    method : str
+        ``"forward_features"``, (N, 3, H, W) of normalized images to (N, C, h, w); or ``"forward_head"``, those to (N, classes).
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, method: str) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._method = network, method
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the last feature map of normalized images."""
-        return self.network.forward_features(x)
-
-
-class Head(nn.Module):
-    """The network from its last feature map on, (N, C, h, w) to (N, classes).
-
-    Parameters
-    ----------
-    network : nn.Module
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the outputs for feature maps."""
-        return self.network.forward_head(features)
+        """Return what this half of the network makes of its input."""
+        answer: torch.Tensor = getattr(self.network, self._method)(x)
+        return answer
 
 
 def load_network(spec: str) -> nn.Module:
@@ -82,7 +68,7 @@ def main() -> None:
     views = np.load(folder / "views.npy")
     started = time.perf_counter()
     network = load_network(job["network"])
-    g, h = Features(network), Head(network)
+    g, h = Part(network, "forward_features"), Part(network, "forward_head")
     with torch.no_grad():  # what a process does at its first pass is no part of the method
         h(g(normalized(views[:1], job["mean"], job["std"])))
     loaded = time.perf_counter()

@@ -181,5 +181,4 @@ def state_of(module: nn.Module) -> Hashable:
     """Return what changes with a module's weights, but not when it is lent or moved to another device and back."""
     weights = tuple((id(one), 0 if one.is_inference() else one._version) for one in module.parameters())
     # Moving a module makes new buffers, so that they are known by what they hold.
-    buffers = [one.detach().double().sum() for one in module.buffers() if one.is_floating_point()]
-    return weights, tuple(torch.stack(buffers).tolist()) if buffers else ()
+    return weights, tuple(float(one.detach().double().sum()) for one in module.buffers() if one.is_floating_point())

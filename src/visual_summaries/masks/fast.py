@@ -258,7 +258,7 @@ class FastSolver:
         allowed = self.allowed[places]
         enough = (q * self.weight[places]).sum(dim=1) <= (allowed * self.weight[places]).sum(dim=1)
         over = (q > allowed) & (self.weight[places] > 0)
-        end = enough | (self.last[places] >= self.draws.shape[1]) | ~over.any(dim=1)
+        end = enough | (self.last[places] >= self.draws.shape[1])
         results = []
         for i, place in enumerate(places.tolist()):
             if end[i]:
