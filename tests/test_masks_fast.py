@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, label
 from torch import nn
 
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
@@ -102,6 +102,8 @@ def test_fast_masks_find_what_the_published_ones_do_in_a_tenth_of_the_passes():
         assert len(ours.losses) <= 45
         assert objective_of(ours) <= 1.4 * objective_of(theirs)
         assert ours.drop >= 0.98
+        sizes = np.bincount(label(ours.sharp > 0.5, np.ones((3, 3)))[0].ravel())[1:]
+        assert len(sizes) == 1 or min(sizes) >= 0.005 * H * W
         assert ours.sharp[PATCH].mean() > 0.8
         assert ours.area < 1.1 * PATCH_AREA
         assert ours.smooth.shape == ours.sharp.shape == (H, W)
