@@ -382,6 +382,14 @@ def test_output_folders(tmp_path: Path) -> None:
     (tmp_path / "half" / "pieces").mkdir(parents=True)
     with pytest.raises(RunError, match="already holds an unfinished run"):
         require_free(tmp_path / "half", resume=False)
+    # Killed while it wrote its first file: nothing is there yet, so it may also be begun anew.
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / ".holder.json.ab12.tmp").touch()
+    require_free(tmp_path / "begun", resume=True)
+    require_free(tmp_path / "begun", resume=False)
+    (tmp_path / "begun" / ".notes.ab12.tmp").touch()  # not ours
+    with pytest.raises(RunError, match="holds no run"):
+        require_free(tmp_path / "begun", resume=True)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def temporary_of(name: str, of: str) -> bool:
+    """Tell whether a file of this name is what a process that was killed left of writing the file `of`.
+
+    Examples
+    --------
+    >>> temporary_of(".holder.json.k3x9.tmp", "holder.json"), temporary_of(".other.tmp", "holder.json")
+    (True, False)
+    """
+    return name.startswith(f".{of}.") and name.endswith(_TEMPORARY)
+
+
 def remove_temporaries(folder: Path) -> int:
     """Delete the temporary files that killed processes left below `folder`, and return how many there were.
 

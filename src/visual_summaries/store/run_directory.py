@@ -35,7 +35,7 @@ from visual_summaries.results import (
 )
 from visual_summaries.settings import Settings
 from visual_summaries.store.arrays import load_arrays, pack, save_arrays, unpack
-from visual_summaries.store.atomic import write_json, writing
+from visual_summaries.store.atomic import temporary_of, write_json, writing
 from visual_summaries.store.checks import check_run
 from visual_summaries.store.checksums import ENTRY, sha256_of, take_checksums
 from visual_summaries.store.journal import JOURNAL
@@ -314,7 +314,8 @@ def require_free(path: Path, resume: bool) -> None:
     if not path.is_dir():
         raise RunError(f"{path} is a file, but the output must be a folder; choose another --out")
     names = {entry.name for entry in path.iterdir()}
-    names -= {LOCK, HOLDER, JOURNAL}
+    # A run may be killed while it writes who holds it: that is its first file.
+    names = {name for name in names if name not in {LOCK, HOLDER, JOURNAL} and not temporary_of(name, HOLDER)}
     ours = names & {MANIFEST, "pieces", "run.json"}
     if ours and not resume:
         state = "a complete" if MANIFEST in names else "an unfinished"
