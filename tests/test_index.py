@@ -222,7 +222,7 @@ def test_search_sort_and_address(page: Page, catalogue: Path) -> None:
     page.click("thead button[data-key=accuracy]")
     assert [int(value.rstrip("%")) for value in visible(page, 4)] == sorted(seen)
     assert page.get_attribute("th:has(button[data-key=accuracy])", "aria-sort") == "ascending"
-    assert "find=NETWORK_1+class+10&sort=accuracy" in page.url
+    assert "find=NETWORK_1+class+10&sort=accuracy" in page.evaluate("location.href")
     page.goto("about:blank")
     page.goto(f"{catalogue.as_uri()}#find=class+99&sort=target&down=1&theme=dark")
     assert visible(page)[:3] == ["class 998", "class 997", "class 996"]

@@ -84,8 +84,9 @@ def shown(page: Page, selector: str) -> list[str]:
 
 
 def state(page: Page) -> dict[str, str]:
-    """The state in the address."""
-    return {key: values[0] for key, values in parse_qs(page.url.partition("#")[2]).items()}
+    """The state in the address, asked of the page itself: `page.url` follows a moment later."""
+    address: str = page.evaluate("location.hash.slice(1)")
+    return {key: values[0] for key, values in parse_qs(address).items()}
 
 
 @pytest.mark.browser
