@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 import visual_summaries as vs
 from parts_photos import run_default
 from parts_units import CHOSEN, Unit, read_unit
+from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.classifiers import Classifier, classify, resolve_target
+from visual_summaries.masks.kernel import fold
+from visual_summaries.masks.network import Kernel
 from visual_summaries.masks.plan import make_network
 from visual_summaries.pipeline.analysing import analyse_summaries
 from visual_summaries.pipeline.context import Context, Shared
@@ -37,7 +40,7 @@ BEFORE = ("images", "masks", "faithfulness")
 FORMER = (68, 17)
 
 _WARM = 4  # images that the stages see before they are timed: what is found out once about a network does not count
-_TIMED = 16  # images whose passes are timed
+_TIMED = 16  # images whose passes are timed, at a time
 _LEAST = 0.8  # smallest side of a crop, of the image's
 
 
@@ -64,11 +67,15 @@ def cost(data: Path, count: int, keep: Path) -> dict[str, Any]:
 
 
 def former_seconds(classifier: Classifier, run: vs.Run) -> float:
-    """Return what a mask of the former default takes here and now: its passes and scores, each timed (the fastest counts)."""
+    """Return what a mask of the former default takes here and now: its passes and scores, each timed (the fastest counts).
+
+    As it ran: in bfloat16, 16 images at a time, with memory handed back to the system.
+    """
     x = classifier.to_tensor([image.view for image in run.images[:_TIMED]])
     target = resolve_target(classifier, int(run.manifest["target"]["index"]))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
+        network.kernel, network.chunk = Kernel(True, True, fold(classifier, x[:1])), _TIMED
         mask = torch.rand(len(x), *x.shape[-2:])
         ask = (lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask), lambda: network.quick_scores(x))
         seconds = [min(timeit.repeat(one, number=1, repeat=4)) / len(x) for one in ask]
@@ -131,6 +138,7 @@ def enlarged(
     return made, moved
 
 
+@freed_memory_kept()
 def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Image], masks: Sequence[Mask]) -> dict[str, float]:
     """Go through the stages of a run that come after the masks' faithfulness, as ``pipeline.job`` does; return their seconds.
 

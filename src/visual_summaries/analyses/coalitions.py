@@ -44,12 +44,14 @@ class HiddenSets:
         chosen = [index for index in range(self.count) if members >> index & 1]
         return np.asarray(self._parts[chosen].any(axis=0))
 
-    def ask(self, sets: Iterable[int]) -> None:
-        """Have the network answer for sets that it was not asked about, in one batch."""
+    def ask(self, sets: Iterable[int], beside: Sequence[NDArray[np.bool_]] = ()) -> NDArray[np.float32]:
+        """Have the network answer for sets that it was not asked about, and return the scores of masks beside, in one batch."""
         missing = [members for members in dict.fromkeys(sets) if members not in self.values]
-        if missing:
-            scores = self._score(np.stack([self.pixels(members) for members in missing]))
-            self.values.update(zip(missing, scores.tolist(), strict=True))
+        if not missing and not len(beside):
+            return np.empty(0, np.float32)
+        scores = self._score(np.stack([*(self.pixels(members) for members in missing), *beside]))
+        self.values.update(zip(missing, scores[: len(missing)].tolist(), strict=True))
+        return scores[len(missing) :]
 
 
 def random_orders(count: int, passes: int, random_state: np.random.Generator) -> list[tuple[int, ...]]:
@@ -90,6 +92,19 @@ def prefixes(order: Sequence[int]) -> list[int]:
     return sets
 
 
+def sets_of(count: int, orders: Sequence[Sequence[int]], passes: int) -> list[int]:
+    """Return the sets that :func:`shapley` asks about: all where there are at most `passes`, else those of the orders.
+
+    Examples
+    --------
+    >>> sets_of(2, [(0, 1)], 4), sets_of(2, [(0, 1)], 3)
+    ([0, 1, 2, 3], [0, 1, 3])
+    """
+    if 2**count <= passes:
+        return list(range(2**count))
+    return list(dict.fromkeys(members for order in orders for members in prefixes(order)))
+
+
 def shapley(hidden: HiddenSets, orders: Sequence[Sequence[int]], passes: int) -> NDArray[np.float64]:
     """Return the loss of score that hiding each summary adds: its Shapley value (K,).
 
@@ -106,8 +121,8 @@ def shapley(hidden: HiddenSets, orders: Sequence[Sequence[int]], passes: int) ->
     """
     count = hidden.count
     values = np.zeros(count)
+    hidden.ask(sets_of(count, orders, passes))
     if 2**count <= passes:
-        hidden.ask(range(2**count))
         for members in range(2**count):
             size = members.bit_count()
             for index in range(count):
@@ -115,7 +130,6 @@ def shapley(hidden: HiddenSets, orders: Sequence[Sequence[int]], passes: int) ->
                     weight = factorial(size) * factorial(count - size - 1) / factorial(count)
                     values[index] += weight * (hidden.values[members] - hidden.values[members | 1 << index])
         return values
-    hidden.ask(members for order in orders for members in prefixes(order))
     for order in orders:
         for index, (before, after) in zip(order, pairwise(prefixes(order)), strict=True):
             values[index] += (hidden.values[before] - hidden.values[after]) / len(orders)

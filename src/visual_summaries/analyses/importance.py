@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
+from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.masks.hiding import scores_without, way_of
@@ -162,14 +162,14 @@ def image_effects(
     orders = random_orders(hidden.count, settings.passes, seeded(random_state, image.view))
     # A copy takes its summary's place in some of the orders: what does it add to those hidden before?
     earlier = [[_before(orders[draw % len(orders)], index) for draw in range(draws)] for index in range(count)]
-    shares = shapley(hidden, orders, settings.passes) / before
     on_object = object_mask(image.view, evidence)
-    asked = []
+    moved = []
     for index in range(count):
         own = hidden.pixels(1 << index)
         copies = moved_copies(own, draws, seeded(random_state, image.view, own), on_object)
-        asked.append(np.stack([hidden.pixels(m) | copy for m, copy in zip(earlier[index], copies, strict=True)]))
-    scores = score(np.concatenate(asked)).reshape(count, draws)
+        moved += [hidden.pixels(m) | copy for m, copy in zip(earlier[index], copies, strict=True)]
+    scores = hidden.ask(sets_of(hidden.count, orders, settings.passes), moved).reshape(count, draws)
+    shares = shapley(hidden, orders, settings.passes) / before
     rows = []
     for index, row in enumerate(scores):
         added = [(hidden.values[m] - float(after)) / before for m, after in zip(earlier[index], row, strict=True)]

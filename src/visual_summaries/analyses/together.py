@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.importance import TINY
 from visual_summaries.analyses.settings import AnalysisSettings
-from visual_summaries.masks.hiding import scores_without, way_of
+from visual_summaries.masks.hiding import scores_in_views, way_of
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Image, Together
 
@@ -21,34 +22,38 @@ if TYPE_CHECKING:
 def hidden_together(
     classifier: Classifier,
     target: Target,
-    image: Image,
-    evidence: NDArray[np.bool_],
-    of_summaries: NDArray[np.bool_],
+    images: Sequence[Image],
+    evidence: Sequence[NDArray[np.bool_]],
+    of_summaries: Sequence[NDArray[np.bool_]],
     mask_settings: MaskSettings | None = None,
     *,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
-    """Return the relative losses ``(4,)`` of an image's score with hidden: summaries, evidence, rest, rest moved elsewhere.
+    """Return the relative losses ``(N, 4)`` of images' scores with hidden: summaries, evidence, rest, rest moved elsewhere.
 
     Parameters
     ----------
     classifier : Classifier
     target : Target
-    image : Image
-    evidence, of_summaries : ndarray of bool, (H, W)
-        All evidence, and what of it is in a summary.
+    images : sequence of Image
+    evidence, of_summaries : sequence of ndarray of bool, (H, W)
+        All evidence of each image, and what of it is in a summary.
     mask_settings : MaskSettings, optional
         How pixels are hidden.
     random_state : int
     """
-    rest = evidence & ~of_summaries
-    within = object_mask(image.view, evidence) if rest.any() else None
-    moved = moved_copies(rest, 1, seeded(random_state, image.view, rest), within)[0]
-    hide = np.stack([of_summaries, evidence, rest, moved])
+    mask_settings = mask_settings or MaskSettings()
+    asked = []
+    for image, whole, shown in zip(images, evidence, of_summaries, strict=True):
+        rest = whole & ~shown
+        within = object_mask(image.view, whole) if rest.any() else None
+        moved = moved_copies(rest, 1, seeded(random_state, image.view, rest), within)[0]
+        asked.append((image.view, np.stack([shown, whole, rest, moved]), [way_of(image.view, mask_settings).hidden] * 4))
     with classifier.frozen():
-        scores = scores_without(classifier, image.view, target, hide, way_of(image.view, mask_settings or MaskSettings()))
-    before = max(image.score, TINY)
-    return np.where(hide.any(axis=(1, 2)), (before - scores.astype(np.float64)) / before, 0.0)
+        scores = np.array(scores_in_views(classifier, asked, target, mask_settings), np.float64).reshape(-1, 4)
+    before = np.maximum([[image.score] for image in images], TINY)
+    hides = np.array([hide.any(axis=(1, 2)) for _, hide, _ in asked]).reshape(-1, 4)
+    return np.where(hides, (before - scores) / before, 0.0)
 
 
 def join_together(

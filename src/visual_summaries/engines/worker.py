@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.engines.base import Compute
 
 # What a run's items have in common, unpickled once in this process; that of one run at a time, so that memory stays flat.
@@ -57,4 +58,5 @@ def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, it
         _SHARED.clear()
         # From the process that runs the job, by way of the cluster's memory: no file.
         _SHARED[token] = pickle.loads(ray.get(shared[0]))  # noqa: S301
-    return list(compute(_SHARED[token], items))
+    with freed_memory_kept():
+        return list(compute(_SHARED[token], items))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,21 +172,33 @@ def measure_faithfulness(
             inner = curves[:, 1:-1].reshape(-1, *shape)
             nothing = np.zeros((1, *shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])
-            own = way_of(view, settings)
-            hide = np.concatenate([nothing, ~nothing, inner, ~inner, np.stack([copy, ~copy]).reshape(2, *shape), changed])
-            scores = scores_without(asked, view, target, hide, own)
-            whole, none = scores[0], scores[1]
-            hidden, shown = np.split(scores[2 : 2 + 4 * (steps - 1)].reshape(4, steps - 1), 2)
-            rows["deletion"].append(np.pad(hidden, ((0, 0), (1, 1)), constant_values=((0, 0), (whole, none))))
-            rows["insertion"].append(np.pad(shown, ((0, 0), (1, 1)), constant_values=((0, 0), (none, whole))))
-            rows["moved"].append(scores[-6:-4])
-            others = [scores_without(asked, view, target, evidence[None], replace(settings, hidden=way))[0] for way in HELD_OUT]
-            drops = whole - np.array([scores[-4], scores[-3:-1].mean(), scores[-1], np.mean(others)])
+            own = way_of(view, settings).hidden
+            questions = {
+                "ends": (np.concatenate([nothing, ~nothing]), own),
+                "deletion": (inner, own),
+                "insertion": (~inner, own),
+                "moved": (np.stack([copy, ~copy]).reshape(2, *shape), own),
+                "changed": (changed, own),
+                **{f"hidden {way}": (evidence[None], way) for way in HELD_OUT},
+                **{f"shown {way}": (~evidence[None], way) for way in ways},
+            }
+            hide = np.concatenate([masks for masks, _ in questions.values()])
+            names = [way for masks, way in questions.values() for _ in masks]
+            scores = scores_without(asked, view, target, hide, settings, ways=names)
+            ends = np.cumsum([len(masks) for masks, _ in questions.values()])[:-1]
+            found = dict(zip(questions, np.split(scores, ends), strict=True))
+            whole, none = found["ends"]
+            for name, (first, last) in {"deletion": (whole, none), "insertion": (none, whole)}.items():
+                row = found[name].reshape(2, steps - 1)
+                rows[name].append(np.pad(row, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last))))
+            rows["moved"].append(found["moved"])
+            others = np.mean([found[f"hidden {way}"] for way in HELD_OUT])
+            as_it_is, down, right, smooth = found["changed"]
+            drops = whole - np.array([as_it_is, (down + right) / 2, smooth, others])
             rows["holds"].append((drops[1:] / drops[0] if drops[0] > 0 else np.full(3, np.nan)).astype(np.float32))
-            alone = [scores_without(asked, view, target, ~evidence[None], replace(settings, hidden=way))[0] for way in ways]
-            rows["shown"].append(np.array(alone, np.float32))
+            rows["shown"].append(np.concatenate([found[f"shown {way}"] for way in ways]))
     empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(ways),), "holds": (3,)}
-    stacked = {name: np.stack(found) if found else np.empty((0, *empty[name]), np.float32) for name, found in rows.items()}
+    stacked = {name: np.stack(own) if own else np.empty((0, *empty[name]), np.float32) for name, own in rows.items()}
     return Faithfulness(
         **stacked,
         after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(ways)), np.float32),

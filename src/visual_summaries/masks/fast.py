@@ -38,7 +38,7 @@ from visual_summaries.masks.settings import FastSchedule
 from visual_summaries.masks.shape import boundary_gradient, large_pieces, project, upsampling_matrix
 from visual_summaries.masks.terms import draw_terms, terms_of
 
-#: A way of hiding is not used for an image of whose score it leaves more than this share when it hides everything.
+#: A way of hiding is not used for an image of whose score above chance it leaves more than this share when it hides everything.
 LARGEST_LEFT = 0.5
 
 #: A cell of whose share more than this is in pieces that are taken away becomes no evidence, at this density.
@@ -46,6 +46,9 @@ _GONE, _LOW = 0.1, 0.2
 
 #: An image is begun again when its last passes leave more than this share of the score.
 _LOST = 0.4
+
+#: The multiplier of an image that is begun again is this much larger.
+_AGAIN = 2.0
 
 #: The contrast of the masks that are stored, over the last one of the optimisation.
 _CRISPER = 3.0
@@ -92,6 +95,8 @@ class FastSolver:
         def zeros(*size: int) -> Tensor:
             return like.new_zeros((places, *size))
 
+        with torch.no_grad():
+            self.chance = 1 / network.classifier.logits(like[None]).shape[1]
         self.terms = terms_of(network.settings)
         ways, terms = 1 + max(term.way for term in self.terms), len(self.terms)
         self.way_of = torch.tensor([term.way for term in self.terms], device=like.device)
@@ -121,13 +126,14 @@ class FastSolver:
         settings, schedule = self.network.settings, self.schedule
         hidden = torch.stack(ways_to_hide(images, settings), dim=1)
         self.images[places], self.hidden[places] = images, hidden
-        before = self.network.scores(images).to(images)
+        before = self.network.quick_scores(images).to(images)
         self.before[places] = before
         whole = torch.stack([self.network.quick_scores(way).to(images) for way in hidden.unbind(dim=1)], dim=1)
         self.score_hidden[places] = whole
         # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it, unless
         # no other does better.
-        usable = (whole <= LARGEST_LEFT * before[:, None]) | (whole == whole.amin(dim=1, keepdim=True))
+        left = whole - self.chance <= LARGEST_LEFT * (before[:, None] - self.chance)
+        usable = left | (whole == whole.amin(dim=1, keepdim=True))
         asked = usable[:, self.way_of]
         self.weight[places] = asked / usable.sum(dim=1, keepdim=True)
         self.wanted[places] = torch.where(self.shown, schedule.kept, before[:, None] * schedule.kept)
@@ -237,7 +243,7 @@ class FastSolver:
         self.density[place] = 0.5
         self.moment1[place] = self.moment2[place] = 0
         self.step_of[place] = 0
-        self.log_mu[place] = self.bounded(torch.full_like(self.log_mu[place], math.log(schedule.multiplier * 2.0**item.begun)))
+        self.log_mu[place] = self.bounded(torch.full_like(self.log_mu[place], math.log(schedule.multiplier * _AGAIN**item.begun)))
 
     def take_small_away(self, place: Tensor, evidence: Tensor) -> Tensor:
         """Lower the density where pieces of the evidence (H, W) are too small, and return the evidence without them."""

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visual_summaries._batches import in_batches
+from visual_summaries._batches import even_batch, in_batches
 from visual_summaries._recent import Recent
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
@@ -38,8 +38,7 @@ _STRONG_SIGMA = 0.1  # of the shorter side
 MOST_LEFT = 0.1
 
 _TILES = 7  # tiles of the inpainting's chessboard along the shorter side
-_INPAINT_RADIUS = 3.0  # pixels
-_AT_ONCE, _ELSEWHERE = {"cpu": 4}, 32  # masks that pass the network at a time
+_INPAINT_RADIUS, _INPAINT_SIDE = 3.0, 112  # pixels: of a copy that is shrunk by a whole factor while it has more than this
 _RECENT = Recent(2**26)  # hidden images: a strong blur or inpainting takes as long as a pass of the network
 
 
@@ -53,7 +52,8 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
     kind : str
         ``"blur"``: Gaussian of `size` taps and `sigma` (published: 11, 10); ``"strong-blur"``: sigma a tenth of the side.
         ``"mean"``: each image's mean colour. ``"noise"``: Gaussian noise with each image's mean and deviation of each channel.
-        ``"inpaint"``: each pixel filled in from tiles around it (Telea 2004), by a chessboard of tiles and its complement.
+        ``"inpaint"``: each pixel filled in from tiles around it (Telea 2004), by a chessboard of tiles and its complement, on a
+        copy of about 112 pixels.
         ``"permuted"``: the image's own pixels in a random order; ``"black"``: zeros. These two are for checks.
     size, sigma : int, float
         Of the published blur.
@@ -170,6 +170,7 @@ def scores_without(
     hide: NDArray[np.bool_],
     settings: MaskSettings,
     batch_size: int | None = None,
+    ways: Sequence[str] | None = None,
 ) -> NDArray[np.float32]:
     """Return the class score (M,) of a view (H, W, 3) with the pixels of each mask hidden, in float32 without gradients.
 
@@ -184,25 +185,64 @@ def scores_without(
     settings : MaskSettings
         What hidden pixels show.
     batch_size : int, optional
-        Masks that pass the network at a time; on a processor few, because there large tensors are slow to get.
+        Masks that pass the network at a time.
+    ways : sequence of str, optional
+        The way of hiding of each mask; the settings' own for all when left out.
     """
+    asked = (view, hide, [settings.hidden] * len(hide) if ways is None else ways)
+    return scores_in_views(classifier, [asked], target, settings, batch_size)[0]
+
+
+#: A view (H, W, 3), masks (M, H, W) of what is hidden, and the way of hiding of each mask.
+Asked = tuple[NDArray[np.uint8], NDArray[np.bool_], Sequence[str]]
+
+
+def scores_in_views(
+    classifier: Classifier, asked: Sequence[Asked], target: Target, settings: MaskSettings, batch_size: int | None = None
+) -> list[NDArray[np.float32]]:
+    """Return what :func:`scores_without` does for each of several views: few masks of many views fill a batch.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Best inside its ``frozen()``.
+    asked : sequence of Asked
+    target : Target
+    settings : MaskSettings
+        The blur's size and sigma.
+    batch_size : int, optional
+        Masks that pass the network at a time.
+    """
+    rows: list[tuple[Tensor, Tensor, NDArray[np.bool_]]] = []  # image, what hides it, which pixels are hidden
+    which: list[list[int]] = []
     with torch.no_grad():
-        x = classifier.to_tensor([view])
-        way = (settings.hidden, settings.blur_size, settings.blur_sigma)
-        (hidden,) = _RECENT((view.tobytes(), x.shape, x.device, way), lambda: (hidden_pixels(x, settings),))
-        places: dict[bytes, int] = {}  # the same pixels are asked about once
-        which = [places.setdefault(mask.tobytes(), len(places)) for mask in hide]
-        different = hide[[which.index(place) for place in range(len(places))]]
+        for view, hide, ways in asked:
+            x = classifier.to_tensor([view])
+            hidden = {way: _hidden(view, x, replace(settings, hidden=way)) for way in dict.fromkeys(ways)}
+            places: dict[tuple[bytes, str], int] = {}  # the same pixels are asked about once
+            for mask, way in zip(hide, ways, strict=True):
+                if (key := (mask.tobytes(), way)) not in places:
+                    places[key] = len(rows)
+                    rows.append((x, hidden[way], mask))
+            which.append([places[mask.tobytes(), way] for mask, way in zip(hide, ways, strict=True)])
+        scores = np.empty(len(rows), np.float32)
+        for shape in dict.fromkeys(mask.shape for _, _, mask in rows):
+            same = [k for k, (_, _, mask) in enumerate(rows) if mask.shape == shape]
 
-        def scores(part: slice) -> NDArray[np.float32]:
-            keep = torch.from_numpy(~different[part]).to(x)
-            size = (len(keep), -1, -1, -1)
-            logits = classifier.logits(perturb(x.expand(size), hidden.expand(size), keep))
-            return np.asarray(target.score(logits).float().cpu().numpy())
+            def ask(part: slice, same: Sequence[int] = same) -> NDArray[np.float32]:
+                images, hidden, masks = zip(*(rows[k] for k in same[part]), strict=True)
+                keep = torch.from_numpy(~np.stack(masks)).to(images[0])
+                logits = classifier.logits(perturb(torch.cat(images), torch.cat(hidden), keep))
+                return np.asarray(target.score(logits).float().cpu().numpy())
 
-        size = batch_size or _AT_ONCE.get(x.device.type, _ELSEWHERE)
-        found, _ = in_batches(scores, len(different), size, classifier)
-    return np.concatenate([np.empty(0, np.float32), *found])[which]
+            found, _ = in_batches(ask, len(same), batch_size or even_batch(len(same)), classifier)
+            scores[same] = np.concatenate(found)
+    return [scores[places] for places in which]
+
+
+def _hidden(view: NDArray[np.uint8], x: Tensor, settings: MaskSettings) -> Tensor:
+    way = (settings.hidden, settings.blur_size, settings.blur_sigma)
+    return _RECENT((view.tobytes(), x.shape, x.device, way), lambda: (hidden_pixels(x, settings),))[0]
 
 
 def ways_to_hide(images: Tensor, settings: MaskSettings) -> list[Tensor]:
@@ -230,13 +270,17 @@ def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:
 
 def _inpainted(image: Tensor) -> Tensor:
     """Fill in the dark tiles of a chessboard from the bright ones, and the other way round: no pixel is kept."""
-    channels, height, width = image.shape
-    pixels = (image.detach().cpu().permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.uint8)
-    dark = chessboard(height, width)
+    height, width = image.shape[-2:]
+    factor = max(1, round(min(height, width) / _INPAINT_SIDE))
+    whole = (image.detach().cpu().permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.uint8)
+    size = (max(1, width // factor), max(1, height // factor))
     # OpenCV inpaints one or three channels; others go one by one.
-    groups = [pixels] if channels in (1, 3) else [np.ascontiguousarray(pixels[..., k : k + 1]) for k in range(channels)]
+    channels = [whole] if whole.shape[2] in (1, 3) else list(whole.transpose(2, 0, 1))
     filled = []
-    for group in groups:
-        both = [cv2.inpaint(group, hole, _INPAINT_RADIUS, cv2.INPAINT_TELEA).reshape(group.shape) for hole in (dark, 1 - dark)]
-        filled.append(np.where(dark[..., None] == 1, both[0], both[1]))
+    for group in channels:
+        pixels = cv2.resize(group, size, interpolation=cv2.INTER_AREA)
+        dark = chessboard(size[1], size[0])
+        both = [cv2.inpaint(pixels, hole, _INPAINT_RADIUS, cv2.INPAINT_TELEA) for hole in (dark, 1 - dark)]
+        inpainted = np.where(dark.reshape(size[1], size[0], *[1] * (pixels.ndim - 2)) == 1, both[0], both[1])
+        filled.append(cv2.resize(inpainted, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1))
     return torch.from_numpy(np.concatenate(filled, axis=2)).permute(2, 0, 1).to(image) / 255

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from visual_summaries.masks.network import Extra, Network
 
-#: Most images of a batch on a CPU, where larger ones gain nothing (caches), and on an accelerator.
-LARGEST_ON_CPU, LARGEST_ON_ACCELERATOR = 16, 256
+#: Most images of a batch on a CPU, where larger ones gain nothing, and on an accelerator.
+LARGEST_ON_CPU, LARGEST_ON_ACCELERATOR = 32, 256
 
 
 def free_memory(device: torch.device) -> int:

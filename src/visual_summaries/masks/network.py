@@ -75,7 +75,7 @@ class Network:
         return self._scores(self.classifier, images)
 
     def quick_scores(self, images: Tensor) -> Tensor:
-        """Return scores as :meth:`scores` does, to rounding: what decides between masks, not what is stored."""
+        """Return scores as :meth:`scores` does, to a ten-thousandth of their spread."""
         return self._scores(self.scorer or self.classifier, images)
 
     def _scores(self, classifier: GivesLogits, images: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visual_summaries._allocator import freed_memory_kept
+from visual_summaries._batches import even_batch
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver, Finished
 from visual_summaries.masks.hiding import ways_to_hide
@@ -67,6 +69,7 @@ def iter_masks(
     yield from iter_tensors(classifier, tensors, target, settings or MaskSettings(), total, progress, random_state)
 
 
+@freed_memory_kept()
 def optimize_masks(
     classifier: Classifier,
     images: Tensor | Sequence[Any],
@@ -182,6 +185,8 @@ def iter_tensors(
     with torch.no_grad(), classifier.frozen():
         # A copy: what came from inference mode could not be differentiated.
         network = make_network(classifier, target, settings, first[1].unsqueeze(0).clone())
+    if settings.batch_size is None and total:
+        network.chunk = even_batch(total, network.chunk)
     solve = iter_fast if uses_fast(settings, target) else iter_published
     masks = solve(network, chain([first], source), random_state)
     for done, (position, mask) in enumerate(masks, start=1):

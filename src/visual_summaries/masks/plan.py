@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visual_summaries.masks.kernel import PROBE_IMAGES, faster_scores, fastest_kernel, fold
+from visual_summaries.masks.kernel import faster_scores, fastest_kernel, fold
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, kernel_in_words
 from visual_summaries.masks.settings import MaskSettings
@@ -60,18 +60,18 @@ def make_network(
     network = Network(classifier, target, settings, chunk=settings.batch_size or 1)
     if plan is not None:
         network.chunk = plan.batch_size
-        folded = fold(classifier, image.expand(min(plan.batch_size, PROBE_IMAGES), -1, -1, -1)) if plan.folded else None
-        network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded)
-        if settings.precision == "auto":
-            network.scorer = faster_scores(classifier, image)
-        return network
-    if settings.batch_size is None:
+    elif settings.batch_size is None:
         network.chunk = find_batch_size(network, image)
-    if settings.precision == "auto":
-        network.kernel = fastest_kernel(network, image)
+    if settings.precision != "auto":
+        return network
+    folded = fold(classifier, image)
+    network.scorer = faster_scores(classifier, image, folded)
+    if plan is not None:
+        network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded if plan.folded else None)
+    else:
+        network.kernel = fastest_kernel(network, image, folded)
         logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
         network.passes = 0
-        network.scorer = faster_scores(classifier, image)
     return network
 
 

@@ -119,7 +119,7 @@ def _network_settings(settings: Settings) -> Any:
     return [hiding(settings), asdict(settings.analyses)]
 
 
-IMPORTANCE = Stage("importance", 4, _importance, settings=_network_settings)
+IMPORTANCE = Stage("importance", 5, _importance, settings=_network_settings)
 
 
 def _measure_importance(
@@ -157,7 +157,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 4, _joint, settings=_network_settings)
+JOINT = Stage("joint", 5, _joint, settings=_network_settings)
 
 
 def _measure_joint(
@@ -184,20 +184,13 @@ def _measure_joint(
 
 
 def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> Iterable[Content]:
-    for image, evidence, of_summaries in items:
-        found = hidden_together(
-            quick(shared, image.view),
-            shared.target,
-            image,
-            evidence,
-            of_summaries,
-            shared.settings.masks,
-            random_state=shared.random_state,
-        )
-        yield {"losses": found}
+    network = quick(shared, items[0][0].view)
+    parts = zip(*items, strict=True)
+    found = hidden_together(network, shared.target, *parts, shared.settings.masks, random_state=shared.random_state)
+    return [{"losses": losses} for losses in found]
 
 
-TOGETHER = Stage("together", 2, _together, settings=hiding, progress="")
+TOGETHER = Stage("together", 3, _together, settings=hiding, group=8, together=True, progress="")
 
 
 def _measure_together(

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.analyses.importance import image_effects
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError
@@ -33,6 +34,7 @@ class Finder(Protocol):
         """Return the summaries in an image (H, W, 3) with this evidence (H, W)."""
 
 
+@freed_memory_kept()
 def apply_run(
     run: Run,
     images: ImageSources,

@@ -172,11 +172,10 @@ def _usable(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.in
 
 
 def _alone(shared: Shared, items: Sequence[tuple[View, float, list[tuple[Box, Pixels]]]]) -> Iterable[Content]:
-    for view, score, regions in items:
-        yield {"alone": [list(pair) for pair in contributions(shared, view, score, regions)]}
+    return [{"alone": [list(pair) for pair in own]} for own in contributions(shared, items)]
 
 
-REGIONS = Stage("regions", 2, _alone, settings=hiding, progress="contributions")
+REGIONS = Stage("regions", 3, _alone, settings=hiding, group=8, together=True, progress="contributions")
 
 
 def _measure(

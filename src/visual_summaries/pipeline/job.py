@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.pipeline.analysing import analyse_summaries
@@ -139,6 +140,7 @@ def summarize(
         )
 
 
+@freed_memory_kept()
 def _explain(
     context: Context,
     images: ImageSources,

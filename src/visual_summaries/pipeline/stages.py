@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from visual_summaries._batches import even_batch
 from visual_summaries.classifiers import Classifier
 from visual_summaries.engines import Part
 from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
@@ -66,15 +67,15 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
     return [{**_mask_record(mask), "batch": ready.chunk} for mask in masks]
 
 
-PLAN = Stage("plan", 2, _plan, settings=without_batch_size)
-MASKS = Stage("masks", 6, _masks, settings=without_batch_size, together=True)
+PLAN = Stage("plan", 3, _plan, settings=without_batch_size)
+MASKS = Stage("masks", 7, _masks, settings=without_batch_size, together=True)
 
 
 def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     """Optimise the evidence mask of each image; a batch is a piece, in which each image has its record."""
     asked = context.settings.masks.batch_size
     found = context.piece(PLAN, str(context.classifier.device), images[0].view)
-    plan = MaskPlan(**found) if asked is None else replace(MaskPlan(**found), batch_size=asked)
+    plan = replace(MaskPlan(**found), batch_size=even_batch(len(images), found["batch_size"]) if asked is None else asked)
     stage = replace(MASKS, group=plan.batch_size)
     inputs = (view_sha256(image.view) for image in images)
     records = context.map(stage, inputs, lambda i: (images[i].view, plan))
@@ -128,8 +129,8 @@ def _faithfulness(shared: Shared, items: Sequence[tuple[View, Mask]]) -> Iterabl
         yield {name: getattr(measured, name) for name in _CURVES}
 
 
-WAYS = Stage("ways", 1, _ways, settings=hiding, progress="")
-FAITHFULNESS = Stage("faithfulness", 3, _faithfulness, settings=lambda s: [hiding(s), s.analyses.curve_steps])
+WAYS = Stage("ways", 2, _ways, settings=hiding, progress="")
+FAITHFULNESS = Stage("faithfulness", 4, _faithfulness, settings=lambda s: [hiding(s), s.analyses.curve_steps])
 
 
 def choose_ways(context: Context, images: Sequence[Image]) -> Context:
@@ -158,9 +159,9 @@ def compute_faithfulness(context: Context, images: Sequence[Image], masks: Seque
 
 def _components(shared: Shared, items: Sequence[tuple[View, float, Mask]]) -> Iterable[Content]:
     settings = shared.settings.regions
-    for view, score, mask in items:
-        found = connected_components(mask.final, settings.threshold, settings.min_component_area)
-        alone = contributions(shared, view, score, found)
+    parts = [connected_components(mask.final, settings.threshold, settings.min_component_area) for _, _, mask in items]
+    measured = contributions(shared, [(view, score, found) for (view, score, _), found in zip(items, parts, strict=True)])
+    for found, alone in zip(parts, measured, strict=True):
         order = sorted(range(len(found)), key=lambda k: -alone[k][0])
         yield {
             "boxes": [list(found[k][0]) for k in order],
@@ -171,7 +172,7 @@ def _components(shared: Shared, items: Sequence[tuple[View, float, Mask]]) -> It
 
 COMPONENTS = Stage(
     "components",
-    1,
+    2,
     _components,
     settings=lambda s: [hiding(s), s.regions.threshold, s.regions.min_component_area],
     progress="contributions",
@@ -189,11 +190,14 @@ def find_components(context: Context, images: Sequence[Image], masks: Sequence[M
     ]
 
 
-def contributions(shared: Shared, view: View, score: float, regions: Sequence[tuple[Box, Pixels]]) -> list[tuple[float, float]]:
-    """Contribution (1 - score) and drop of each region hidden alone; `score` is that of the whole view."""
-    scores = hidden_scores(quick(shared, view), view, shared.target, regions, shared.settings.masks)
-    before = max(score, 1e-12)
-    return [(float(1 - hidden), float((score - hidden) / before)) for hidden in scores]
+def contributions(
+    shared: Shared, items: Sequence[tuple[View, float, Sequence[tuple[Box, Pixels]]]]
+) -> list[list[tuple[float, float]]]:
+    """Contribution (1 - score) and drop of each region hidden alone; an item has a view, its score and its regions."""
+    views, before, regions = zip(*items, strict=True)
+    scores = hidden_scores(quick(shared, views[0]), views, shared.target, regions, shared.settings.masks)
+    rows = zip(np.maximum(before, 1e-12).tolist(), scores, strict=True)
+    return [[(float(1 - hidden), float((score - hidden) / score)) for hidden in own] for score, own in rows]
 
 
 def _box(values: Sequence[int]) -> Box:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import scores_without, way_of
+from visual_summaries.masks.hiding import scores_in_views, way_of
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Box
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
-
-_AT_ONCE = 32  # masks of whole images in memory
 
 
 def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -32,36 +30,39 @@ def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> ND
     return mask
 
 
+#: The regions of a view: box and evidence pixels inside it, ``bool (y1 - y0, x1 - x0)``, True = hidden.
+Regions = Sequence[tuple[Box, NDArray[np.bool_]]]
+
+
 def hidden_scores(
     classifier: Classifier,
-    view: NDArray[np.uint8],
+    views: Sequence[NDArray[np.uint8]],
     target: Target,
-    regions: Sequence[tuple[Box, NDArray[np.bool_]]],
+    regions: Sequence[Regions],
     settings: MaskSettings | None = None,
-) -> NDArray[np.float64]:
-    """Return the class score of a view with each region alone hidden (METHOD 2), in float32.
+) -> list[NDArray[np.float32]]:
+    """Return the class scores of views with each of their regions alone hidden (METHOD 2), in float32.
 
     Parameters
     ----------
     classifier : Classifier
-    view : ndarray of uint8, (H, W, 3)
+    views : sequence of ndarray of uint8, (H, W, 3)
     target : Target
-    regions : sequence of (box, pixels)
-        Evidence pixels inside each box, ``bool (y1 - y0, x1 - x0)``, True = hidden.
+    regions : sequence of Regions
+        Of each view.
     settings : MaskSettings, optional
         How pixels are hidden (blur).
 
     Returns
     -------
-    ndarray of float64, (len(regions),)
+    list of ndarray of float32, (number of regions,)
         Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
     """
     settings = settings or MaskSettings()
-    shape, way = (view.shape[0], view.shape[1]), way_of(view, settings)
-    scores = np.empty(len(regions))
+    asked = []
+    for view, own in zip(views, regions, strict=True):
+        shape = (view.shape[0], view.shape[1])
+        hide = np.array([full_mask(box, pixels, shape) for box, pixels in own], dtype=bool).reshape(-1, *shape)
+        asked.append((view, hide, [way_of(view, settings).hidden] * len(hide)))
     with classifier.frozen():
-        for start in range(0, len(regions), _AT_ONCE):
-            batch = regions[start : start + _AT_ONCE]
-            hide = np.stack([full_mask(box, pixels, shape) for box, pixels in batch])
-            scores[start : start + len(batch)] = scores_without(classifier, view, target, hide, way)
-    return scores
+        return scores_in_views(classifier, asked, target, settings)
