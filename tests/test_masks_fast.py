@@ -215,7 +215,7 @@ def test_an_image_whose_score_stays_gets_further_passes_and_then_ends():
     classifier = Classifier(net, transform=ViewTransform((32, 48)), class_names=["a", "b"])
     settings = replace(SETTINGS, fast=FastSchedule(steps=3, extra_rounds=2, extra_steps=4))
     (mask,) = optimize_masks(classifier, torch.rand(1, 3, 32, 48), 0, settings=settings)
-    assert len(mask.losses) == 2 * 1 + 3 + 2 * 4  # begun again twice, then to the end, then two rounds more
+    assert len(mask.losses) == 2 * 2 + 3 + 2 * 4  # begun again twice, then to the end, then two rounds more
 
 
 def test_further_passes_ask_for_the_terms_that_failed():
@@ -280,6 +280,21 @@ def test_batch_norm_is_folded_only_where_that_is_right():
         assert type(faster.module[1]) is nn.Identity
         torch.testing.assert_close(faster.logits(images(2)), classifier.logits(images(2)))
     assert type(net[1]) is nn.BatchNorm2d
+
+    class Conv2dSame(nn.Conv2d):
+        """As timm's."""
+
+        def forward(self, x):
+            return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+    class Standardized(nn.Conv2d):
+        """Does not use its weights as they are."""
+
+        def forward(self, x):
+            return nn.functional.conv2d(x, self.weight / self.weight.norm(), self.bias)
+
+    for kind, count in ((Conv2dSame, 1), (Standardized, 0)):
+        assert fold_batch_norms(nn.Sequential(kind(3, 4, 3), nn.BatchNorm2d(4)).eval()) == count
 
     class Crossed(nn.Module):
         """The batch norm stands behind the convolution but is applied before it."""
@@ -349,11 +364,13 @@ def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
 
     monkeypatch.setattr("visual_summaries.masks.kernel.measure", fake)
     with classifier.frozen():
-        assert fastest_kernel(network, images(1)) == Kernel(bfloat16=True, channels_last=True)
-        off = 0.1
-        assert fastest_kernel(network, images(1)) == Kernel(channels_last=True)
+        assert fastest_kernel(network, images(1), None) == Kernel(bfloat16=True, channels_last=True)
+        slow["bfloat16, channels last"] = 1.5  # with few images; in full batches float32 catches up
+        assert fastest_kernel(network, images(1), None) == Kernel(channels_last=True)
+        slow["bfloat16, channels last"], off = 1.0, 0.1
+        assert fastest_kernel(network, images(1), None) == Kernel(channels_last=True)
         slow["float32, channels last"] = 4.0
-        assert fastest_kernel(network, images(1)) == Kernel()
+        assert fastest_kernel(network, images(1), None) == Kernel()
 
     def failing(network, kernel, images):
         if kernel.channels_last:
@@ -363,7 +380,7 @@ def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
     monkeypatch.setattr("visual_summaries.masks.kernel.measure", failing)
     slow["float32, channels last"] = 0.1
     with classifier.frozen():
-        assert fastest_kernel(network, images(1)) == Kernel()
+        assert fastest_kernel(network, images(1), None) == Kernel()
     reference = Measured(Kernel(), 1.0, scores, gradients)
     assert not agrees(Measured(Kernel(), 1.0, scores, -gradients), reference)
 
@@ -373,7 +390,7 @@ def test_measuring_the_kernel_runs_on_a_real_network_and_takes_little_time():
     network = Network(classifier, Target(1, "patch"), replace(SETTINGS, precision="auto"), chunk=4)
     start = time.perf_counter()
     with classifier.frozen():
-        kernel = fastest_kernel(network, images(1))
+        kernel = fastest_kernel(network, images(1), None)
     assert isinstance(kernel, Kernel)
     assert time.perf_counter() - start < 10
 
@@ -386,7 +403,8 @@ def test_default_preset_is_fast_quick_is_faster_and_paper_is_published():
     assert quick == quick_mask_settings()
     assert paper == MaskSettings()
     assert quick.fast.steps + quick.fast.extra_rounds * quick.fast.extra_steps <= default.fast.steps / 2
-    assert ways_of(quick.hidden) == ways_of(default.hidden) == ("strong-blur", "mean", "noise", "inpaint")
+    assert ways_of(default.hidden) == ("strong-blur", "mean", "noise", "inpaint")
+    assert set(ways_of(quick.hidden)) < set(ways_of(default.hidden))
     assert preset("quick").parts == preset("default").parts
     for name in PRESETS:
         assert Settings.from_dict(preset(name).to_dict()) == preset(name)
@@ -395,8 +413,8 @@ def test_default_preset_is_fast_quick_is_faster_and_paper_is_published():
 def test_quick_masks_lie_on_the_patch_too():
     classifier = classifier_of(PatchClassifier())
     for mask in optimize_masks(classifier, images(2), 1, preset="quick"):
-        assert len(mask.losses) == 10
-        assert len(mask.after) == 4
+        assert len(mask.losses) == 8
+        assert len(mask.after) == 2
         assert mask.drop > 0.9
         assert mask.sharp[PATCH].mean() > 0.7
         assert mask.area < 1.5 * PATCH_AREA

@@ -14,7 +14,7 @@ import torch
 import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_without, ways_that_hide
+from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_in_views, scores_without, ways_that_hide
 from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.report import render_page
 
@@ -181,3 +181,23 @@ def test_what_chance_leaves_does_not_count() -> None:
     assert ways == ("mean",)
     assert left["mean"] == pytest.approx(0, abs=1e-3)
     assert left["blur"] > 0.1
+
+
+def test_masks_of_several_views_are_asked_as_those_of_each_alone() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    classifier = Classifier(net, transform=ViewTransform((20, 28)), class_names=["a", "b", "c"])
+    target, settings, rng = resolve_target(classifier, "b"), MaskSettings(), np.random.default_rng(0)
+    asked = []
+    for count in (3, 0, 2, 1):
+        view, masks = rng.integers(0, 256, (20, 28, 3), dtype=np.uint8), rng.random((count, 20, 28)) < 0.5
+        asked.append((view, masks, [HIDINGS[k % len(HIDINGS)] for k in range(count)]))
+    with classifier.frozen():
+        together = scores_in_views(classifier, asked, target, settings)
+        for (view, masks, ways), found in zip(asked, together, strict=True):
+            one_by_one = [
+                scores_without(classifier, view, target, mask[None], replace(settings, hidden=way))[0]
+                for mask, way in zip(masks, ways, strict=True)
+            ]
+            assert found.tolist() == pytest.approx(one_by_one, abs=1e-6)
+    assert len({round(float(score), 5) for found in together for score in found}) == 6  # each mask has its own

@@ -339,7 +339,7 @@ def test_batch_size_follows_the_free_memory(monkeypatch):
     with classifier.frozen():
         needed = bytes_of_a_pass(network, some_images(1))
         assert needed > 6 * H * W * 4  # the first layer's output at least
-        assert find_batch_size(network, some_images(1)) == 16
+        assert find_batch_size(network, some_images(1)) == 32
         monkeypatch.setattr("visual_summaries.masks.memory.free_memory", lambda device: 12 * (2 * needed + 16 * 3 * H * W * 4))
         assert find_batch_size(network, some_images(1)) == 6
         monkeypatch.setattr("visual_summaries.masks.memory.free_memory", lambda device: 0)

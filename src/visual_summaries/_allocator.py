@@ -1,7 +1,7 @@
 """Freed memory that stays with the process while networks run on the processor.
 
-The C library of Linux hands large blocks back to the system when they are freed and gets them anew for each tensor, page by page,
-which takes up to a third of a network's pass (docs/masks.md).
+The C library of Linux hands large blocks back to the system when they are freed and gets them anew for each tensor, page by
+page, which takes up to a third of a network's pass (docs/masks.md).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def freed_memory_kept() -> Iterator[None]:
     >>> with freed_memory_kept(), freed_memory_kept():
     ...     pass
     """
-    global _users  # noqa: PLW0603 - the allocator is the whole process's
+    global _users
     if platform.libc_ver()[0] != "glibc":
         yield
         return

@@ -243,7 +243,8 @@ class FastSolver:
         self.density[place] = 0.5
         self.moment1[place] = self.moment2[place] = 0
         self.step_of[place] = 0
-        self.log_mu[place] = self.bounded(torch.full_like(self.log_mu[place], math.log(schedule.multiplier * _AGAIN**item.begun)))
+        larger = math.log(schedule.multiplier * _AGAIN**item.begun)
+        self.log_mu[place] = self.bounded(torch.full_like(self.log_mu[place], larger))
 
     def take_small_away(self, place: Tensor, evidence: Tensor) -> Tensor:
         """Lower the density where pieces of the evidence (H, W) are too small, and return the evidence without them."""

@@ -225,18 +225,15 @@ def scores_in_views(
                     places[key] = len(rows)
                     rows.append((x, hidden[way], mask))
             which.append([places[mask.tobytes(), way] for mask, way in zip(hide, ways, strict=True)])
-        scores = np.empty(len(rows), np.float32)
-        for shape in dict.fromkeys(mask.shape for _, _, mask in rows):
-            same = [k for k, (_, _, mask) in enumerate(rows) if mask.shape == shape]
 
-            def ask(part: slice, same: Sequence[int] = same) -> NDArray[np.float32]:
-                images, hidden, masks = zip(*(rows[k] for k in same[part]), strict=True)
-                keep = torch.from_numpy(~np.stack(masks)).to(images[0])
-                logits = classifier.logits(perturb(torch.cat(images), torch.cat(hidden), keep))
-                return np.asarray(target.score(logits).float().cpu().numpy())
+        def ask(part: slice) -> NDArray[np.float32]:
+            images, hidden, masks = zip(*rows[part], strict=True)
+            keep = torch.from_numpy(~np.stack(masks)).to(images[0])
+            logits = classifier.logits(perturb(torch.cat(images), torch.cat(hidden), keep))
+            return np.asarray(target.score(logits).float().cpu().numpy())
 
-            found, _ = in_batches(ask, len(same), batch_size or even_batch(len(same)), classifier)
-            scores[same] = np.concatenate(found)
+        found, _ = in_batches(ask, len(rows), batch_size or even_batch(len(rows)), classifier)
+    scores = np.concatenate([np.empty(0, np.float32), *found])
     return [scores[places] for places in which]
 
 

@@ -178,8 +178,9 @@ def fold_batch_norms(module: nn.Module) -> int:
         before: tuple[str, nn.Module] | None = None
         for name, child in list(parent.named_children()):
             rest = what_follows(child)
-            if before is not None and rest is not None and is_plain_convolution(before[1]) and isinstance(child, nn.BatchNorm2d):
-                setattr(parent, before[0], fuse_conv_bn_eval(before[1], child))
+            convolution = None if before is None else plain_convolution(before[1])
+            if before is not None and convolution is not None and rest is not None and isinstance(child, nn.BatchNorm2d):
+                setattr(parent, before[0], fuse_conv_bn_eval(convolution, child))
                 setattr(parent, name, rest)
                 before, count = None, count + 1
             else:
@@ -187,9 +188,9 @@ def fold_batch_norms(module: nn.Module) -> int:
     return count
 
 
-def is_plain_convolution(module: nn.Module) -> bool:
-    """Tell whether a module is a convolution by its weights as they are; timm's ``Conv2dSame`` only pads before."""
-    return type(module) is nn.Conv2d or (isinstance(module, nn.Conv2d) and type(module).__name__ == "Conv2dSame")
+def plain_convolution(module: nn.Module) -> nn.Conv2d | None:
+    """Return a module that is a convolution by its weights as they are, None for others (timm's ``Conv2dSame`` only pads)."""
+    return module if isinstance(module, nn.Conv2d) and type(module).__name__ in ("Conv2d", "Conv2dSame") else None
 
 
 def what_follows(module: nn.Module) -> nn.Module | None:

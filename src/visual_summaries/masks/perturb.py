@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
 _WIDE = 63  # taps
 
 
@@ -61,7 +60,7 @@ def gaussian_blur(maps: Tensor, size: int, sigma: float) -> Tensor:
 
 
 def _blur_matrix(length: int, kernel: Tensor) -> Tensor:
-    """Return the matrix (length, length) that blurs along one side: for wide kernels several times faster than a convolution."""
+    """Return the matrix (length, length) that blurs along one side: faster than a convolution where the kernel is wide."""
     offsets = torch.arange(len(kernel), device=kernel.device) - len(kernel) // 2
     places = torch.arange(length, device=kernel.device)[:, None] + offsets
     return kernel.new_zeros(length, length).scatter_add_(1, places.clamp(0, length - 1), kernel.expand(length, -1))

@@ -185,8 +185,10 @@ def _measure_joint(
 
 def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> Iterable[Content]:
     network = quick(shared, items[0][0].view)
-    parts = zip(*items, strict=True)
-    found = hidden_together(network, shared.target, *parts, shared.settings.masks, random_state=shared.random_state)
+    images, evidence, of_summaries = zip(*items, strict=True)
+    found = hidden_together(
+        network, shared.target, images, evidence, of_summaries, shared.settings.masks, random_state=shared.random_state
+    )
     return [{"losses": losses} for losses in found]
 
 
