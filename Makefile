@@ -26,10 +26,11 @@ test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, f
 	$(BIN)/python benchmarks/faults.py
 	VISUAL_SUMMARIES_FUZZ=12000 $(BIN)/python -m pytest -q -m 'cluster or not cluster' tests/test_fuzz.py tests/test_engines.py tests/test_runs_of_others.py tests/test_images_hostile.py
 
-lint: $(VENV)/.installed-test  ## style, docstrings and types
+lint: $(VENV)/.installed-test  ## style, docstrings, types and layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-test  ## mend what the linters can mend
 	$(BIN)/ruff check --fix .

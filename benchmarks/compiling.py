@@ -20,8 +20,8 @@ from visual_summaries.classifiers import Target
 from visual_summaries.masks.hiding import hide
 from visual_summaries.masks.kernel import agrees, fold, measure
 from visual_summaries.masks.network import Kernel, Network
-from visual_summaries.masks.settings import FastSchedule, fast_mask_settings
 from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.settings.masks import FastSchedule, fast_mask_settings
 
 #: Network -> folder and index of the class.
 CASES = {

@@ -25,8 +25,8 @@ import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target, resolve_transform
 from visual_summaries.demo import CLASS_NAMES, NETWORKS, PARTS, demo_network, render, sample_scene
 from visual_summaries.masks.hiding import HIDINGS, hide
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.settings.masks import ways_of
 
 #: Seed of the first drawn image; neither training, accuracy, effects nor the demo use these.
 SEED = 40_000_000

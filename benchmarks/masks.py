@@ -35,8 +35,8 @@ from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
-from visual_summaries.masks.settings import MaskSettings, fast_mask_settings
 from visual_summaries.masks.shape import large_pieces
+from visual_summaries.settings.masks import MaskSettings, fast_mask_settings
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
 #: horn, goldfinch and dingo.

@@ -25,8 +25,8 @@ import torch
 from PIL import Image as PillowImage
 
 import visual_summaries as vs
-from visual_summaries.masks.settings import FastSchedule
 from visual_summaries.results import Run
+from visual_summaries.settings.masks import FastSchedule
 
 #: Side of the striped patches, in pixels.
 PATCH = 16

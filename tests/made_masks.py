@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Mask
+from visual_summaries.settings.masks import ways_of
 
 
 def made_mask(

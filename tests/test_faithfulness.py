@@ -16,8 +16,8 @@ from made_masks import made_mask
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.masks.faithfulness import first_pixels, measure_faithfulness, moved, pixel_order, shifted
 from visual_summaries.masks.hiding import hide
-from visual_summaries.masks.settings import MaskSettings, ways_of
 from visual_summaries.results import Faithfulness, Mask, area_under
+from visual_summaries.settings.masks import MaskSettings, ways_of
 
 H, W = 20, 30
 PATCH = (slice(5, 10), slice(12, 20))  # 40 of 600 pixels

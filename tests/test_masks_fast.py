@@ -21,9 +21,9 @@ from visual_summaries.masks.objective import area, geometry, greyness, total_var
 from visual_summaries.masks.optimize import iter_fast, uses_fast
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
-from visual_summaries.masks.settings import FastSchedule, fast_mask_settings, quick_mask_settings, ways_of
 from visual_summaries.masks.shape import boundary_gradient, large_pieces, project, upsampling_matrix
-from visual_summaries.presets import PRESETS
+from visual_summaries.settings import PRESETS
+from visual_summaries.settings.masks import FastSchedule, fast_mask_settings, quick_mask_settings, ways_of
 
 H, W = 48, 64
 PATCH = (slice(14, 32), slice(22, 44))

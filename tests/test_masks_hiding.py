@@ -15,8 +15,8 @@ import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_in_views, scores_without, ways_that_hide
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.report import render_page
+from visual_summaries.settings.masks import MaskSettings
 
 
 def pictures(channels: int = 3) -> torch.Tensor:

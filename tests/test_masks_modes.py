@@ -16,7 +16,7 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.masks.hiding import HIDINGS, hidden_pixels, hide
 from visual_summaries.masks.objective import geometry
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.masks.settings import MODES, MaskSettings, ways_of
+from visual_summaries.settings.masks import MODES, MaskSettings, ways_of
 
 
 def settings_of(mode: str, **changes: Any) -> MaskSettings:

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.objective import area, geometry, greyness, less, total_variation
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb, straight_through_blur
-from visual_summaries.masks.settings import MaskSettings, MaskStage
 from visual_summaries.masks.superpixel import label_images, paint, segment_means
+from visual_summaries.settings.masks import MaskSettings, MaskStage
 
 TWO = torch.tensor(
     [

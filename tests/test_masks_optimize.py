@@ -15,8 +15,8 @@ from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import iter_tensors
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.published import initial_mask, rescale
-from visual_summaries.masks.settings import FastSchedule
 from visual_summaries.masks.superpixel import label_images
+from visual_summaries.settings.masks import FastSchedule
 
 H, W = 40, 56
 PATCH = (slice(12, 28), slice(20, 38))

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from fuzzing import small_parts
 from made_masks import made_mask
 from visual_summaries.errors import RunError
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import (
     Chance,
     Component,
@@ -34,6 +33,7 @@ from visual_summaries.results import (
     same,
 )
 from visual_summaries.settings import preset
+from visual_summaries.settings.masks import ways_of
 from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
 from visual_summaries.store.arrays import load_arrays, pack, unpack
 from visual_summaries.store.atomic import atomic_file

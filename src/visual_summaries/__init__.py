@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from visual_summaries._version import __version__
+
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target, load_classifier
     from visual_summaries.clusters import Clusters, cluster
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from visual_summaries.settings import Settings, preset
     from visual_summaries.specialise import Specialization, SpecializeSettings, specialize
     from visual_summaries.store import load_run
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Classifier": "classifiers",

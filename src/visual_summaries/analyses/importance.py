@@ -16,12 +16,12 @@ from scipy import stats
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
-from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.masks.hiding import scores_without, way_of
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
+from visual_summaries.settings.analyses import AnalysisSettings
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target

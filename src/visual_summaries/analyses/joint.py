@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.importance import TINY, summary_pixels
-from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.masks.hiding import scores_without, way_of
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Image, JointEffects, Region, Summary
+from visual_summaries.settings.analyses import AnalysisSettings
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target

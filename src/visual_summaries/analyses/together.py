@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.importance import TINY
-from visual_summaries.analyses.settings import AnalysisSettings
 from visual_summaries.masks.hiding import scores_in_views, way_of
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Image, Together
+from visual_summaries.settings.analyses import AnalysisSettings
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target

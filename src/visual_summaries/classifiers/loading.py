@@ -16,6 +16,7 @@ import torch
 import torchvision
 from torch import nn
 
+from visual_summaries._late import late
 from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
 from visual_summaries.classifiers.classifier import Classifier
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
@@ -135,10 +136,8 @@ def load_classifier(
 
 def _specialised(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:
     """Return the folder of a specialised network, if one is meant."""
-    from visual_summaries.specialise.files import is_specialised  # the rim is imported only when it is asked for
-
     for given in (checkpoint, spec):
-        if given is not None and not isinstance(given, nn.Module) and is_specialised(Path(given)):
+        if given is not None and not isinstance(given, nn.Module) and late("is_specialised")(Path(given)):
             return Path(given)
     return None
 
@@ -151,10 +150,8 @@ def _load_specialised(
     Where the network that was specialised is not given, it is the one that the folder names, if that is one of a library or the
     demo: its weights are in the folder, and no file or code is ever looked up by a name in it.
     """
-    from visual_summaries.specialise.files import load_module, read_description, transform_of
-
-    values = read_description(folder)
-    transform = transform_of(values)
+    values = late("read_description")(folder)
+    transform: ViewTransform = late("transform_of")(values)
     if overrides["input_size"] is None:  # some architectures are made for one size
         overrides = {**overrides, "input_size": (transform.channels, *transform.size)}
     network: nn.Module
@@ -166,9 +163,7 @@ def _load_specialised(
     else:
         named = values["network"]
         if named.startswith(DEMO):
-            from visual_summaries.demo import demo_network
-
-            network = demo_network(named.removeprefix(DEMO))
+            network = late("demo_network")(named.removeprefix(DEMO))
         elif named.startswith(REGISTRIES):
             network, _ = _build(named, folder / "specialised.safetensors", overrides, None)
         else:
@@ -177,7 +172,7 @@ def _load_specialised(
                 f"it, and the folder as its checkpoint: load_classifier({named!r}, checkpoint={os.fspath(folder)!r}), on "
                 f"the command line MODEL --checkpoint {folder}"
             )
-    return load_module(folder, values, network), transform, values["class_names"]
+    return late("load_module")(folder, values, network), transform, values["class_names"]
 
 
 def _build(

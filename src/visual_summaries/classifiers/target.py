@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,13 +15,29 @@ from torch import Tensor
 from visual_summaries._validate import require_choice
 from visual_summaries.errors import TargetError
 
-if TYPE_CHECKING:
-    from visual_summaries.classifiers.classifier import Classifier
-
 #: What the user may give as a target.
 TargetLike = "int | str | Callable[[Tensor], Tensor] | Target"
 
 KINDS = ("probability", "logit")
+
+
+class HasClasses(Protocol):
+    """What is asked of a classifier to find a class; :class:`~visual_summaries.classifiers.Classifier` has it."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """One for each class."""
+        ...
+
+    @property
+    def synonyms(self) -> Sequence[Sequence[str]] | None:
+        """Other names of each class."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """How many there are."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ class Target:
 
 
 def resolve_target(
-    classifier: Classifier, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str = "probability"
+    classifier: HasClasses, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str = "probability"
 ) -> Target:
     """Find the class that is meant.
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from visual_summaries import __version__
+from visual_summaries._version import __version__
 from visual_summaries.cli import applying, comparing, many, naming, outputs, running, specialising
 from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
-from visual_summaries.presets import PRESETS
+from visual_summaries.settings import PRESETS
 
 app = typer.Typer(
     no_args_is_help=True,

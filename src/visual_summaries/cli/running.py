@@ -9,7 +9,7 @@ import typer
 
 from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging
 from visual_summaries.cli.showing import run_values, say, say_json, show_run
-from visual_summaries.presets import PRESETS
+from visual_summaries.settings import PRESETS
 
 if TYPE_CHECKING:
     from visual_summaries.audit import Outcome

@@ -2,6 +2,6 @@
 
 from visual_summaries.clusters.grouping import cluster
 from visual_summaries.clusters.partition import Clusters
-from visual_summaries.clusters.settings import ClusterSettings
+from visual_summaries.settings.clusters import ClusterSettings
 
 __all__ = ["ClusterSettings", "Clusters", "cluster"]

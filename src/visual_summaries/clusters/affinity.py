@@ -10,8 +10,8 @@ from sklearn.cluster import AffinityPropagation
 from sklearn.exceptions import ConvergenceWarning
 
 from visual_summaries.clusters.partition import Clusters, largest_first
-from visual_summaries.clusters.settings import ClusterSettings
 from visual_summaries.errors import ConvergenceError
+from visual_summaries.settings.clusters import ClusterSettings
 
 
 def affinity_propagation(similarity: NDArray[np.float64], settings: ClusterSettings, random_state: int = 0) -> Clusters:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.clusters.affinity import affinity_propagation
 from visual_summaries.clusters.partition import Clusters, checked_similarity
-from visual_summaries.clusters.settings import ClusterSettings
+from visual_summaries.settings.clusters import ClusterSettings
 
 
 def cluster(similarity: NDArray[np.floating], settings: ClusterSettings | None = None, *, random_state: int = 0) -> Clusters:

@@ -15,13 +15,11 @@ from typing import Any
 
 import torch
 
-import visual_summaries
-
 _INSTALLED = tuple(
     str(Path(folder).resolve())
     for folder in {
         *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        str(Path(visual_summaries.__file__).parent),
+        str(Path(__file__).parents[1]),
     }
 )
 

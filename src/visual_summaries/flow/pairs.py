@@ -13,8 +13,8 @@ from torch import Tensor
 
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
-from visual_summaries.flow.settings import FlowSettings
 from visual_summaries.progress import Progress, report_progress
+from visual_summaries.settings.flow import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
 

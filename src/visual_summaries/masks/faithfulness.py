@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from visual_summaries.masks.hiding import scores_without, way_of
 from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.perturb import gaussian_blur
-from visual_summaries.masks.settings import HELD_OUT, MaskSettings, ways_of
 from visual_summaries.results import Faithfulness, Mask
+from visual_summaries.settings.masks import HELD_OUT, MaskSettings, ways_of
 
 #: How far a mask is shifted, and the sigma by which its outline is smoothed, as shares of the shorter side.
 SHIFT, SMOOTHING = 0.02, 0.02

@@ -34,9 +34,9 @@ from visual_summaries.masks.hiding import ways_to_hide
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import geometry
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.masks.settings import FastSchedule
 from visual_summaries.masks.shape import boundary_gradient, large_pieces, project, upsampling_matrix
 from visual_summaries.masks.terms import draw_terms, terms_of
+from visual_summaries.settings.masks import FastSchedule
 
 #: A way of hiding is not used for an image of whose score above chance it leaves more than this share when it hides everything.
 LARGEST_LEFT = 0.5

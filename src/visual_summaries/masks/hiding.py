@@ -28,7 +28,7 @@ from visual_summaries._batches import even_batch, in_batches
 from visual_summaries._recent import Recent
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb
-from visual_summaries.masks.settings import HELD_OUT, HIDINGS, MaskSettings, ways_of
+from visual_summaries.settings.masks import HELD_OUT, HIDINGS, MaskSettings, ways_of
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target

@@ -15,7 +15,7 @@ from visual_summaries._batches import in_batches
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.objective import less
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.settings.masks import MaskSettings
 
 
 class ScoresOutputs(Protocol):

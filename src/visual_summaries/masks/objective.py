@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from visual_summaries.masks.settings import MaskStage
+from visual_summaries.settings.masks import MaskStage
 
 
 def area(mask: Tensor) -> Tensor:

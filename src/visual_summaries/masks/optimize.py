@@ -23,9 +23,9 @@ from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, 
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
 from visual_summaries.masks.published import Solved, solve_published
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Mask
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier

@@ -14,7 +14,7 @@ from torch import Tensor
 from visual_summaries.masks.kernel import faster_scores, fastest_kernel, fold
 from visual_summaries.masks.memory import find_batch_size
 from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, kernel_in_words
-from visual_summaries.masks.settings import MaskSettings
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier

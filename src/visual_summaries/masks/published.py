@@ -15,8 +15,8 @@ from torch import Tensor
 from visual_summaries.masks.network import Extra, Network
 from visual_summaries.masks.objective import geometry, total_variation
 from visual_summaries.masks.perturb import straight_through_blur
-from visual_summaries.masks.settings import MaskSettings, MaskStage
 from visual_summaries.masks.superpixel import label_images, paint, segment_means
+from visual_summaries.settings.masks import MaskSettings, MaskStage
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from visual_summaries.masks.settings import MaskSettings, ways_of
+from visual_summaries.settings.masks import MaskSettings, ways_of
 
 #: Sides of each mode: whether the evidence is hidden (False) or all else is (True).
 _SIDES = {"deletion": (False,), "preservation": (True,), "both": (False, True)}

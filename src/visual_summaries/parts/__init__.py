@@ -4,7 +4,7 @@ from visual_summaries.parts.cells import Cells, describe_cells, grid_features, g
 from visual_summaries.parts.model import embed, group, learn_embedding, squared_distances, with_centres
 from visual_summaries.parts.number import choose_number, resampled_jaccard, silhouettes_of_parts
 from visual_summaries.parts.pixels import join_specks, label_pixels, pieces
-from visual_summaries.parts.settings import PartSettings
+from visual_summaries.settings.parts import PartSettings
 
 __all__ = [
     "Cells",

@@ -14,8 +14,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 
 from visual_summaries.parts.cells import Cells
-from visual_summaries.parts.settings import PartSettings
 from visual_summaries.results import Parts
+from visual_summaries.settings.parts import PartSettings
 
 #: Most cells, over all images, that parts are found on; more images give fewer each, so that time and memory stay bounded.
 MOST_CELLS = 12_000

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from visual_summaries.parts.model import Sample, group, squared_distances
-from visual_summaries.parts.settings import PartSettings
 from visual_summaries.results import REPRODUCIBLE, PartNumber
+from visual_summaries.settings.parts import PartSettings
 
 _RESAMPLINGS = 8
 _STARTS = 2

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-import visual_summaries
+from visual_summaries._version import __version__
 
 _RECORDED = (
     "torch",
@@ -31,7 +31,7 @@ _RECORDED = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the libraries whose numbers reach the results."""
-    found = {"python": platform.python_version(), "visual-summaries": visual_summaries.__version__}
+    found = {"python": platform.python_version(), "visual-summaries": __version__}
     for name in _RECORDED:
         try:
             found[name] = version(name)

@@ -23,7 +23,6 @@ from visual_summaries.masks.kernel import fast_float32
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import solve_group
 from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.pipeline.context import Context, Records, Shared, Stage, without_batch_size
 from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.pipeline.reading import view_sha256
@@ -31,6 +30,7 @@ from visual_summaries.regions import connected_components, hidden_scores
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
 from visual_summaries.settings import Settings
+from visual_summaries.settings.masks import ways_of
 from visual_summaries.store.arrays import pack, unpack
 from visual_summaries.store.piece_file import Content
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.masks.hiding import scores_in_views, way_of
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.results import Box
+from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries._validate import require_in_range
 from visual_summaries.regions.sources import (
     OCTAVE,
     Boxes,
@@ -21,20 +21,7 @@ from visual_summaries.regions.sources import (
     selective_search,
     usable_boxes,
 )
-
-#: Names accepted by :func:`propose_boxes`.
-SOURCES = ("selective_search", "grid", "edge_boxes")
-
-
-def check_source(source: str) -> None:
-    """Raise SettingsError unless `source` is one of :data:`SOURCES`, or ``edge_boxes:`` and the path of a model.
-
-    Examples
-    --------
-    >>> check_source("edge_boxes:model.yml.gz")
-    """
-    name, colon, _ = source.partition(":")
-    require_choice("source", name if colon and name == "edge_boxes" else source, SOURCES)
+from visual_summaries.settings.regions import check_source
 
 
 def _all_boxes(image: Picture, n: int, source: str) -> Boxes:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from visual_summaries.masks.hiding import hidden_pixels, way_of
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.masks.settings import MaskSettings
 from visual_summaries.report.geometry import Polygon, contours, convex_hull, touching_regions
 from visual_summaries.results import Box, Mask
+from visual_summaries.settings.masks import MaskSettings
 
 RED = (229, 50, 45)
 CYAN = (0, 214, 230)

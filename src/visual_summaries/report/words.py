@@ -10,8 +10,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Mask, Run, Skipped, Summary, SummaryAnalysis
+from visual_summaries.settings.masks import ways_of
 
 #: What stands for a figure that is not known.
 UNKNOWN = "–"

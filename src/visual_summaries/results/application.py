@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._late import late
 from visual_summaries.results.base import Box, Result
 from visual_summaries.results.images import Image, Mask
 
@@ -156,6 +157,5 @@ class Application(Result):
         RunError
             If the folder cannot be written to.
         """
-        from visual_summaries.report.application import write_application  # the rim is imported only when it is asked for
-
-        return write_application(self, Path(folder))
+        page: Path = late("write_application")(self, Path(folder))
+        return page

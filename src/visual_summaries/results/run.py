@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._late import late
 from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
@@ -134,24 +135,18 @@ class Run(Result):
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the self-contained HTML report and return where it is (default: ``report.html`` in the run's folder)."""
-        from visual_summaries.report import write_report  # the rim is imported only when it is asked for
-
-        return write_report(self, path)
+        written: Path = late("write_report")(self, path)
+        return written
 
     def apply(self, images: Any, classifier: Classifier, **options: Any) -> Application:
         """Find the summaries in new images, and what each does there; see :func:`visual_summaries.pipeline.apply_run`."""
-        from visual_summaries.pipeline.applying import apply_run
-
-        return apply_run(self, images, classifier, **options)
+        application: Application = late("apply_run")(self, images, classifier, **options)
+        return application
 
     def plot(self, **options: Any) -> Any:
         """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.figures.plot_summaries`."""
-        from visual_summaries.figures import plot_summaries
-
-        return plot_summaries(self, **options)
+        return late("plot_summaries")(self, **options)
 
     def _repr_html_(self) -> str:
         """Show the summaries in a notebook."""
-        from visual_summaries.report import render_strip
-
-        return render_strip(self)
+        return str(late("render_strip")(self))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._late import late
 from visual_summaries.results.analysis import SummaryAnalysis
 from visual_summaries.results.base import Result
-
-if TYPE_CHECKING:
-    from visual_summaries.results.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +102,6 @@ class Summary(Result):
         """Its name, or its number where it has none: "summary 3"."""
         return self.tag.name if self.tag is not None else f"summary {self.index + 1}"
 
-    def plot(self, run: Run, ax: Any = None, **options: Any) -> Any:
+    def plot(self, run: Result, ax: Any = None, **options: Any) -> Any:
         """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.figures.plot_summary`."""
-        from visual_summaries.figures import plot_summary
-
-        return plot_summary(run, self, ax, **options)
+        return late("plot_summary")(run, self, ax, **options)

@@ -24,7 +24,7 @@ PAGE = "specialised.html"
 TILES, SIDE = 5, 200
 
 
-def write_page(result: Specialization, folder: Path) -> Path:
+def write_specialisation(result: Specialization, folder: Path) -> Path:
     """Write the page into a folder and return its path."""
     write_text(folder / PAGE, render_page(result))
     return folder / PAGE

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visual_summaries._late import late
 from visual_summaries.specialise.settings import SpecializeSettings
 
 if TYPE_CHECKING:
@@ -156,8 +157,6 @@ class Specialization:
         RunError
             If the folder cannot be written to.
         """
-        from visual_summaries.specialise.files import save_specialised
-        from visual_summaries.specialise.page import write_page
-
-        save_specialised(self, Path(out))
-        return write_page(self, Path(out))
+        late("save_specialised")(self, Path(out))
+        page: Path = late("write_specialisation")(self, Path(out))
+        return page

@@ -15,8 +15,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from visual_summaries.errors import RunError
-from visual_summaries.masks.settings import ways_of
 from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Summary, SummaryAnalysis
+from visual_summaries.settings.masks import ways_of
 
 # What the manifest's entries are, where they are there; readers of runs rely on it.
 _MANIFEST: dict[str, Any] = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import visual_summaries
 from visual_summaries._validate import require_in_range
+from visual_summaries._version import __version__
 from visual_summaries.errors import AnswersError
 from visual_summaries.store.atomic import write_json
 from visual_summaries.study.agreement import alpha_interval, krippendorff_alpha, pairwise_agreement
@@ -54,7 +54,7 @@ class Analysis:
             "study": self.key.study,
             "title": self.key.data["title"],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "visual_summaries": visual_summaries.__version__,
+            "visual_summaries": __version__,
             "settings": self.settings,
             "runs": self.key.runs,
             "people": self.people,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-import visual_summaries
+from visual_summaries._version import __version__
 from visual_summaries.errors import StudyError
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.report.context import short_spec
@@ -205,7 +205,7 @@ def build_study(
             "study": study,
             "title": title,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "visual_summaries": visual_summaries.__version__,
+            "visual_summaries": __version__,
             "notes": list(tasks.notes),
             **content,
         },

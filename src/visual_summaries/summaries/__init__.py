@@ -1,5 +1,6 @@
 """Stage 5: parts, or clusters, as summaries, with their quality."""
 
+from visual_summaries.settings.summaries import SummarySettings
 from visual_summaries.summaries.build import (
     SummarySet,
     build_summaries,
@@ -10,7 +11,6 @@ from visual_summaries.summaries.build import (
     summaries_of_parts,
 )
 from visual_summaries.summaries.quality import consistent_members, pairwise_ssim, ssim
-from visual_summaries.summaries.settings import SummarySettings
 
 __all__ = [
     "SummarySet",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from visual_summaries.clusters import Clusters
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Member, Region, Result, Summary
+from visual_summaries.settings.summaries import SummarySettings
 from visual_summaries.summaries.quality import consistent_members, pairwise_ssim, upper
-from visual_summaries.summaries.settings import SummarySettings
 
 #: ``warp(exemplar, member)``: the member's image warped by dense flow into the exemplar's box, ``uint8 (h, w, 3)``.
 Warp = Callable[[Region, Region], NDArray[np.uint8]]

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from visual_summaries._validate import require_in_range
-from visual_summaries.regions.proposals import check_source
+from visual_summaries._validate import require_choice, require_in_range
+
+#: Names accepted by :func:`visual_summaries.propose_boxes`.
+SOURCES = ("selective_search", "grid", "edge_boxes")
+
+
+def check_source(source: str) -> None:
+    """Raise SettingsError unless `source` is one of :data:`SOURCES`, or ``edge_boxes:`` and the path of a model.
+
+    Examples
+    --------
+    >>> check_source("edge_boxes:model.yml.gz")
+    """
+    name, colon, _ = source.partition(":")
+    require_choice("source", name if colon and name == "edge_boxes" else source, SOURCES)
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class RegionSettings:
     min_component_area : float
         Connected regions under this share of the image are dropped.
     proposals : str
-        Source of boxes, one of :data:`visual_summaries.regions.proposals.SOURCES`, or ``"edge_boxes:PATH"`` with a structured
+        Source of boxes, one of :data:`SOURCES`, or ``"edge_boxes:PATH"`` with a structured
         edge model.
     boxes : int
         Boxes proposed for an image.
