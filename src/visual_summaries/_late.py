@@ -6,7 +6,7 @@ classifiers may import pages or the demo. They ask here by name, when they are c
 Examples
 --------
 >>> late("write_report").__module__
-'visual_summaries.report.rendering'
+'visual_summaries.report.html'
 """
 
 from __future__ import annotations
