@@ -11,8 +11,9 @@ from sklearn.metrics import silhouette_samples
 
 from visual_summaries.analyses import (
     cohesion,
+    mean_jaccard,
     measure_chance,
-    measure_stability,
+    resample,
     silhouettes,
 )
 from visual_summaries.analyses.chance import moved_mask
@@ -65,17 +66,23 @@ def blocks(sizes: list[int], seed: int = 0) -> np.ndarray:
 def test_planted_groups_are_stable_and_random_ones_are_not() -> None:
     images = np.tile(np.arange(10), 3)
     planted = [list(range(10)), list(range(10, 20)), list(range(20, 30))]
-    assert measure_stability(blocks([10, 10, 10]), images, planted).min() > 0.95
     mixed = [list(range(0, 30, 3)), list(range(1, 30, 3)), list(range(2, 30, 3))]
-    assert measure_stability(blocks([10, 10, 10]), images, mixed).max() < 0.5
+
+    def stability(clusters: list[list[int]]) -> np.ndarray:
+        return mean_jaccard(np.array([resample(blocks([10, 10, 10]), images, clusters, number=k) for k in range(20)]))
+
+    assert stability(planted).min() > 0.95
+    assert stability(mixed).max() < 0.5
 
 
-def test_stability_is_reproducible_and_can_be_left_out() -> None:
+def test_each_resampling_is_reproducible_and_another_one() -> None:
     similarity, images = blocks([6, 6], 3), np.tile(np.arange(6), 2)
     clusters = [range(5), range(5, 12)]
-    first, again = (measure_stability(similarity, images, clusters, random_state=4) for _ in range(2))
-    assert first.tolist() == again.tolist()
-    assert np.isnan(measure_stability(similarity, images, clusters, resamplings=0)).all()
+    first, again = (
+        [resample(similarity, images, clusters, number=k, random_state=4).tolist() for k in range(4)] for _ in range(2)
+    )
+    assert first == again
+    assert len({tuple(one) for one in first}) > 1
 
 
 @given(st.integers(0, 1000), st.integers(1, 5), st.integers(1, 5))

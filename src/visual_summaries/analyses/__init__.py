@@ -5,7 +5,7 @@ from visual_summaries.analyses.importance import join_images, measure_importance
 from visual_summaries.analyses.joint import measure_joint
 from visual_summaries.analyses.part_chance import measure_part_chance
 from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
-from visual_summaries.analyses.stability import mean_jaccard, measure_stability, resample
+from visual_summaries.analyses.stability import mean_jaccard, resample
 from visual_summaries.analyses.together import hidden_together, join_together
 from visual_summaries.settings.analyses import AnalysisSettings
 
@@ -21,7 +21,6 @@ __all__ = [
     "measure_importance",
     "measure_joint",
     "measure_part_chance",
-    "measure_stability",
     "part_shares",
     "resample",
     "silhouettes",

@@ -10,59 +10,9 @@ from scipy.optimize import linear_sum_assignment
 
 from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError
-from visual_summaries.progress import Progress, report_progress
 
 #: A resampling takes no more regions than this, so that its time stays bounded (clustering is quadratic in them).
 LARGEST = 1000
-
-
-def measure_stability(
-    similarity: NDArray[np.floating],
-    images: ArrayLike,
-    clusters: Sequence[Sequence[int]],
-    settings: ClusterSettings | None = None,
-    *,
-    resamplings: int = 20,
-    random_state: int = 0,
-    progress: Progress | None = None,
-) -> NDArray[np.float64]:
-    """Cluster resampled images again, and see how much of each cluster comes back (Hennig 2007).
-
-    Each time as many images are drawn as there are, with replacement; the distinct ones (about 63 %) are clustered with another
-    seed, from the similarity that is there. Old and new clusters are matched one to one by Hungarian assignment, so that the
-    sum of their Jaccard indices is largest. A resampling on which clustering does not converge brings nothing back.
-
-    Parameters
-    ----------
-    similarity : ndarray of float, (R, R)
-    images : array_like of int, (R,)
-        Image of each region.
-    clusters : sequence of sequence of int
-        Regions of each cluster.
-    settings : ClusterSettings, optional
-        How to cluster.
-    resamplings : int
-    random_state : int
-    progress : callable, optional
-        Told of the stage ``"stability"``.
-
-    Returns
-    -------
-    ndarray of float64, (len(clusters),)
-        Mean Jaccard index in [0, 1] over the resamplings that have any region of the cluster; NaN where none has, or there was
-        no resampling.
-
-    Examples
-    --------
-    >>> similarity = np.kron(np.eye(2), np.ones((10, 10))) + np.random.default_rng(0).uniform(0, 0.01)
-    >>> measure_stability(similarity, np.tile(np.arange(10), 2), [range(10), range(10, 20)], resamplings=5).tolist()
-    [1.0, 1.0]
-    """
-    found = np.full((resamplings, len(clusters)), np.nan)
-    for number in range(resamplings):
-        found[number] = resample(similarity, images, clusters, settings, number=number, random_state=random_state)
-        report_progress(progress, "stability", number + 1, resamplings)
-    return mean_jaccard(found)
 
 
 def resample(
@@ -74,14 +24,35 @@ def resample(
     number: int = 0,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
-    """Return how much of each cluster comes back in one resampling; NaN where it has no region of the cluster.
+    """Cluster resampled images again, and return how much of each cluster comes back (Hennig 2007).
+
+    As many images are drawn as there are, with replacement; the distinct ones (about 63 %) are clustered with another seed,
+    from the similarity that is there. Old and new clusters are matched one to one by Hungarian assignment, so that the sum of
+    their Jaccard indices is largest. Where clustering does not converge nothing comes back.
 
     Parameters
     ----------
+    similarity : ndarray of float, (R, R)
+    images : array_like of int, (R,)
+        Image of each region.
+    clusters : sequence of sequence of int
+        Regions of each cluster.
+    settings : ClusterSettings, optional
+        How to cluster.
     number : int
         Which resampling: each draws by itself, so that they can be computed anywhere, in any order.
-    similarity, images, clusters, settings, random_state
-        As :func:`measure_stability` has them.
+    random_state : int
+
+    Returns
+    -------
+    ndarray of float64, (len(clusters),)
+        Jaccard index in [0, 1]; NaN where no region of the cluster was drawn.
+
+    Examples
+    --------
+    >>> similarity = np.kron(np.eye(2), np.ones((10, 10))) + np.random.default_rng(0).uniform(0, 0.01)
+    >>> resample(similarity, np.tile(np.arange(10), 2), [range(10), range(10, 20)]).tolist()
+    [1.0, 1.0]
     """
     images = np.asarray(images)
     names = np.unique(images)
