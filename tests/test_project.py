@@ -1,0 +1,30 @@
+"""The files around the code say what the code, the Makefile and pyproject.toml say."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def read_yaml(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_pre_commit_runs_what_make_lint_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [recipe] = re.findall(r"^lint:.*\n((?:\t.+\n)+)", makefile, re.MULTILINE)
+    venv, binaries = re.search(r"^VENV \?= (.+)$", makefile, re.MULTILINE), "$(VENV)/bin"
+    assert venv is not None
+    assert f"BIN := {binaries}" in makefile
+    wanted = [line.strip().replace("$(BIN)", binaries.replace("$(VENV)", venv[1])) for line in recipe.splitlines()]
+    hooks = [hook for repository in read_yaml(".pre-commit-config.yaml")["repos"] for hook in repository["hooks"]]
+    assert [hook["entry"] for hook in hooks] == wanted
+    assert {"ruff", "mypy"} <= {Path(command.split()[0]).name for command in wanted}
+    assert not any(hook["pass_filenames"] for hook in hooks)  # the whole project, as make lint does
