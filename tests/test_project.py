@@ -28,3 +28,33 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
     assert [hook["entry"] for hook in hooks] == wanted
     assert {"ruff", "mypy"} <= {Path(command.split()[0]).name for command in wanted}
     assert not any(hook["pass_filenames"] for hook in hooks)  # the whole project, as make lint does
+
+
+def pins(name: str) -> dict[str, tuple[int, ...]]:
+    """Read a file of constraints: name of a library -> its version."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {library: version_of(version) for library, version in pairs}
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
+
+
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
+    extras = PROJECT["optional-dependencies"]
+    stated = [
+        *PROJECT["dependencies"],
+        *(text for name in extras if name not in {"test", "lint", "docs"} for text in extras[name]),
+    ]
+    bounds = {}
+    for text in stated:
+        match = re.fullmatch(r"(?P<library>[\w-]+)(\[\w+\])?>=(?P<version>[\d.]+)", text)
+        assert match is not None, f"{text} states no lower bound, or more than that"
+        bounds[match["library"]] = version_of(match["version"])
+    lowest = pins("constraints-lowest.txt")
+    assert len(lowest) > 15
+    assert lowest.keys() == bounds.keys()
+    for library, version in lowest.items():
+        bound = bounds[library]
+        assert version[: len(bound)] == bound, f"{library}: {version} is not the first of {bound}"
