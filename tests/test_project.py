@@ -58,3 +58,34 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
     for library, version in lowest.items():
         bound = bounds[library]
         assert version[: len(bound)] == bound, f"{library}: {version} is not the first of {bound}"
+
+
+def test_the_workflow_tests_the_supported_versions() -> None:
+    jobs = read_yaml(".github/workflows/test.yml")["jobs"]
+    tested = jobs["test"]["strategy"]["matrix"]["python-version"]
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert min(tested, key=version_of) == lowest
+    named = [
+        text.rpartition(" ")[2]
+        for text in PROJECT["classifiers"]
+        if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", text)
+    ]
+    assert tested == named
+    for name in ("lint", "lowest"):
+        [setup] = [step["with"] for step in jobs[name]["steps"] if "setup-python" in step.get("uses", "")]
+        assert setup["python-version"] == lowest
+
+
+def test_the_workflow_runs_what_the_makefile_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    jobs = read_yaml(".github/workflows/test.yml")["jobs"]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    for name in ("lint", "test"):
+        assert commands[name][-1] == f"make {name} PYTHON=python"
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE)
+    install, test = commands["lowest"][-2:]
+    assert "-c constraints-lowest.txt" in install
+    assert f"$(BIN)/{test}\n" in makefile
+    assert any(text.startswith("pytest-cov>") for text in PROJECT["optional-dependencies"]["test"])
+    assert re.search(r"^pytest-cov==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "--cov=visual_summaries " in jobs["test"]["env"]["PYTEST_ADDOPTS"]
