@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+import visual_summaries as vs
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -89,3 +92,39 @@ def test_the_workflow_runs_what_the_makefile_runs() -> None:
     assert any(text.startswith("pytest-cov>") for text in PROJECT["optional-dependencies"]["test"])
     assert re.search(r"^pytest-cov==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert "--cov=visual_summaries " in jobs["test"]["env"]["PYTEST_ADDOPTS"]
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper() -> None:
+    citation = read_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    assert str(citation["version"]) == vs.__version__ == PROJECT["version"]
+    assert (citation["title"], citation["license"]) == (PROJECT["name"], PROJECT["license"])
+    assert citation["authors"] == PROJECT["authors"]
+    [paper] = citation["references"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"]({paper['url']})" in readme
+    assert f"title     = {{{paper['title']}}}" in readme
+    cited = re.search(r"^ +author    = \{(.+)\},$", readme, re.MULTILINE)
+    assert cited is not None
+    assert {author["family-names"] for author in paper["authors"]} == {
+        name.partition(",")[0] for name in cited[1].split(" and ")
+    }
+
+
+def test_the_changelog_begins_with_what_is_not_released_or_with_this_version() -> None:
+    first = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    assert first == "Unreleased" or re.search(r"\d+\.\d+\.\d+", first)[0] == vs.__version__
+
+
+@pytest.mark.parametrize("name", ["bug", "question"])
+def test_an_issue_asks_for_what_an_answer_needs(name: str) -> None:
+    fields = read_yaml(f".github/ISSUE_TEMPLATE/{name}.yml")["body"]
+    assert {"version", "command", "manifest", "error"} <= {field.get("id") for field in fields}
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_links_lead_to_files(name: str) -> None:
+    targets = re.findall(r"\]\(([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    files = [target for target in targets if "://" not in target]
+    assert files
+    assert not [target for target in files if not (ROOT / target).is_file()]
