@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import visual_summaries as vs
+from visual_summaries.store.run_directory import FORMAT
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -128,3 +129,11 @@ def test_links_lead_to_files(name: str) -> None:
     files = [target for target in targets if "://" not in target]
     assert files
     assert not [target for target in files if not (ROOT / target).is_file()]
+
+
+def test_what_is_called_public_exists() -> None:
+    _, _, section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n## API stability\n")
+    assert "`__all__`" in section
+    assert all(hasattr(vs, name) for name in vs.__all__)
+    assert "number `FORMAT`" in section
+    assert f"format {FORMAT} (`format` in the manifest)" in (ROOT / "docs" / "run-format.md").read_text(encoding="utf-8")
