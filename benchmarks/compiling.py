@@ -29,7 +29,7 @@ CASES = {
     "mobilenetv2_100": ("imagewoof320/229_Old_English_sheepdog", 229),
     "mobilenetv1_050": ("imagenette224/701_parachute", 701),
 }
-#: Images of one class that a run has (METHOD: about 100).
+#: Images of one class that a run has (the paper's: about 100).
 RUN = 100
 
 

@@ -1,4 +1,4 @@
-"""NAM, PHM and LOM against loops that follow METHOD's formulas one match at a time; all pairs against single ones."""
+"""NAM, PHM and LOM against loops that follow the formulas one match at a time; all pairs against single ones."""
 
 import math
 from dataclasses import replace

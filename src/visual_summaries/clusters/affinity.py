@@ -1,4 +1,4 @@
-"""Affinity propagation (Frey & Dueck, Science 2007) with the published preference (METHOD 4)."""
+"""Affinity propagation (Frey & Dueck, Science 2007) with the published preference (docs/paper.md, clusters and summaries)."""
 
 from __future__ import annotations
 

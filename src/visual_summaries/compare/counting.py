@@ -1,4 +1,4 @@
-"""Number of summaries against accuracy (METHOD 6c), at equal numbers of images and at several stability thresholds."""
+"""Number of summaries against accuracy (docs/paper.md, claims), at equal numbers of images and at several thresholds."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _SIDE, _PIXELS = 0.9, 320
 
 
 def plot_summary(run: Run, summary: Summary, ax: Any = None, *, columns: int = 10, style: str = "overlay") -> Any:
-    """Draw a summary's members side by side, the exemplar first (METHOD 5).
+    """Draw a summary's members side by side, the exemplar first (docs/paper.md, clusters and summaries).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The published optimiser: Adam on a low-resolution mask, then on the full one (METHOD: smooth, sharp; superpixel optional).
+"""The published optimiser: Adam on a low-resolution mask, then on the full one (smooth, sharp; superpixel optional).
 
 Masks in this module are the paper's ``m``: 1 = pixel untouched.
 """

@@ -41,7 +41,7 @@ def hidden_scores(
     regions: Sequence[Regions],
     settings: MaskSettings | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Return the class scores of views with each of their regions alone hidden (METHOD 2), in float32.
+    """Return the class scores of views with each of their regions alone hidden (docs/paper.md, regions), in float32.
 
     Parameters
     ----------

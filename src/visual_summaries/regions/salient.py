@@ -51,7 +51,7 @@ def evidence_shares(boxes: NDArray[np.integer], binary: NDArray[np.bool_]) -> ND
 
 
 def salient_boxes(boxes: NDArray[np.integer], binary: NDArray[np.bool_], share: float = 0.75) -> NDArray[np.intp]:
-    """Return the indices of the boxes of which more than `share` is evidence (METHOD 2: 75 %).
+    """Return the indices of the boxes of which more than `share` is evidence (docs/paper.md, regions: 75 %).
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def prune(
     boxes : ndarray of int, (n, 4)
         Salient boxes of one image.
     distinctiveness : ndarray of float, (n,)
-        Mean of each box's 100 best similarities to all boxes of the other images (METHOD 2).
+        Mean of each box's 100 best similarities to all boxes of the other images (docs/paper.md, regions).
     overlap, area_factor : float
         As in :func:`redundant_pairs`.
 

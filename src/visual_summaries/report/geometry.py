@@ -17,7 +17,7 @@ Polygon = NDArray[np.float64]
 
 
 def convex_hull(mask: NDArray[np.bool_], box: Box) -> Polygon:
-    """Return the convex hull of the masked pixels in a box (METHOD 5).
+    """Return the convex hull of the masked pixels in a box (docs/paper.md, clusters and summaries).
 
     Parameters
     ----------

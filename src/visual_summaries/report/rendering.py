@@ -1,4 +1,4 @@
-"""Pictures of regions as the paper draws them (METHOD 5), and of parts, from arrays alone.
+"""Pictures of regions as the paper draws them (docs/paper.md), and of parts, from arrays alone.
 
 Regions: the evidence keeps its colours, the rest is grey; the convex hull of the evidence in the box is red; the regions of the
 mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
@@ -105,7 +105,7 @@ def render_region(
     box : tuple of int
         The region ``(x0, y0, x1, y1)``, half open.
     style : str
-        ``"overlay"``: bright evidence on grey, hull red, touching regions cyan (METHOD 5); ``"image"``: the view as it is;
+        ``"overlay"``: bright evidence on grey, hull red, touching regions cyan (as published); ``"image"``: the view as it is;
         ``"mask"``: evidence white on black.
     window : tuple of int, optional
         Part of the image to show; all of it unless given.

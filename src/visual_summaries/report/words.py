@@ -303,6 +303,8 @@ HOLDS = (
 def mask_sentence(mask: Mask) -> str:
     """Return what hiding an image's evidence does, in words."""
     says = f"Hiding the evidence, {percent(mask.area)} of the image, takes {percent(mask.drop)} off the score"
+    if math.isfinite(mask.normalized_score):
+        says += f" ({percent(-mask.normalized_score)} of what hiding everything takes)"
     if len(mask.after) == 1:
         return f"{says}."
     return f"{says} on average over {len(mask.after)} ways of hiding; the worst leaves {score_text(float(mask.after.max()))}."

@@ -92,6 +92,15 @@ class Mask(Result):
         return (self.score_before - self.score_after) / max(self.score_before, 1e-12)
 
     @property
+    def normalized_score(self) -> float:
+        """(after - before) / (before - hidden): -1 when hiding the evidence does as much as hiding everything.
+
+        NaN when hiding everything changes nothing.
+        """
+        span = self.score_before - self.score_hidden
+        return float("nan") if span == 0 else (self.score_after - self.score_before) / span
+
+    @property
     def area(self) -> float:
         """Mean of the final evidence mask: share of the image that is hidden."""
         return float(self.final.mean(dtype=np.float64))

@@ -36,7 +36,7 @@ def ways_of(hidden: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class MaskStage:
-    """Schedule and coefficients of one optimisation stage (METHOD: L = p + l1 area + l2 TV + l3 greyness).
+    """Schedule and coefficients of one optimisation stage (L = p + l1 area + l2 TV + l3 greyness).
 
     Attributes
     ----------

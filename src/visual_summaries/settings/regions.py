@@ -28,7 +28,7 @@ class RegionSettings:
     Attributes
     ----------
     threshold : float
-        Pixels whose evidence exceeds it are evidence (METHOD: m < 0.5).
+        Pixels whose evidence exceeds it are evidence (the paper's m < 0.5).
     min_component_area : float
         Connected regions under this share of the image are dropped.
     proposals : str

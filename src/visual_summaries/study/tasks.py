@@ -17,7 +17,7 @@ from visual_summaries.study.settings import KINDS, StudySettings
 #: Where an intruder comes from: another summary of the run, or (the control) any salient region outside the summary.
 OTHER, RANDOM = "other-summary", "random-region"
 CONDITIONS = (OTHER, RANDOM)
-#: A region that covers this share of the smaller of the two shows the same thing (as in the pruning of regions, METHOD 2).
+#: A region that covers this share of the smaller of the two shows the same thing (as in the pruning of regions, docs/paper.md).
 SAME = 0.5
 
 T = TypeVar("T")

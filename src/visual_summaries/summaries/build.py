@@ -1,4 +1,4 @@
-"""From parts, or clusters of regions, to summaries: members, quality, rank (METHOD 5)."""
+"""From parts, or clusters of regions, to summaries: members, quality, rank (docs/paper.md, clusters and summaries)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the tags of a group of regions agree, and what agreement chance gives (METHOD 6a)."""
+"""How far the tags of a group of regions agree, and what agreement chance gives (docs/paper.md, claims)."""
 
 from __future__ import annotations
 
