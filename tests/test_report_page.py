@@ -319,8 +319,12 @@ def test_the_worst_way_of_hiding_and_whether_a_mask_holds_are_said(run: Run, rea
     def of_all(share: int) -> str:
         return f"{share} % of what hiding everything takes"
 
-    assert f"{hiding} 78 % off the score ({of_all(82)}) on average over 2 ways of hiding; the worst leaves 0.30. {holds}" in shown
-    assert f"{hiding} 50 % off the score ({of_all(53)}) on average over 2 ways of hiding; the worst leaves 0.90. {holds}" in shown
+    assert (
+        f"{hiding} 78 % off the score ({of_all(82)}) on average over 2 ways of hiding; the worst leaves 0.30. {holds}" in shown
+    )
+    assert (
+        f"{hiding} 50 % off the score ({of_all(53)}) on average over 2 ways of hiding; the worst leaves 0.90. {holds}" in shown
+    )
     assert shown.count("the worst leaves 0.30") == 5
     assert shown.count(holds) == 6
     # One way has no worst one, and what was not measured is not said.
