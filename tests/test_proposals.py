@@ -7,9 +7,9 @@ import pytest
 from skimage import data
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.proposals import SOURCES, propose_all, propose_boxes
+from visual_summaries.regions.proposals import propose_all, propose_boxes
 from visual_summaries.regions.sources import edge_boxes, selective_search
-from visual_summaries.settings.regions import RegionSettings
+from visual_summaries.settings.regions import SOURCES, RegionSettings
 
 
 def iou(boxes, box):
