@@ -132,7 +132,7 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
 
 
 #: What runs, and what is measured of them, are computed by; paths in the package.
-RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "parts", "summaries", "analyses", "pipeline", "settings.py")
+RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "parts", "summaries", "analyses", "pipeline", "settings")
 MEASURING_CODE = ("tags", "compare")
 
 
