@@ -138,9 +138,9 @@ MEASURING_CODE = ("tags", "compare")
 
 @cache
 def code_of(*parts: str) -> str:
-    """Return a hash of the package's code in these folders and files."""
+    """Return a hash of the package's code in these folders."""
     package = Path(vs.__file__).parent
-    files = (path for part in parts for path in ([package / part] if part.endswith(".py") else (package / part).rglob("*.py")))
+    files = (path for part in parts for path in (package / part).rglob("*.py"))
     return sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
