@@ -254,6 +254,27 @@ def test_an_image_whose_score_stays_is_begun_again_with_a_larger_multiplier():
         assert solver.density[0, 0, 0] == pytest.approx(0.1)
 
 
+def test_a_way_that_leaves_what_chance_gives_is_asked(monkeypatch):
+    class Bright(nn.Module):
+        """Two classes: the brighter, the more it is the second."""
+
+        def forward(self, x):
+            light = 4 * x.mean((1, 2, 3))
+            return torch.stack([torch.zeros_like(light), light], dim=1)
+
+    shades = (0.0, 0.02, 1.0)  # these leave .50, .52 and .98 of two classes' scores
+    monkeypatch.setattr(
+        "visual_summaries.masks.fast.ways_to_hide", lambda x, settings: [torch.full_like(x, shade) for shade in shades]
+    )
+    settings = replace(SETTINGS, hidden="black+mean+noise")
+    network = Network(classifier_of(Bright()), Target(1, "bright"), settings, chunk=1)
+    white = torch.ones(1, 3, H, W)
+    with network.classifier.frozen(), torch.no_grad():
+        solver = FastSolver(network, settings.fast, white[0], places=1)
+        solver.admit([0], white)
+    assert solver.weight[0].tolist() == [0.5, 0.5, 0.0]
+
+
 def test_no_small_piece_is_left_and_the_largest_stays():
     field = torch.zeros(20, 30)
     field[2:8, 2:8] = 1  # 6 % of the image

@@ -196,8 +196,8 @@ def contributions(
     """Contribution (1 - score) and drop of each region hidden alone; an item has a view, its score and its regions."""
     views, before, regions = zip(*items, strict=True)
     scores = hidden_scores(quick(shared, views[0]), views, shared.target, regions, shared.settings.masks)
-    rows = zip(np.maximum(before, 1e-12).tolist(), scores, strict=True)
-    return [[(float(1 - hidden), float((score - hidden) / score)) for hidden in own] for score, own in rows]
+    rows = zip(before, scores, strict=True)
+    return [[(float(1 - hidden), float((score - hidden) / max(score, 1e-12))) for hidden in own] for score, own in rows]
 
 
 def _box(values: Sequence[int]) -> Box:
