@@ -33,15 +33,17 @@ import torch
 
 import visual_summaries as vs
 from claims_figures import bars_of, claim_a, claim_c, told
+from visual_summaries.birds.pictures import write_images
+from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, classify, load_classifier, resolve_transform
-from visual_summaries.clusters import cluster
 from visual_summaries.compare import count_summaries
-from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
+from visual_summaries.demo import demo_network
 from visual_summaries.errors import ConvergenceError, NoImagesError, TargetError
+from visual_summaries.files.atomic import plain
 from visual_summaries.images import gather_images
-from visual_summaries.pipeline.manifest import hardware, versions
-from visual_summaries.store.atomic import plain
-from visual_summaries.summaries import choose_candidates
+from visual_summaries.parts.clusters import cluster
+from visual_summaries.parts.summaries import choose_candidates
+from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
@@ -132,7 +134,7 @@ def classifier_of(case: Case, data: Path | None) -> Classifier:
 
 
 #: What runs, and what is measured of them, are computed by; paths in the package.
-RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "parts", "summaries", "analyses", "pipeline", "settings")
+RUN_CODE = ("images", "classifiers", "masks", "regions", "flow", "parts", "analyses", "runs", "settings")
 MEASURING_CODE = ("tags", "compare")
 
 
@@ -164,7 +166,7 @@ def row_of(case: Case, size: dict[str, Any], data: Path | None, shared: dict[str
     try:
         run = vs.summarize(classifier, case.images, case.target, case.folder, max_images=size["images"], resume=True)
     except (NoImagesError, TargetError) as error:
-        # A network that recognises fewer than three images of a class has no summary of it to count.
+        # A network that recognizes fewer than three images of a class has no summary of it to count.
         row = {**about(case, classifier), "images": 0, "summaries": None, "failed": str(error)}
     else:
         files = json.loads((case.folder / "manifest.json").read_text(encoding="utf-8"))["files"]

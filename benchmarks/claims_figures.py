@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from visual_summaries.compare import Count, at_equal_images, correlate, correlations_of
-from visual_summaries.summaries import SummarySettings
+from visual_summaries.settings.stages import SummarySettings
 
 #: The figure that tells whether claim c holds for clusters as published.
 CLUSTERS = "published clusters with accuracy, within classes"

@@ -17,10 +17,10 @@ import torch
 
 import visual_summaries as vs
 from visual_summaries.classifiers import Target
-from visual_summaries.masks.hiding import hide
-from visual_summaries.masks.kernel import agrees, fold, measure
-from visual_summaries.masks.network import Kernel, Network
-from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.masks.gradients import agrees, fold, measure
+from visual_summaries.masks.infill import hide
+from visual_summaries.masks.network import GradientMode, Network
+from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.settings.masks import FastSchedule, fast_mask_settings
 
 #: Network -> folder and index of the class.
@@ -55,12 +55,12 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
     settings = fast_mask_settings()
     target = Target(index, classifier.class_names[index])
     with classifier.frozen():
-        plain = Kernel(channels_last=True, classifier=fold(classifier, images[:2]))
+        plain = GradientMode(channels_last=True, classifier=fold(classifier, images[:2]))
         compiled = copy.copy(plain.classifier or classifier)
         compiled.module = torch.compile(compiled.module)  # type: ignore[attr-defined]
         networks = [
             Network(classifier, target, settings, batch, kernel)
-            for kernel in (plain, Kernel(channels_last=True, classifier=compiled))
+            for kernel in (plain, GradientMode(channels_last=True, classifier=compiled))
         ]
         before = min(passes(networks[0], images, 1 + times)[1:])
         first, *rest = passes(networks[1], images, 1 + times)

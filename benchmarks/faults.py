@@ -21,12 +21,13 @@ from typing import Any
 
 import torch
 
+from visual_summaries.runs.manifest import versions
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import fault_scenarios  # noqa: E402 - found only now
 from faults import draw_images, fresh, run, start  # noqa: E402
-from visual_summaries.pipeline.manifest import versions  # noqa: E402
 
 #: Name of the row that tells of memory.
 MEMORY = "memory"

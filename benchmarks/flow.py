@@ -50,8 +50,8 @@ from flow_speed import (
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.flow import describe
 from visual_summaries.images import open_image
-from visual_summaries.pipeline.manifest import hardware, versions
 from visual_summaries.regions.proposals import propose_boxes
+from visual_summaries.runs.manifest import hardware, versions
 
 SECTIONS = ("exact", "speed", "boxes", "growth", "parts", "whitening", "pairs")
 NEED_DATA = ("parts", "whitening")

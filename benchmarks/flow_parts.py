@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from flow_keypoints import Annotated, annotated_images
 from visual_summaries.classifiers import load_classifier
-from visual_summaries.clusters import cluster
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import Features, FlowSettings, compare_all, describe
+from visual_summaries.parts.clusters import cluster
+from visual_summaries.parts.summaries import choose_members
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Region
-from visual_summaries.summaries import choose_members
 
 Row = dict[str, Any]
 
@@ -48,12 +48,12 @@ def group_of(part: str) -> str:
 
 
 def part_boxes(one: Annotated, boxes: NDArray[np.int32], each: int = 2) -> tuple[NDArray[np.intp], list[str]]:
-    """Choose, for each annotated part, the boxes of 1 to 10 % of the image that are best centred on it, at most `each`."""
+    """Choose, for each annotated part, the boxes of 1 to 10 % of the image that are best centered on it, at most `each`."""
     sides = boxes[:, 2:] - boxes[:, :2]
     share = sides.prod(1) / np.prod(one.image.shape[:2])
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
     names = sorted(one.points)
-    away = np.linalg.norm(centre[:, None] - np.array([one.points[name] for name in names]), axis=2)
+    away = np.linalg.norm(center[:, None] - np.array([one.points[name] for name in names]), axis=2)
     away[(share < 0.01) | (share > 0.1)] = np.inf
     nearest = away.argmin(1)
     limit = 0.04 * max(one.image.shape[:2])
@@ -68,7 +68,7 @@ def part_boxes(one: Annotated, boxes: NDArray[np.int32], each: int = 2) -> tuple
 
 
 def measure_parts(data: Path, size: str) -> list[Row]:
-    """Purity of neighbours and clusters of part-centred boxes, for each species and similarity."""
+    """Purity of neighbors and clusters of part-centered boxes, for each species and similarity."""
     classifier = load_classifier(f"{data}/weights/nets.py:{NETWORK}")
     everything = list(annotated_images(data / "images" / "cub_crops227", 300))
     rows = []

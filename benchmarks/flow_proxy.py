@@ -7,7 +7,7 @@ Two data sets are written, each a folder of class folders of PNG images with a `
 - ``scenes``: birds with part points, cut out (GrabCut) and pasted into photographs without birds, at any place and size.
   Different animals, clutter, shifts and changes of scale, as in PF-WILLOW. One folder for each species; points that are not
   visible are NaN;
-- ``warps``: a photograph and a copy under an affine map and a thin-plate spline with other brightness, contrast, colour and
+- ``warps``: a photograph and a copy under an affine map and a thin-plate spline with other brightness, contrast, color and
   noise. One folder for each photograph, 10 points.
 
 The same seed writes the same files.
@@ -115,12 +115,12 @@ def warps(data: Path, out: Path, rng: np.random.Generator, photographs: int = 60
         inside = ((known[1] > 0.1 * size) & (known[1] < 0.9 * size)).all(1)
         chosen = rng.choice(np.flatnonzero(inside), 10, replace=False)
         write(out / path.stem / "a", image, known[1][chosen].T)
-        write(out / path.stem / "b", recoloured(np.asarray(copy), rng), known[0][chosen].T)
+        write(out / path.stem / "b", recolored(np.asarray(copy), rng), known[0][chosen].T)
     return 2 * photographs
 
 
-def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
-    """Change brightness, contrast and colour, blur a little, add noise."""
+def recolored(image: Picture, rng: np.random.Generator) -> Picture:
+    """Change brightness, contrast and color, blur a little, add noise."""
     x = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.5)).astype(np.float64) / 255
     x = x @ (np.eye(3) + rng.uniform(-0.15, 0.15, (3, 3))).T
     x = np.clip((x - 0.5) * 2 ** rng.uniform(-0.5, 0.4) + 0.5 + rng.uniform(-0.12, 0.12), 0, 1) ** (2 ** rng.uniform(-0.5, 0.5))
@@ -128,7 +128,7 @@ def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
 
 
 def write(place: Path, image: Picture, points: NDArray[np.float64]) -> None:
-    """Write an image and its points, counted from 1 at the centre of the first pixel as MATLAB does."""
+    """Write an image and its points, counted from 1 at the center of the first pixel as MATLAB does."""
     place.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(place.with_suffix(".png")), np.ascontiguousarray(image[:, :, ::-1]))
     savemat(place.with_suffix(".mat"), {"pts_coord": points + 0.5})

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from visual_summaries.flow import Features, compare_all, match
-from visual_summaries.pipeline.manifest import peak_memory_mib
+from visual_summaries.runs.manifest import peak_memory_mib
 
 BOXES, VALUES, SALIENT = 500, 1984, 30
 #: Images.
@@ -47,16 +47,16 @@ def direct(a: Features, b: Features, method: str) -> Values:
         out = (boxes[:, :2] < 0.01 * one.size[0]).any(1) | (boxes[:, 2:] > 0.99 * one.size[0]).any(1)
         return boxes, (boxes[:, :2] + boxes[:, 2:]) / 2, sides.prod(1), sides[:, 0] / sides[:, 1], out
 
-    (boxes, centre_a, area_a, aspect_a, out_a), (_, centre_b, area_b, aspect_b, out_b) = geometry(a), geometry(b)
+    (boxes, center_a, area_a, aspect_a, out_a), (_, center_b, area_b, aspect_b, out_b) = geometry(a), geometry(b)
     s = np.maximum(a.descriptors.double().numpy() @ b.descriptors.double().numpy().T, 0)
     ratio = aspect_a[:, None] / aspect_b
     s[(np.maximum(ratio, 1 / ratio) > 2) | out_a[:, None] | out_b] = 0
     if method == "nam":
         return s
     if method == "phm":
-        return s * _votes(s, centre_b - centre_a[:, None], np.log2(area_b / area_a[:, None]) / 2, a.size, b.size)
+        return s * _votes(s, center_b - center_a[:, None], np.log2(area_b / area_a[:, None]) / 2, a.size, b.size)
     best, partner = s.max(1), s.argmax(1)
-    offset = np.concatenate([centre_b[partner] - centre_a, (area_b[partner] / area_a)[:, None]], 1)
+    offset = np.concatenate([center_b[partner] - center_a, (area_b[partner] / area_a)[:, None]], 1)
     confidences = np.zeros_like(s)
     for i in range(len(s)):
         shared = np.minimum(boxes[i, 2:], boxes[:, 2:]) - np.maximum(boxes[i, :2], boxes[:, :2])
@@ -67,7 +67,7 @@ def direct(a: Features, b: Features, method: str) -> Values:
             for _ in range(20):
                 weight = 1 / np.maximum(np.abs(points - o), 1e-2)
                 o = (weight * points).sum(0) / weight.sum(0)
-            away = np.hypot(*(centre_b - centre_a[i] - o[:2]).T)
+            away = np.hypot(*(center_b - center_a[i] - o[:2]).T)
             fit = np.exp(-0.05 * away - 0.3 * np.abs(area_b / area_a[i] - o[2]))
             confidences[i] = s[i] * fit * best[near].sum() / best.sum()
     return confidences

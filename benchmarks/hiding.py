@@ -1,9 +1,9 @@
-"""Ways of hiding: what a mask found under one of them does under the others, on another network, and off the object.
+"""Infills: what a mask found under one of them does under the others, on another network, and off the object.
 
 Run with ``python benchmarks/hiding.py --json FILE [--data DIR]``. Masks of images with planted parts (truth known) and, with
-``--data``, of photographs are found under each way and scored under every way. A mask that fools the network with the look of
-what hides it, rather than taking evidence away, loses its effect under another way, or on another network. Three ways are held
-out: no mask is found under them.
+``--data``, of photographs are found under each infill and scored under every infill. A mask that fools the network with the
+look of what hides it, rather than taking evidence away, loses its effect under another infill, or on another network. Three
+infills are held out: no mask is found under them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 import visual_summaries as vs
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.world import CLASS_NAMES, PARTS
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target, resolve_transform
-from visual_summaries.demo import CLASS_NAMES, NETWORKS, PARTS, demo_network, render, sample_scene
-from visual_summaries.masks.hiding import HIDINGS, hide
-from visual_summaries.pipeline.manifest import hardware, versions
-from visual_summaries.settings.masks import ways_of
+from visual_summaries.demo import NETWORKS, demo_network
+from visual_summaries.masks.infill import INFILLS, hide
+from visual_summaries.runs.manifest import hardware, versions
+from visual_summaries.settings.masks import infills_of
 
 #: Seed of the first drawn image; neither training, accuracy, effects nor the demo use these.
 SEED = 40_000_000
@@ -35,18 +38,18 @@ SEED = 40_000_000
 CASE = ("mobilenetv2_100", "squeezenet1_1", "imagewoof320/258_Samoyed", 258)
 
 
-#: Ways of hiding that no mask is found under.
+#: Infills that no mask is found under.
 HELD_OUT = ("other image", "pixelated", "black")
 
 #: Ways that masks are found under: each alone, the published blur with another, the default's mix.
-FOUND_UNDER = (*HIDINGS, "blur+strong-blur", "mix")
+FOUND_UNDER = (*INFILLS, "blur+strong-blur", "mix")
 
 #: What the mix of the former default, which had the published blur in it, reached on the same images.
 FORMER_TRANSFER, FORMER_OFF_OBJECT = 0.67, 0.11
 
 
 def held_out(images: torch.Tensor, kind: str) -> torch.Tensor:
-    """Return what hidden pixels show: the next image mirrored, tiles of 32 pixels of their mean colour, or black."""
+    """Return what hidden pixels show: the next image mirrored, tiles of 32 pixels of their mean color, or black."""
     if kind == "other image":
         return images.roll(1, 0).flip(-1)
     if kind == "pixelated":
@@ -58,7 +61,7 @@ def held_out(images: torch.Tensor, kind: str) -> torch.Tensor:
 def drops(
     classifier: Classifier, views: Sequence[NDArray[np.uint8]], masks: Sequence[vs.Mask], target: Target, kind: str
 ) -> float:
-    """Return the mean relative loss of the score when the masks' evidence is hidden in one way."""
+    """Return the mean relative loss of the score when the masks' evidence is hidden in one infill."""
     x = classifier.to_tensor(views)
     evidence = torch.from_numpy(np.stack([mask.final for mask in masks])).to(x)[:, None]
     hidden = held_out(x, kind) if kind in HELD_OUT else hide(x, kind)
@@ -76,24 +79,24 @@ def measure(
     target: int,
     labels: list[NDArray[np.uint8]] | None,
 ) -> list[dict[str, Any]]:
-    """Return a row for each way of hiding that masks are found under."""
+    """Return a row for each infill that masks are found under."""
     rows = []
     own = resolve_target(classifier, target)
     default = vs.preset("default").masks
     # As a tensor: views given as images would be resized and cropped once more.
     x = classifier.to_tensor(views)
-    for found in (*FOUND_UNDER, "mix, published optimiser"):
-        published = found.endswith("published optimiser")
-        settings = replace(vs.preset("paper").masks, hidden="mix") if published else replace(default, hidden=found)
+    for found in (*FOUND_UNDER, "mix, published optimizer"):
+        published = found.endswith("published optimizer")
+        settings = replace(vs.preset("paper").masks, infill="mix") if published else replace(default, infill=found)
         start = time.process_time()
         masks = vs.optimize_masks(classifier, x, target, settings=settings)
         seconds = (time.process_time() - start) / len(views)
-        under = {kind: drops(classifier, views, masks, own, kind) for kind in (*HIDINGS, *HELD_OUT)}
+        under = {kind: drops(classifier, views, masks, own, kind) for kind in (*INFILLS, *HELD_OUT)}
         elsewhere = {
             kind: float(np.mean([drops(other, views, masks, resolve_target(other, target), kind) for other in others]))
-            for kind in (*HIDINGS, *HELD_OUT)
+            for kind in (*INFILLS, *HELD_OUT)
         }
-        used = HIDINGS if published else ways_of(found)
+        used = INFILLS if published else infills_of(found)
         row: dict[str, Any] = {
             "images": images,
             "network": classifier.spec,
@@ -101,7 +104,7 @@ def measure(
             "count": len(views),
             "found_under": found,
             "drop_under": under,
-            "drop_under_mix": float(np.mean([under[kind] for kind in ways_of("mix")])),
+            "drop_under_mix": float(np.mean([under[kind] for kind in infills_of("mix")])),
             "drop_under_held_out": float(np.mean([under[kind] for kind in HELD_OUT])),
             "drop_on_other_network": float(np.mean([elsewhere[kind] for kind in used])),
             "drop_on_other_network_held_out": float(np.mean([elsewhere[kind] for kind in HELD_OUT])),
@@ -158,7 +161,7 @@ def photographs(data: Path, count: int) -> list[dict[str, Any]]:
 
 
 def mean_of(rows: list[dict[str, Any]], found: str) -> dict[str, Any]:
-    """Return the mean over the sets of images of the masks found under one way."""
+    """Return the mean over the sets of images of the masks found under one infill."""
     own = [row for row in rows if row["found_under"] == found]
     names = [name for name, value in own[0].items() if isinstance(value, float)]
     means = {name: float(np.mean([row[name] for row in own if name in row])) for name in names}
@@ -166,19 +169,19 @@ def mean_of(rows: list[dict[str, Any]], found: str) -> dict[str, Any]:
 
 
 def bars_of(means: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the default is held to, and what the choice of its ways rests on: no way alone does better."""
+    """Return what the default is held to, and what the choice of its infills rests on: no infill alone does better."""
     of = {row["found_under"]: row for row in means}
-    chosen = of[vs.preset("default").masks.hidden]
+    chosen = of[vs.preset("default").masks.infill]
 
     def best(name: str) -> float:
-        return max(of[kind][name] for kind in HIDINGS)
+        return max(of[kind][name] for kind in INFILLS)
 
     bars = []
     for name, what, bound, sense in (
-        ("drop_on_other_network_held_out", "drop on other networks under ways held out", FORMER_TRANSFER, ">="),
+        ("drop_on_other_network_held_out", "drop on other networks under infills held out", FORMER_TRANSFER, ">="),
         ("share_off_object", "share of the evidence off the object", FORMER_OFF_OBJECT, "<="),
-        ("drop_under_mix", "drop under the ways of the mix, against each alone", best("drop_under_mix"), ">="),
-        ("drop_under_held_out", "drop under ways held out, against each alone", best("drop_under_held_out"), ">="),
+        ("drop_under_mix", "drop under the infills of the mix, against each alone", best("drop_under_mix"), ">="),
+        ("drop_under_held_out", "drop under infills held out, against each alone", best("drop_under_held_out"), ">="),
     ):
         value = chosen[name]
         holds = value >= bound if sense == ">=" else value <= bound
@@ -195,13 +198,13 @@ def main() -> None:
     arguments = parser.parse_args()
     count = 8 if arguments.size == "quick" else 24
     rows = planted(count) + ([] if arguments.data is None else photographs(arguments.data, count // 4))
-    means = [mean_of(rows, found) for found in (*FOUND_UNDER, "mix, published optimiser")]
+    means = [mean_of(rows, found) for found in (*FOUND_UNDER, "mix, published optimizer")]
     result = {
         "benchmark": "hiding",
         "size": arguments.size,
         "hardware": hardware(torch.device("cpu")),
         "versions": versions(),
-        "settings": {"masks": "preset default, hidden as named; the published optimiser once", "images_a_set": count // 4},
+        "settings": {"masks": "preset default, hidden as named; the published optimizer once", "images_a_set": count // 4},
         "rows": means + rows,
         "bars": bars_of(means),
     }

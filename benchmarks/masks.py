@@ -3,7 +3,7 @@
 Run with ``python benchmarks/masks.py --data DIR --json FILE``; DIR holds ``weights/nets.py`` and ``images/``. The published
 procedure runs in float32, one image at a time, 300 + 150 Adam steps. With ``--device cuda`` everything runs on the accelerator.
 
-Rows hold, for each network, ``published``, ``default``, ``quick`` and ``blur``, which is the default's optimiser under the
+Rows hold, for each network, ``published``, ``default``, ``quick`` and ``blur``, which is the default's optimizer under the
 published blur alone. A mask *holds* when most of its effect is kept under five fills when it is shifted by 2 % of the side and
 when its pieces under 0.5 % of the image are removed. With ``--networks``, rows of other networks that FILE has are kept.
 """
@@ -30,12 +30,12 @@ from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.masks import optimize
 from visual_summaries.masks.faithfulness import SHIFT, shifted
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.hiding import MOST_LEFT, hide, ways_that_hide
-from visual_summaries.masks.memory import find_batch_size
+from visual_summaries.masks.infill import MOST_LEFT, effective_infills, hide
+from visual_summaries.masks.level_set import large_pieces
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
-from visual_summaries.masks.shape import large_pieces
+from visual_summaries.masks.plan import find_batch_size
 from visual_summaries.settings.masks import MaskSettings, fast_mask_settings
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
@@ -48,7 +48,7 @@ CASES = {
     "efficientnet_lite2": ("imagewoof320/258_Samoyed", 258),
 }
 
-#: Mean area of the masks of the former default, which hid in five ways and refined single pixels, on the same photographs.
+#: Mean area of the masks of the former default, which hid in five infills and refined single pixels, on the same photographs.
 FORMER_AREA = {
     "mobilenetv2_100": 0.1712,
     "squeezenet1_1": 0.1340,
@@ -57,7 +57,7 @@ FORMER_AREA = {
     "efficientnet_lite2": 0.1395,
 }
 
-#: What hides the pixels where masks are asked whether they hold; the noise is another one than that of the optimisation.
+#: What hides the pixels where masks are asked whether they hold; the noise is another one than that of the optimization.
 FILLS = {"strong-blur": 0, "mean": 0, "noise": 1, "permuted": 0, "inpaint": 0}
 
 #: Pieces under this share of the image are small.
@@ -78,8 +78,8 @@ def photographs(classifier: Classifier, folder: Path, target: Target, count: int
     raise SystemExit(f"{folder} has only {len(kept)} photographs that {classifier.spec} classifies as {target.name}")
 
 
-#: The default's optimiser under the published blur alone.
-FAST_BLUR = replace(fast_mask_settings(), hidden="blur")
+#: The default's optimizer under the published blur alone.
+FAST_BLUR = replace(fast_mask_settings(), infill="blur")
 
 
 def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> torch.Tensor:
@@ -89,14 +89,14 @@ def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> t
 
 
 def ways_of_a_run(classifier: Classifier, images: torch.Tensor, target: Target) -> tuple[str, ...]:
-    """Return the ways of hiding that a run on these images has: those of the mix that take the class away."""
+    """Return the infills that a run on these images has: those of the mix that take the class away."""
     views = [(image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy() for image in images[::2]]
     with classifier.frozen():
-        return ways_that_hide(classifier, views, target, fast_mask_settings())[0]
+        return effective_infills(classifier, views, target, fast_mask_settings())[0]
 
 
 def quality(
-    classifier: Classifier, images: torch.Tensor, target: Target, masks: list[vs.Mask], ways: tuple[str, ...]
+    classifier: Classifier, images: torch.Tensor, target: Target, masks: list[vs.Mask], infills: tuple[str, ...]
 ) -> dict[str, float]:
     """Return means over the images of what the bars ask, all computed here in float32; `pieces` is the median.
 
@@ -112,7 +112,7 @@ def quality(
 
     blurred = hidden_image(images, settings.blur_size, settings.blur_sigma)
     under_blur = drop(blurred, evidence)
-    drops = torch.stack([drop(hide(images, way), evidence) for way in ways])
+    drops = torch.stack([drop(hide(images, infill), evidence) for infill in infills])
     pixels = max(1, round(SHIFT * min(images.shape[-2:])))
     binary = [mask.binary() for mask in masks]
 
@@ -134,8 +134,10 @@ def quality(
         kept["kept_without_small_pieces"].append(drop(hidden, large) / whole)
     pieces = [measure.label(one, connectivity=2, return_num=True)[1] for one in binary]
     small = [1 - float(k.sum()) / max(float(one.sum()), 1) for k, one in zip(large, binary, strict=True)]
-    grey = ((evidence > 0.1) & (evidence < 0.9)).float().mean(dim=(1, 2))
-    shown = torch.stack([scores_of(classifier, target, perturb(images, hide(images, way), evidence)) / before for way in ways])
+    gray = ((evidence > 0.1) & (evidence < 0.9)).float().mean(dim=(1, 2))
+    shown = torch.stack(
+        [scores_of(classifier, target, perturb(images, hide(images, infill), evidence)) / before for infill in infills]
+    )
     values = {
         "objective_under_blur": (1 - under_blur) * before + geometry(m, settings.sharp, settings.tv_exponent),
         "drop_under_blur": under_blur,
@@ -145,7 +147,7 @@ def quality(
         **{name: torch.stack(found).mean(dim=0) for name, found in kept.items()},
         "area": area(m),
         "share_in_small_pieces": torch.tensor(small),
-        "crispness": 1 - grey,
+        "crispness": 1 - gray,
     }
     return {"pieces": float(np.median(pieces)), **{name: float(value.double().mean()) for name, value in values.items()}}
 
@@ -237,8 +239,10 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     images = photographs(classifier, data / "images" / folder, target, count)
     first = replace(MaskSettings(), batch_size=1, smooth=replace(MaskSettings().smooth, iterations=3))
     vs.optimize_masks(classifier, images[:1], index, settings=first)
-    ways = ways_of_a_run(classifier, images, target)
-    ours = {name: replace(vs.preset(name).masks, hidden="+".join(ways)) for name in ("default", "quick")} | {"blur": FAST_BLUR}
+    infills = ways_of_a_run(classifier, images, target)
+    ours = {name: replace(vs.preset(name).masks, infill="+".join(infills)) for name in ("default", "quick")} | {
+        "blur": FAST_BLUR
+    }
 
     def fast(part: torch.Tensor, which: str = "default") -> list[vs.Mask]:
         return vs.optimize_masks(classifier, part, index, settings=ours[which])
@@ -264,14 +268,14 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
         "images": len(images),
         "class": target.name,
         "view": list(images.shape[1:]),
-        "ways": list(ways),
+        "infills": list(infills),
         "passes": {which: float(np.mean([len(mask.losses) for mask in found])) for which, found in masks.items()},
         "kernel": network.kernel.in_words(),
         "batch_size": batch,
         "share_in_network": profile["network"],
         "profile": profile,
         "seconds_default_in_halves": [time_a["seconds_per_image"], time_b["seconds_per_image"]],
-        **{which: {**times[which], **quality(classifier, images, target, found, ways)} for which, found in masks.items()},
+        **{which: {**times[which], **quality(classifier, images, target, found, infills)} for which, found in masks.items()},
         "speedup": {which: seconds["published"] / seconds[which] for which in ours},
         "speedup_processor": {which: processor["published"] / processor[which] for which in ours},
     }
@@ -304,7 +308,7 @@ def bars_of(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         bar("times faster than published", row["speedup"]["default"], 20.0, ">="),
         bar("times faster than published, quick", row["speedup"]["quick"], 60.0, ">="),
-        bar("drop under the run's ways", default["drop"], 0.98, ">="),
+        bar("drop under the run's infills", default["drop"], 0.98, ">="),
         bar("effect kept when shifted", default["kept_when_shifted"], 0.85, ">="),
         bar("effect kept without small pieces", default["kept_without_small_pieces"], 0.85, ">="),
         bar("pieces of a mask, median", default["pieces"], 8.0, "<="),

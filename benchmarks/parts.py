@@ -21,16 +21,17 @@ import torch
 import parts_photos
 import parts_planted
 import visual_summaries as vs
-import visual_summaries.pipeline
+import visual_summaries.runs
 from parts_bars import cost_bars, photograph_bars, photograph_rows
 from parts_cost import cost, growth
 from parts_drawn import planted
 from parts_strips import write_strips
 from parts_units import Unit, read_unit, units
-from visual_summaries.demo import CLASS_NAMES, LABELS, NETWORKS
-from visual_summaries.pipeline.context import Stage
-from visual_summaries.pipeline.manifest import hardware, versions
-from visual_summaries.store import digest
+from visual_summaries.birds.world import CLASS_NAMES, LABELS
+from visual_summaries.demo import NETWORKS
+from visual_summaries.runs.manifest import hardware, versions
+from visual_summaries.runs.pieces import digest
+from visual_summaries.runs.stages import Stage
 
 #: Images of a unit of drawn birds, of photographs, and of the run that is timed; times as many for its growth.
 DRAWN = {"quick": 8, "full": 16}
@@ -64,7 +65,10 @@ ORDER = (6, 0, 1, 5, 2, 3, 4, 7)
 
 def code_of_stages() -> str:
     """Return the names and versions of all stages of a run: figures of a stage that has changed are measured again."""
-    modules = [import_module(f"{vs.pipeline.__name__}.{one.name}") for one in pkgutil.iter_modules(vs.pipeline.__path__)]
+    modules = [
+        import_module(f"{visual_summaries.runs.__name__}.{one.name}")
+        for one in pkgutil.iter_modules(visual_summaries.runs.__path__)
+    ]
     found = {value.name: value.code for module in modules for value in vars(module).values() if isinstance(value, Stage)}
     return " ".join(f"{name}{code}" for name, code in sorted(found.items()))
 
@@ -103,12 +107,12 @@ def drawn_units(size: str, networks: list[str], keep: Path, kept: Kept) -> list[
         if size == "quick" and (network, index) not in QUICK_DRAWN:
             continue
         name, folder = f"{network}_{index}", keep / "drawn-runs" / f"{network}_{index}-{count}"
-        inputs = [asdict(parts_planted.analysed("default")), count, parts_planted.VERSION]
+        inputs = [asdict(parts_planted.analyzed("default")), count, parts_planted.VERSION]
         unit = kept(f"{size}/{name}", inputs, lambda n=network, i=index, f=folder: parts_planted.run_unit(n, i, count, f))
         if unit is None or not unit["methods"]:
             continue
         if (network, index) in PAPER_DRAWN[size]:
-            inputs = [asdict(parts_planted.analysed("paper")), count, parts_planted.VERSION]
+            inputs = [asdict(parts_planted.analyzed("paper")), count, parts_planted.VERSION]
             rows = kept(
                 f"{size}/{name}-paper",
                 inputs,

@@ -4,7 +4,7 @@ Both give label maps, like a run. *k-means*: the feature maps of the last two st
 joined, less their mean over the run, of length 1 again; the cells that are at least a quarter evidence, weighted by it, are
 grouped by spherical k-means. *Concepts*: Fel et al., "CRAFT: Concept Recursive Activation FacTorization for Explainability",
 CVPR 2023: crops of the images go through the network; the pooled activations of its last feature map, a crop a row, are
-factorised into non-negative coefficients and concepts; a concept is localised in an image by solving for its coefficient at
+factorized into non-negative coefficients and concepts; a concept is localized in an image by solving for its coefficient at
 every place of the feature map.
 """
 
@@ -64,10 +64,10 @@ def kmeans_labels(maps: Sequence[Maps], evidence: Sequence[Pixels], count: int, 
     core = weight >= _CORE
     if core.sum() < count:
         core = weight > 0
-    centres = spherical_kmeans(looks[core], weight[core], count, random_state)
+    centers = spherical_kmeans(looks[core], weight[core], count, random_state)
     found = []
     for own, pixels in zip(looks, evidence, strict=True):
-        groups = (own @ centres.T).argmax(axis=1).reshape(size).astype(np.int16)
+        groups = (own @ centers.T).argmax(axis=1).reshape(size).astype(np.int16)
         large = cv2.resize(groups, pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
         found.append(np.where(pixels, large, np.int16(-1)))
     return found
@@ -90,26 +90,26 @@ def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
 def spherical_kmeans(
     rows: NDArray[np.float32], weight: NDArray[np.floating], count: int, random_state: int = 0
 ) -> NDArray[np.float32]:
-    """Return the centres (k, D), of length 1, that weighted rows of length 1 (n, D) have the largest cosines with.
+    """Return the centers (k, D), of length 1, that weighted rows of length 1 (n, D) have the largest cosines with.
 
     The best of five starts by k-means++; k is `count`, or fewer where there are fewer rows.
     """
     best, most = rows[:0], -np.inf
     for start in range(_STARTS):
-        centres, _ = kmeans_plusplus(rows, min(count, len(rows)), sample_weight=weight, random_state=random_state + start)
+        centers, _ = kmeans_plusplus(rows, min(count, len(rows)), sample_weight=weight, random_state=random_state + start)
         labels = np.full(len(rows), -1)
         for _ in range(_STEPS):
-            cosines = rows @ centres.T
+            cosines = rows @ centers.T
             new = cosines.argmax(axis=1)
             if (new == labels).all():
                 break
             labels = new
-            totals = np.stack([(weight * (labels == k)) @ rows for k in range(len(centres))])
+            totals = np.stack([(weight * (labels == k)) @ rows for k in range(len(centers))])
             empty = np.linalg.norm(totals, axis=1) < 1e-9
-            centres = np.where(empty[:, None], centres, _unit(totals)).astype(np.float32)
-        value = float(weight @ (rows @ centres.T).max(axis=1))
+            centers = np.where(empty[:, None], centers, _unit(totals)).astype(np.float32)
+        value = float(weight @ (rows @ centers.T).max(axis=1))
         if value > most:
-            best, most = centres, value
+            best, most = centers, value
     return best
 
 

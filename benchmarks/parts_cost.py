@@ -20,15 +20,15 @@ from parts_photos import run_default
 from parts_units import CHOSEN, Unit, read_unit
 from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.classifiers import Classifier, classify, resolve_target
-from visual_summaries.masks.kernel import fold
-from visual_summaries.masks.network import Kernel
+from visual_summaries.masks.gradients import fold
+from visual_summaries.masks.network import GradientMode
 from visual_summaries.masks.plan import make_network
-from visual_summaries.pipeline.analysing import analyse_summaries
-from visual_summaries.pipeline.context import Context, Shared
-from visual_summaries.pipeline.dividing import group_evidence
-from visual_summaries.pipeline.manifest import Stopwatch
 from visual_summaries.results import Image, Mask
-from visual_summaries.store import Pieces
+from visual_summaries.runs.analyzing import analyze_summaries
+from visual_summaries.runs.dividing import group_evidence
+from visual_summaries.runs.manifest import Stopwatch
+from visual_summaries.runs.pieces import Pieces
+from visual_summaries.runs.stages import Context, Shared
 
 #: What is timed.
 UNIT = Unit("objects", "mobilenetv2_100", "imagewoof320/229_Old_English_sheepdog", CHOSEN)
@@ -75,7 +75,7 @@ def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     target = resolve_target(classifier, int(run.manifest["target"]["index"]))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
-        network.kernel, network.chunk = Kernel(True, True, fold(classifier, x[:1])), _TIMED
+        network.kernel, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
         mask = torch.rand(len(x), *x.shape[-2:])
         ask = (lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask), lambda: network.quick_scores(x))
         seconds = [min(timeit.repeat(one, number=1, repeat=4)) / len(x) for one in ask]
@@ -85,7 +85,7 @@ def former_seconds(classifier: Classifier, run: vs.Run) -> float:
 def growth(data: Path, count: int, times: int, keep: Path) -> dict[str, Any]:
     """Return the seconds of the stages after the masks for the images of :func:`cost`, and for `times` as many.
 
-    No masks are optimised for these: they are random crops of the same images, half of them mirrored, with masks moved along.
+    No masks are optimized for these: they are random crops of the same images, half of them mirrored, with masks moved along.
     """
     run = vs.load_run(keep / "cost" / str(count))
     classifier = read_unit(UNIT, data, 1, keep).classifier
@@ -149,5 +149,5 @@ def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Ima
         context = Context(Shared(classifier, resolve_target(classifier, target), settings), Pieces(Path(folder)))
         evidence = [mask.binary(settings.regions.threshold) for mask in masks]
         grouped = group_evidence(context, watch, images, evidence)
-        analyse_summaries(context, watch, images, evidence, grouped)
+        analyze_summaries(context, watch, images, evidence, grouped)
     return watch.seconds

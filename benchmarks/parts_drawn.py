@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from parts_bars import Row, bar, mean
-from visual_summaries.demo import CLASS_NAMES, CLASSES
+from visual_summaries.birds.world import CLASS_NAMES, CLASSES
 
 #: True effects from which on a part is one that the network uses, and under which it is not.
 USED, UNUSED = 0.1, 0.02

@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 import visual_summaries as vs
 from parts_baselines import concept_labels, feature_maps, kmeans_labels, pooled_crops
 from visual_summaries.analyses import AnalysisSettings, measure_importance
+from visual_summaries.birds.effects import all_effects
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import Scene, sample_scene
+from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, classify, resolve_target, resolve_transform
-from visual_summaries.demo import CLASS_NAMES, Scene, all_effects, demo_network, part_under, render, sample_scene
+from visual_summaries.demo import demo_network, part_under
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.regions import connected_components
 from visual_summaries.results import Member, Region, Run, Summary
@@ -31,7 +35,7 @@ _FEWEST = 6  # images that a unit needs
 _PIECE = 0.001  # least share of the image that a connected piece of a baseline's group has
 
 
-def analysed(preset: str) -> Settings:
+def analyzed(preset: str) -> Settings:
     """Return a preset that measures importance and nothing that is not looked at on drawn birds."""
     settings = vs.preset(preset)
     return replace(settings, analyses=AnalysisSettings(resamplings=0, orders=0, chance=0))
@@ -115,7 +119,7 @@ class DrawnUnit:
     def run(self, preset: str, folder: Path) -> Run:
         """Explain the images; what an earlier run has left in the folder is not computed again."""
         x = self.classifier.to_tensor([render(scene).image for scene in self.scenes])
-        return vs.summarize(self.classifier, x, self.index, folder, settings=analysed(preset), resume=folder.exists())
+        return vs.summarize(self.classifier, x, self.index, folder, settings=analyzed(preset), resume=folder.exists())
 
     def rows(
         self, summaries: Sequence[Summary], regions: Sequence[Region], effects: dict[str, dict[str, float]]
@@ -134,7 +138,7 @@ class DrawnUnit:
     ) -> list[dict[str, Any]]:
         """Return the rows of a baseline's groups, whose importance is measured as the default's is."""
         summaries, regions = as_summaries(label_maps)
-        settings, target = analysed("default"), resolve_target(self.classifier, self.index)
+        settings, target = analyzed("default"), resolve_target(self.classifier, self.index)
         found = measure_importance(
             self.classifier, target, run.images, evidence, regions, summaries, settings.masks, settings.analyses
         )

@@ -31,7 +31,7 @@ def without_side(name: str) -> str:
     return name.removeprefix("left ").removeprefix("right ")
 
 
-def labelled_points(labels: Labels, evidence: Pixels, points: dict[str, tuple[float, float]]) -> list[tuple[str, int]]:
+def labeled_points(labels: Labels, evidence: Pixels, points: dict[str, tuple[float, float]]) -> list[tuple[str, int]]:
     """Return name and label of each point (x, y) of an image that lies in evidence: the label of the nearest evidence."""
     if not evidence.any():
         return []
@@ -52,7 +52,7 @@ def agreement(
 
     "In none" (-1) is a label of its own. None where no point lies in evidence.
     """
-    found = [pair for one in zip(labels, evidence, points, strict=True) for pair in labelled_points(*one)]
+    found = [pair for one in zip(labels, evidence, points, strict=True) for pair in labeled_points(*one)]
     if not found:
         return None, 0
     names, groups = zip(*found, strict=True)
@@ -60,13 +60,13 @@ def agreement(
 
 
 def background_like(view: NDArray[np.uint8], kind: str) -> Pixels:
-    """Return which pixels look like ``"grass"`` (green: no dog is) or ``"snow"`` (bright, grey and smooth: fur is rough)."""
+    """Return which pixels look like ``"grass"`` (green: no dog is) or ``"snow"`` (bright, gray and smooth: fur is rough)."""
     rgb = view.astype(np.float32) / 255
     if kind == "grass":
         return np.asarray(2 * rgb[..., 1] - rgb[..., 0] - rgb[..., 2] > 0.06)
-    grey = rgb.mean(axis=2)
-    rough = np.sqrt(np.maximum(cv2.blur(grey * grey, (7, 7)) - cv2.blur(grey, (7, 7)) ** 2, 0))
-    return np.asarray((grey > 0.62) & (np.ptp(rgb, axis=2) < 0.16) & (rough < 0.06))
+    gray = rgb.mean(axis=2)
+    rough = np.sqrt(np.maximum(cv2.blur(gray * gray, (7, 7)) - cv2.blur(gray, (7, 7)) ** 2, 0))
+    return np.asarray((gray > 0.62) & (np.ptp(rgb, axis=2) < 0.16) & (rough < 0.06))
 
 
 def background_shares(labels: Sequence[Labels], grounds: Sequence[Pixels], count: int) -> list[float]:

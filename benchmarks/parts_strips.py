@@ -17,9 +17,9 @@ _DIM = 0.25
 
 
 def lit(view: NDArray[np.uint8], pixels: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return an image with these pixels as they are and all others grey, at a quarter of their brightness."""
-    grey = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return np.where(pixels[..., None], view, (grey * _DIM).astype(np.uint8))
+    """Return an image with these pixels as they are and all others gray, at a quarter of their brightness."""
+    gray = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.where(pixels[..., None], view, (gray * _DIM).astype(np.uint8))
 
 
 def strip(run: Run, summary: Summary) -> NDArray[np.uint8]:

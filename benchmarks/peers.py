@@ -39,7 +39,7 @@ from parts_baselines import strongest
 from parts_scores import agreement
 from parts_units import Photographs, Points, Unit, read_unit, units
 from visual_summaries.errors import SettingsError
-from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.runs.manifest import hardware, versions
 
 Row = dict[str, Any]
 

@@ -22,9 +22,10 @@ import torch
 from playwright.sync_api import Browser, sync_playwright
 
 import visual_summaries as vs
-from visual_summaries.demo import demo_network, write_images
-from visual_summaries.pipeline.manifest import hardware, versions
-from visual_summaries.report import write_report
+from visual_summaries.birds.pictures import write_images
+from visual_summaries.demo import demo_network
+from visual_summaries.pages.report import write_report
+from visual_summaries.runs.manifest import hardware, versions
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from drawn_runs import make_run

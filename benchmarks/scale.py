@@ -1,4 +1,4 @@
-"""Many runs and several machines: workers and throughput, what a cluster costs beside one process, a catalogue, wrong input.
+"""Many runs and several machines: workers and throughput, what a cluster costs beside one process, a catalog, wrong input.
 
     python benchmarks/scale.py --json FILE [--size quick|full] [--data DIR] [--part NAME ...] [--resume]
 
@@ -28,12 +28,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import visual_summaries as vs
-from visual_summaries.audit import Job, run_audit
-from visual_summaries.demo import CLASS_NAMES, demo_network, render, sample_scene
-from visual_summaries.index import write_index
-from visual_summaries.pipeline.manifest import hardware, versions
+from visual_summaries.batch.jobs import Job
+from visual_summaries.batch.work import run_audit
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.world import CLASS_NAMES
+from visual_summaries.demo import demo_network
+from visual_summaries.pages.catalog import write_index
 from visual_summaries.results import Run
-from visual_summaries.store.run_directory import FORMAT
+from visual_summaries.runs.directory import FORMAT
+from visual_summaries.runs.manifest import hardware, versions
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # ray_nodes.py, fuzzing.py
@@ -195,7 +199,7 @@ def audit(size: str, data: Path | None) -> Steps:
 
 
 def manifests(folder: Path, count: int) -> None:
-    """Write what a catalogue reads of `count` runs, as large as a run of 100 images has it."""
+    """Write what a catalog reads of `count` runs, as large as a run of 100 images has it."""
     regions = [
         {
             "index": k,
@@ -232,7 +236,7 @@ def manifests(folder: Path, count: int) -> None:
 
 
 def index(size: str, data: Path | None) -> Steps:
-    """Time to write a catalogue of so many runs, and to open, sort and search it in a browser."""
+    """Time to write a catalog of so many runs, and to open, sort and search it in a browser."""
     from playwright.sync_api import sync_playwright
 
     def listed(count: int) -> list[Row]:
@@ -377,7 +381,7 @@ def bars(rows: list[Row]) -> list[dict[str, Any]]:
     of = {part: [row for row in rows if row["part"] == part] for part in PARTS}
     for row in of["index"]:
         if row["runs_listed"] == 1000:
-            found.append(bar("seconds to open a catalogue of 1,000 runs in the browser", row["open_s"], "<=", 2))
+            found.append(bar("seconds to open a catalog of 1,000 runs in the browser", row["open_s"], "<=", 2))
     if of["fuzz"]:
         found.append(bar("inputs fuzzed", sum(row["inputs"] for row in of["fuzz"]), ">=", 10_000))
         failures = sum(row["failures"] for row in of["fuzz"])

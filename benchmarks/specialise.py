@@ -1,7 +1,7 @@
 """Do summaries make a network better at their class? The paper's last claim, with the controls that could explain it away.
 
-    python benchmarks/specialise.py --json FILE --data DIR --size quick     (one network and one of drawn birds, one split)
-    python benchmarks/specialise.py --json FILE --data DIR --size full      (hours; may be interrupted)
+    python benchmarks/specialize.py --json FILE --data DIR --size quick     (one network and one of drawn birds, one split)
+    python benchmarks/specialize.py --json FILE --data DIR --size full      (hours; may be interrupted)
 
 Five breeds of dogs: detectors and fusion are fitted on the files that begin with `n` and on half of the bystanders (119 other
 breeds, one image each; pictures of other kinds), and everything is measured on the files that begin with `ILSVRC2012_val_` and
@@ -12,12 +12,12 @@ on the other half, for each of five splits. The same with drawn birds. Methods:
   summary's.
 - `pooled`: a linear classifier on the network's pooled features, alone; `pooled, joined`: joined with the network's score as
   parts are.
-- `shift`: a constant added to the specialised classes' logits, chosen on the training images as the constants beside the parts
+- `shift`: a constant added to the specialized classes' logits, chosen on the training images as the constants beside the parts
   are.
 
 `map` is of scores that no constant can move: the network's log odds of a class, and what is added to this class beside
-constants. `map_with_constants` is of the softmax as it comes out: there the constants of the other specialised classes count,
-as they take images away. `ceilings`: what the network's features hold at all (`specialise_ceilings.py`).
+constants. `map_with_constants` is of the softmax as it comes out: there the constants of the other specialized classes count,
+as they take images away. `ceilings`: what the network's features hold at all (`specialize_ceilings.py`).
 
 Runs, matches, and a file for each network and split are kept below --runs and found again: give the same command to go on. With
 --minutes nothing new is started after that time; `complete` tells whether that is all.
@@ -36,10 +36,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-import visual_summaries as vs
-from specialise_ceilings import ceilings
-from specialise_figures import (
+from specialize_ceilings import ceilings
+from specialize_figures import (
     LOSSES,
     RESAMPLES,
     STRENGTHS,
@@ -51,12 +49,14 @@ from specialise_figures import (
     moved_logits,
     trade_off,
 )
-from specialise_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
-from specialise_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
-from visual_summaries.pipeline.manifest import hardware, versions
-from visual_summaries.specialise.fusion import margins
-from visual_summaries.specialise.learning import average_precision, cut, parts_of
-from visual_summaries.store.atomic import plain
+from specialize_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
+from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
+
+import visual_summaries as vs
+from visual_summaries.files.atomic import plain
+from visual_summaries.runs.manifest import hardware, versions
+from visual_summaries.specialization.fusion import margins
+from visual_summaries.specialization.learning import average_precision, cut, parts_of
 
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {"networks": ("mobilenetv1_025",), "drawn": ("brief",), "seeds": (0,)},
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with weights/nets.py and images/; without it only drawn birds")
     parser.add_argument("--size", choices=tuple(SIZES), default="quick")
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs/specialise"), help="where runs and splits are kept and found again"
+        "--runs", type=Path, default=Path("runs/specialize"), help="where runs and splits are kept and found again"
     )
     parser.add_argument("--minutes", type=float, default=math.inf, help="start nothing new after this time")
     parser.add_argument("--networks", nargs="*", help="only these")
@@ -201,7 +201,7 @@ def main() -> None:
 
     found = conclusions(rows, arrays)
     result = {
-        "benchmark": "specialise",
+        "benchmark": "specialize",
         "size": arguments.size,
         "complete": len(rows) == len(cases) * len(size["seeds"]),
         "hardware": hardware(torch.device("cpu")),

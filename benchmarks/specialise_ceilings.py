@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from specialize_methods import pooled_features
 
-from specialise_methods import pooled_features
-from visual_summaries.specialise.examples import Examples
-from visual_summaries.specialise.fusion import margins
-from visual_summaries.specialise.learning import average_precision
+from visual_summaries.specialization.examples import Examples
+from visual_summaries.specialization.fusion import margins
+from visual_summaries.specialization.learning import average_precision
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 

@@ -1,4 +1,4 @@
-"""Figures of ``benchmarks/specialise.py``: accuracies, curves, intervals, and the bars made of them."""
+"""Figures of ``benchmarks/specialize.py``: accuracies, curves, intervals, and the bars made of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score
+from specialize_methods import Method
 
 import visual_summaries as vs
-from specialise_methods import Method
 from visual_summaries.classifiers import Classifier
-from visual_summaries.specialise.examples import Examples
-from visual_summaries.specialise.job import build_network
-from visual_summaries.specialise.learning import Learnt
+from visual_summaries.specialization.examples import Examples
+from visual_summaries.specialization.learning import Learnt
+from visual_summaries.specialization.method import build_network
 
 #: Largest losses of bystanders, in points, at which methods are compared: other kinds, other dogs.
 LOSSES = (0.5, 2.0)

@@ -1,4 +1,4 @@
-"""What ``benchmarks/specialise.py`` compares: summaries, and the controls that could explain a gain away."""
+"""What ``benchmarks/specialize.py`` compares: summaries, and the controls that could explain a gain away."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 import visual_summaries as vs
-from visual_summaries.specialise.detectors import Boxes
-from visual_summaries.specialise.examples import Examples
-from visual_summaries.specialise.fusion import Fusion, choose_shift, fit_fusion, margins
-from visual_summaries.specialise.learning import Learnt, best_scores, evidence_of, parts_of, train_detectors, weigh
-from visual_summaries.specialise.windows import bounded
-from visual_summaries.store.atomic import atomic_file
+from visual_summaries.files.atomic import atomic_file
+from visual_summaries.specialization.detectors import Boxes
+from visual_summaries.specialization.examples import Examples
+from visual_summaries.specialization.fusion import Fusion, choose_shift, fit_fusion, margins
+from visual_summaries.specialization.learning import Learnt, best_scores, evidence_of, parts_of, train_detectors, weigh
+from visual_summaries.specialization.windows import bounded
 
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """What a method adds to the specialised classes' logits (n, C), beside its constants (C,); `alone`: scores of its own.
+    """What a method adds to the specialized classes' logits (n, C), beside its constants (C,); `alone`: scores of its own.
 
     `known` is what it adds to them in the training images, by what was learnt without the image: constants are chosen by it.
     """
@@ -73,7 +73,7 @@ def shuffled_salient(salient: Sequence[dict[int, Boxes]], chosen: NDArray[np.int
 def by_parts(
     fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings, seed: int, kept: Path
 ) -> tuple[Method, Learnt]:
-    """Do what :func:`visual_summaries.specialise.learning.learn` does, and keep each fold's part of it."""
+    """Do what :func:`visual_summaries.specialization.learning.learn` does, and keep each fold's part of it."""
     scores = np.empty((len(fit), len(fit.parts)))
     for fold in range(int(folds.max()) + 1):
         left_out = folds == fold
@@ -116,10 +116,10 @@ def _method(offsets: Scores, known: Scores, fusions: Sequence[Fusion], settings:
 
 
 def pooled_features(fit: Examples, test: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the pooled features of training and test images, standardised by the former; their length is about 1."""
+    """Return the pooled features of training and test images, standardized by the former; their length is about 1."""
     x, z = (one.maps[-1].float().mean(dim=(2, 3)).numpy() for one in (fit, test))
-    centre, spread = x.mean(0), (x.std(0) + 1e-6) * math.sqrt(x.shape[1])
-    return (x - centre) / spread, (z - centre) / spread
+    center, spread = x.mean(0), (x.std(0) + 1e-6) * math.sqrt(x.shape[1])
+    return (x - center) / spread, (z - center) / spread
 
 
 def by_pooled(fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings) -> tuple[Method, Method]:
@@ -147,7 +147,7 @@ def by_pooled(fit: Examples, test: Examples, folds: NDArray[np.intp], settings: 
     for owner, index in enumerate(fit.classes):
         labels = fit.labels == owner
         own = evidence[:, owner : owner + 1]
-        # One number of a classifier that was penalised already: it may count as much as it will.
+        # One number of a classifier that was penalized already: it may count as much as it will.
         light = replace(settings, penalties=(1.0, 0.1, 0.01, 1e-6))
         fusion = fit_fusion(margins(fit.logits, index), own, labels, folds, light)
         if not fusion.unchanged:

@@ -1,4 +1,4 @@
-"""Images, networks and runs of ``benchmarks/specialise.py``: five breeds of dogs, and drawn birds."""
+"""Images, networks and runs of ``benchmarks/specialize.py``: five breeds of dogs, and drawn birds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 import visual_summaries as vs
+from visual_summaries.birds.pictures import write_images
+from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_transform
-from visual_summaries.demo import CLASS_NAMES, demo_network, write_images
+from visual_summaries.demo import demo_network
 from visual_summaries.errors import NoImagesError, RunError, TargetError
+from visual_summaries.files.atomic import atomic_file
 from visual_summaries.flow.stages import Stage
 from visual_summaries.images import ImageSource
-from visual_summaries.specialise.detectors import Boxes
-from visual_summaries.specialise.examples import (
+from visual_summaries.specialization.detectors import Boxes
+from visual_summaries.specialization.examples import (
     OTHER,
     Examples,
     PartExamples,
@@ -27,7 +30,6 @@ from visual_summaries.specialise.examples import (
     read_maps,
     with_matches,
 )
-from visual_summaries.store.atomic import atomic_file
 
 BREEDS = (155, 162, 229, 258, 273)
 #: Folders of bystanders of other kinds; their names start with the class's index.
@@ -36,7 +38,7 @@ KINDS = ("imagenette224/*", "clothing/*", "cub_crops227/0*")
 #: Seed of the first drawn image; no other benchmark, training or accuracy uses these.
 SEED = 70_000_000
 
-#: Drawn birds: classes that are specialised, images of each to fit and to test on.
+#: Drawn birds: classes that are specialized, images of each to fit and to test on.
 BIRDS, DRAWN_FIT, DRAWN_TEST = (0, 1, 2), 40, 60
 
 #: Images that are read, and kept as maps, at a time.
@@ -162,7 +164,7 @@ def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.Sp
     own = [run for run in found.values() if run is not None]
     if not own:
         return None
-    # A class without a summary is not specialised; its images are bystanders.
+    # A class without a summary is not specialized; its images are bystanders.
     classes = tuple(index for index, run in found.items() if run is not None)
     indices = np.array([index for _, _, index in world.images], np.intp)
     groups = np.array([group if group in ("near", "far") or index in classes else "near" for _, group, index in world.images])

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import visual_summaries as vs
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
 from visual_summaries.classifiers import Classifier, ViewTransform
-from visual_summaries.demo import demo_network, render, sample_scene
+from visual_summaries.demo import demo_network
 from visual_summaries.flow import warp
 
 OUT = Path(__file__).parents[1] / "docs" / "images"
@@ -52,13 +54,13 @@ def drawn_matches(
         if (x1 - x0) * (y1 - y0) > 0.15 * a.shape[0] * a.shape[1] or any(_overlap(boxes_a[i], boxes_a[k]) > 0.3 for k in shown):
             continue
         shown.append(int(i))
-        colour = np.array(cv2.cvtColor(np.uint8([[[len(shown) * 14, 220, 255]]]), cv2.COLOR_HSV2RGB)[0, 0]).tolist()  # type: ignore[arg-type]
+        color = np.array(cv2.cvtColor(np.uint8([[[len(shown) * 14, 220, 255]]]), cv2.COLOR_HSV2RGB)[0, 0]).tolist()  # type: ignore[arg-type]
         j = int(confidences[i].argmax())
         first, second = boxes_a[i] * _ZOOM, boxes_b[j] * _ZOOM + np.array([a.shape[1] * _ZOOM, 0] * 2)
         for box in (first, second):
-            cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), colour, 2)
+            cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), color, 2)
         ends = [((box[:2] + box[2:]) // 2).tolist() for box in (first, second)]
-        cv2.line(canvas, *ends, colour, 1, cv2.LINE_AA)
+        cv2.line(canvas, *ends, color, 1, cv2.LINE_AA)
         if len(shown) == _SHOWN:
             break
     return canvas

@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from visual_summaries.demo.effects import part_effects, redraw_effects
+from visual_summaries.birds.effects import part_effects, redraw_effects
+from visual_summaries.birds.render import Rendering, render
+from visual_summaries.birds.scene import Scene, sample_scene
+from visual_summaries.birds.world import CLASS_NAMES, CLASSES, PARTS, SHARED
 from visual_summaries.demo.networks import build
-from visual_summaries.demo.render import Rendering, render
-from visual_summaries.demo.scene import Scene, sample_scene
-from visual_summaries.demo.world import CLASS_NAMES, CLASSES, PARTS, SHARED
 
 SIZE = (160, 160)
 MEAN = (0.5, 0.5, 0.5)
@@ -161,7 +161,7 @@ def normalize(images: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the batch mirrored, turned, scaled, moved and re-coloured at random."""
+    """Return the batch mirrored, turned, scaled, moved and re-colored at random."""
     n = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

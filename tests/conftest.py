@@ -73,7 +73,7 @@ class StripeNetwork(torch.nn.Module):
     """A network whose evidence is known: red vertical stripes and blue horizontal stripes, and nothing else.
 
     Class 0, "marked", needs both (either alone leaves its probability at about one half); class 1, "plain", is the rest.
-    Stripes are destroyed by the published blur, plain colours are not evidence.
+    Stripes are destroyed by the published blur, plain colors are not evidence.
     """
 
     def __init__(self) -> None:

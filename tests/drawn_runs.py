@@ -58,7 +58,7 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
         images.append(Image(index, NAMES[index % len(NAMES)], "0" * 64, view, 0.9, 0 if index else 1))
         after = 0.8 if index == 1 else 0.01
         hidden = 0.6 if index == 2 else 0.1
-        masks.append(made_mask(evidence.astype(np.float16), 0.9, after, hidden, ways=1, smooth=smooth.astype(np.float16)))
+        masks.append(made_mask(evidence.astype(np.float16), 0.9, after, hidden, infills=1, smooth=smooth.astype(np.float16)))
         for box in boxes:
             x0, y0, x1, y1 = box
             inside = evidence[y0:y1, x0:x1] > 0.5
@@ -149,7 +149,7 @@ class Reader(HTMLParser):
         return " ".join(self.text.split())
 
 
-def analysed(run: Run) -> Run:
+def analyzed(run: Run) -> Run:
     """The same run with what analyses could have found: the first summary is sure, the second is nothing."""
     images = np.arange(4)
     ones = np.ones(4, np.float32)
@@ -219,16 +219,16 @@ def make_divided_run(count: int = 4, size: tuple[int, int] = (48, 64)) -> Run:
         summary(2, clusters[2], found(0.05, 0.04, -0.02, 0.06, count)),
     )
     part_of = np.array([next(k for k, cluster in enumerate(clusters) if r in cluster) for r in range(len(regions))])
-    centres = np.eye(3, 5, dtype=np.float32)
-    descriptors = centres[part_of] + np.arange(len(regions), dtype=np.float32)[:, None] * 1e-3
+    centers = np.eye(3, 5, dtype=np.float32)
+    descriptors = centers[part_of] + np.arange(len(regions), dtype=np.float32)[:, None] * 1e-3
     parts = Parts(
         mean=np.zeros(6, np.float32),
         directions=np.eye(6, 3, dtype=np.float32),
         references=np.zeros((0, 3), np.float32),
         reference_images=np.zeros(0, np.int64),
-        neighbours=0,
+        neighbors=0,
         place=0.5,
-        centres=centres,
+        centers=centers,
         reach=np.ones(3, np.float32),
         tree=np.array([[1, 2, 0.5, 2], [0, 3, 0.9, 3]]),
         numbers=tuple(PartNumber(k, 0.2 * k, 1 - 0.1 * k, 1.0, k == 3) for k in (1, 2, 3, 4)),

@@ -64,7 +64,7 @@ class World:
         torch.set_num_threads(1)
         # What children need is loaded before they are forked; the backward pass is not tried, it would start threads.
         vs.load_classifier(network())
-        importlib.import_module("visual_summaries.pipeline.job")
+        importlib.import_module("visual_summaries.runs.summarize")
         self.folder, self.images, self.log = folder, folder / "images", folder / "log.txt"
         draw_images(self.images, count)
         code, self.first = finish(self.images, folder / "whole", self.log, resume=False)

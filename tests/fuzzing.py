@@ -38,8 +38,9 @@ from visual_summaries.classifiers.checkpoints import read_checkpoint
 from visual_summaries.classifiers.names import resolve_class_names
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import VisualSummariesError
+from visual_summaries.files.checksums import ENTRY, sha256_of
 from visual_summaries.images import open_image
-from visual_summaries.report.html import render_page
+from visual_summaries.pages.report import render_page
 from visual_summaries.results import (
     Chance,
     Component,
@@ -57,10 +58,8 @@ from visual_summaries.results import (
     SummaryAnalysis,
     Together,
 )
+from visual_summaries.runs.directory import FILES, FORMAT, load_run, save_run
 from visual_summaries.settings import preset
-from visual_summaries.store import load_run, save_run
-from visual_summaries.store.checksums import ENTRY, sha256_of
-from visual_summaries.store.run_directory import FILES, FORMAT
 from visual_summaries.study.answers import ANSWERS_FORMAT, VERSION, load_answers
 from visual_summaries.study.key import KEY_FORMAT, Key, load_key
 
@@ -289,12 +288,12 @@ def try_checkpoint(rng: random.Random, folder: Path) -> None:
 
 def small_parts(rng: np.random.Generator, count: int = 2, dimensions: int = 3) -> Parts:
     """What the evidence of a run is divided among, made up; regions have `dimensions` + 2 numbers."""
-    mean, directions, references, centres, reach = (
+    mean, directions, references, centers, reach = (
         rng.random(shape).astype(np.float32)
         for shape in ((4,), (4, dimensions), (5, dimensions), (count, dimensions + 2), (count,))
     )
     numbers = (PartNumber(1, 0.0, 1.0, 1.0, False), PartNumber(count, 0.5, 0.8, 1.0, True))
-    return Parts(mean, directions, references, np.arange(5) % 3, 4, 0.5, centres, reach, rng.random((count - 1, 4)), numbers)
+    return Parts(mean, directions, references, np.arange(5) % 3, 4, 0.5, centers, reach, rng.random((count - 1, 4)), numbers)
 
 
 def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
@@ -305,7 +304,7 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     def evidence() -> np.ndarray:
         return rng.random(shape).astype(np.float16)
 
-    curves = ((images, 2, 4), (images, 2, 4), (images, 4), (images, 4), (images, 2), (images, 3))  # four ways of hiding
+    curves = ((images, 2, 4), (images, 2, 4), (images, 4), (images, 4), (images, 2), (images, 3))  # four infills
     curve, orders = np.array([1.0, 0.4], np.float32), np.ones((3, 2), np.float32)
     joint = JointEffects((0,), curve, 1 - curve, orders, orders, (0.1, 0.8), (0,), ())
     chance = Chance(3, 1, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Masks of results that no optimiser made."""
+"""Masks of results that no optimizer made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.results import Mask
-from visual_summaries.settings.masks import ways_of
+from visual_summaries.settings.masks import infills_of
 
 
 def made_mask(
@@ -16,17 +16,17 @@ def made_mask(
     hidden: float = 0.1,
     *,
     losses: NDArray[np.float32] | None = None,
-    ways: int = len(ways_of("mix")),
+    infills: int = len(infills_of("mix")),
     smooth: NDArray[np.float16] | None = None,
     superpixel: NDArray[np.float16] | None = None,
 ) -> Mask:
-    """Return a mask (H, W) with the same scores in each of the default's ways of hiding."""
+    """Return a mask (H, W) with the same scores in each of the default's infills."""
     return Mask(
         smooth=evidence if smooth is None else smooth,
         sharp=evidence,
         superpixel=superpixel,
         score_before=before,
-        after=np.full(ways, after, np.float32),
-        hidden=np.full(ways, hidden, np.float32),
+        after=np.full(infills, after, np.float32),
+        hidden=np.full(infills, hidden, np.float32),
         losses=np.ones(2, np.float32) if losses is None else losses,
     )

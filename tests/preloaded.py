@@ -59,7 +59,7 @@ def serve(address: str) -> None:
 
     import visual_summaries.compare
     import visual_summaries.demo
-    import visual_summaries.figures
+    import visual_summaries.pages.figures
     import visual_summaries.study
     import visual_summaries.tags  # noqa: F401
     from visual_summaries.cli import main

@@ -1,4 +1,4 @@
-"""A world whose right division is known to the pixel: squares of plain colours on grey, and networks that see nothing else."""
+"""A world whose right division is known to the pixel: squares of plain colors on gray, and networks that see nothing else."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from made_masks import made_mask
 from visual_summaries.results import Mask
 
 SIZE = (64, 96)
-GREY = (120, 120, 120)
+GRAY = (120, 120, 120)
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
-COLOURS = (RED, BLUE, GREEN)
+COLORS = (RED, BLUE, GREEN)
 SIDE = 16  # of the red and the blue square; the green bar, that is not used, is larger
 BAR = (24, 48)
-BASE, WEIGHTS = 0.1, (0.55, 0.3, 0.0)  # score without any square, and what each colour adds to it
+BASE, WEIGHTS = 0.1, (0.55, 0.3, 0.0)  # score without any square, and what each color adds to it
 
 
-class Colours(nn.Module):
-    """Maps of how much each pixel is red, blue and green: 1 for the colour itself, 0 for grey and for the others."""
+class Colors(nn.Module):
+    """Maps of how much each pixel is red, blue and green: 1 for the color itself, 0 for gray and for the others."""
 
     def forward(self, x: Tensor) -> Tensor:
-        palette = torch.tensor(COLOURS, dtype=x.dtype, device=x.device) / 255
+        palette = torch.tensor(COLORS, dtype=x.dtype, device=x.device) / 255
         away = (x[:, None] - palette[None, :, :, None, None]).abs().sum(dim=2)
         return (1 - 4 * away).clamp(min=0)
 
@@ -53,7 +53,7 @@ class SquareNetwork(nn.Module):
         self.bias = nn.Parameter(torch.tensor(BASE))
         self.any_size = any_size
         if shows != "scores":
-            self.colours = Colours()
+            self.colors = Colors()
             self.deep: nn.Module = nn.AvgPool2d(8)
             if shows == "maps":
                 self.stem = nn.AvgPool2d(4)
@@ -65,7 +65,7 @@ class SquareNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.any_size and tuple(x.shape[-2:]) != SIZE:
             raise ValueError(f"this network takes images of {SIZE} pixels")
-        maps = Colours.forward(self, x) if self.shows == "scores" else self.colours(x)
+        maps = Colors.forward(self, x) if self.shows == "scores" else self.colors(x)
         if self.shows == "maps":
             maps = self.deep(self.stem(maps))
         elif self.shows == "tokens":
@@ -94,38 +94,38 @@ def square_network(shows: str = "maps", any_size: bool = False) -> SquareNetwork
 
 @dataclass(frozen=True)
 class Squares:
-    """Images (N, H, W, 3), and the colour of each pixel as its position in COLOURS (N, H, W), -1 for grey."""
+    """Images (N, H, W, 3), and the color of each pixel as its position in COLORS (N, H, W), -1 for gray."""
 
     images: np.ndarray
     truth: np.ndarray
 
 
-def squares(count: int, random_state: int = 0, colours: Sequence[int] = (0, 1, 2)) -> Squares:
+def squares(count: int, random_state: int = 0, colors: Sequence[int] = (0, 1, 2)) -> Squares:
     """Draw a red square at the upper left, a blue one at the upper right, and a green bar below, at least 8 pixels apart."""
     rng = np.random.default_rng(random_state)
     truth = np.full((count, *SIZE), -1)
     for own in truth:
         places = [(8 * rng.integers(3), 8 * rng.integers(4)), (8 * rng.integers(3), 48 + 8 * rng.integers(5))]
         places.append((40, 8 * rng.integers(7)))
-        for colour in colours:
-            (y, x), (h, w) = places[colour], BAR if colour == 2 else (SIDE, SIDE)
-            own[y : y + h, x : x + w] = colour
-    palette = np.array([*COLOURS, GREY], np.uint8)
+        for color in colors:
+            (y, x), (h, w) = places[color], BAR if color == 2 else (SIDE, SIDE)
+            own[y : y + h, x : x + w] = color
+    palette = np.array([*COLORS, GRAY], np.uint8)
     return Squares(palette[truth], truth)
 
 
 def evidence_of(view: np.ndarray) -> np.ndarray:
-    """Everything that is not grey."""
-    return np.asarray((view != GREY[0]).any(axis=2))
+    """Everything that is not gray."""
+    return np.asarray((view != GRAY[0]).any(axis=2))
 
 
 def known_mask(view: np.ndarray, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> Mask:
     mask = evidence(view).astype(np.float16)
-    return made_mask(mask, BASE + sum(WEIGHTS), BASE, BASE, ways=1)
+    return made_mask(mask, BASE + sum(WEIGHTS), BASE, BASE, infills=1)
 
 
 def give_masks(monkeypatch: pytest.MonkeyPatch, evidence: Callable[[np.ndarray], np.ndarray] = evidence_of) -> None:
-    """Have runs, and runs that are applied, take known masks for what optimisation would find."""
+    """Have runs, and runs that are applied, take known masks for what optimization would find."""
 
     def of_run(_context: Any, images: Any) -> list[Mask]:
         return [known_mask(image.view, evidence) for image in images]
@@ -133,16 +133,16 @@ def give_masks(monkeypatch: pytest.MonkeyPatch, evidence: Callable[[np.ndarray],
     def of_new(_classifier: Any, views: Any, *_args: Any, **_options: Any) -> Any:
         return enumerate(known_mask(view, evidence) for view in views)
 
-    monkeypatch.setattr("visual_summaries.pipeline.job.compute_masks", of_run)
-    monkeypatch.setattr("visual_summaries.pipeline.applying.iter_masks", of_new)
+    monkeypatch.setattr("visual_summaries.runs.summarize.compute_masks", of_run)
+    monkeypatch.setattr("visual_summaries.runs.apply.iter_masks", of_new)
 
 
 def square_settings(**parts: Any) -> vs.Settings:
-    """The default, with less of what does not matter here; hidden pixels show the image's mean, which is no square's colour."""
+    """The default, with less of what does not matter here; hidden pixels show the image's mean, which is no square's color."""
     settings = vs.preset("default")
     return replace(
         settings,
-        masks=replace(settings.masks, hidden="mean"),
+        masks=replace(settings.masks, infill="mean"),
         regions=replace(settings.regions, boxes=20),
         analyses=replace(settings.analyses, chance=2, resamplings=4, bootstrap=50),
         parts=replace(settings.parts, **parts),

@@ -17,14 +17,14 @@ from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
 import visual_summaries as vs
-from visual_summaries.analyses.matching import fit_matcher
 from visual_summaries.classifiers import Classifier, resolve_transform
 from visual_summaries.cli.applying import network_of
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.masks import MaskStage
-from visual_summaries.pipeline import randomization_check
-from visual_summaries.report.application import render_application
+from visual_summaries.pages.application import render_application
 from visual_summaries.results import Application, Run
+from visual_summaries.runs.finding_boxes import fit_matcher
+from visual_summaries.runs.randomization import randomization_check
 
 COUNT = 6
 
@@ -88,7 +88,7 @@ def test_summaries_are_where_their_patch_is_and_take_what_it_takes(run: Run, app
         x0, y0, x1, y1 = patch
         inside = own.pixels[max(y0 - 6, 0) : y1 + 6, max(x0 - 6, 0) : x1 + 6].sum()
         assert inside > 0.9 * own.pixels.sum()
-        assert own.sureness >= 1
+        assert own.confidence >= 1
     # Both patches are needed and share the loss; what of a patch is in no summary takes its part of that.
     for kind in ("red", "blue"):
         assert 0.05 < sum(own.importance for own in one.present if kind_of(run, striped, own.summary) == kind) < 0.7
@@ -209,7 +209,7 @@ def test_a_network_without_weights_cannot_be_checked(run: Run) -> None:
 
 def test_the_commands_say_what_is_missing(run: Run, tmp_path: Path) -> None:
     from visual_summaries.cli.app import app
-    from visual_summaries.store import save_run
+    from visual_summaries.runs.directory import save_run
 
     save_run(run, tmp_path / "run")
     for command in (

@@ -11,7 +11,8 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from visual_summaries.audit import Job, do_job, run_audit
+from visual_summaries.batch.jobs import Job
+from visual_summaries.batch.work import do_job, run_audit
 from visual_summaries.cli import main
 
 NETS = """

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import visual_summaries as vs
-from visual_summaries.summaries import SummarySettings
+from visual_summaries.settings.stages import SummarySettings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -153,7 +153,7 @@ def test_to_tensor_and_view_hold_their_contracts():
         classifier.to_tensor([view / 255])
 
 
-def test_normalisation_happens_inside_logits():
+def test_normalization_happens_inside_logits():
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     transform = ViewTransform((H, W), mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
     classifier = Classifier(net, transform=transform)
@@ -227,7 +227,7 @@ def test_other_answers_are_errors(answer, match):
         Classifier(Answer(answer), transform=PLAIN)
 
 
-def test_probabilities_are_recognised():
+def test_probabilities_are_recognized():
     plain = Classifier(Answer(lambda y: 5 * y), transform=PLAIN)
     softmaxed = Classifier(Answer(lambda y: (5 * y).softmax(dim=1)), transform=PLAIN)
     assert (plain.outputs, softmaxed.outputs) == ("logits", "probabilities")

@@ -24,20 +24,20 @@ H, W = 20, 28
 
 NETS = """
 from torch import nn
-import {neighbour}
+import {neighbor}
 
 class Tiny(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv2d(3, {neighbour}.WIDTH, 3)
-        self.head = nn.Linear({neighbour}.WIDTH, 2)
+        self.conv = nn.Conv2d(3, {neighbor}.WIDTH, 3)
+        self.head = nn.Linear({neighbor}.WIDTH, 2)
         self.pretrained_cfg = {{"input_size": (3, 20, 28), "label_names": ["cat", "dog"]}}
 
     def forward(self, x):
         return self.head(self.conv(x).mean(dim=(2, 3)))
 
 def tiny():
-    import {neighbour}_late
+    import {neighbor}_late
     return Tiny()
 
 def needs(size):
@@ -59,11 +59,11 @@ def nets(tmp_path):
     return write_nets(tmp_path / "nets", 4)
 
 
-def write_nets(folder, width, neighbour="neighbour_of_tiny"):
+def write_nets(folder, width, neighbor="neighbor_of_tiny"):
     folder.mkdir()
-    (folder / f"{neighbour}.py").write_text(f"WIDTH = {width}\n")
-    (folder / f"{neighbour}_late.py").write_text("")
-    (folder / "nets.py").write_text(NETS.format(neighbour=neighbour))
+    (folder / f"{neighbor}.py").write_text(f"WIDTH = {width}\n")
+    (folder / f"{neighbor}_late.py").write_text("")
+    (folder / "nets.py").write_text(NETS.format(neighbor=neighbor))
     return folder / "nets.py"
 
 
@@ -78,7 +78,7 @@ def test_a_function_in_a_file(nets):
     assert load_classifier(f"{nets}:ready").num_classes == 2
 
 
-def test_neighbours_of_two_files_are_not_confused(tmp_path):
+def test_neighbors_of_two_files_are_not_confused(tmp_path):
     first, second = write_nets(tmp_path / "a", 4), write_nets(tmp_path / "b", 7)
     widths = [load_classifier(f"{path}:tiny").module.head.in_features for path in (first, second, first)]
     assert widths == [4, 7, 4]
@@ -506,7 +506,7 @@ def test_networks_loaded_under_inference_mode_can_be_differentiated(nets):
         ("squeezenet1_1", "imagenette224/569_garbage_truck", 0.5),
     ],
 )
-def test_real_networks_recognise_real_photographs(data_dir, network, folder, least):
+def test_real_networks_recognize_real_photographs(data_dir, network, folder, least):
     classifier = load_classifier(f"{data_dir / 'weights' / 'nets.py'}:{network}")
     sources = gather_images(data_dir / "images" / folder, max_images=20)
     views = [classifier.view(source.load()) for source in sources]

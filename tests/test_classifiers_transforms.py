@@ -19,7 +19,7 @@ IMAGES = [
 ]
 
 
-def normalised(transform: ViewTransform, image: PIL.Image.Image) -> torch.Tensor:
+def normalized(transform: ViewTransform, image: PIL.Image.Image) -> torch.Tensor:
     class Same(nn.Module):
         def forward(self, x):
             return x.flatten(1)
@@ -43,21 +43,21 @@ def test_equals_timms_evaluation_transform(image, crop_mode, crop_pct, size, int
         "std": (0.2, 0.3, 0.4),
     }
     expected = timm.data.create_transform(**timm.data.resolve_model_data_config(net), is_training=False)(image)
-    torch.testing.assert_close(normalised(resolve_transform(net), image), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(normalized(resolve_transform(net), image), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "test_vit", "mobilenetv3_small_050"])
 def test_equals_timms_transform_of_its_own_models(name):
     model = timm.create_model(name)
     expected = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)(IMAGES[0])
-    torch.testing.assert_close(normalised(resolve_transform(model), IMAGES[0]), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(normalized(resolve_transform(model), IMAGES[0]), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "efficientnet_b2", "vit_b_16", "squeezenet1_1"])
 def test_equals_torchvisions_presets(name):
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     for image in IMAGES:
-        torch.testing.assert_close(normalised(transform_of_preset(preset), image), preset(image), rtol=0, atol=1e-6)
+        torch.testing.assert_close(normalized(transform_of_preset(preset), image), preset(image), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_equals_the_processors_of_transformers(kind, options):
         PIL.Image.fromarray(np.random.default_rng(9).integers(0, 256, (*size, 3), np.uint8)) for size in ((96, 144), (192, 64))
     ):
         expected = processor(image, return_tensors="pt")["pixel_values"][0]
-        got = normalised(transform, image)
+        got = normalized(transform, image)
         assert got.shape == expected.shape
         # transformers resizes tensors, Pillow images: the same filter, rounded elsewhere
-        grey_levels = (got - expected).abs().mean() * 255 * min(transform.std)
-        assert grey_levels < 1.0
+        gray_levels = (got - expected).abs().mean() * 255 * min(transform.std)
+        assert gray_levels < 1.0
 
 
 def test_processors_that_lead_to_no_one_size_are_refused():
@@ -101,7 +101,7 @@ def test_a_bare_module_gets_imagenets_statistics():
     assert (transform.size, transform.channels, transform.mean) == ((224, 224), 3, timm.data.IMAGENET_DEFAULT_MEAN)
 
 
-def test_one_channel_is_recognised():
+def test_one_channel_is_recognized():
     model = timm.create_model("resnet10t", in_chans=1)
     transform = resolve_transform(model)
     assert transform.channels == 1
@@ -131,7 +131,7 @@ def test_overrides():
     assert (
         base.replace(input_size=112)
         .in_words()
-        .startswith("resize the shorter side to 128 (bilinear), cut the centre 112 x 112")
+        .startswith("resize the shorter side to 128 (bilinear), cut the center 112 x 112")
     )
     assert base.replace(input_size=(1, 60, 80), mean=0.5).mean == (0.5,)
     assert base.replace(input_size=(1, 60, 80)).std == pytest.approx((sum(base.std) / 3,))
@@ -157,7 +157,7 @@ def test_overrides():
         ({"mean": (0.5, 0.5)}, r"mean is \(0.5, 0.5\), but the network takes 3 channel"),
         ({"std": 0.0}, "must be positive"),
         ({"input_size": (5, 20, 20)}, "channels is 5"),
-        ({"colour": "red"}, "colour is not a parameter of the transform"),
+        ({"color": "red"}, "color is not a parameter of the transform"),
     ],
 )
 def test_impossible_overrides(overrides, match):

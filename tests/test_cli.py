@@ -116,7 +116,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[st
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from visual_summaries.pipeline import job
+    from visual_summaries.runs import summarize as job
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

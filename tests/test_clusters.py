@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError, SettingsError
+from visual_summaries.parts.clusters import cluster
+from visual_summaries.settings.stages import ClusterSettings
 
 
 def planted(sizes: list[int], inside: float = 1.0, outside: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

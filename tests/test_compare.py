@@ -26,16 +26,14 @@ from visual_summaries.compare import (
     match_runs,
     network_names,
     rarefied,
-    render_comparison,
-    write_comparison,
 )
 from visual_summaries.compare.placing import box_raster, overlaps
 from visual_summaries.errors import RunError
+from visual_summaries.pages.comparison import render_comparison, write_comparison
 from visual_summaries.results import Image, Member, Region, Run, Summary, SummaryAnalysis, Tag
+from visual_summaries.runs.directory import FORMAT, find_runs, save_run
 from visual_summaries.settings import preset
-from visual_summaries.store import find_runs, save_run
-from visual_summaries.store.run_directory import FORMAT
-from visual_summaries.summaries import SummarySettings
+from visual_summaries.settings.stages import SummarySettings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -79,7 +77,7 @@ def make_run(
             regions.append(Region(len(regions), index, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
         view = np.full((height, width, 3), 90 + 5 * index, np.uint8)
         images.append(Image(index, NAMES[photograph], f"{photograph:064x}", view, 0.9, 0, PHOTO))
-        masks.append(made_mask(evidence, ways=1))
+        masks.append(made_mask(evidence, infills=1))
     summaries = []
     for rank, part in enumerate(parts):
         h, w = regions[clusters[part][0]].size

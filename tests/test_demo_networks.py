@@ -10,18 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from visual_summaries.demo import (
-    CLASS_NAMES,
-    CLASSES,
-    NETWORKS,
-    demo_network,
-    network_record,
-    part_effects,
-    render,
-    sample_scene,
-)
-from visual_summaries.demo import effects as effects_module
-from visual_summaries.demo.effects import effect, intervene, predict, redraw_effects, used_parts
+from visual_summaries.birds import effects as effects_module
+from visual_summaries.birds.effects import effect, intervene, part_effects, predict, redraw_effects, used_parts
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.world import CLASS_NAMES, CLASSES
+from visual_summaries.demo import NETWORKS, demo_network, network_record
 from visual_summaries.errors import SettingsError
 
 WEIGHTS = files("visual_summaries.demo") / "weights"

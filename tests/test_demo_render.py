@@ -12,22 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from visual_summaries.demo import (
-    CLASS_NAMES,
-    CLASSES,
-    LABELS,
-    PARTS,
-    PLANTED,
-    SHARED,
-    owner,
-    render,
-    sample_scene,
-    variant,
-    variants_of,
-)
-from visual_summaries.demo.canvas import compose, placement, rotation
-from visual_summaries.demo.outlines import outline
-from visual_summaries.demo.textures import texture
+from visual_summaries.birds.canvas import compose, placement, rotation
+from visual_summaries.birds.outlines import outline
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.textures import texture
+from visual_summaries.birds.world import CLASS_NAMES, CLASSES, LABELS, PARTS, PLANTED, SHARED, owner, variant, variants_of
 from visual_summaries.errors import SettingsError
 
 SIZE = (96, 128)
@@ -111,14 +101,14 @@ def test_texture_alone_leaves_the_label_map():
 
 
 def test_label_map_lies_on_the_part():
-    # painting one part in a glaring colour changes the image just where the label map says that the part is
+    # painting one part in a glaring color changes the image just where the label map says that the part is
     scene = replace(sample_scene(1, seed=5, size=(160, 200)), occluders=())
     where = PARTS.index("tail")
-    colours = list(scene.plumage.base)
-    colours[where] = (1.0, 0.0, 1.0)
+    colors = list(scene.plumage.base)
+    colors[where] = (1.0, 0.0, 1.0)
     accents = list(scene.plumage.accent)
     accents[where] = (1.0, 0.0, 1.0)
-    glaring = render(replace(scene, plumage=replace(scene.plumage, base=tuple(colours), accent=tuple(accents))))
+    glaring = render(replace(scene, plumage=replace(scene.plumage, base=tuple(colors), accent=tuple(accents))))
     changed = np.abs(glaring.image.astype(int) - render(scene).image).max(axis=2) > 8
     tail = glaring.part("tail")
     assert changed[tail].mean() > 0.9

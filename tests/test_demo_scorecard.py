@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from visual_summaries.demo import (
-    CLASS_NAMES,
-    LABELS,
-    labels_for,
-    part_under,
-    read_truth,
-    render,
-    sample_scene,
-    score_run,
-    write_images,
-)
+from visual_summaries.birds.pictures import read_truth, write_images
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.world import CLASS_NAMES, LABELS
+from visual_summaries.demo import labels_for, part_under, score_run
 from visual_summaries.errors import RunError, SettingsError
 from visual_summaries.results import Image, Member, Region, Run, Summary
 from visual_summaries.settings import preset

@@ -28,7 +28,7 @@ PAGES = (
     "docs/tutorials/your-own-model.md",
     "docs/tutorials/finding-a-shortcut.md",
     "docs/tutorials/user-study.md",
-    "docs/specialise.md",
+    "docs/specialize.md",
     "docs/how-to/images.md",
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",

@@ -20,7 +20,8 @@ import pytest
 import torch
 
 import visual_summaries as vs
-from visual_summaries.audit import plan_jobs, run_audit
+from visual_summaries.batch.jobs import plan_jobs
+from visual_summaries.batch.work import run_audit
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.engines import LocalEngine, Part, make_engine
 from visual_summaries.engines.ray_engine import RayEngine

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 import visual_summaries as vs
 from visual_summaries.cli import main
 from visual_summaries.errors import RunError, SettingsError
-from visual_summaries.export import export_run
+from visual_summaries.pages.exports import export_run
 from visual_summaries.regions import full_mask, run_length
 
 

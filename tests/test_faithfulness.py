@@ -15,9 +15,9 @@ import visual_summaries as vs
 from made_masks import made_mask
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.masks.faithfulness import first_pixels, measure_faithfulness, moved, pixel_order, shifted
-from visual_summaries.masks.hiding import hide
+from visual_summaries.masks.infill import hide
 from visual_summaries.results import Faithfulness, Mask, area_under
-from visual_summaries.settings.masks import MaskSettings, ways_of
+from visual_summaries.settings.masks import MaskSettings, infills_of
 
 H, W = 20, 30
 PATCH = (slice(5, 10), slice(12, 20))  # 40 of 600 pixels
@@ -45,7 +45,7 @@ class Count(nn.Module):
 def patch_mask() -> Mask:
     evidence = np.zeros((H, W), np.float16)
     evidence[PATCH] = 1.0
-    return made_mask(evidence, 1.0, 0.0, 0.0, ways=1)
+    return made_mask(evidence, 1.0, 0.0, 0.0, infills=1)
 
 
 def measured(mask: Mask, steps: int = 15) -> Faithfulness:
@@ -113,11 +113,11 @@ def test_a_mask_of_the_patch_holds_and_one_of_its_texture_does_not() -> None:
     view[Dots.at] = 255
     patch, dots = np.zeros(Dots.size, np.float16), np.zeros(Dots.size, np.float16)
     patch[10:29, 20:39] = dots[Dots.at] = 1
-    masks = [made_mask(evidence, 1.0, 0.0, 0.0, ways=1) for evidence in (patch, dots)]
-    holds = measure_faithfulness(classifier, [view, view], masks, target, MaskSettings(hidden="mean")).holds
+    masks = [made_mask(evidence, 1.0, 0.0, 0.0, infills=1) for evidence in (patch, dots)]
+    holds = measure_faithfulness(classifier, [view, view], masks, target, MaskSettings(infill="mean")).holds
     image = classifier.to_tensor(view[None])
     with torch.no_grad():
-        mean, permuted, black = (float(network(hide(image, way))[0, 0]) for way in ("mean", "permuted", "black"))
+        mean, permuted, black = (float(network(hide(image, infill))[0, 0]) for infill in ("mean", "permuted", "black"))
     assert black == 0
     others = (1 - (permuted + black) / 2) / (1 - mean)  # both masks cover all dots
     np.testing.assert_allclose(holds[0], [6 / 7, 45 / 49, others], atol=1e-5)  # smoothing takes the patch's corners away
@@ -125,7 +125,7 @@ def test_a_mask_of_the_patch_holds_and_one_of_its_texture_does_not() -> None:
 
 
 def test_the_evidence_alone_is_shown_in_each_way() -> None:
-    """What is hidden is the network's patch, so a way's score is what it puts there."""
+    """What is hidden is the network's patch, so an infill's score is what it puts there."""
     network = Count()
     classifier = vs.load_classifier(network)
     target = resolve_target(classifier, lambda logits: logits[:, 0])
@@ -133,16 +133,16 @@ def test_the_evidence_alone_is_shown_in_each_way() -> None:
     elsewhere = np.ones((H, W), np.float16)
     elsewhere[PATCH] = 0
     mask = made_mask(elsewhere, 0.9, 0.4, 0.3)
-    result = measure_faithfulness(classifier, [view], [mask], target, MaskSettings(hidden="mix"))
+    result = measure_faithfulness(classifier, [view], [mask], target, MaskSettings(infill="mix"))
     with torch.no_grad():
-        expected = [float(network(hide(classifier.to_tensor(view[None]), way))[0, 0]) for way in ways_of("mix")]
+        expected = [float(network(hide(classifier.to_tensor(view[None]), infill))[0, 0]) for infill in infills_of("mix")]
     assert len(set(expected)) == len(expected) == 4
     np.testing.assert_allclose(result.shown, [expected], atol=1e-5)
     np.testing.assert_array_equal(result.after, mask.after[None])
 
 
 def test_a_mask_without_effect_has_no_figures_of_holding() -> None:
-    nowhere = measured(made_mask(np.zeros((H, W), np.float16), 1.0, 1.0, 0.0, ways=1))
+    nowhere = measured(made_mask(np.zeros((H, W), np.float16), 1.0, 1.0, 0.0, infills=1))
     assert np.isnan(nowhere.holds).all()
     assert np.isnan(nowhere.figures()["holds"]).all()
 

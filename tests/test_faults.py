@@ -15,8 +15,9 @@ import fault_scenarios
 from fault_scenarios import Outcome, World
 from faults import finish, run, same_results
 from visual_summaries.errors import RunError
-from visual_summaries.store import Journal, locked
-from visual_summaries.store.atomic import write_text
+from visual_summaries.files.atomic import write_text
+from visual_summaries.files.journal import Journal
+from visual_summaries.files.lock import locked
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_signals_stop_the_command_which_says_how_to_go_on(world: World, number: 
 
 def test_a_plan_found_by_measuring_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which gradient kernel is fastest is measured; a resumed run takes what was found, whatever it would find now."""
-    from visual_summaries.pipeline import stages
+    from visual_summaries.runs import image_stages as stages
 
     def measured(*_: Any) -> None:
         raise AssertionError("measured again")
@@ -105,7 +106,7 @@ def test_nothing_is_left_of_a_run_that_could_not_begin(tmp_path: Path) -> None:
 
 def test_the_scenarios_can_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that takes a damaged piece for whole, or forgets that pieces are there, is noticed."""
-    from visual_summaries.store import pieces
+    from visual_summaries.runs import pieces
 
     def trusting(self: Any, stage: str, key: str) -> None:
         return None

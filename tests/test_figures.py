@@ -14,8 +14,8 @@ import pytest
 import visual_summaries as vs
 from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, SettingsError
-from visual_summaries.figures import plot_importance, plot_summaries, plot_summary, write_figure
-from visual_summaries.report import render_strip
+from visual_summaries.pages.figures import plot_importance, plot_summaries, plot_summary, write_figure
+from visual_summaries.pages.strips import render_strip
 
 
 def test_a_row_shows_each_member_in_its_place(striped_run: vs.Run) -> None:

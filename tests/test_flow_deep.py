@@ -127,14 +127,14 @@ def test_pooling_averages_the_cells_under_a_box():
     assert pooled(torch.rand(200, 8, 12), boxes, (32, 48)).shape == (1, 96, 4, 4)
 
 
-def test_join_centres_and_balances_depths():
+def test_join_centers_and_balances_depths():
     parts = [torch.randn(6, 3, 4, 4) + 5, 100 * torch.randn(6, 2, 4, 4)]
     whole = join(parts)
     first, second = whole[:, :48], whole[:, 48:]
     torch.testing.assert_close(first.norm(dim=1), second.norm(dim=1))
     torch.testing.assert_close(whole.norm(dim=1), torch.ones(6))
-    centred = parts[0].flatten(1) - parts[0].flatten(1).mean(0)
-    torch.testing.assert_close(first / first.norm(dim=1, keepdim=True), centred / centred.norm(dim=1, keepdim=True))
+    centered = parts[0].flatten(1) - parts[0].flatten(1).mean(0)
+    torch.testing.assert_close(first / first.norm(dim=1, keepdim=True), centered / centered.norm(dim=1, keepdim=True))
 
 
 def test_layouts():

@@ -7,9 +7,9 @@ from skimage import data
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, FlowSettings, dense_flow, describe, match, warp
-from visual_summaries.pipeline.warping import warp_member
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.results import Region
+from visual_summaries.runs.warping import warp_member
 
 
 def features(boxes, size):
@@ -21,7 +21,7 @@ def test_affine_map_of_the_most_confident_box():
     a = features([[10, 20, 30, 40], [10, 20, 20, 40]], (60, 80))
     b = features([[20, 10, 60, 50], [50, 30, 70, 50]], (70, 90))
     result = dense_flow(a, b, torch.tensor([[1.0, 0.0], [0.0, 0.5]]), assignment="best", completion="none", tolerance=1)
-    # The large box is the more confident: it doubles in size, so the centre of pixel (12, 21) goes to (20, 10) + 2 *
+    # The large box is the more confident: it doubles in size, so the center of pixel (12, 21) goes to (20, 10) + 2 *
     # (2.5, 1.5) = (25, 13).
     assert result.flow[21, 12] == pytest.approx([25 - 12.5, 13 - 21.5])
     swapped = dense_flow(a, b, torch.tensor([[0.5, 0.0], [0.0, 1.0]]), assignment="best", completion="none", tolerance=1)

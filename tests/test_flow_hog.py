@@ -93,8 +93,8 @@ def test_dimension_and_flat_image():
 def test_whitened_products_are_the_formula():
     whitening = Whitening.default()
     descriptors = torch.rand(3, 1984, generator=torch.Generator().manual_seed(0))
-    centred = descriptors.numpy().astype(np.float64) - np.tile(whitening.mean.astype(np.float64), 64)
-    expected = centred @ np.linalg.solve(whitening.covariance(), centred.T)
+    centered = descriptors.numpy().astype(np.float64) - np.tile(whitening.mean.astype(np.float64), 64)
+    expected = centered @ np.linalg.solve(whitening.covariance(), centered.T)
     whitened = whitening(descriptors)
     np.testing.assert_allclose((whitened @ whitened.T).numpy(), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
@@ -115,9 +115,9 @@ def test_autocovariance_equals_loops():
     cells = hog_cells(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy().astype(np.float64)
     np.testing.assert_allclose(fitted.mean, cells.mean((0, 1)), atol=1e-6)
     for dy, dx in ((0, 0), (2, -3), (-1, 4), (0, -7)):
-        centred = cells - cells.mean((0, 1))
+        centered = cells - cells.mean((0, 1))
         pairs = [
-            np.multiply.outer(centred[y, x], centred[y + dy, x + dx])
+            np.multiply.outer(centered[y, x], centered[y + dy, x + dx])
             for y in range(cells.shape[0])
             for x in range(cells.shape[1])
             if 0 <= y + dy < cells.shape[0] and 0 <= x + dx < cells.shape[1]

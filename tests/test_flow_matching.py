@@ -29,7 +29,7 @@ def random_features(seed, n=24, size=SIZES[0], d=6, power=1.0):
 
 
 def box_values(features):
-    """Centre, area, aspect ratio and whether it is left out, of each box."""
+    """Center, area, aspect ratio and whether it is left out, of each box."""
     height, width = features.size
     out = []
     for x0, y0, x1, y1 in features.boxes.tolist():
@@ -70,15 +70,15 @@ def lom_by_loops(a, b):
     conf = np.zeros_like(s)
     total = sum(row.max() for row in s)
     for i in range(len(a)):
-        neighbours = [n for n in range(len(a)) if overlap(a.boxes[i], a.boxes[n]) and s[n].max() > 0]
-        if not neighbours:
+        neighbors = [n for n in range(len(a)) if overlap(a.boxes[i], a.boxes[n]) and s[n].max() > 0]
+        if not neighbors:
             continue
         offsets = []
-        for n in neighbours:
+        for n in neighbors:
             j = int(s[n].argmax())
             offsets.append((vb[j][0] - va[n][0], vb[j][1] - va[n][1], vb[j][2] / va[n][2]))
         o = [geometric_median_by_loops([offset[c] for offset in offsets]) for c in range(3)]
-        weight = sum(s[n].max() for n in neighbours) / total
+        weight = sum(s[n].max() for n in neighbors) / total
         for j in range(len(b)):
             away = math.hypot(vb[j][0] - va[i][0] - o[0], vb[j][1] - va[i][1] - o[1])
             conf[i, j] = s[i, j] * math.exp(-0.05 * away - 0.3 * abs(vb[j][2] / va[i][2] - o[2])) * weight
@@ -127,7 +127,7 @@ def test_methods_equal_loops(method, seed, power):
 @pytest.mark.parametrize("method", LOOPS)
 @pytest.mark.parametrize("power", [1.0, 4.0])
 def test_methods_equal_loops_at_the_size_of_a_run(method, power):
-    # The loops work in double precision. Many boxes and wide images: neighbours by the hundred, offsets of hundreds of pixels.
+    # The loops work in double precision. Many boxes and wide images: neighbors by the hundred, offsets of hundreds of pixels.
     a, b = (random_features(seed, n=220, size=size, d=12, power=power) for seed, size in ((7, (375, 500)), (8, (480, 360))))
     conf, expected = match(a, b, method).numpy(), LOOPS[method](a, b)
     assert np.abs(conf - expected).max() < 1e-5 * expected.max()
@@ -155,7 +155,7 @@ def test_aspect_ratio_up_to_a_factor_two():
     assert (match(a, a, "nam", max_aspect_ratio=4)[1] > 0).all()
 
 
-def test_lom_prefers_the_match_that_moves_like_its_neighbours():
+def test_lom_prefers_the_match_that_moves_like_its_neighbors():
     # Five overlapping boxes move by (30, 0); the first has a second look-alike far away.
     boxes = np.array([[20 + 4 * k, 20, 50 + 4 * k, 50] for k in range(5)], np.int32)
     moved = np.concatenate([boxes + np.array([30, 0, 30, 0]), [[150, 60, 180, 90]]]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Where a view lies in its image: held against what the transform does to an image whose colours are its coordinates."""
+"""Where a view lies in its image: held against what the transform does to an image whose colors are its coordinates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_pixel_of_a_view_comes_from_where_the_frame_says(
     height, width = image_size
     transform = ViewTransform(size=size, **kind)
     rows, columns = np.mgrid[:height, :width]
-    # red is the column, green the row; blue tells the image from padding, whose blue is the mean colour's or 0
+    # red is the column, green the row; blue tells the image from padding, whose blue is the mean color's or 0
     picture = np.stack([columns * 255 / (width - 1), rows * 255 / (height - 1), np.full(image_size, 255)], axis=2)
     view = transform.view(PIL.Image.fromarray(picture.round().astype(np.uint8))).astype(float)
     frame = view_frame(transform, image_size)
@@ -47,7 +47,7 @@ def test_each_pixel_of_a_view_comes_from_where_the_frame_says(
     found = np.stack([view[y, x, 0] * (width - 1), view[y, x, 1] * (height - 1)], axis=1) / 255 + 0.5
     error = np.abs(found - places)[inner] / [frame.scale_x, frame.scale_y]
     assert inner.any()
-    assert error.max() < 1.5  # view pixels: colours come in steps of more than one pixel of the image
+    assert error.max() < 1.5  # view pixels: colors come in steps of more than one pixel of the image
     assert error.mean() < 0.5
 
 

@@ -11,9 +11,9 @@ from visual_summaries.errors import ImageError, NoImagesError
 from visual_summaries.images import gather_images
 
 
-def save(path, colour=(10, 20, 30)):
+def save(path, color=(10, 20, 30)):
     path.parent.mkdir(parents=True, exist_ok=True)
-    PIL.Image.new("RGB", (40, 24), colour).save(path)
+    PIL.Image.new("RGB", (40, 24), color).save(path)
 
 
 def names(source, **options):

@@ -52,7 +52,7 @@ def test_jpeg_is_close_and_a_path_works(tmp_path):
 
 
 def test_gif_gives_its_first_frame():
-    frames = [PIL.Image.new("RGB", (W, H), colour) for colour in ("red", "blue")]
+    frames = [PIL.Image.new("RGB", (W, H), color) for color in ("red", "blue")]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert np.asarray(open_image(data)).reshape(-1, 3).tolist() == [[255, 0, 0]] * (H * W)
 
@@ -60,7 +60,7 @@ def test_gif_gives_its_first_frame():
 @pytest.mark.parametrize(
     ("mode", "fill", "expected"), [("L", 77, (77,) * 3), ("1", 1, (255,) * 3), ("CMYK", (0, 255, 255, 0), (255, 0, 0))]
 )
-def test_grey_bilevel_and_cmyk(mode, fill, expected):
+def test_gray_bilevel_and_cmyk(mode, fill, expected):
     data = encode(PIL.Image.new(mode, (W, H), fill), "TIFF")
     assert open_image(data).getpixel((3, 5)) == expected
 
@@ -71,8 +71,8 @@ def test_cmyk_jpeg():
 
 
 def test_palette():
-    quantised = PIL.Image.fromarray(gradient()).quantize(16)
-    np.testing.assert_array_equal(np.asarray(open_image(encode(quantised, "PNG"))), np.asarray(quantised.convert("RGB")))
+    quantized = PIL.Image.fromarray(gradient()).quantize(16)
+    np.testing.assert_array_equal(np.asarray(open_image(encode(quantized, "PNG"))), np.asarray(quantized.convert("RGB")))
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_transparency_is_laid_on_white(mode, fill, expected):
     assert open_image(encode(PIL.Image.new(mode, (W, H), fill), "PNG")).getpixel((1, 1)) == (expected,) * 3
 
 
-def test_half_transparent_black_is_grey():
+def test_half_transparent_black_is_gray():
     assert open_image(np.full((H, W, 4), (0, 0, 0, 128), np.uint8)).getpixel((0, 0)) == (127, 127, 127)
 
 
-def test_palette_with_transparent_colour_is_laid_on_white():
+def test_palette_with_transparent_color_is_laid_on_white():
     image = PIL.Image.new("P", (W, H), 0)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.paste(1, (0, 0, 10, 10))
@@ -96,7 +96,7 @@ def test_palette_with_transparent_colour_is_laid_on_white():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_is_scaled_by_its_range(kind):
+def test_16_bit_gray_is_scaled_by_its_range(kind):
     values = np.linspace(0, 65535, H * W).astype(np.uint16).reshape(H, W)
     opened = np.asarray(open_image(encode(PIL.Image.fromarray(values), kind)))
     np.testing.assert_array_equal(opened[..., 0], np.rint(values / 257).astype(np.uint8))
@@ -104,13 +104,13 @@ def test_16_bit_grey_is_scaled_by_its_range(kind):
     assert opened.max() == 255
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
     """A PNG written by hand, for what Pillow does not write."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -230,11 +230,11 @@ def test_array_layouts_agree():
         torch.from_numpy(unit).permute(2, 0, 1),
     ):
         assert open_image(given_array).tobytes() == expected
-    grey = pixels[..., 0]
-    for given_array in (grey, grey[..., None], torch.from_numpy(grey)[None], torch.from_numpy(grey).bfloat16()[None] / 255):
+    gray = pixels[..., 0]
+    for given_array in (gray, gray[..., None], torch.from_numpy(gray)[None], torch.from_numpy(gray).bfloat16()[None] / 255):
         opened = np.asarray(open_image(given_array)).astype(int)
-        assert np.abs(opened - grey[..., None]).max() <= 1
-    assert open_image(PIL.Image.fromarray(grey)).tobytes() == np.repeat(grey[..., None], 3, axis=2).tobytes()
+        assert np.abs(opened - gray[..., None]).max() <= 1
+    assert open_image(PIL.Image.fromarray(gray)).tobytes() == np.repeat(gray[..., None], 3, axis=2).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_bad_arrays(bad, match):
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=16, max_side=20)))
-def test_any_grey_array_survives(array):
+def test_any_gray_array_survives(array):
     assert np.asarray(open_image(array))[..., 1].tobytes() == array.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""The catalogue over many runs: what it reads, what it refuses, and its page in a browser."""
+"""The catalog over many runs: what it reads, what it refuses, and its page in a browser."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fuzzing import small_run
+from visual_summaries.batch.catalog import scan_runs
 from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, RunError, SettingsError
-from visual_summaries.index import scan_runs, write_index
-from visual_summaries.store import save_run
-from visual_summaries.store.run_directory import FORMAT
+from visual_summaries.pages.catalog import write_index
+from visual_summaries.runs.directory import FORMAT, save_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,7 +26,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def write_manifest(folder: Path, number: int, **changes: Any) -> None:
-    """Write what a catalogue reads of a run, and no more."""
+    """Write what a catalog reads of a run, and no more."""
     folder.mkdir(parents=True)
     importances = [round((number * 7 + k * 13) % 100 / 100, 2) for k in range(number % 6)]
     manifest = {
@@ -60,10 +60,10 @@ def test_rows_are_what_the_runs_say(tmp_path: Path) -> None:
     assert (other.summaries, other.importances, other.images) == (1, [0.3], 3)
 
 
-def test_what_was_analysed_is_shown_where_it_was(tmp_path: Path) -> None:
+def test_what_was_analyzed_is_shown_where_it_was(tmp_path: Path) -> None:
     write_manifest(tmp_path / "a", 2)
     data = json.loads((tmp_path / "a" / "run.json").read_text())
-    data["analysed"] = [True, True, False]
+    data["analyzed"] = [True, True, False]
     data["analyses"] = [{"interval": [0.1 - 0.095 * k, 0.5], "stability": 0.25 + 0.5 * k} for k in range(2)]
     (tmp_path / "a" / "run.json").write_text(json.dumps(data))
     (entry,), _ = scan_runs(tmp_path)
@@ -170,7 +170,7 @@ def test_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A thousand runs, one of them hostile, one unfinished."""
     folder = tmp_path_factory.mktemp("runs") / f"all {HOSTILE.replace('/', '∕')}"
     for number in range(999):
@@ -184,8 +184,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(chromium: str, catalogue: Path) -> Iterator[Page]:
-    """The catalogue in a browser; at the end no console message, error, dialog or request may have been seen."""
+def page(chromium: str, catalog: Path) -> Iterator[Page]:
+    """The catalog in a browser; at the end no console message, error, dialog or request may have been seen."""
     sync_api = pytest.importorskip("playwright.sync_api")
     seen: list[str] = []
     with sync_api.sync_playwright() as playwright:
@@ -197,7 +197,7 @@ def page(chromium: str, catalogue: Path) -> Iterator[Page]:
         opened.on(
             "request", lambda request: seen.append(request.url) if not request.url.startswith(("file:", "data:")) else None
         )
-        opened.goto(catalogue.as_uri())
+        opened.goto(catalog.as_uri())
         yield opened
         browser.close()
     assert seen == []
@@ -211,7 +211,7 @@ def visible(page: Page, column: int = 1) -> list[str]:
 
 
 @pytest.mark.browser
-def test_search_sort_and_address(page: Page, catalogue: Path) -> None:
+def test_search_sort_and_address(page: Page, catalog: Path) -> None:
     assert len(visible(page)) == 1000
     page.fill("#search", "NETWORK_1 class 10")
     assert page.inner_text("#shown") == "8 of 1000 runs"
@@ -224,7 +224,7 @@ def test_search_sort_and_address(page: Page, catalogue: Path) -> None:
     assert page.get_attribute("th:has(button[data-key=accuracy])", "aria-sort") == "ascending"
     assert "find=NETWORK_1+class+10&sort=accuracy" in page.evaluate("location.href")
     page.goto("about:blank")
-    page.goto(f"{catalogue.as_uri()}#find=class+99&sort=target&down=1&theme=dark")
+    page.goto(f"{catalog.as_uri()}#find=class+99&sort=target&down=1&theme=dark")
     assert visible(page)[:3] == ["class 998", "class 997", "class 996"]
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.fill("#search", "no such class")
@@ -270,12 +270,12 @@ def test_the_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
 
 
 @pytest.mark.browser
-def test_all_is_there_without_a_script(chromium: str, catalogue: Path) -> None:
+def test_all_is_there_without_a_script(chromium: str, catalog: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_context(java_script_enabled=False).new_page()
-        page.goto(catalogue.as_uri())
+        page.goto(catalog.as_uri())
         assert page.locator("#runs tbody tr").count() == 1000
         assert not page.is_visible("#search")
         browser.close()

@@ -1,4 +1,4 @@
-"""The fast optimiser: its pieces against autograd and other libraries, its masks against the published procedure."""
+"""The fast optimizer: its pieces against autograd and other libraries, its masks against the published procedure."""
 
 import time
 from dataclasses import replace
@@ -14,21 +14,21 @@ from torch import nn
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
 from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.hiding import hidden_pixels
-from visual_summaries.masks.kernel import Measured, agrees, fast_float32, fastest_kernel, fold, fold_batch_norms
-from visual_summaries.masks.network import Kernel, Network, log_odds
-from visual_summaries.masks.objective import area, geometry, greyness, total_variation
+from visual_summaries.masks.gradients import Measured, agrees, fast_float32, fastest_gradient_mode, fold, fold_batch_norms
+from visual_summaries.masks.infill import hidden_pixels
+from visual_summaries.masks.level_set import boundary_gradient, large_pieces, project, upsampling_matrix
+from visual_summaries.masks.network import GradientMode, Network, log_odds
+from visual_summaries.masks.objective import area, geometry, grayness, total_variation
 from visual_summaries.masks.optimize import iter_fast, uses_fast
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
-from visual_summaries.masks.shape import boundary_gradient, large_pieces, project, upsampling_matrix
 from visual_summaries.settings import PRESETS
-from visual_summaries.settings.masks import FastSchedule, fast_mask_settings, quick_mask_settings, ways_of
+from visual_summaries.settings.masks import FastSchedule, fast_mask_settings, infills_of, quick_mask_settings
 
 H, W = 48, 64
 PATCH = (slice(14, 32), slice(22, 44))
 PATCH_AREA = 18 * 22 / (H * W)
-SETTINGS = replace(fast_mask_settings(), hidden="blur", precision="float32", batch_size=4)
+SETTINGS = replace(fast_mask_settings(), infill="blur", precision="float32", batch_size=4)
 
 
 class PatchClassifier(nn.Module):
@@ -159,7 +159,7 @@ def test_finished_images_leave_their_place_to_others():
 @pytest.mark.parametrize(
     "change", [{"fast": None}, {"noise": 0.1}, {"less": 1.0}, {"score": "logit"}, {"superpixel": MaskStage(1, 0.2, 1.0, 4.0)}]
 )
-def test_what_the_fast_optimiser_does_not_do_goes_to_the_published_one(change):
+def test_what_the_fast_optimizer_does_not_do_goes_to_the_published_one(change):
     assert uses_fast(SETTINGS, Target(1, "patch"))
     assert not uses_fast(replace(SETTINGS, **change), Target(1, "patch"))
 
@@ -220,7 +220,7 @@ def test_an_image_whose_score_stays_gets_further_passes_and_then_ends():
 
 def test_further_passes_ask_for_the_terms_that_failed():
     classifier = classifier_of(PatchClassifier())
-    settings = replace(SETTINGS, hidden="mean+noise+black", fast=FastSchedule(steps=2, extra_rounds=1, extra_steps=5))
+    settings = replace(SETTINGS, infill="mean+noise+black", fast=FastSchedule(steps=2, extra_rounds=1, extra_steps=5))
     network = Network(classifier, Target(1, "patch"), settings, chunk=1)
     with classifier.frozen(), torch.no_grad():
         solver = FastSolver(network, settings.fast, images(1)[0], places=1)
@@ -264,9 +264,9 @@ def test_a_way_that_leaves_what_chance_gives_is_asked(monkeypatch):
 
     shades = (0.0, 0.02, 1.0)  # these leave .50, .52 and .98 of two classes' scores
     monkeypatch.setattr(
-        "visual_summaries.masks.fast.ways_to_hide", lambda x, settings: [torch.full_like(x, shade) for shade in shades]
+        "visual_summaries.masks.fast.make_infills", lambda x, settings: [torch.full_like(x, shade) for shade in shades]
     )
-    settings = replace(SETTINGS, hidden="black+mean+noise")
+    settings = replace(SETTINGS, infill="black+mean+noise")
     network = Network(classifier_of(Bright()), Target(1, "bright"), settings, chunk=1)
     white = torch.ones(1, 3, H, W)
     with network.classifier.frozen(), torch.no_grad():
@@ -383,27 +383,27 @@ def test_the_kernel_is_chosen_by_time_and_agreement(monkeypatch):
         wrong = off if kernel.bfloat16 else 0.0
         return Measured(kernel, slow[kernel.in_words()], scores + wrong, gradients)
 
-    monkeypatch.setattr("visual_summaries.masks.kernel.measure", fake)
+    monkeypatch.setattr("visual_summaries.masks.gradients.measure", fake)
     with classifier.frozen():
-        assert fastest_kernel(network, images(1), None) == Kernel(bfloat16=True, channels_last=True)
+        assert fastest_gradient_mode(network, images(1), None) == GradientMode(bfloat16=True, channels_last=True)
         slow["bfloat16, channels last"] = 1.6  # with few images; in full batches float32 catches up
-        assert fastest_kernel(network, images(1), None) == Kernel(channels_last=True)
+        assert fastest_gradient_mode(network, images(1), None) == GradientMode(channels_last=True)
         slow["bfloat16, channels last"], off = 1.0, 0.1
-        assert fastest_kernel(network, images(1), None) == Kernel(channels_last=True)
+        assert fastest_gradient_mode(network, images(1), None) == GradientMode(channels_last=True)
         slow["float32, channels last"] = 4.0
-        assert fastest_kernel(network, images(1), None) == Kernel()
+        assert fastest_gradient_mode(network, images(1), None) == GradientMode()
 
     def failing(network, kernel, images):
         if kernel.channels_last:
             raise RuntimeError("view size is not compatible with input tensor's size and stride")
         return fake(network, kernel, images)
 
-    monkeypatch.setattr("visual_summaries.masks.kernel.measure", failing)
+    monkeypatch.setattr("visual_summaries.masks.gradients.measure", failing)
     slow["float32, channels last"] = 0.1
     with classifier.frozen():
-        assert fastest_kernel(network, images(1), None) == Kernel()
-    reference = Measured(Kernel(), 1.0, scores, gradients)
-    assert not agrees(Measured(Kernel(), 1.0, scores, -gradients), reference)
+        assert fastest_gradient_mode(network, images(1), None) == GradientMode()
+    reference = Measured(GradientMode(), 1.0, scores, gradients)
+    assert not agrees(Measured(GradientMode(), 1.0, scores, -gradients), reference)
 
 
 def test_measuring_the_kernel_runs_on_a_real_network_and_takes_little_time():
@@ -411,8 +411,8 @@ def test_measuring_the_kernel_runs_on_a_real_network_and_takes_little_time():
     network = Network(classifier, Target(1, "patch"), replace(SETTINGS, precision="auto"), chunk=4)
     start = time.perf_counter()
     with classifier.frozen():
-        kernel = fastest_kernel(network, images(1), None)
-    assert isinstance(kernel, Kernel)
+        kernel = fastest_gradient_mode(network, images(1), None)
+    assert isinstance(kernel, GradientMode)
     assert time.perf_counter() - start < 10
 
 
@@ -424,8 +424,8 @@ def test_default_preset_is_fast_quick_is_faster_and_paper_is_published():
     assert quick == quick_mask_settings()
     assert paper == MaskSettings()
     assert quick.fast.steps + quick.fast.extra_rounds * quick.fast.extra_steps <= default.fast.steps / 2
-    assert ways_of(default.hidden) == ("strong-blur", "mean", "noise", "inpaint")
-    assert set(ways_of(quick.hidden)) < set(ways_of(default.hidden))
+    assert infills_of(default.infill) == ("strong-blur", "mean", "noise", "inpaint")
+    assert set(infills_of(quick.infill)) < set(infills_of(default.infill))
     assert preset("quick").parts == preset("default").parts
     for name in PRESETS:
         assert Settings.from_dict(preset(name).to_dict()) == preset(name)
@@ -444,5 +444,5 @@ def test_quick_masks_lie_on_the_patch_too():
 def test_terms_used_for_the_bars_are_the_ones_of_the_objective():
     m = torch.rand(1, 6, 8)
     stage = MaskSettings().sharp
-    total = 0.01 * area(m) + total_variation(m) + 2 * greyness(m)
+    total = 0.01 * area(m) + total_variation(m) + 2 * grayness(m)
     torch.testing.assert_close(geometry(m, stage), total)

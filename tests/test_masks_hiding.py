@@ -1,4 +1,4 @@
-"""Ways of hiding pixels: each destroys what it should, keeps to [0, 1], and does not mix images."""
+"""Infills pixels: each destroys what it should, keeps to [0, 1], and does not mix images."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import torch
 import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, chessboard, hide, scores_in_views, scores_without, ways_that_hide
-from visual_summaries.report import render_page
+from visual_summaries.masks.infill import INFILLS, chessboard, effective_infills, hide, scores_in_views, scores_without
+from visual_summaries.pages.report import render_page
 from visual_summaries.settings.masks import MaskSettings
 
 
 def pictures(channels: int = 3) -> torch.Tensor:
-    """Fine stripes around a step from dark to bright: texture and colour to be hidden."""
+    """Fine stripes around a step from dark to bright: texture and color to be hidden."""
     images = torch.zeros(2, channels, 42, 63)
     images[..., 30:] = 0.8
     images[..., ::4] += 0.2
@@ -29,7 +29,7 @@ def pictures(channels: int = 3) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("kind", HIDINGS)
+@pytest.mark.parametrize("kind", INFILLS)
 def test_values_shape_and_independence_of_the_batch(kind: str, channels: int) -> None:
     images = pictures(channels)
     hidden = hide(images, kind, random_state=3)
@@ -82,14 +82,14 @@ def test_an_unknown_way_names_the_known_ones() -> None:
         hide(pictures(), "fog")
 
 
-@pytest.mark.parametrize("kind", HIDINGS)
-def test_masks_are_optimised_under_each_way_of_hiding(
+@pytest.mark.parametrize("kind", INFILLS)
+def test_masks_are_optimized_under_each_way_of_hiding(
     stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any], kind: str
 ) -> None:
-    """The stripes are found whatever hides them, and the scores are those under that way of hiding."""
+    """The stripes are found whatever hides them, and the scores are those under that infill."""
     drawn = draw_striped_images(2)
     classifier = vs.load_classifier(stripe_network)
-    settings = replace(vs.preset("paper").masks, hidden=kind)
+    settings = replace(vs.preset("paper").masks, infill=kind)
     settings = replace(settings, smooth=replace(settings.smooth, iterations=40), sharp=replace(settings.sharp, iterations=60))
     x = classifier.to_tensor(list(drawn.images))
     hidden = hide(x, kind)
@@ -113,9 +113,9 @@ def test_ways_that_leave_the_score_are_left_out(
     views = list(draw_striped_images(3).images)
     target = resolve_target(classifier, "marked")
     with classifier.frozen():
-        ways, left = ways_that_hide(classifier, views, target, MaskSettings(hidden="mean+noise"))
-        only, _ = ways_that_hide(classifier, views, target, MaskSettings(hidden="noise"))
-    assert ways == ("mean",)
+        infills, left = effective_infills(classifier, views, target, MaskSettings(infill="mean+noise"))
+        only, _ = effective_infills(classifier, views, target, MaskSettings(infill="noise"))
+    assert infills == ("mean",)
     assert left["noise"] > 0.5 > 0.1 > left["mean"]
     assert only == ("noise",)  # the least bad one stays
 
@@ -124,13 +124,15 @@ def test_a_run_hides_in_the_ways_that_hide_and_says_which_do_not(
     stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any]
 ) -> None:
     base = vs.preset("default")
-    settings = replace(base, masks=replace(base.masks, hidden="mean+noise", fast=replace(base.masks.fast, steps=8)))
+    settings = replace(base, masks=replace(base.masks, infill="mean+noise", fast=replace(base.masks.fast, steps=8)))
     run = vs.summarize(stripe_network, list(draw_striped_images(4).images), "marked", settings=settings)
-    assert run.settings.masks.hidden == "mean"
+    assert run.settings.masks.infill == "mean"
     assert run.manifest["left_when_hidden"]["noise"] > 0.5
     assert all(mask.after.shape == mask.hidden.shape == (1,) for mask in run.masks)
     assert run.faithfulness.shown.shape == (4, 1)
-    assert "Left out, because hiding everything in these ways leaves more than a tenth of the score: noise" in render_page(run)
+    assert "Left out, because hiding everything with these infills leaves more than a tenth of the score: noise" in render_page(
+        run
+    )
 
 
 def test_the_same_pixels_are_asked_about_once():
@@ -148,9 +150,9 @@ def test_the_same_pixels_are_asked_about_once():
     some = np.zeros((6, 9), bool)
     some[1:4, 2:7] = True
     masks = np.stack([some, ~some, some, np.zeros_like(some), ~some])
-    scores = scores_without(classifier, view, target, masks, MaskSettings(hidden="mean"))
+    scores = scores_without(classifier, view, target, masks, MaskSettings(infill="mean"))
     assert sum(asked) == 3
-    alone = [scores_without(classifier, view, target, one[None], MaskSettings(hidden="mean"))[0] for one in masks]
+    alone = [scores_without(classifier, view, target, one[None], MaskSettings(infill="mean"))[0] for one in masks]
     np.testing.assert_allclose(scores, alone, rtol=1e-6)
 
 
@@ -158,11 +160,11 @@ def test_a_function_keeps_all_ways(stripe_network: torch.nn.Module, draw_striped
     """A share of a score that may be negative says nothing."""
     base = vs.preset("default")
     settings = replace(
-        base, masks=replace(base.masks, hidden="mean+noise", fast=None, smooth=replace(base.masks.smooth, iterations=2))
+        base, masks=replace(base.masks, infill="mean+noise", fast=None, smooth=replace(base.masks.smooth, iterations=2))
     )
     settings = replace(settings, masks=replace(settings.masks, sharp=replace(base.masks.sharp, iterations=2)))
     run = vs.summarize(stripe_network, list(draw_striped_images(3).images), lambda logits: logits[:, 0] - 3, settings=settings)
-    assert run.settings.masks.hidden == "mean+noise"
+    assert run.settings.masks.infill == "mean+noise"
     assert "left_when_hidden" not in run.manifest
 
 
@@ -177,8 +179,8 @@ def test_what_chance_leaves_does_not_count() -> None:
     classifier = Classifier(Bright(), transform=ViewTransform((20, 30), mean=(0, 0, 0), std=(1, 1, 1)))
     view = np.zeros((20, 30, 3), np.uint8)
     view[5:8, 5:8] = 255
-    ways, left = ways_that_hide(classifier, [view], resolve_target(classifier, 0), MaskSettings(hidden="mean+blur"))
-    assert ways == ("mean",)
+    infills, left = effective_infills(classifier, [view], resolve_target(classifier, 0), MaskSettings(infill="mean+blur"))
+    assert infills == ("mean",)
     assert left["mean"] == pytest.approx(0, abs=1e-3)
     assert left["blur"] > 0.1
 
@@ -191,13 +193,13 @@ def test_masks_of_several_views_are_asked_as_those_of_each_alone() -> None:
     asked = []
     for count in (3, 0, 2, 1):
         view, masks = rng.integers(0, 256, (20, 28, 3), dtype=np.uint8), rng.random((count, 20, 28)) < 0.5
-        asked.append((view, masks, [HIDINGS[k % len(HIDINGS)] for k in range(count)]))
+        asked.append((view, masks, [INFILLS[k % len(INFILLS)] for k in range(count)]))
     with classifier.frozen():
         together = scores_in_views(classifier, asked, target, settings)
-        for (view, masks, ways), found in zip(asked, together, strict=True):
+        for (view, masks, infills), found in zip(asked, together, strict=True):
             one_by_one = [
-                scores_without(classifier, view, target, mask[None], replace(settings, hidden=way))[0]
-                for mask, way in zip(masks, ways, strict=True)
+                scores_without(classifier, view, target, mask[None], replace(settings, infill=infill))[0]
+                for mask, infill in zip(masks, infills, strict=True)
             ]
             assert found.tolist() == pytest.approx(one_by_one, abs=1e-6)
     assert len({round(float(score), 5) for found in together for score in found}) == 6  # each mask has its own

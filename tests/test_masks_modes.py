@@ -13,10 +13,10 @@ from torch import nn
 
 import visual_summaries as vs
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.hiding import HIDINGS, hidden_pixels, hide
+from visual_summaries.masks.infill import INFILLS, hidden_pixels, hide
 from visual_summaries.masks.objective import geometry
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.settings.masks import MODES, MaskSettings, ways_of
+from visual_summaries.settings.masks import MODES, MaskSettings, infills_of
 
 
 def settings_of(mode: str, **changes: Any) -> MaskSettings:
@@ -83,17 +83,17 @@ def test_the_loss_of_both_is_the_sum(stripe_network: torch.nn.Module, draw_strip
     classifier = vs.load_classifier(stripe_network)
     images = list(draw_striped_images(1).images)
     first = {mode: float(vs.optimize_masks(classifier, images, 0, settings=settings_of(mode))[0].losses[0]) for mode in MODES}
-    geometry = first["deletion"] + first["preservation"] - first["both"]  # area, variation and greyness are in each once
+    geometry = first["deletion"] + first["preservation"] - first["both"]  # area, variation and grayness are in each once
     changed = settings_of("deletion", score="logit")
     assert 0 < geometry < 0.5
     assert float(vs.optimize_masks(classifier, images, 0, settings=changed)[0].losses[0]) != first["deletion"]
 
 
 def fast_settings(mode: str, **changes: Any) -> MaskSettings:
-    return replace(vs.preset("default").masks, **{"mode": mode, "hidden": "blur", "precision": "float32", **changes})
+    return replace(vs.preset("default").masks, **{"mode": mode, "infill": "blur", "precision": "float32", **changes})
 
 
-def test_the_fast_optimiser_takes_both_patches_or_keeps_one() -> None:
+def test_the_fast_optimizer_takes_both_patches_or_keeps_one() -> None:
     classifier = vs.load_classifier(Either())
     deleted, kept, both = (vs.optimize_masks(classifier, [two_patches()], 0, settings=fast_settings(mode))[0] for mode in MODES)
     assert deleted.score_after < 0.01 * deleted.score_before
@@ -108,7 +108,7 @@ def test_the_fast_optimiser_takes_both_patches_or_keeps_one() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_fast_optimiser_ends_where_the_published_one_does(
+def test_the_fast_optimizer_ends_where_the_published_one_does(
     stripe_network: torch.nn.Module, draw_striped_images: Callable[..., Any], mode: str
 ) -> None:
     classifier = vs.load_classifier(stripe_network)
@@ -141,15 +141,15 @@ def test_the_default_hides_in_every_way_that_can_destroy_the_class(
 
     def left(evidence: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.no_grad():
-            return {kind: classifier.probabilities(perturb(x, hide(x, kind), 1 - evidence))[:, 0] / before for kind in HIDINGS}
+            return {kind: classifier.probabilities(perturb(x, hide(x, kind), 1 - evidence))[:, 0] / before for kind in INFILLS}
 
     whole = left(torch.ones(len(x), *x.shape[-2:]))
     assert whole["noise"].min() > 0.9  # to this network noise is stripes
-    masks = vs.optimize_masks(classifier, x, 0, settings=fast_settings("deletion", hidden="mix"))
+    masks = vs.optimize_masks(classifier, x, 0, settings=fast_settings("deletion", infill="mix"))
     found = left(torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]))
-    for kind in HIDINGS:
+    for kind in INFILLS:
         for image in range(len(x)):
-            assert (kind != HIDINGS[0] and whole[kind][image] > 0.5) or found[kind][image] < 0.03, kind
+            assert (kind != INFILLS[0] and whole[kind][image] > 0.5) or found[kind][image] < 0.03, kind
     assert max(mask.area for mask in masks) < 0.5
 
 
@@ -158,7 +158,7 @@ def test_a_fast_mix_depends_on_the_seed_and_not_on_the_batch(
 ) -> None:
     classifier = vs.load_classifier(stripe_network)
     images = list(draw_striped_images(3).images)
-    mixed = fast_settings("deletion", hidden="mix", batch_size=4)
+    mixed = fast_settings("deletion", infill="mix", batch_size=4)
     once = vs.optimize_masks(classifier, images, 0, settings=mixed)
     assert vs.optimize_masks(classifier, images, 0, settings=mixed) == once
     assert vs.optimize_masks(classifier, images, 0, settings=mixed, random_state=1) != once
@@ -166,9 +166,9 @@ def test_a_fast_mix_depends_on_the_seed_and_not_on_the_batch(
 
 
 def test_several_ways_have_names_joined() -> None:
-    assert ways_of("blur+noise") == ("blur", "noise")
-    with pytest.raises(SettingsError, match="hidden is 'wool', but must be one of 'blur'"):
-        replace(MaskSettings(), hidden="blur+wool")
+    assert infills_of("blur+noise") == ("blur", "noise")
+    with pytest.raises(SettingsError, match="infill is 'wool', but must be one of 'blur'"):
+        replace(MaskSettings(), infill="blur+wool")
 
 
 def test_an_unknown_mode() -> None:
@@ -181,13 +181,13 @@ def test_a_mix_is_reproducible_and_its_scores_are_those_in_each_way(
 ) -> None:
     classifier = vs.load_classifier(stripe_network)
     images = list(draw_striped_images(2).images)
-    mixed = settings_of("deletion", hidden="mix", batch_size=2)
+    mixed = settings_of("deletion", infill="mix", batch_size=2)
     once = vs.optimize_masks(classifier, images, 0, settings=mixed)
     assert vs.optimize_masks(classifier, images, 0, settings=mixed) == once
     assert vs.optimize_masks(classifier, images, 0, settings=mixed, random_state=1) != once
     x = classifier.to_tensor(images)
-    for position, way in enumerate(ways_of("mix")):
-        hidden = hide(x, way)
+    for position, infill in enumerate(infills_of("mix")):
+        hidden = hide(x, infill)
         keep = torch.stack([1 - torch.from_numpy(mask.final).float() for mask in once])
         with torch.no_grad():
             whole, after = (classifier.probabilities(one)[:, 0] for one in (hidden, perturb(x, hidden, keep)))

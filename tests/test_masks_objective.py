@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.objective import area, geometry, greyness, less, total_variation
+from visual_summaries.masks.objective import area, geometry, grayness, less, total_variation
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb, straight_through_blur
-from visual_summaries.masks.superpixel import label_images, paint, segment_means
+from visual_summaries.masks.published import label_images, paint, segment_means
 from visual_summaries.settings.masks import MaskSettings, MaskStage
 
 TWO = torch.tensor(
@@ -25,8 +25,8 @@ def test_area_is_the_mean_hidden_share_of_each_image():
     assert area(TWO).tolist() == pytest.approx([(0 + 0.5 + 1 + 0 + 1 + 1) / 6, 0.5])
 
 
-def test_greyness_is_the_mean_of_m_times_one_minus_m():
-    assert greyness(TWO).tolist() == pytest.approx([0.25 / 6, 0.1875])
+def test_grayness_is_the_mean_of_m_times_one_minus_m():
+    assert grayness(TWO).tolist() == pytest.approx([0.25 / 6, 0.1875])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_total_variation_of_one_row_has_no_vertical_part():
 
 def test_geometry_weighs_the_terms_with_the_stage():
     stage = MaskStage(1, l1=0.5, l2=0.25, l3=2.0)
-    expected = 0.5 * area(TWO) + 0.25 * total_variation(TWO, 3.0) + 2 * greyness(TWO)
+    expected = 0.5 * area(TWO) + 0.25 * total_variation(TWO, 3.0) + 2 * grayness(TWO)
     torch.testing.assert_close(geometry(TWO, stage), expected)
     assert geometry(TWO, MaskStage(1, 0, 0, 0)).tolist() == [0, 0]
 
@@ -118,7 +118,7 @@ def test_superpixels_follow_the_image_and_paint_means():
     assert torch.equal(paint(means, labels)[0, 0, 0], means[0, labels[0, 0, 0]])
 
 
-def test_superpixels_of_grey_images():
+def test_superpixels_of_gray_images():
     assert label_images(torch.rand(2, 1, 16, 24), segments=8).shape == (2, 16, 24)
 
 

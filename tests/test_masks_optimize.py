@@ -10,12 +10,11 @@ from torch import nn
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks import MaskSettings, MaskStage, iter_masks
-from visual_summaries.masks.memory import bytes_of_a_pass, find_batch_size
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import iter_tensors
 from visual_summaries.masks.perturb import hidden_image, perturb
-from visual_summaries.masks.published import initial_mask, rescale
-from visual_summaries.masks.superpixel import label_images
+from visual_summaries.masks.plan import bytes_of_a_pass, find_batch_size
+from visual_summaries.masks.published import initial_mask, label_images, rescale
 from visual_summaries.settings.masks import FastSchedule
 
 H, W = 40, 56
@@ -340,7 +339,7 @@ def test_batch_size_follows_the_free_memory(monkeypatch):
         needed = bytes_of_a_pass(network, some_images(1))
         assert needed > 6 * H * W * 4  # the first layer's output at least
         assert find_batch_size(network, some_images(1)) == 32
-        monkeypatch.setattr("visual_summaries.masks.memory.free_memory", lambda device: 12 * (2 * needed + 16 * 3 * H * W * 4))
+        monkeypatch.setattr("visual_summaries.masks.plan.free_memory", lambda device: 12 * (2 * needed + 16 * 3 * H * W * 4))
         assert find_batch_size(network, some_images(1)) == 6
-        monkeypatch.setattr("visual_summaries.masks.memory.free_memory", lambda device: 0)
+        monkeypatch.setattr("visual_summaries.masks.plan.free_memory", lambda device: 0)
         assert find_batch_size(network, some_images(1)) == 1

@@ -1,4 +1,4 @@
-"""The whole job on networks of every kind: greyscale, vision transformer, exported program; sizes that are not square."""
+"""The whole job on networks of every kind: grayscale, vision transformer, exported program; sizes that are not square."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def few_steps(preset: str) -> vs.Settings:
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=120))
 
 
-class GreyNetwork(nn.Module):
-    """Looks for contrast between neighbours in a single channel; class 1 is contrast."""
+class GrayNetwork(nn.Module):
+    """Looks for contrast between neighbors in a single channel; class 1 is contrast."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,14 +97,14 @@ def exported(path: Path) -> Path:
 @pytest.mark.parametrize("preset", ["default", "paper"])
 @pytest.mark.parametrize(
     ("kind", "size"),
-    [("grey", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84)), ("smallest", (96, 136)), ("large", (384, 512))],
-    ids=["grey", "transformer", "exported", "smallest", "large"],
+    [("gray", (56, 72)), ("transformer", (64, 96)), ("exported", (60, 84)), ("smallest", (96, 136)), ("large", (384, 512))],
+    ids=["gray", "transformer", "exported", "smallest", "large"],
 )
 def test_the_whole_job(
     tmp_path: Path, draw_striped_images: Callable[..., Any], kind: str, size: tuple[int, int], preset: str
 ) -> None:
     models = {
-        "grey": GreyNetwork,
+        "gray": GrayNetwork,
         "transformer": transformer,
         "exported": lambda: str(exported(tmp_path / "model.pt2")),
         "smallest": smallest,

@@ -31,8 +31,8 @@ LIBRARIES = {
 }
 #: What each extra is for, in as few lines as use it; `run` is a run, and the working folder may be written to.
 USES = {
-    "plot": "from visual_summaries.figures import write_figure; write_figure(run, 'figure.png')",
-    "table": "from visual_summaries.index import write_index; write_index(run.path.parent, 'catalogue', table='parquet')",
+    "plot": "from visual_summaries.pages.figures import write_figure; write_figure(run, 'figure.png')",
+    "table": "from visual_summaries.pages.catalog import write_index; write_index(run.path.parent, 'catalog', table='parquet')",
     "hf": "import transformers; transformers.AutoModelForImageClassification",
     "clip": "import open_clip; open_clip.create_model_and_transforms",
     "ray": "import ray; ray.init",

@@ -45,15 +45,15 @@ from visual_summaries.parts import (
     resampled_jaccard,
     silhouettes_of_parts,
     squared_distances,
-    with_centres,
+    with_centers,
 )
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.model import Sample
-from visual_summaries.pipeline.dividing import find_parts
 from visual_summaries.results import Parts, Run
+from visual_summaries.runs.dividing import find_parts
 
 TOTAL = BASE + sum(WEIGHTS)  # score of an image with all squares
-SHARES = [weight / TOTAL for weight in WEIGHTS]  # what each colour takes of it
+SHARES = [weight / TOTAL for weight in WEIGHTS]  # what each color takes of it
 
 
 def same(a: Run, b: Run) -> bool:
@@ -61,10 +61,10 @@ def same(a: Run, b: Run) -> bool:
 
 
 def names_of(labels: np.ndarray, truth: np.ndarray) -> list[int]:
-    """The colour of each label that occurs, where each has one colour and each colour one label; else an error."""
-    pairs = {(int(label), int(colour)) for label, colour in zip(labels.ravel(), truth.ravel(), strict=True) if label >= 0}
+    """The color of each label that occurs, where each has one color and each color one label; else an error."""
+    pairs = {(int(label), int(color)) for label, color in zip(labels.ravel(), truth.ravel(), strict=True) if label >= 0}
     found = dict(pairs)
-    assert len(found) == len(pairs) == len(set(found.values())), f"labels and colours are mixed: {sorted(pairs)}"
+    assert len(found) == len(pairs) == len(set(found.values())), f"labels and colors are mixed: {sorted(pairs)}"
     return [found[label] for label in sorted(found)]
 
 
@@ -72,7 +72,7 @@ def names_of(labels: np.ndarray, truth: np.ndarray) -> list[int]:
 
 
 def one_hot(truth: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Feature maps (rows * columns, 3) that say which colour a cell has; its upper left pixel stands for it."""
+    """Feature maps (rows * columns, 3) that say which color a cell has; its upper left pixel stands for it."""
     rows, columns = (np.arange(n) * (side // n) for n, side in zip(grid, truth.shape, strict=True))
     return np.asarray(truth[np.ix_(rows, columns)].reshape(-1, 1) == np.arange(3), np.float32)
 
@@ -84,7 +84,7 @@ def hand_made(world: Squares, grid: tuple[int, int] = (16, 24)) -> list[Cells]:
 def divide(cells: Sequence[Cells], evidence: Sequence[np.ndarray], wanted: PartSettings) -> tuple[Parts, list[np.ndarray]]:
     """Divide as a run does, without one."""
     parts, _ = find_parts(cells, replace(square_settings(), parts=wanted))
-    distances = [squared_distances(embed(parts, one, k), parts.centres) for k, one in enumerate(cells)]
+    distances = [squared_distances(embed(parts, one, k), parts.centers) for k, one in enumerate(cells)]
     return parts, [label_pixels(d, one, own) for d, one, own in zip(distances, cells, evidence, strict=True)]
 
 
@@ -124,23 +124,23 @@ def test_means_over_pixels_are_those_of_their_cells() -> None:
 
 @pytest.mark.parametrize(("shows", "any_size"), [("maps", False), ("maps", True), ("tokens", False), ("scores", False)])
 @pytest.mark.parametrize("cells", [16, 28])
-def test_cells_of_one_colour_are_alike_and_those_of_others_are_not(shows: str, any_size: bool, cells: int) -> None:
-    """Whatever a network shows; cells that hold nothing but one colour."""
+def test_cells_of_one_color_are_alike_and_those_of_others_are_not(shows: str, any_size: bool, cells: int) -> None:
+    """Whatever a network shows; cells that hold nothing but one color."""
     world = squares(2)
     classifier = vs.load_classifier(square_network(shows, any_size))
-    looks, colours = [], []
+    looks, colors = [], []
     for view, truth in zip(world.images, world.truth, strict=True):
         found = describe_cells(view, truth >= 0, classifier, cells)
-        inner = np.stack([binary_erosion(truth == colour, np.ones((9, 9))) for colour in range(3)])
+        inner = np.stack([binary_erosion(truth == color, np.ones((9, 9))) for color in range(3)])
         y, x = np.divmod(found.index, found.grid[1])
         middle = (np.array([y, x]) + 0.5) * (np.array([SIZE]).T / np.array([found.grid]).T)
         own = inner[:, middle[0].astype(int), middle[1].astype(int)]
         looks.append(model.unit(found.features - found.mean)[own.any(axis=0)])
-        colours.append(own.argmax(axis=0)[own.any(axis=0)])
-    look, colour = np.concatenate(looks), np.concatenate(colours)
+        colors.append(own.argmax(axis=0)[own.any(axis=0)])
+    look, color = np.concatenate(looks), np.concatenate(colors)
     cosine = look @ look.T
-    alike = colour[:, None] == colour[None]
-    assert set(colour) == {0, 1, 2}
+    alike = color[:, None] == color[None]
+    assert set(color) == {0, 1, 2}
     assert cosine[alike].min() > 0.9
     assert cosine[~alike].max() < 0.5
 
@@ -164,13 +164,13 @@ def test_a_mirrored_image_has_the_mirrored_cells() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 @pytest.mark.parametrize("place", [0.0, 0.5])
-def test_squares_of_one_colour_are_a_part_to_the_pixel(count: int, place: float) -> None:
+def test_squares_of_one_color_are_a_part_to_the_pixel(count: int, place: float) -> None:
     world = squares(count)
     parts, labels = divide(hand_made(world), world.truth >= 0, PartSettings(count=3, place=place))
     assert parts.count == 3
-    colours = names_of(np.stack(labels), world.truth)
-    assert sorted(colours) == [0, 1, 2]
-    assert colours[0] == 2  # the part with most evidence is the first
+    colors = names_of(np.stack(labels), world.truth)
+    assert sorted(colors) == [0, 1, 2]
+    assert colors[0] == 2  # the part with most evidence is the first
     for own, truth in zip(labels, world.truth, strict=True):
         np.testing.assert_array_equal(own >= 0, truth >= 0)
 
@@ -188,7 +188,7 @@ def test_squares_that_touch_are_parted_within_a_cell_of_their_border() -> None:
         np.testing.assert_array_equal(own >= 0, right >= 0)
 
 
-def test_half_a_cell_of_evidence_is_labelled_as_its_whole() -> None:
+def test_half_a_cell_of_evidence_is_labeled_as_its_whole() -> None:
     truth = np.full((3, 40, 60), -1)
     truth[:, 9:22, 5:20], truth[:, 9:22, 33:50] = 0, 1  # not on cells' edges
     grid = (10, 15)
@@ -210,8 +210,8 @@ def test_the_order_of_the_images_changes_nothing_but_the_order() -> None:
     names, others = names_of(np.stack(labels), world.truth), names_of(np.stack(permuted), world.truth[order])
     assert sorted(names) == sorted(others) == [0, 1, 2]
     np.testing.assert_allclose(
-        parts.centres[np.argsort(names)][:, :3] @ parts.directions[:3].T,
-        again.centres[np.argsort(others)][:, :3] @ again.directions[:3].T,
+        parts.centers[np.argsort(names)][:, :3] @ parts.directions[:3].T,
+        again.centers[np.argsort(others)][:, :3] @ again.directions[:3].T,
         atol=1e-3,
     )
     for position, k in enumerate(order):
@@ -228,7 +228,7 @@ def test_cells_are_averaged_with_the_most_similar_ones_of_other_images() -> None
         Cells((5, 8), np.arange(30, dtype=np.int32), np.ones(30, np.float32), np.zeros((30, 2), np.float32), features, mean)
         for features, mean in ((rng.normal(size=(30, 6)).astype(np.float32), np.zeros(6, np.float32)) for _ in range(3))
     ]
-    parts, sample = learn_embedding(cells, PartSettings(neighbours=4, dimensions=64, place=0.25))
+    parts, sample = learn_embedding(cells, PartSettings(neighbors=4, dimensions=64, place=0.25))
     look = np.concatenate([one.features for one in cells]).astype(np.float64)
     look /= np.linalg.norm(look, axis=1, keepdims=True)
     owner = np.repeat(np.arange(3), 30)
@@ -253,7 +253,7 @@ def test_memory_is_bounded_whatever_the_number_of_images(monkeypatch: pytest.Mon
     assert len(sample) == 200
     assert np.bincount(sample.image).tolist() == [40] * 5
     assert parts.references.shape == (50, 3)
-    _, labels = divide(cells, world.truth >= 0, PartSettings(count=3, neighbours=5))
+    _, labels = divide(cells, world.truth >= 0, PartSettings(count=3, neighbors=5))
     assert sorted(names_of(np.stack(labels), world.truth)) == [0, 1, 2]
 
 
@@ -261,8 +261,8 @@ def test_mini_batches_find_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> N
     sample, truth = planted(4, 600)
     monkeypatch.setattr(model, "MOST_AT_ONCE", 100)
     monkeypatch.setattr(model, "KMeans", None)
-    centres = group(sample, 4)
-    assert sorted(names_of(squared_distances(sample.features, centres).argmin(axis=1), truth)) == [0, 1, 2, 3]
+    centers = group(sample, 4)
+    assert sorted(names_of(squared_distances(sample.features, centers).argmin(axis=1), truth)) == [0, 1, 2, 3]
 
 
 def test_no_more_groups_than_distinct_cells() -> None:
@@ -271,16 +271,16 @@ def test_no_more_groups_than_distinct_cells() -> None:
     assert sorted(group(sample, 6).tolist()) == [[0, 1], [1, 0]]
     many = Sample(np.repeat(rows, 40, axis=0), np.ones(120, np.float32), np.arange(120) % 7)
     with warnings.catch_warnings(action="error"):
-        centres = group(many, 6)
-    np.testing.assert_allclose(sorted(centres.tolist()), [[0, 1], [1, 0]], atol=1e-6)
+        centers = group(many, 6)
+    np.testing.assert_allclose(sorted(centers.tolist()), [[0, 1], [1, 0]], atol=1e-6)
 
 
 def test_parts_are_sorted_and_reach_as_far_as_their_cells() -> None:
     features = np.concatenate([np.arange(10.0), 100 + np.arange(30.0)])[:, None].astype(np.float32)
     sample = Sample(features, np.ones(40, np.float32), np.zeros(40, np.int64))
     empty = learn_embedding(hand_made(squares(2)), PartSettings())[0]
-    parts = with_centres(empty, sample, np.array([[4.5], [114.5], [50.0]], np.float32))
-    assert parts.centres[:, 0].tolist() == [114.5, 4.5, 50.0]
+    parts = with_centers(empty, sample, np.array([[4.5], [114.5], [50.0]], np.float32))
+    assert parts.centers[:, 0].tolist() == [114.5, 4.5, 50.0]
     reach = [1.25 * np.quantile(np.abs(np.arange(count) - (count - 1) / 2), 0.99) for count in (30, 10)]
     np.testing.assert_allclose(parts.reach, [*reach, 0], rtol=1e-5)
     assert sorted(map(int, parts.tree[0, :2])) == [1, 2]  # the two that are nearest are merged first
@@ -306,8 +306,8 @@ def chosen(sample: Sample, wanted: PartSettings) -> int:
 def test_planted_groups_are_counted(groups: int) -> None:
     sample, truth = planted(groups)
     assert chosen(sample, PartSettings(explained=0.9)) == groups
-    centres = group(sample, groups)
-    assert sorted(names_of(squared_distances(sample.features, centres).argmin(axis=1), truth)) == list(range(groups))
+    centers = group(sample, groups)
+    assert sorted(names_of(squared_distances(sample.features, centers).argmin(axis=1), truth)) == list(range(groups))
 
 
 def test_cells_that_are_all_alike_are_one_part() -> None:
@@ -333,7 +333,7 @@ def test_parts_of_separate_groups_come_back() -> None:
 
 
 def test_few_different_groups_are_all_told_apart() -> None:
-    """Three groups as far from each other as can be: two of three centres explain half of the variation, by hand."""
+    """Three groups as far from each other as can be: two of three centers explain half of the variation, by hand."""
     sample, _ = planted(3, noise=0)
     sample = replace(sample, weight=np.ones(len(sample), np.float32))
     numbers = choose_number(sample, PartSettings(explained=0.45))
@@ -535,8 +535,8 @@ def test_regions_are_the_connected_squares(run: Run, world: Squares) -> None:
     assert len(run.regions) == 3 * COUNT
     for image, truth in enumerate(world.truth):
         boxes = set()
-        for colour in range(3):
-            y, x = np.nonzero(truth == colour)
+        for color in range(3):
+            y, x = np.nonzero(truth == color)
             boxes.add((x.min(), y.min(), x.max() + 1, y.max() + 1))
         assert {region.box for region in run.regions if region.image == image} == boxes
     assert all(region.mask.all() for region in run.regions)
@@ -564,10 +564,10 @@ def test_what_no_summary_has_is_the_rest(world: Squares) -> None:
 @pytest.mark.usefixtures("known_masks")
 def test_a_part_in_too_few_images_is_the_rest() -> None:
     """Two of ten images have a green bar only beside their red square: blue is in eight, green in two."""
-    world = squares(8, colours=(0, 1))
+    world = squares(8, colors=(0, 1))
     few = squares(2, random_state=5)
     images, truth = [*world.images, *few.images], np.concatenate([world.truth, few.truth])
-    found = vs.summarize(square_network(), images, "squares", settings=square_settings(count=3, neighbours=5))
+    found = vs.summarize(square_network(), images, "squares", settings=square_settings(count=3, neighbors=5))
     assert len(found.summaries) == 2
     assert found.manifest["counts"]["clusters_of_too_few_images"] == 1
     for image, own in enumerate(truth):
@@ -589,7 +589,7 @@ def test_one_part(tmp_path: Path, world: Squares) -> None:
 
 @pytest.mark.usefixtures("known_masks")
 def test_evidence_that_is_all_alike_is_one_part() -> None:
-    world = squares(4, colours=(0,))
+    world = squares(4, colors=(0,))
     wanted = square_settings(place=0.0)
     found = vs.summarize(square_network(), list(world.images), "squares", settings=wanted)
     assert found.parts is not None
@@ -701,18 +701,18 @@ def test_applied_to_new_images_of_the_same_squares(run: Run, world: Squares) -> 
     for explained, truth in zip(applied.images, truths, strict=True):
         found = {presence.summary: presence for presence in explained.present}
         assert sorted(found) == [0, 1]
-        for colour, presence in found.items():
-            assert not (presence.pixels & (truth != colour)).any()
+        for color, presence in found.items():
+            assert not (presence.pixels & (truth != color)).any()
             hits += presence.pixels.sum()
-            assert presence.importance == pytest.approx(SHARES[colour], abs=0.05)
-            assert presence.sureness >= 1
+            assert presence.importance == pytest.approx(SHARES[color], abs=0.05)
+            assert presence.confidence >= 1
     assert hits >= 0.98 * ((truths == 0) | (truths == 1)).sum()
     assert (applied.found, applied.mistaken) == ((1.0, 1.0), (0.0, 0.0))
 
 
 @pytest.mark.usefixtures("known_masks")
-def test_evidence_of_another_colour_is_of_no_part(run: Run) -> None:
-    new = squares(2, random_state=11, colours=(0,))
+def test_evidence_of_another_color_is_of_no_part(run: Run) -> None:
+    new = squares(2, random_state=11, colors=(0,))
     images = new.images.copy()
     images[:, 40:60, 60:80] = (255, 0, 255)
     applied = run.apply(list(images), vs.load_classifier(square_network()))
@@ -744,7 +744,7 @@ def test_parts_are_asked_of_runs_that_have_them(world: Squares) -> None:
         vs.summarize(square_network(), list(world.images), "squares", preset="paper", parts=3)
 
 
-def test_masks_that_are_optimised_are_divided_as_they_are(striped_run: Run, draw_striped_images: Callable[..., Any]) -> None:
+def test_masks_that_are_optimized_are_divided_as_they_are(striped_run: Run, draw_striped_images: Callable[..., Any]) -> None:
     """With nothing known beforehand: each summary is of one kind of striped patch, and both kinds have one."""
     striped = draw_striped_images(6)
     kinds = set()

@@ -44,9 +44,9 @@ def test_points_take_the_label_of_the_nearest_evidence(module, halves) -> None:
         "tail": (51.0, 20.0),  # 2 pixels to the right, but 3 % of 60 are 1.8
         "wing": (5.0, 5.0),
     }
-    found = module("parts_scores").labelled_points(labels, evidence, points)
+    found = module("parts_scores").labeled_points(labels, evidence, points)
     assert found == [("eye", 0), ("beak", 0)]
-    assert module("parts_scores").labelled_points(labels, np.zeros_like(evidence), points) == []
+    assert module("parts_scores").labeled_points(labels, np.zeros_like(evidence), points) == []
 
 
 def test_agreement(module, halves) -> None:
@@ -111,9 +111,9 @@ def test_concepts_that_are_nowhere_label_nothing(module, halves) -> None:
 
 def test_spherical_kmeans_follows_weights(module) -> None:
     rows = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    centres = module("parts_baselines").spherical_kmeans(rows, np.array([1.0, 100.0, 1.0]), 1)
+    centers = module("parts_baselines").spherical_kmeans(rows, np.array([1.0, 100.0, 1.0]), 1)
     expected = 1 * rows[0] + 100 * rows[1] + 1 * rows[2]
-    np.testing.assert_allclose(centres, [expected / np.linalg.norm(expected)], atol=1e-6)
+    np.testing.assert_allclose(centers, [expected / np.linalg.norm(expected)], atol=1e-6)
     assert len(module("parts_baselines").spherical_kmeans(rows, np.ones(3), 5)) == 3
 
 

@@ -17,9 +17,9 @@ import visual_summaries as vs
 from visual_summaries.analyses import measure_importance
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
+from visual_summaries.files.journal import Journal
 from visual_summaries.masks import MaskStage
 from visual_summaries.results import Run
-from visual_summaries.store import Journal
 
 COUNT = 6
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import visual_summaries as vs
-from visual_summaries.store.run_directory import FORMAT
+from visual_summaries.runs.directory import FORMAT
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

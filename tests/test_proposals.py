@@ -9,7 +9,7 @@ from skimage import data
 from visual_summaries.errors import SettingsError
 from visual_summaries.regions.proposals import propose_all, propose_boxes
 from visual_summaries.regions.sources import edge_boxes, selective_search
-from visual_summaries.settings.regions import SOURCES, RegionSettings
+from visual_summaries.settings.stages import SOURCES, RegionSettings
 
 
 def iou(boxes, box):
@@ -89,7 +89,7 @@ def forest(tmp_path):
     """A structured forest that asks one thing: is the gradient in a patch's middle strong? If so, there is an upright edge."""
     trees, inner = 4, 16
     node = "[ 2, 0, 0 ]"  # a question, and the answers 2 - 1 (no) and 2 (yes)
-    centre_gradient = 3 * 16 * 16 + 8 * 16 + 8  # channel 3 (after three of colour) of patches of 32 pixels, halved
+    center_gradient = 3 * 16 * 16 + 8 * 16 + 8  # channel 3 (after three of color) of patches of 32 pixels, halved
     bins = ", ".join(str(row * inner + inner // 2) for row in range(inner))
     many = lambda text: "\n".join([f"   - {text}"] * trees)  # noqa: E731
     options = {"stride": 2, "shrinkNumber": 2, "patchSize": 32, "patchInnerSize": inner, "numberOfGradientOrientations": 4}
@@ -105,7 +105,7 @@ def forest(tmp_path):
         starts += [starts[-1], starts[-1], starts[-1] + inner]
     text = "%YAML:1.0\noptions:\n" + "\n".join(f"   {key}: {value}" for key, value in options.items())
     text += (
-        f"\nchilds:\n{many(node)}\nfeatureIds:\n{many(f'[ {centre_gradient}, 0, 0 ]')}\nthresholds:\n{many('[ 0.05, 0., 0. ]')}"
+        f"\nchilds:\n{many(node)}\nfeatureIds:\n{many(f'[ {center_gradient}, 0, 0 ]')}\nthresholds:\n{many('[ 0.05, 0., 0. ]')}"
     )
     text += f"\nedgeBoundaries:\n   - {starts}\nedgeBins:\n{many(f'[ {bins} ]')}\n"
     path = tmp_path / "model.yml"

@@ -16,10 +16,10 @@ import pytest
 from pycocotools.coco import COCO
 from pypdf import PdfReader
 
-from drawn_runs import NAMES, PIECES, analysed, make_divided_run, make_run
-from visual_summaries.export import coco
+from drawn_runs import NAMES, PIECES, analyzed, make_divided_run, make_run
+from visual_summaries.pages.exports import coco
+from visual_summaries.pages.report import write_report
 from visual_summaries.regions import full_mask
-from visual_summaries.report import write_report
 from visual_summaries.results import Run
 
 if TYPE_CHECKING:
@@ -218,14 +218,14 @@ def test_mask_slides_from_smooth_to_sharp(visit: Opener) -> None:
     assert slider.is_disabled()
     whole = picture_of(page, "#image-2 > svg")
     rows, columns = whole.shape[:2]
-    assert np.ptp(whole[round(rows * 40 / 48), round(columns * 32 / 64)]) > 5  # in colour where there is no evidence
+    assert np.ptp(whole[round(rows * 40 / 48), round(columns * 32 / 64)]) > 5  # in color where there is no evidence
     page.check("input[name=masked]")
     assert state(page)["mask"] == "95"
 
 
 @pytest.mark.browser
 def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, tmp_path: Path) -> None:
-    by_mean = replace(run, settings=replace(run.settings, masks=replace(run.settings.masks, hidden="mean")))
+    by_mean = replace(run, settings=replace(run.settings, masks=replace(run.settings.masks, infill="mean")))
     path = write_report(by_mean, tmp_path / "report.html")
     page = visit("#image-2", path=path)
     page.uncheck("input[name=outlined]")
@@ -256,9 +256,9 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, 
     unit = np.ones((2 * seen.shape[1] // 64,) * 2)  # two pixels of the view
     inside, outside = cv2.erode(evidence, unit) > 0, cv2.dilate(evidence, unit) == 0
     mean = run.images[2].view.mean(axis=(0, 1))
-    assert np.abs(seen - mean)[inside].mean() < 6  # the view's mean colour hides the discs
+    assert np.abs(seen - mean)[inside].mean() < 6  # the view's mean color hides the discs
     assert np.abs(view - mean)[inside].mean() > 24
-    assert np.abs(seen - view)[outside].mean() < 12  # all else is in its own colours,
+    assert np.abs(seen - view)[outside].mean() < 12  # all else is in its own colors,
     assert np.abs(before - view)[outside].mean() > 24  # which the picture of the mask takes away
 
     opened = visit(page.url[page.url.index("#") :], path=path)
@@ -449,7 +449,7 @@ def test_map_by_distances(visit: Opener) -> None:
     assert np.allclose(after, data["places"]["distances"], atol=0.01)
     assert float(page.get_attribute("#map text >> nth=0", "x") or 0) == pytest.approx(data["labels"]["distances"][0][1])
     assert state(page) == {"map": "distances"}
-    page.click("#kinds input[value=neighbours]", force=True)
+    page.click("#kinds input[value=neighbors]", force=True)
     assert page.eval_on_selector_all("#map circle", places) == before
 
 
@@ -487,7 +487,7 @@ def test_nothing_sticks_out_at_any_width(visit: Opener, width: int, tmp_path: Pa
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [340, 1280])
 def test_charts_fit_any_width(visit: Opener, run: Run, width: int, tmp_path: Path) -> None:
-    page = visit(width=width, path=write_report(analysed(run), tmp_path / "report.html"))
+    page = visit(width=width, path=write_report(analyzed(run), tmp_path / "report.html"))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     chart = page.locator(".chart").first.bounding_box()
     assert chart is not None
@@ -499,7 +499,7 @@ def test_charts_fit_any_width(visit: Opener, run: Run, width: int, tmp_path: Pat
 
 @pytest.mark.browser
 def test_overlay_is_drawn_as_by_the_renderer(visit: Opener) -> None:
-    """The page draws with SVG what `render_region` draws with OpenCV: same colours in the same places."""
+    """The page draws with SVG what `render_region` draws with OpenCV: same colors in the same places."""
     page = visit()
     element = page.locator("#summary-1 .exemplar svg")
     picture = cv2.imdecode(np.frombuffer(element.screenshot(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
@@ -509,8 +509,8 @@ def test_overlay_is_drawn_as_by_the_renderer(visit: Opener) -> None:
         return picture[round(y * scale), round(x * scale)]
 
     inside, outside = at(16, 20), at(32, 42)
-    assert inside.max() - inside.min() > 30  # in colour
-    assert outside.max() - outside.min() <= 2  # grey
+    assert inside.max() - inside.min() > 30  # in color
+    assert outside.max() - outside.min() <= 2  # gray
     column = picture[:, round(16 * scale)]
     assert (np.abs(column - (255, 59, 53)).max(axis=1) < 40).any()  # hull
     assert (np.abs(column - (0, 220, 236)).max(axis=1) < 40).any()  # outline of the disc beyond the box
@@ -522,7 +522,7 @@ def test_of_a_divided_run_only_the_summarys_pixels_are_bright(visit: Opener, tmp
     middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in PIECES]
 
     def spread(selector: str) -> list[int]:
-        """How colourful each piece's middle is, in an element that shows the whole image."""
+        """How colorful each piece's middle is, in an element that shows the whole image."""
         picture = picture_of(page, selector)
         scale = picture.shape[1] / 64
         above = (picture.shape[0] - 48 * scale) / 2  # tiles are square
@@ -577,7 +577,7 @@ def test_pictures_and_controls_have_names(visit: Opener) -> None:
     assert len(ids) == len(set(ids))
 
 
-#: Contrast of every text that is seen with what is behind it: colours as computed, layers blended; white stands for a picture.
+#: Contrast of every text that is seen with what is behind it: colors as computed, layers blended; white stands for a picture.
 CONTRASTS = """() => {
   const parse = (color) => { const [r, g, b, a = 1] = color.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
   const over = (top, below) => top.slice(0, 3).map((v, i) => v * top[3] + below[i] * (1 - top[3])).concat(1);
@@ -613,7 +613,7 @@ CONTRASTS = """() => {
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_text_has_contrast_aa_as_computed(visit: Opener, run: Run, theme: str, tmp_path: Path) -> None:
-    page = visit(f"#image=1&picked=0-3&theme={theme}", path=write_report(analysed(run), tmp_path / "report.html"))
+    page = visit(f"#image=1&picked=0-3&theme={theme}", path=write_report(analyzed(run), tmp_path / "report.html"))
     page.eval_on_selector_all("details", "all => all.forEach(e => e.open = true)")
     page.hover("#summary-1 .tile >> nth=1")
     found = page.evaluate(CONTRASTS)
@@ -625,7 +625,7 @@ def test_every_text_has_contrast_aa_as_computed(visit: Opener, run: Run, theme: 
 
 @pytest.mark.browser
 def test_printed_it_has_everything(visit: Opener, run: Run, tmp_path: Path) -> None:
-    page = visit("#theme=dark", path=write_report(analysed(run), tmp_path / "report.html"))
+    page = visit("#theme=dark", path=write_report(analyzed(run), tmp_path / "report.html"))
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     reader = PdfReader(tmp_path / "report.pdf")
     text = " ".join(" ".join(sheet.extract_text().split()) for sheet in reader.pages)

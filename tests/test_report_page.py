@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from drawn_runs import NAMES, NAN, Reader, analysed, make_divided_run, make_run
+from drawn_runs import NAMES, NAN, Reader, analyzed, make_divided_run, make_run
 from made_masks import made_mask
 from visual_summaries.errors import RunError
-from visual_summaries.masks.hiding import way_of
-from visual_summaries.report import region_map, render_page, words, write_report
-from visual_summaries.report.findings import relies_on, summary_line
-from visual_summaries.report.layout import distances, layout, layout_by_distances
+from visual_summaries.masks.infill import infill_of
+from visual_summaries.pages import region_map, words
+from visual_summaries.pages.findings import relies_on, summary_line
+from visual_summaries.pages.layout import distances, layout, layout_by_distances
+from visual_summaries.pages.report import render_page, write_report
 from visual_summaries.results import (
     Faithfulness,
     Run,
@@ -102,7 +103,7 @@ def sentence(run: Run) -> str:
 
 
 def test_one_sentence_says_what_the_network_relies_on(run: Run) -> None:
-    found = analysed(run)
+    found = analyzed(run)
     # hiding all leaves 0.3; only the first summary is surely above its control
     assert sentence(found) == (
         "To see “robin”, the network relies mostly on summary 1: hiding all 2 summaries takes 70 % off the score."
@@ -159,7 +160,7 @@ def test_regions_are_data_too(run: Run, reader: Reader) -> None:
     [text] = reader.raw["json"]
     data = json.loads(text)
     rows = data["rows"]
-    assert set(data["places"]) == {"neighbours", "distances"}
+    assert set(data["places"]) == {"neighbors", "distances"}
     assert all(len(places) == 18 for places in data["places"].values())
     assert [row["region"] for row in rows] == list(range(18))
     assert rows[4]["box"] == list(run.regions[4].box)
@@ -263,12 +264,12 @@ def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
     found = measured(run)
     shown = Reader(render_page(replace(run, faithfulness=found)))
     assert "Score lost when the evidence is hidden (high is good) 90 % 20 %" in shown.flat
-    assert "The same in the worst way of hiding 70 % Score lost when nothing but the evidence is shown" in shown.flat
-    assert "nothing but the evidence is shown (low is good) 20 % 80 % The same in the worst way of hiding 40 %" in shown.flat
+    assert "The same in the worst infill 70 % Score lost when nothing but the evidence is shown" in shown.flat
+    assert "nothing but the evidence is shown (low is good) 20 % 80 % The same in the worst infill 40 %" in shown.flat
     assert "strongest evidence first (low is good) 0.50 0.75" in shown.flat
     assert "Effect kept when the mask is shifted by 2 % of the side (high is good) 90 %" in shown.flat
     assert "Effect kept when its outline is smoothed (high is good) 80 %" in shown.flat
-    assert "Effect kept in ways of hiding that no mask was optimised under (high is good) 70 %" in shown.flat
+    assert "Effect kept in infills that no mask was optimized under (high is good) 70 %" in shown.flat
     assert set(words.FAITHFULNESS) | {"holds"} <= set(found.figures())
 
 
@@ -286,7 +287,7 @@ def test_masks_without_effect_have_no_figures_of_holding(run: Run) -> None:
 
 
 def measured(run: Run) -> Faithfulness:
-    """The same figures for each image, in two ways of hiding."""
+    """The same figures for each image, in two infills."""
 
     def of_each(values: object) -> np.ndarray:
         return np.repeat(np.array([values], np.float32), len(run.images), axis=0)
@@ -303,7 +304,7 @@ def in_two_ways(run: Run) -> Run:
         replace(mask, after=after if index else np.array([0.0, 0.9], np.float32), hidden=np.full(2, 0.05, np.float32))
         for index, mask in enumerate(run.masks)
     )
-    settings = replace(run.settings, masks=replace(run.settings.masks, hidden="mean+noise"))
+    settings = replace(run.settings, masks=replace(run.settings.masks, infill="mean+noise"))
     return replace(run, masks=masks, settings=settings, faithfulness=measured(run))
 
 
@@ -312,19 +313,15 @@ def test_the_worst_way_of_hiding_and_whether_a_mask_holds_are_said(run: Run, rea
     area = words.percent(run.masks[1].area).replace("\N{NO-BREAK SPACE}", " ")
     holds = (
         "It keeps 90 % of this effect when it is shifted by 2 % of the side, 80 % when its outline is smoothed, and 70 % in"
-        " ways of hiding that it was not optimised under."
+        " infills that it was not optimized under."
     )
     hiding = f"Hiding the evidence, {area} of the image, takes"
 
     def of_all(share: int) -> str:
         return f"{share} % of what hiding everything takes"
 
-    assert (
-        f"{hiding} 78 % off the score ({of_all(82)}) on average over 2 ways of hiding; the worst leaves 0.30. {holds}" in shown
-    )
-    assert (
-        f"{hiding} 50 % off the score ({of_all(53)}) on average over 2 ways of hiding; the worst leaves 0.90. {holds}" in shown
-    )
+    assert f"{hiding} 78 % off the score ({of_all(82)}) on average over 2 infills; the worst leaves 0.30. {holds}" in shown
+    assert f"{hiding} 50 % off the score ({of_all(53)}) on average over 2 infills; the worst leaves 0.90. {holds}" in shown
     assert shown.count("the worst leaves 0.30") == 5
     assert shown.count(holds) == 6
     # One way has no worst one, and what was not measured is not said.
@@ -348,8 +345,8 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(run: Run) -> None:
     named = re.findall(
         r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page
     )
-    ways = [way_of(image.view, two.settings.masks).hidden for image in two.images]
-    assert [name for _, name in named] == [words.WAYS.get(way, way) for way in ways]
+    ways = [infill_of(image.view, two.settings.masks).infill for image in two.images]
+    assert [name for _, name in named] == [words.INFILLS.get(way, way) for way in ways]
     assert set(ways) == {"mean", "noise"}
     for (data, _), image, mask, way in zip(named, two.images, two.masks, ways, strict=True):
         picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(float)
@@ -367,7 +364,7 @@ def test_ways_that_were_left_out_are_named() -> None:
     two = in_two_ways(whole)
     shown = Reader(render_page(replace(two, manifest={**two.manifest, "left_when_hidden": left}))).flat
     assert (
-        "Left out, because hiding everything in these ways leaves more than a tenth of the score: strong blur (40 %),"
+        "Left out, because hiding everything with these infills leaves more than a tenth of the score: strong blur (40 %),"
         " inpainting (12 %)." in shown
     )
     odd = render_page(replace(two, manifest={**two.manifest, "left_when_hidden": {"a\udcff<b>": 0.5}}))
@@ -380,7 +377,7 @@ def test_ways_that_were_left_out_are_named() -> None:
 
 
 def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) -> None:
-    text = Reader(render_page(analysed(run))).flat
+    text = Reader(render_page(analyzed(run))).flat
     assert "It accounts for 40 % of the score there, the same pixels elsewhere on the object for 2 %." in text
     assert "It beats its control (95 % interval of the difference: 30 to 45 %)." in text
     assert "It does not beat its control (95 % interval of the difference: −10 to 5 %): do not build on it." in text
@@ -391,7 +388,7 @@ def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) ->
 
 
 def test_joint_effects_and_chance_in_words(run: Run) -> None:
-    text = Reader(render_page(analysed(run))).flat
+    text = Reader(render_page(analyzed(run))).flat
     assert "All summaries together take off 70 % of the score, all evidence of the masks 98 %" in text
     assert "Showing nothing but summary 1 brings nearly as much of the score as all evidence (90 %)." in text
     assert "the same steps find 1 groups" not in text
@@ -404,7 +401,7 @@ def test_joint_effects_and_chance_in_words(run: Run) -> None:
 
 
 def test_a_line_for_the_terminal(run: Run) -> None:
-    found = analysed(run)
+    found = analyzed(run)
     assert summary_line(found, found.summaries[0]) == (
         "importance 40% (same pixels elsewhere 2%), in 6 of 6 images, stability 80%, quality 1.25"
     )
@@ -454,7 +451,7 @@ def _themes() -> dict[str, dict[str, str]]:
 
 
 def _contrast(first: str, second: str) -> float:
-    """WCAG 2 contrast ratio of two colours."""
+    """WCAG 2 contrast ratio of two colors."""
 
     def luminance(color: str) -> float:
         digits = color[1:] if len(color) == 7 else "".join(c * 2 for c in color[1:])

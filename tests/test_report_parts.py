@@ -13,15 +13,15 @@ import pytest
 
 from drawn_runs import NAN, PIECES, Reader, make_divided_run
 from test_report_rendering import decoded
-from visual_summaries.compare.page import _tile as comparison_tile
-from visual_summaries.figures import plot_summary
-from visual_summaries.report import render_page, render_strip
-from visual_summaries.report.findings import relies_on
-from visual_summaries.report.members import draw_member, part_pixels
-from visual_summaries.report.numbers import merges
-from visual_summaries.report.rendering import DARK, FAINT, render_part
+from visual_summaries.pages.comparison import _tile as comparison_tile
+from visual_summaries.pages.figures import plot_summary
+from visual_summaries.pages.findings import relies_on
+from visual_summaries.pages.numbers import merges
+from visual_summaries.pages.rendering import DARK, FAINT, render_part
+from visual_summaries.pages.report import render_page
+from visual_summaries.pages.specialized import _tile as specialized_tile
+from visual_summaries.pages.strips import draw_member, part_pixels, render_strip
 from visual_summaries.results import Run, RunAnalysis
-from visual_summaries.specialise.page import _tile as specialised_tile
 from visual_summaries.study.pictures import region_picture
 
 SIZE = (48, 64)
@@ -51,7 +51,7 @@ def boxes(*indices: int) -> np.ndarray:
 
 
 def assert_only_these_are_bright(picture: np.ndarray, view: np.ndarray, pixels: np.ndarray, slack: int = 2) -> None:
-    """Each view pixel's middle has its own colour if it is one of these, and is grey and dark if not; edges are left out."""
+    """Each view pixel's middle has its own color if it is one of these, and is gray and dark if not; edges are left out."""
     height, width = pixels.shape
     rows = ((np.arange(height) + 0.5) * picture.shape[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * picture.shape[1] / width).astype(int)
@@ -61,7 +61,7 @@ def assert_only_these_are_bright(picture: np.ndarray, view: np.ndarray, pixels: 
     inside, outside = around.all(axis=2), ~around.any(axis=2)
     assert inside.any()
     assert np.abs(seen[inside] - view[inside].astype(int)).mean() < 12
-    assert np.ptp(seen[outside], axis=1).max() <= slack  # no colour
+    assert np.ptp(seen[outside], axis=1).max() <= slack  # no color
     assert seen[outside].max() <= max(FAINT, 255 * DARK) + slack
 
 
@@ -99,7 +99,7 @@ def test_a_member_shows_all_pieces_of_its_part_and_no_other(run: Run, region: in
 def test_all_pages_and_figures_draw_members_so(run: Run) -> None:
     view, pixels = run.images[0].view, boxes(0, 1)
     uris = [
-        specialised_tile(run, 0)["picture"],
+        specialized_tile(run, 0)["picture"],
         (comparison_tile(run, run.summaries[0], run.images[0].sha256) or {})["picture"],
         re.findall(r'src="(data:[^"]*)"', render_strip(run))[0],
     ]
@@ -191,11 +191,11 @@ def test_the_headline_is_what_the_summaries_take_of_what_all_evidence_takes(run:
     )
     assert reader.flat.count("Hiding both summaries takes 75 % of what hiding all evidence takes") == 2
     assert "2 of 2 summaries beat their control (95 % interval)." in reader.flat
-    assert "Pixels are hidden by strong blur, the mean colour, noise or inpainting, as when" in reader.flat
+    assert "Pixels are hidden by strong blur, the mean color, noise or inpainting, as when" in reader.flat
     assert "Mean over 4 of 4 images" in reader.flat
     assert "part of what the network uses is in no summary" not in reader.flat  # other images, another figure
-    one = replace(run.settings, masks=replace(run.settings.masks, hidden="mean"))
-    assert "Pixels are hidden by the mean colour, as when" in Reader(render_page(replace(run, settings=one))).flat
+    one = replace(run.settings, masks=replace(run.settings.masks, infill="mean"))
+    assert "Pixels are hidden by the mean color, as when" in Reader(render_page(replace(run, settings=one))).flat
 
 
 def test_evidence_that_takes_nothing_has_no_share(run: Run) -> None:
@@ -250,7 +250,7 @@ def test_the_number_of_parts_and_why(run: Run, reader: Reader) -> None:
 def test_merges_follow_the_tree_and_leave_out_what_is_no_summary(run: Run) -> None:
     assert run.parts is not None
     tree = np.array([[0, 2, 0.1, 2], [1, 3, 0.2, 2], [4, 5, 0.9, 4]])
-    parts = replace(run.parts, centres=np.zeros((4, 5), np.float32), tree=tree)
+    parts = replace(run.parts, centers=np.zeros((4, 5), np.float32), tree=tree)
     assert merges(parts, [2, 0, 1, 3]) == ["1 with 2", "3 with 4", "1 and 2 with 3 and 4"]
     assert merges(parts, [2, 1, 3]) == ["2 with 3", "1 with 2 and 3"]
 

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from visual_summaries.report import bright_on_grey, render_region
-from visual_summaries.report.embedding import data_uri, grey_levels, svg_path
-from visual_summaries.report.geometry import contours, convex_hull, touching_regions, window_around
-from visual_summaries.report.rendering import CYAN, DIM, LIFT, RED, WHITE
+from visual_summaries.pages.geometry import contours, convex_hull, touching_regions, window_around
+from visual_summaries.pages.rendering import CYAN, DIM, LIFT, RED, WHITE, bright_on_gray, render_region
+from visual_summaries.pages.shell import data_uri, gray_levels, svg_path
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def mask() -> np.ndarray:
 
 BOX = (4, 4, 12, 12)
 VIEW = np.full((20, 30, 3), (200, 100, 50), np.uint8)
-GREY = round((0.299 * 200 + 0.587 * 100 + 0.114 * 50) * DIM + LIFT)
+GRAY = round((0.299 * 200 + 0.587 * 100 + 0.114 * 50) * DIM + LIFT)
 
 
 def test_hull_of_the_pixels_in_the_box_alone(mask: np.ndarray) -> None:
@@ -111,14 +110,14 @@ def test_window(box: tuple[int, int, int, int], expected: tuple[int, int, int, i
     assert window_around(box, (20, 30), margin=0.25) == expected
 
 
-def test_evidence_keeps_its_colour_and_the_rest_is_grey() -> None:
+def test_evidence_keeps_its_color_and_the_rest_is_gray() -> None:
     evidence = np.zeros((20, 30), np.float16)
     evidence[:, :10] = 1
     evidence[:, 10:20] = 0.5
-    picture = bright_on_grey(VIEW, evidence)
+    picture = bright_on_gray(VIEW, evidence)
     assert picture[3, 4].tolist() == [200, 100, 50]
-    assert picture[3, 25].tolist() == [GREY] * 3
-    assert np.abs(picture[3, 15].astype(float) - (np.array([200, 100, 50]) + GREY) / 2).max() <= 1
+    assert picture[3, 25].tolist() == [GRAY] * 3
+    assert np.abs(picture[3, 15].astype(float) - (np.array([200, 100, 50]) + GRAY) / 2).max() <= 1
 
 
 def test_overlay_at_every_place(mask: np.ndarray) -> None:
@@ -127,10 +126,10 @@ def test_overlay_at_every_place(mask: np.ndarray) -> None:
     assert picture.shape == (20 * scale, 30 * scale, 3)
 
     def at(x: float, y: float) -> np.ndarray:
-        """Colour at a point in view pixels (edges)."""
+        """Color at a point in view pixels (edges)."""
         return picture[round(y * scale), round(x * scale)].astype(int)
 
-    assert at(2, 2).tolist() == [GREY] * 3  # no evidence
+    assert at(2, 2).tolist() == [GRAY] * 3  # no evidence
     assert at(7, 6).tolist() == [200, 100, 50]  # evidence in the box
     assert at(14, 9).tolist() == [200, 100, 50]  # evidence outside the box stays bright
     assert at(24, 16).tolist() == [200, 100, 50]  # and so does that of a region that does not touch it
@@ -205,8 +204,8 @@ def test_data_uri_with_loss_is_close_and_smaller() -> None:
     assert len(lossy) < len(data_uri(picture, quality=None))
 
 
-def test_grey_levels() -> None:
-    values = grey_levels(np.array([[-1.0, 0.0, 0.26, 1.0, 2.0]], np.float16), levels=5)
+def test_gray_levels() -> None:
+    values = gray_levels(np.array([[-1.0, 0.0, 0.26, 1.0, 2.0]], np.float16), levels=5)
     assert values.tolist() == [[0, 0, 64, 255, 255]]
     assert values.dtype == np.uint8
 

@@ -19,10 +19,10 @@ from fuzzing import forge_checksums, small_run
 from visual_summaries import load_run
 from visual_summaries.cli import main
 from visual_summaries.errors import RunError
-from visual_summaries.export import export_run
-from visual_summaries.report import render_page
+from visual_summaries.pages.exports import export_run
+from visual_summaries.pages.report import render_page
 from visual_summaries.results import Run, Skipped
-from visual_summaries.store import save_run
+from visual_summaries.runs.directory import save_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

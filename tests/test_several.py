@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from visual_summaries.audit import class_folders, network_folders, plan_jobs, read_targets, target_of_folder
+from visual_summaries.batch.jobs import class_folders, network_folders, plan_jobs, read_targets, target_of_folder
 from visual_summaries.classifiers import Classifier, ViewTransform, imagenet_names
 from visual_summaries.cli import main
 from visual_summaries.errors import NoImagesError, SettingsError, TargetError

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from fuzzing import small_parts
 from made_masks import made_mask
 from visual_summaries.errors import RunError
+from visual_summaries.files.arrays import load_arrays, pack, unpack
+from visual_summaries.files.atomic import atomic_file
 from visual_summaries.results import (
     Chance,
     Component,
@@ -32,12 +34,10 @@ from visual_summaries.results import (
     Together,
     same,
 )
+from visual_summaries.runs.directory import FORMAT, load_run, require_free, save_run
+from visual_summaries.runs.pieces import Pieces, digest
 from visual_summaries.settings import preset
-from visual_summaries.settings.masks import ways_of
-from visual_summaries.store import Pieces, digest, load_run, require_free, save_run
-from visual_summaries.store.arrays import load_arrays, pack, unpack
-from visual_summaries.store.atomic import atomic_file
-from visual_summaries.store.run_directory import FORMAT
+from visual_summaries.settings.masks import infills_of
 
 H, W = 12, 20
 
@@ -68,7 +68,7 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
             0.9,
             1e-7,
             0.3,
-            ways=1,
+            infills=1,
             smooth=evidence(),
             superpixel=evidence() if superpixel else None,
             losses=rng.random(4 + i).astype(np.float32),
@@ -118,7 +118,7 @@ def test_a_loaded_run_with_parts_equals_the_saved_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mean", "directions", "references", "reference_images", "centres", "reach", "tree", "descriptors", "similarity"]
+    "name", ["mean", "directions", "references", "reference_images", "centers", "reach", "tree", "descriptors", "similarity"]
 )
 def test_parts_that_do_not_fit_together_are_named(tmp_path: Path, name: str) -> None:
     run = divided(small_run())
@@ -136,8 +136,8 @@ def test_parts_that_do_not_fit_together_are_named(tmp_path: Path, name: str) -> 
 
 
 def in_ways(run: Run, hidden: str) -> Run:
-    """The same run, with pixels hidden in the ways that `hidden` names; each way has its own scores."""
-    ways, rng = len(ways_of(hidden)), np.random.default_rng(2)
+    """The same run, with pixels hidden in the infills that `hidden` names; each way has its own scores."""
+    infills, rng = len(infills_of(hidden)), np.random.default_rng(2)
 
     def scores(*shape: int) -> np.ndarray:
         return rng.random(shape).astype(np.float32)
@@ -145,9 +145,9 @@ def in_ways(run: Run, hidden: str) -> Run:
     assert run.faithfulness is not None
     return replace(
         run,
-        settings=replace(run.settings, masks=replace(run.settings.masks, hidden=hidden)),
-        masks=tuple(replace(mask, after=scores(ways), hidden=scores(ways)) for mask in run.masks),
-        faithfulness=replace(run.faithfulness, after=scores(3, ways), shown=scores(3, ways)),
+        settings=replace(run.settings, masks=replace(run.settings.masks, infill=hidden)),
+        masks=tuple(replace(mask, after=scores(infills), hidden=scores(infills)) for mask in run.masks),
+        faithfulness=replace(run.faithfulness, after=scores(3, infills), shown=scores(3, infills)),
     )
 
 
@@ -157,7 +157,7 @@ def test_a_loaded_run_has_a_score_for_each_way_of_hiding(tmp_path: Path, hidden:
     save_run(run, tmp_path / "run")
     loaded = load_run(tmp_path / "run")
     assert loaded == run
-    assert [len(mask.after) for mask in loaded.masks] == [len(ways_of(hidden))] * 3
+    assert [len(mask.after) for mask in loaded.masks] == [len(infills_of(hidden))] * 3
 
 
 @pytest.mark.parametrize("name", ["after", "hidden"])
@@ -166,7 +166,7 @@ def test_scores_for_another_number_of_ways_are_refused(tmp_path: Path, name: str
     run = in_ways(small_run(), hidden)
     masks = tuple(replace(mask, **{name: np.zeros(wrong, np.float32)}) for mask in run.masks)
     save_run(replace(run, masks=masks), tmp_path / "run")
-    expected = rf"run\.masks\.0\.{name} is \({wrong},\), but must be \({len(ways_of(hidden))},\), one for each way of hiding"
+    expected = rf"run\.masks\.0\.{name} is \({wrong},\), but must be \({len(infills_of(hidden))},\), one for each infill"
     with pytest.raises(RunError, match=expected):
         load_run(tmp_path / "run")
 

@@ -27,13 +27,12 @@ from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.cli import main
 from visual_summaries.errors import AnswersError, SettingsError, StudyError
 from visual_summaries.results import Image, Member, Region, Run, Summary
+from visual_summaries.runs.directory import FORMAT, save_run
 from visual_summaries.settings import Settings
-from visual_summaries.store import save_run
-from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.study import (
     Study,
     StudySettings,
-    analyse_answers,
+    analyze_answers,
     build_study,
     krippendorff_alpha,
     load_key,
@@ -68,7 +67,7 @@ def make_run(path: Path | None = None, network: str = "alpha", target: str = "sm
             box = (x, y, x + 12, y + 14)
             regions.append(Region(len(regions), index, box, np.ones((14, 12), bool), 1.0, 0.5, 0.4, 0.2))
         views.append(Image(index, f"{index}.png", "0" * 64, view, 0.9, 0))
-        masks.append(made_mask(evidence, ways=1))
+        masks.append(made_mask(evidence, infills=1))
 
     def summary(index: int) -> Summary:
         cluster = tuple(range(index, 3 * images, 3))
@@ -144,7 +143,7 @@ def test_intruders_do_not_belong(runs: tuple[Run, Run]) -> None:
         run = runs[task.run]
         images = [run.regions[region].image for region in (*task.members, task.intruder)]
         assert len(set(images)) == 5  # each of another image
-        assert {region % 3 for region in task.members} == {task.summary}  # its colour
+        assert {region % 3 for region in task.members} == {task.summary}  # its color
         assert task.intruder % 3 != task.summary
         if task.condition == OTHER:
             assert task.intruder % 3 == 1 - task.summary == task.source
@@ -254,7 +253,7 @@ def test_same_runs_and_seed_same_study(runs: tuple[Run, Run], tmp_path: Path) ->
 def test_policy_lets_nothing_in(study: Study, answer: Answer, tmp_path: Path, results: bool) -> None:
     text = study.page.read_text(encoding="utf-8")
     if results:
-        text = render_results(analyse_answers([answer()], study.key))
+        text = render_results(analyze_answers([answer()], study.key))
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
@@ -322,7 +321,7 @@ def test_alpha_is_one_minus_observed_over_expected(units: list[list[str]]) -> No
 
 
 @given(st.text(max_size=12))
-def test_a_normalised_name_stays(name: str) -> None:
+def test_a_normalized_name_stays(name: str) -> None:
     once = normalize_name(name)
     assert normalize_name(f"  The {name} ") in (once, normalize_name(f"the {name}"))
     assert once == once.casefold()
@@ -388,7 +387,7 @@ def answer(study: Study, tmp_path: Path) -> Answer:
 
 
 def test_accuracy_by_hand(study: Study, answer: Answer) -> None:
-    found = analyse_answers([answer(), answer(wrong=6), answer(wrong=3)], study.page)
+    found = analyze_answers([answer(), answer(wrong=6), answer(wrong=3)], study.page)
     people = found.people
     assert people is not None
     assert found.simulated is None
@@ -408,7 +407,7 @@ def test_accuracy_by_hand(study: Study, answer: Answer) -> None:
 
 def test_names_by_hand(study: Study, answer: Answer) -> None:
     paths = [answer(words="The Wings"), answer(words="wing"), answer(words="stripe"), answer(words=None)]
-    people = analyse_answers(paths, study.key).people
+    people = analyze_answers(paths, study.key).people
     assert people is not None
     [first, _, control] = people["name"]["items"]
     assert control["summary"] is None
@@ -417,14 +416,14 @@ def test_names_by_hand(study: Study, answer: Answer) -> None:
     assert first["pairwise_agreement"] == pytest.approx(1 / 6, abs=1e-6)
     assert people["name"]["summaries"]["named"]["share"] == 0.75
     assert people["name"]["named_differ_p"] == 1.0  # as often as the random group
-    merged = analyse_answers(paths, study.key, synonyms={"stripe": "wing"}).people
+    merged = analyze_answers(paths, study.key, synonyms={"stripe": "wing"}).people
     assert merged is not None
     assert merged["name"]["items"][0]["names"] == {"wing": 3}
 
 
 def test_preferences_by_hand(study: Study, answer: Answer) -> None:
     paths = [answer(prefer=0), answer(prefer=0), answer(prefer=0), answer(prefer=1), answer(prefer=None)]
-    people = analyse_answers(paths, study.key).people
+    people = analyze_answers(paths, study.key).people
     assert people is not None
     [row] = people["preference"]["networks"]
     named = dict(zip(row["networks"], (row["first"], row["second"]), strict=True))
@@ -439,14 +438,14 @@ def test_preferences_by_hand(study: Study, answer: Answer) -> None:
 
 def test_who_does_not_read_does_not_count(study: Study, answer: Answer) -> None:
     paths = [answer(), answer(wrong=6, attentive=False)]
-    people = analyse_answers(paths, study.key).people
+    people = analyze_answers(paths, study.key).people
     assert people is not None
     assert [one["counted"] for one in people["participants"]] == [True, False]
     assert people["intruder"]["all"]["share"] == 1.0
-    everybody = analyse_answers(paths, study.key, max_failed_checks=1).people
+    everybody = analyze_answers(paths, study.key, max_failed_checks=1).people
     assert everybody is not None
     assert everybody["intruder"]["all"]["share"] == 0.5
-    nobody = analyse_answers(paths[1:], study.key).people
+    nobody = analyze_answers(paths[1:], study.key).people
     assert nobody is not None
     assert nobody["intruder"] is None
 
@@ -493,7 +492,7 @@ def test_files_that_do_not_fit_are_refused_by_name(
     spoil(data)
     bad.write_text(json.dumps(data))
     with pytest.raises(AnswersError, match=reason) as caught:
-        analyse_answers([good, bad], study.key)
+        analyze_answers([good, bad], study.key)
     assert list(caught.value.files) == [str(bad)]
     assert str(bad) in str(caught.value)
 
@@ -505,15 +504,15 @@ def test_all_refused_files_are_named_at_once(study: Study, answer: Answer, tmp_p
     copy = tmp_path / "copy.json"
     copy.write_text(good.read_text())
     with pytest.raises(AnswersError, match="4 answer files are refused") as caught:
-        analyse_answers([good, copy, torn, tmp_path / "gone.json"], study.key)
+        analyze_answers([good, copy, torn, tmp_path / "gone.json"], study.key)
     reasons = {Path(name).name: reason for name, reason in caught.value.files.items()}
     assert reasons["torn.json"] == "damaged: it is not JSON"
     assert reasons["gone.json"] == "there is no such file"
     assert reasons["copy.json"] == f"the same participant as {good}"
     with pytest.raises(AnswersError, match="given twice"):
-        analyse_answers([good, good], study.key)
+        analyze_answers([good, good], study.key)
     with pytest.raises(AnswersError, match="no answer file was given"):
-        analyse_answers([], study.key)
+        analyze_answers([], study.key)
 
 
 def test_the_key_is_found_beside_the_answers(
@@ -523,16 +522,16 @@ def test_the_key_is_found_beside_the_answers(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.key.json").write_text("{}")  # another program's
     with pytest.raises(StudyError, match=f"no key of study {study.key.study} lies in .* with --study"):
-        analyse_answers([path])
+        analyze_answers([path])
     (tmp_path / "mine.key.json").write_text(study.key.path.read_text())
-    assert analyse_answers([path]).key.study == study.key.study
+    assert analyze_answers([path]).key.study == study.key.study
 
 
 # ---- simulated participants ----
 
 
-def colour_network(seed: int = 0) -> Classifier:
-    """A network whose feature maps are colours: it cannot fail to tell red, green and blue squares apart."""
+def color_network(seed: int = 0) -> Classifier:
+    """A network whose feature maps are colors: it cannot fail to tell red, green and blue squares apart."""
     module = torch.nn.Sequential(
         torch.nn.Conv2d(3, 3, 1),
         torch.nn.ReLU(),
@@ -546,15 +545,15 @@ def colour_network(seed: int = 0) -> Classifier:
         for layer in (module[0], module[3]):
             layer.weight.copy_(torch.eye(3)[:, :, None, None])
             layer.bias.fill_(seed / 1000)
-    return Classifier(module, transform=ViewTransform((48, 72)), class_names=["r", "g", "b"], spec="colours.py:net")
+    return Classifier(module, transform=ViewTransform((48, 72)), class_names=["r", "g", "b"], spec="colors.py:net")
 
 
-def test_simulated_participant_tells_colours_apart(study: Study, runs: tuple[Run, Run], answer: Answer, tmp_path: Path) -> None:
-    path = simulate_answers(study.key, colour_network(), tmp_path / "simulated.json", runs=runs)
+def test_simulated_participant_tells_colors_apart(study: Study, runs: tuple[Run, Run], answer: Answer, tmp_path: Path) -> None:
+    path = simulate_answers(study.key, color_network(), tmp_path / "simulated.json", runs=runs)
     data = json.loads(path.read_text())
-    assert data["simulated"]["model"] == "colours.py:net"
+    assert data["simulated"]["model"] == "colors.py:net"
     assert {one["kind"] for one in data["answers"]} == {"intruder", "preference"}
-    found = analyse_answers([path], study.key)
+    found = analyze_answers([path], study.key)
     assert found.people is None
     assert found.simulated is not None
     assert found.simulated["intruder"]["all"]["share"] == 1.0
@@ -562,7 +561,7 @@ def test_simulated_participant_tells_colours_apart(study: Study, runs: tuple[Run
 
     # beside people, it changes none of their figures
     person = answer(wrong=6)
-    alone, both = analyse_answers([person], study.key), analyse_answers([person, path], study.key)
+    alone, both = analyze_answers([person], study.key), analyze_answers([person, path], study.key)
     assert alone.people == both.people
     assert both.simulated == found.simulated
 
@@ -577,19 +576,19 @@ def test_mixed_rows_are_not_preferred(study: Study, runs: tuple[Run, Run], tmp_p
     )
     pair = (runs[0], mixed)
     made = build_study(pair, tmp_path / "mixed.html", settings=StudySettings(kinds=("preference",), preferences=3))
-    path = simulate_answers(made.key, colour_network(), tmp_path / "sim.json", runs=pair)
-    found = analyse_answers([path], made.key).simulated
+    path = simulate_answers(made.key, color_network(), tmp_path / "sim.json", runs=pair)
+    found = analyze_answers([path], made.key).simulated
     assert found is not None
     [row] = found["preference"]["pairs"]
     assert (row["runs"], row["first"], row["second"]) == ([0, 1], 3, 0)
 
 
 def test_what_cannot_be_simulated(study: Study, runs: tuple[Run, Run], tmp_path: Path) -> None:
-    network = colour_network()
+    network = color_network()
     own = make_run(network="own")
     own.manifest["classifier"]["weights_sha256"] = network.weights_sha256
     made = build_study([own], tmp_path / "own.html", settings=StudySettings(kinds=("intruder",), intruders=2))
-    with pytest.raises(StudyError, match=r"colours.py:net is the network that .* explains"):
+    with pytest.raises(StudyError, match=r"colors.py:net is the network that .* explains"):
         simulate_answers(made.page, network, tmp_path / "sim.json", runs=[own])
     with pytest.raises(StudyError, match="1 runs were given, but the study was made of 2"):
         simulate_answers(study.key, network, tmp_path / "sim.json", runs=runs[:1])
@@ -604,17 +603,17 @@ def test_what_cannot_be_simulated(study: Study, runs: tuple[Run, Run], tmp_path:
 
 
 def test_results_page_escapes_and_marks(study: Study, runs: tuple[Run, Run], answer: Answer, tmp_path: Path) -> None:
-    simulated = simulate_answers(study.key, colour_network(), tmp_path / "simulated.json", runs=runs)
-    found = analyse_answers([answer(words="<b>wing</b>", comment=SCRIPT), simulated], study.key)
+    simulated = simulate_answers(study.key, color_network(), tmp_path / "simulated.json", runs=runs)
+    found = analyze_answers([answer(words="<b>wing</b>", comment=SCRIPT), simulated], study.key)
     text = write_results(found, tmp_path / "results.html").read_text(encoding="utf-8")
     assert SCRIPT not in text
     assert "&lt;script&gt;alert(1)" in text
     people, own = text.split('id="simulated"')
     assert "No person answered here" in own
-    assert "colours.py:net" in own.split("How to read this")[0]
-    assert "colours.py:net" not in people
+    assert "colors.py:net" in own.split("How to read this")[0]
+    assert "colors.py:net" not in people
     assert own.count('class="badge"') == 3  # at the heading and at each kind of task
-    assert "b wing b" in people  # the name, normalised
+    assert "b wing b" in people  # the name, normalized
     assert text.count('src="data:image/webp;base64,') > 10
     study_page = study.page.read_text(encoding="utf-8")
     assert set(re.findall(r'src="(data:[^"]+)"', text)) <= set(re.findall(r'"(data:[^"]+)"', study_page))
@@ -622,7 +621,7 @@ def test_results_page_escapes_and_marks(study: Study, runs: tuple[Run, Run], ans
 
 def test_results_without_the_studys_page_have_no_pictures(study: Study, answer: Answer, tmp_path: Path) -> None:
     (tmp_path / "alone.key.json").write_text(study.key.path.read_text())
-    text = render_results(analyse_answers([answer()], tmp_path / "alone.key.json"))
+    text = render_results(analyze_answers([answer()], tmp_path / "alone.key.json"))
     assert 'src="' not in text
     assert "The intruder was found in 100" in text
 
@@ -647,13 +646,13 @@ def test_commands_from_runs_to_results(
     )
     assert main(["study", "simulate", "study.html", "--model", "net.py:net", "--quiet"]) == 0
     capsys.readouterr()
-    assert main(["study", "analyse", "answers-simulated.json"]) == 0
+    assert main(["study", "analyze", "answers-simulated.json"]) == 0
     said = capsys.readouterr().out
     assert "Simulated (no people): 1 of 1 count" in said
     assert "People" not in said
     assert json.loads((tmp_path / "study-results.json").read_text())["people"] is None
     assert "No person answered here" in (tmp_path / "study-results.html").read_text()
-    assert main(["study", "analyse", "a/run.json"]) == 11
+    assert main(["study", "analyze", "a/run.json"]) == 11
     assert "a/run.json: not a file of answers to a study" in capsys.readouterr().err
     assert main(["study", "build", "a", "--kind", "preference"]) == 11
     assert main(["study", "build", "a", "--kind", "riddle"]) == 2
@@ -746,7 +745,7 @@ def take(page: Page, study: Study, limit: int = 1000) -> int:
 
 
 @pytest.mark.browser
-def test_take_reload_export_analyse(visit: Callable[..., Page], study: Study, tmp_path: Path) -> None:
+def test_take_reload_export_analyze(visit: Callable[..., Page], study: Study, tmp_path: Path) -> None:
     page = visit(accept_downloads=True)
     assert "13 short questions" in page.inner_text("main")
     assert take(page, study, limit=5) == 5
@@ -778,7 +777,7 @@ def test_take_reload_export_analyse(visit: Callable[..., Page], study: Study, tm
     assert len(data["practice"]) == 5
     asked = study.key.of_kind("intruder")
     assert all(sorted(one["shown"]) == sorted(asked[one["task"]]["options"]) for one in data["answers"] if one["task"] in asked)
-    people = analyse_answers([path], study.page).people
+    people = analyze_answers([path], study.page).people
     assert people is not None
     assert people["counted"] == 1
     assert people["intruder"]["all"]["hits"] == 6
@@ -850,9 +849,9 @@ def test_by_touch_on_a_phone_in_the_dark(visit: Callable[..., Page], study: Stud
 def test_results_in_a_browser(
     browser: Browser, study: Study, runs: tuple[Run, Run], answer: Answer, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    simulated = simulate_answers(study.key, colour_network(), tmp_path / "simulated.json", runs=runs)
+    simulated = simulate_answers(study.key, color_network(), tmp_path / "simulated.json", runs=runs)
     words = [answer(words=word, prefer=n % 2) for n, word in enumerate(("wing", "a wing", "W" * 60))]
-    path = write_results(analyse_answers([*words, simulated], study.key), tmp_path / "results.html")
+    path = write_results(analyze_answers([*words, simulated], study.key), tmp_path / "results.html")
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page, seen = context.new_page(), []
     page.on("console", lambda message: seen.append(message.text))

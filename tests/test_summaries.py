@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from visual_summaries.clusters import Clusters
 from visual_summaries.errors import SettingsError
+from visual_summaries.parts.clusters import Clusters
+from visual_summaries.parts.likeness import consistent_members, pairwise_ssim, ssim
+from visual_summaries.parts.summaries import build_summaries, rank_summaries
 from visual_summaries.results import Region, Summary, SummaryAnalysis
-from visual_summaries.summaries import SummarySettings, build_summaries, consistent_members, pairwise_ssim, rank_summaries, ssim
+from visual_summaries.settings.stages import SummarySettings
 
 H, W = 16, 24
 
@@ -128,12 +130,12 @@ def test_what_is_used_may_look_any_way_but_must_be_in_enough_images() -> None:
 
 
 def test_what_a_summary_takes_counts_over_all_images() -> None:
-    def analysed(index: int, share: float, coverage: float) -> Summary:
+    def analyzed(index: int, share: float, coverage: float) -> Summary:
         one = np.array([share], np.float32)
         found = SummaryAnalysis(np.array([0]), one, np.zeros(1, np.float32), (0.0, 1.0), coverage)
         return Summary(index, index, (), (index,), 0.0, share, analysis=found)
 
-    rare, common = analysed(0, 0.8, 0.1), analysed(1, 0.3, 0.9)
+    rare, common = analyzed(0, 0.8, 0.1), analyzed(1, 0.3, 0.9)
     assert [one.exemplar for one in rank_summaries([rare, common], "importance")] == [1, 0]
     assert rare.analysis is not None
     assert rare.analysis.class_effect == pytest.approx(0.08)

@@ -20,9 +20,9 @@ from made_masks import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.results import Image, Member, Region, Run, Summary, Tag
+from visual_summaries.runs.directory import FORMAT, load_run, save_run
+from visual_summaries.runs.tags_file import rename
 from visual_summaries.settings import preset
-from visual_summaries.store import load_run, rename, save_run
-from visual_summaries.store.run_directory import FORMAT
 from visual_summaries.tags import (
     ClassifierTagger,
     ClipTagger,
@@ -43,28 +43,28 @@ from visual_summaries.tags import (
 from visual_summaries.tags.agreement import random_groups, sign_flip
 from visual_summaries.tags.taggers import heaviest
 
-COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 H, W = 40, 60
 COUNT = 8
-#: Summary 1: red boxes; summary 2: one of each colour in turn. Each box is 12 high and 16 wide.
+#: Summary 1: red boxes; summary 2: one of each color in turn. Each box is 12 high and 16 wide.
 BOXES = ((2, 3, 18, 15), (22, 5, 38, 17), (42, 20, 58, 32))
 
 
-def coloured_run() -> Run:
-    """Three coloured boxes in each image: the first always red, the second in turn, the third green or blue."""
-    names = list(COLOURS)
+def colored_run() -> Run:
+    """Three colored boxes in each image: the first always red, the second in turn, the third green or blue."""
+    names = list(COLORS)
     images, masks, regions = [], [], []
     for index in range(COUNT):
         view = np.full((H, W, 3), 128, np.uint8)
         evidence = np.zeros((H, W), np.float16)
         for part, (x0, y0, x1, y1) in enumerate(BOXES):
-            colour = ["red", names[index % 3], names[1 + index % 2]][part]
-            view[y0:y1, x0:x1] = COLOURS[colour]
+            color = ["red", names[index % 3], names[1 + index % 2]][part]
+            view[y0:y1, x0:x1] = COLORS[color]
             evidence[y0:y1, x0 : x1 - 8] = 1  # the left half of each box
             mask = evidence[y0:y1, x0:x1] > 0.5
             regions.append(Region(len(regions), index, (x0, y0, x1, y1), mask, 0.5, 0.5, 0.4, 0.1))
         images.append(Image(index, f"{index}.png", f"{index:064x}", view, 0.9, 0, (2 * H, 2 * W)))
-        masks.append(made_mask(evidence, ways=1))
+        masks.append(made_mask(evidence, infills=1))
 
     def summary(rank: int, part: int) -> Summary:
         cluster = tuple(range(part, len(regions), 3))
@@ -87,29 +87,29 @@ def coloured_run() -> Run:
     )
 
 
-class ColourTagger:
+class ColorTagger:
     """The share of the shown pixels that are purely red, green or blue."""
 
-    vocabulary = tuple(COLOURS)
+    vocabulary = tuple(COLORS)
     top = 1
 
     def weights(self, crops: Sequence[Crop]) -> np.ndarray:
         return np.array(
-            [[(crop.pixels == colour).all(axis=2).mean() for colour in COLOURS.values()] for crop in crops], np.float32
+            [[(crop.pixels == color).all(axis=2).mean() for color in COLORS.values()] for crop in crops], np.float32
         )
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "colours"}
+        return {"kind": "colors"}
 
 
 @pytest.fixture
 def run() -> Run:
-    return coloured_run()
+    return colored_run()
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Run:
-    save_run(coloured_run(), tmp_path / "run")
+    save_run(colored_run(), tmp_path / "run")
     return load_run(tmp_path / "run")
 
 
@@ -125,7 +125,7 @@ def test_crops_with_and_without_the_mask(run: Run) -> None:
 
 
 def test_a_summary_whose_regions_share_a_tag_is_named_and_a_mixed_one_is_not(run: Run) -> None:
-    tagging = tag_run(run, ColourTagger(), draws=300)
+    tagging = tag_run(run, ColorTagger(), draws=300)
     first, second = tagging.names["box"]
     # red is in all 8 first boxes and 3 of the 8 second ones: 11 of 24 regions
     assert first.name == "red"
@@ -137,23 +137,23 @@ def test_a_summary_whose_regions_share_a_tag_is_named_and_a_mixed_one_is_not(run
     assert second.name is None
     assert second.p_value > 0.05
     agreement = tagging.agreement["box"]
-    # summary 1 agrees in all pairs; of summary 2's six members three pairs share a colour; whole images are mostly grey
+    # summary 1 agrees in all pairs; of summary 2's six members three pairs share a color; whole images are mostly gray
     assert agreement.within == pytest.approx((1 + 3 / 15) / 2)
     assert agreement.entropy_within == pytest.approx((0 + np.log2(3)) / 2)
     assert agreement.random < agreement.within
-    assert tagging.agreement["masked"].within == pytest.approx(agreement.within)  # half a box is of the same colour
+    assert tagging.agreement["masked"].within == pytest.approx(agreement.within)  # half a box is of the same color
 
 
 def test_names_do_not_depend_on_how_often_they_are_asked_for(run: Run) -> None:
     assert (
-        tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
-        == tag_run(run, ColourTagger(), draws=50, random_state=3).to_dict()
+        tag_run(run, ColorTagger(), draws=50, random_state=3).to_dict()
+        == tag_run(run, ColorTagger(), draws=50, random_state=3).to_dict()
     )
 
 
 def test_a_random_tagger_names_no_more_than_one_summary_in_twenty() -> None:
     rng = np.random.default_rng(0)
-    run, named, trials = coloured_run(), 0, 150
+    run, named, trials = colored_run(), 0, 150
     for _ in range(trials):
         weights = heaviest(rng.random((24, 12)).astype(np.float32) ** 4, 3)
         names = name_summaries(run, weights, [str(i) for i in range(12)], draws=200)
@@ -162,7 +162,7 @@ def test_a_random_tagger_names_no_more_than_one_summary_in_twenty() -> None:
 
 
 def test_a_run_without_summaries_has_no_names_and_no_agreement(run: Run) -> None:
-    tagging = tag_run(replace(run, summaries=()), ColourTagger())
+    tagging = tag_run(replace(run, summaries=()), ColorTagger())
     assert tagging.names["box"] == ()
     assert tagging.agreement["box"].summaries == 0
     assert tagging.to_dict()["measured"]["box"]["agreement"]["within"] is None
@@ -209,11 +209,11 @@ def test_whole_images_and_chance_are_measured_where_all_regions_are_alike(run: R
 def test_a_classifier_tags_with_its_classes_and_cuts_nothing_off() -> None:
     net = torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())
     tagger = ClassifierTagger(
-        Classifier(net, transform=ViewTransform((20, 24), mean=(0,) * 3, std=(1,) * 3), class_names=list(COLOURS))
+        Classifier(net, transform=ViewTransform((20, 24), mean=(0,) * 3, std=(1,) * 3), class_names=list(COLORS))
     )
     assert isinstance(tagger, Tagger)
     pixels = np.zeros((4, 60, 3), np.uint8)
-    pixels[:, -6:] = (0, 0, 255)  # at the far end of a long crop, which cutting the centre out would lose
+    pixels[:, -6:] = (0, 0, 255)  # at the far end of a long crop, which cutting the center out would lose
     weights = tagger.weights([Crop(pixels, None, (0, 0, 60, 4), None)])  # type: ignore[arg-type]
     assert tagger.vocabulary[int(weights.argmax())] == "blue"
     assert weights.sum() == pytest.approx(1)
@@ -254,13 +254,14 @@ def test_annotations_on_disk(run: Run, tmp_path: Path) -> None:
 
 
 def test_planted_parts_tag_the_regions_of_a_demo_run(tmp_path: Path) -> None:
-    from visual_summaries.demo import LABELS, write_images
+    from visual_summaries.birds.pictures import write_images
+    from visual_summaries.birds.world import LABELS
 
     [path, *_] = write_images(tmp_path, 0, 3, seed=7, size=(H, W))
     from PIL import Image as PillowImage
 
     view = np.array(PillowImage.open(path))
-    base = coloured_run()
+    base = colored_run()
     images = tuple(replace(base.images[i], name=f"barwing-{7 + i:04d}.png", view=view) for i in range(3))
     run = replace(base, images=images, regions=base.regions[:9], summaries=())
     tagger = reference_tagger(run, tmp_path)
@@ -270,24 +271,24 @@ def test_planted_parts_tag_the_regions_of_a_demo_run(tmp_path: Path) -> None:
 
 def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
     assert stored.path is not None
-    named, orphans = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
+    named, orphans = save_tagging(stored, tag_run(stored, ColorTagger(), draws=100))
     assert named.summaries[0].tag is not None
     assert (named.summaries[0].tag.name, named.summaries[0].tag.by_hand) == ("red", False)
     assert named.summaries[1].tag is None
     assert orphans == ()
     assert load_run(stored.path) == named
     data = json.loads((stored.path / "tags.json").read_text())
-    assert data["tagger"] == {"kind": "colours"}
+    assert data["tagger"] == {"kind": "colors"}
     assert set(data["measured"]) == {"box", "masked"}
 
     data["names"][0]["name"] = "bright red"  # in an editor
     (stored.path / "tags.json").write_text(json.dumps(data))
     assert load_run(stored.path).summaries[0].tag == Tag("bright red", float("nan"), by_hand=True)
-    again, _ = save_tagging(load_run(stored.path), tag_run(stored, ColourTagger(), draws=100))
+    again, _ = save_tagging(load_run(stored.path), tag_run(stored, ColorTagger(), draws=100))
     assert again.summaries[0].tag == Tag("bright red", float("nan"), by_hand=True)
 
-    by_command = rename(again, 1, "any colour")
-    assert by_command.summaries[1].tag == Tag("any colour", float("nan"), by_hand=True)
+    by_command = rename(again, 1, "any color")
+    assert by_command.summaries[1].tag == Tag("any color", float("nan"), by_hand=True)
     assert json.loads((stored.path / "tags.json").read_text())["measured"] == data["measured"]
     back = rename(by_command, 0, None, automatic=True)
     assert back.summaries[0].tag is not None
@@ -296,9 +297,9 @@ def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
 
 
 def test_a_name_by_hand_for_nothing_is_no_name_and_is_kept(stored: Run) -> None:
-    named, _ = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
+    named, _ = save_tagging(stored, tag_run(stored, ColorTagger(), draws=100))
     rename(named, 0, None)
-    again, _ = save_tagging(stored, tag_run(stored, ColourTagger(), draws=100))
+    again, _ = save_tagging(stored, tag_run(stored, ColorTagger(), draws=100))
     assert again.summaries[0].tag is None
 
 
@@ -306,14 +307,14 @@ def test_names_follow_their_summary_when_ranks_change_and_outlive_it(stored: Run
     named = rename(stored, 0, "left box")
     first, second = named.summaries
     swapped = replace(named, summaries=(replace(second, index=0), replace(first, index=1)))
-    kept, orphans = save_tagging(swapped, tag_run(swapped, ColourTagger()))
+    kept, orphans = save_tagging(swapped, tag_run(swapped, ColorTagger()))
     assert kept.summaries[1].tag == Tag("left box", float("nan"), by_hand=True)
     assert orphans == ()
     _, orphans = save_tagging(
-        replace(kept, summaries=kept.summaries[:1]), tag_run(replace(kept, summaries=kept.summaries[:1]), ColourTagger())
+        replace(kept, summaries=kept.summaries[:1]), tag_run(replace(kept, summaries=kept.summaries[:1]), ColorTagger())
     )
     assert orphans == ("left box",)
-    again, _ = save_tagging(swapped, tag_run(swapped, ColourTagger()))
+    again, _ = save_tagging(swapped, tag_run(swapped, ColorTagger()))
     assert again.summaries[1].tag == Tag("left box", float("nan"), by_hand=True)
 
 
@@ -425,7 +426,7 @@ def test_clip_names_a_run_from_a_checkpoint_and_the_shipped_words(clip_folder: P
     tagger = ClipTagger(str(clip_folder), device="cpu")
     tagging = tag_run(stored, tagger, draws=100, input="masked")
     named, _ = save_tagging(stored, tagging)
-    # regions of one colour look alike to any network, so they share their words: summary 1 is told from the rest
+    # regions of one color look alike to any network, so they share their words: summary 1 is told from the rest
     assert named.summaries[0].tag is not None
     assert named.summaries[0].tag.name in load_vocabulary()
 

@@ -19,12 +19,11 @@ from visual_summaries._version import __version__
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target, load_classifier
-    from visual_summaries.clusters import Clusters, cluster
     from visual_summaries.errors import VisualSummariesError
     from visual_summaries.flow import Features, dense_flow, describe, match, warp
     from visual_summaries.images import open_image
     from visual_summaries.masks import optimize_masks
-    from visual_summaries.pipeline import RandomizationCheck, randomization_check, summarize
+    from visual_summaries.parts.clusters import Clusters, cluster
     from visual_summaries.regions import propose_boxes
     from visual_summaries.results import (
         Component,
@@ -40,16 +39,18 @@ if TYPE_CHECKING:
         SummaryAnalysis,
         Tag,
     )
+    from visual_summaries.runs.directory import load_run
+    from visual_summaries.runs.randomization import RandomizationCheck, randomization_check
+    from visual_summaries.runs.summarize import summarize
     from visual_summaries.settings import Settings, preset
-    from visual_summaries.specialise import Specialization, SpecializeSettings, specialize
-    from visual_summaries.store import load_run
+    from visual_summaries.specialization import Specialization, SpecializeSettings, specialize
 
 _HOME = {
     "Classifier": "classifiers",
     "Target": "classifiers",
     "load_classifier": "classifiers",
-    "Clusters": "clusters",
-    "cluster": "clusters",
+    "Clusters": "parts.clusters",
+    "cluster": "parts.clusters",
     "VisualSummariesError": "errors",
     "Features": "flow",
     "dense_flow": "flow",
@@ -58,9 +59,9 @@ _HOME = {
     "warp": "flow",
     "open_image": "images",
     "optimize_masks": "masks",
-    "RandomizationCheck": "pipeline",
-    "randomization_check": "pipeline",
-    "summarize": "pipeline",
+    "RandomizationCheck": "runs.randomization",
+    "randomization_check": "runs.randomization",
+    "summarize": "runs.summarize",
     "propose_boxes": "regions",
     "Component": "results",
     "Image": "results",
@@ -75,11 +76,11 @@ _HOME = {
     "SummaryAnalysis": "results",
     "Tag": "results",
     "Settings": "settings",
-    "Specialization": "specialise",
-    "SpecializeSettings": "specialise",
-    "specialize": "specialise",
+    "Specialization": "specialization",
+    "SpecializeSettings": "specialization",
+    "specialize": "specialization",
     "preset": "settings",
-    "load_run": "store",
+    "load_run": "runs.directory",
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ classifiers may import pages or the demo. They ask here by name, when they are c
 Examples
 --------
 >>> late("write_report").__module__
-'visual_summaries.report.html'
+'visual_summaries.pages.report'
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 
 #: Function -> its module.
 LATE = {
-    "apply_run": "visual_summaries.pipeline.applying",
+    "apply_run": "visual_summaries.runs.apply",
     "demo_network": "visual_summaries.demo",
-    "is_specialised": "visual_summaries.specialise.files",
-    "load_module": "visual_summaries.specialise.files",
-    "plot_summaries": "visual_summaries.figures",
-    "plot_summary": "visual_summaries.figures",
-    "read_description": "visual_summaries.specialise.files",
-    "render_strip": "visual_summaries.report",
-    "save_specialised": "visual_summaries.specialise.files",
-    "transform_of": "visual_summaries.specialise.files",
-    "write_application": "visual_summaries.report.application",
-    "write_report": "visual_summaries.report",
-    "write_specialisation": "visual_summaries.specialise.page",
+    "is_specialized": "visual_summaries.specialization.files",
+    "load_module": "visual_summaries.specialization.files",
+    "plot_summaries": "visual_summaries.pages.figures",
+    "plot_summary": "visual_summaries.pages.figures",
+    "read_description": "visual_summaries.specialization.files",
+    "render_strip": "visual_summaries.pages.strips",
+    "save_specialized": "visual_summaries.specialization.files",
+    "transform_of": "visual_summaries.specialization.files",
+    "write_application": "visual_summaries.pages.application",
+    "write_report": "visual_summaries.pages.report",
+    "write_specialization": "visual_summaries.pages.specialized",
 }
 
 

@@ -1,13 +1,11 @@
 """What a finished set of summaries is worth: importance beside controls, joint effects, stability, chance."""
 
-from visual_summaries.analyses.chance import measure_chance, some_images
+from visual_summaries.analyses.chance import measure_chance, measure_part_chance, some_images
+from visual_summaries.analyses.cohesion import cluster_labels, cohesion, part_shares, silhouettes
 from visual_summaries.analyses.importance import join_images, measure_importance
-from visual_summaries.analyses.joint import measure_joint
-from visual_summaries.analyses.part_chance import measure_part_chance
-from visual_summaries.analyses.quality import cluster_labels, cohesion, part_shares, silhouettes
+from visual_summaries.analyses.joint import hidden_together, join_together, measure_joint
 from visual_summaries.analyses.stability import mean_jaccard, resample
-from visual_summaries.analyses.together import hidden_together, join_together
-from visual_summaries.settings.analyses import AnalysisSettings
+from visual_summaries.settings.stages import AnalysisSettings
 
 __all__ = [
     "AnalysisSettings",

@@ -108,7 +108,7 @@ def sets_of(count: int, orders: Sequence[Sequence[int]], passes: int) -> list[in
 def shapley(hidden: HiddenSets, orders: Sequence[Sequence[int]], passes: int) -> NDArray[np.float64]:
     """Return the loss of score that hiding each summary adds: its Shapley value (K,).
 
-    Exact, over all sets, where there are at most `passes` of them; else the mean over `orders`. Either way the values sum to
+    Exact, over all sets, where there are at most `passes` of them; else the mean over `orders`. Either infill the values sum to
     the loss when all are hidden.
 
     Examples

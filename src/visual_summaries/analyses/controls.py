@@ -49,7 +49,7 @@ def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray
     Returns
     -------
     ndarray of bool, (H, W)
-        The hull alone where colours tell nothing apart; all False without evidence.
+        The hull alone where colors tell nothing apart; all False without evidence.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """What hiding a summary costs, beside hiding the same pixels elsewhere.
 
 A summary is *in* an image when a region of its cluster is; all its regions of one image are hidden together, less the pixels
-of smaller regions of other summaries, by the way of hiding that masks were made with.
+of smaller regions of other summaries, by the infill that masks were made with.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from scipy import stats
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
 from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
-from visual_summaries.masks.hiding import scores_without, way_of
+from visual_summaries.masks.infill import infill_of, scores_without
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
-from visual_summaries.settings.analyses import AnalysisSettings
 from visual_summaries.settings.masks import MaskSettings
+from visual_summaries.settings.stages import AnalysisSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier, Target
@@ -151,9 +151,9 @@ def image_effects(
     """Measure what each of the summaries in one image does; `summaries` has the pixels (H, W) of each, at least one."""
 
     def score(hide: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return scores_without(classifier, image.view, target, hide, way)
+        return scores_without(classifier, image.view, target, hide, infill)
 
-    way = way_of(image.view, mask_settings)
+    infill = infill_of(image.view, mask_settings)
     # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing while the
     # other stays, in a summary or not.
     rest = evidence & ~np.any(summaries, axis=0)

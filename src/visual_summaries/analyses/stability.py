@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from visual_summaries.clusters import ClusterSettings, cluster
 from visual_summaries.errors import ConvergenceError
+from visual_summaries.parts.clusters import cluster
+from visual_summaries.settings.stages import ClusterSettings
 
 #: A resampling takes no more regions than this, so that its time stays bounded (clustering is quadratic in them).
 LARGEST = 1000

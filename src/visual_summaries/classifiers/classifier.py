@@ -23,7 +23,7 @@ from visual_summaries.errors import ClassifierError, ImageError
 from visual_summaries.images import ImageLike, open_image
 from visual_summaries.progress import Progress, report_progress
 
-# ITU-R BT.601, what Pillow and OpenCV call grey
+# ITU-R BT.601, what Pillow and OpenCV call gray
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -36,10 +36,10 @@ class Classifier:
     Parameters
     ----------
     module : nn.Module
-        Takes normalised images ``(N, C, H, W)``, C = 1 or 3; returns logits ``(N, K)``, alone or in a tuple, mapping or output
-        object. Outputs that are probabilities already are recognised, and their logarithm is taken.
+        Takes normalized images ``(N, C, H, W)``, C = 1 or 3; returns logits ``(N, K)``, alone or in a tuple, mapping or output
+        object. Outputs that are probabilities already are recognized, and their logarithm is taken.
     transform : ViewTransform
-        How images become views, and the normalisation.
+        How images become views, and the normalization.
     class_names : sequence of str, mapping, path or None
         As many as the network has outputs; None: ImageNet's for 1000 outputs, else indices.
     spec : str
@@ -57,7 +57,7 @@ class Classifier:
     >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
-    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime")]
+    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), color)) for color in ("red", "lime")]
     >>> classifier.logits(classifier.to_tensor(views)).argmax(dim=1)
     tensor([0, 1])
     """
@@ -109,7 +109,7 @@ class Classifier:
         return module_sha256(self.module)
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
-        """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalised.
+        """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalized.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class Classifier:
         Parameters
         ----------
         x : Tensor
-            float ``(N, C, H, W)`` in [0, 1], as :meth:`to_tensor` gives it; it is normalised here.
+            float ``(N, C, H, W)`` in [0, 1], as :meth:`to_tensor` gives it; it is normalized here.
 
         Returns
         -------
@@ -240,11 +240,11 @@ class Classifier:
                 self._depth -= 1
 
     def _forward(self, x: Tensor) -> Tensor:
-        normalised = (x - self._mean.to(x.device)) / self._std.to(x.device)
+        normalized = (x - self._mean.to(x.device)) / self._std.to(x.device)
         weight = next((parameter for parameter in self.module.parameters() if parameter.is_floating_point()), None)
         if weight is not None and weight.dtype in (torch.float16, torch.bfloat16, torch.float64):
-            normalised = normalised.to(weight.dtype)
-        logits = logits_of(self.module(normalised), len(x)).float()
+            normalized = normalized.to(weight.dtype)
+        logits = logits_of(self.module(normalized), len(x)).float()
         return logits.clamp_min(1e-12).log() if self.outputs == "probabilities" else logits
 
     def _probe(self) -> int:
@@ -336,7 +336,7 @@ def classify(
     >>> import PIL.Image
     >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
-    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), colour)) for colour in ("red", "lime", "red")]
+    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), color)) for color in ("red", "lime", "red")]
     >>> answer = classify(classifier, views, "red")
     >>> answer.predicted, answer.hits, round(answer.accuracy, 3)
     (array([0, 1, 0]), array([ True, False,  True]), 0.667)

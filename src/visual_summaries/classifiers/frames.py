@@ -80,7 +80,7 @@ def view_frame(transform: ViewTransform, size: tuple[int, int]) -> Frame:
 
 
 def _resized(transform: ViewTransform, height: int, width: int) -> tuple[int, int]:
-    """Height and width of the whole image after resizing, before the centre is cut."""
+    """Height and width of the whole image after resizing, before the center is cut."""
     if isinstance(transform.resize, int):
         return _shorter_side(height, width, transform.resize)
     if transform.resize is not None:
@@ -103,7 +103,7 @@ def _shorter_side(height: int, width: int, length: int) -> tuple[int, int]:
 
 
 def _offset(long: int, short: int) -> int:
-    """Where cutting or padding to the centre puts the view's first row, in pixels of the resized image."""
+    """Where cutting or padding to the center puts the view's first row, in pixels of the resized image."""
     # torchvision and timm pad first, the smaller half first, and round half to even when they cut
     return -((short - long) // 2) if short > long else round((long - short) / 2)
 

@@ -121,7 +121,7 @@ def _parameters(builder: Any) -> list[inspect.Parameter]:
 def _importing_from(folder: Path) -> Iterator[None]:
     """Put a folder before the import path, and take all changes of the path back afterwards."""
     path_before = list(sys.path)
-    # A neighbour called like a module that was loaded from another model's folder must not be taken for it.
+    # A neighbor called like a module that was loaded from another model's folder must not be taken for it.
     names = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/__init__.py")}
     shadowed = {
         name: module for name, module in sys.modules.items() if name.split(".")[0] in names and _is_foreign(module, folder)
@@ -138,7 +138,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _is_foreign(module: ModuleType, folder: Path) -> bool:
-    """Whether a module came from a file that cannot be imported by name now: another model's neighbour."""
+    """Whether a module came from a file that cannot be imported by name now: another model's neighbor."""
     file = getattr(module, "__file__", None)
     if file is None:
         return False

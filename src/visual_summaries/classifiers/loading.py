@@ -28,7 +28,7 @@ from visual_summaries.errors import ClassifierError, MissingExtraError
 #: The forms of a model specification.
 FORMS = (
     "timm/NAME, torchvision/NAME, hf/NAME, path/to/file.py:function, package.module:function, model.pt2, or the folder of a "
-    "specialised network"
+    "specialized network"
 )
 
 #: Beginnings of specifications that name a network and nothing on this machine: what a file says may be loaded by these alone.
@@ -67,12 +67,12 @@ def load_classifier(
         - ``path/to/file.py:function`` or ``package.module:function``: anything callable without arguments that returns an
         ``nn.Module``;
         - ``model.pt2``: a program saved by ``torch.export.save``;
-        - the folder of a specialised network (what ``Specialization.save`` writes), where the network that was specialised is
+        - the folder of a specialized network (what ``Specialization.save`` writes), where the network that was specialized is
         of a library or the demo; else give that network here, and the folder as `checkpoint`;
         - a module itself.
     checkpoint : path, optional
         Weights for the network: safetensors, or a file of ``torch.save`` that holds tensors only. Pretrained weights are then
-        not downloaded, and the number of outputs and channels is the checkpoint's. Or the folder of a specialised network,
+        not downloaded, and the number of outputs and channels is the checkpoint's. Or the folder of a specialized network,
         whose transform and class names are then taken as well.
     class_names : sequence, mapping or path, optional
         See :func:`~visual_summaries.classifiers.resolve_class_names`. Default: the model's own, ImageNet's for 1000 outputs,
@@ -114,10 +114,10 @@ def load_classifier(
     }
     # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
-        specialised = _specialised(spec, checkpoint)
-        if specialised is not None:
-            name = os.fspath(specialised)
-            module, transform, stated = _load_specialised(specialised, spec, overrides)
+        specialized = _specialized(spec, checkpoint)
+        if specialized is not None:
+            name = os.fspath(specialized)
+            module, transform, stated = _load_specialized(specialized, spec, overrides)
             class_names = stated if class_names is None else class_names
             if device is not None:
                 module = module.to(torch.device(device))
@@ -134,20 +134,20 @@ def load_classifier(
         return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
 
 
-def _specialised(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:
-    """Return the folder of a specialised network, if one is meant."""
+def _specialized(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:
+    """Return the folder of a specialized network, if one is meant."""
     for given in (checkpoint, spec):
-        if given is not None and not isinstance(given, nn.Module) and late("is_specialised")(Path(given)):
+        if given is not None and not isinstance(given, nn.Module) and late("is_specialized")(Path(given)):
             return Path(given)
     return None
 
 
-def _load_specialised(
+def _load_specialized(
     folder: Path, spec: str | os.PathLike[str] | nn.Module, overrides: Mapping[str, Any]
 ) -> tuple[nn.Module, ViewTransform, Names]:
     """Return the network of a folder, its transform and class names.
 
-    Where the network that was specialised is not given, it is the one that the folder names, if that is one of a library or the
+    Where the network that was specialized is not given, it is the one that the folder names, if that is one of a library or the
     demo: its weights are in the folder, and no file or code is ever looked up by a name in it.
     """
     values = late("read_description")(folder)
@@ -158,17 +158,17 @@ def _load_specialised(
     if isinstance(spec, nn.Module):
         network = copy.deepcopy(spec)  # the user's own stays as it is
     elif Path(spec) != folder:
-        again = _specialised(spec, None)  # a specialised network may be specialised again
-        network = _load_specialised(again, spec, overrides)[0] if again else _build(os.fspath(spec), None, overrides, None)[0]
+        again = _specialized(spec, None)  # a specialized network may be specialized again
+        network = _load_specialized(again, spec, overrides)[0] if again else _build(os.fspath(spec), None, overrides, None)[0]
     else:
         named = values["network"]
         if named.startswith(DEMO):
             network = late("demo_network")(named.removeprefix(DEMO))
         elif named.startswith(REGISTRIES):
-            network, _ = _build(named, folder / "specialised.safetensors", overrides, None)
+            network, _ = _build(named, folder / "specialized.safetensors", overrides, None)
         else:
             raise ClassifierError(
-                f"{folder} holds the network {named}, specialised, which is no name that can be loaded from anywhere: give "
+                f"{folder} holds the network {named}, specialized, which is no name that can be loaded from anywhere: give "
                 f"it, and the folder as its checkpoint: load_classifier({named!r}, checkpoint={os.fspath(folder)!r}), on "
                 f"the command line MODEL --checkpoint {folder}"
             )
@@ -287,8 +287,8 @@ def _torchvision(name: str, checkpoint: Checkpoint | None) -> tuple[nn.Module, V
             return torchvision.models.get_model(architecture, weights=weights), transform
         except OSError as error:
             raise _no_download(f"torchvision/{name}", error) from error
-    # These two initialise slowly; their published weights, and what was trained from them, take images of another
-    # normalisation.
+    # These two initialize slowly; their published weights, and what was trained from them, take images of another
+    # normalization.
     options: dict[str, Any] = (
         {"init_weights": False, "transform_input": True} if architecture in ("googlenet", "inception_v3") else {}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -146,3 +147,17 @@ def _listed(given: Any, source: str) -> tuple[str, ...]:
             f"{source} is a {type(given).__name__}, but must be a list of names, {{index: name}} or {{index: [wnid, name]}}"
         )
     return tuple(str(item[-1] if isinstance(item, list | tuple) and item else item).strip() for item in given)
+
+
+def short_spec(spec: str) -> str:
+    """Return a network's name without the folders of its file; the details of the page have it whole.
+
+    Examples
+    --------
+    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
+    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
+    """
+    path, colon, function = spec.partition(".py:")
+    if colon or spec.endswith(".pt2"):
+        return re.split(r"[/\\]", path)[-1] + colon + function
+    return spec

@@ -90,7 +90,7 @@ def _switch_mode(module: nn.Module, *, train: bool) -> None:
     try:
         module.train(train)
     except NotImplementedError:
-        # A program from torch.export inside has one mode and says so by this error; its neighbours may have two.
+        # A program from torch.export inside has one mode and says so by this error; its neighbors may have two.
         module.training = train
         for child in module.children():
             _switch_mode(child, train=train)

@@ -25,7 +25,7 @@ CROP_MODES = ("center", "squash", "border")
 
 @dataclass(frozen=True)
 class ViewTransform:
-    """How an image becomes a view, and how views are normalised for the network.
+    """How an image becomes a view, and how views are normalized for the network.
 
     Attributes
     ----------
@@ -35,17 +35,17 @@ class ViewTransform:
         Share of the resized image that the view keeps, in each direction (timm's term). The image is resized to
         ``floor(size / crop_pct)``.
     crop_mode : str
-        ``"center"`` keeps the aspect ratio and cuts the centre; ``"squash"`` resizes without keeping it; ``"border"`` keeps
-        it and pads with the mean colour, so that nothing is cut off.
+        ``"center"`` keeps the aspect ratio and cuts the center; ``"squash"`` resizes without keeping it; ``"border"`` keeps
+        it and pads with the mean color, so that nothing is cut off.
     interpolation : str
         Pillow's name: ``"bilinear"``, ``"bicubic"``, ...
     mean, std : tuple of float
-        Normalisation of values in [0, 1], one for each channel of the network.
+        Normalization of values in [0, 1], one for each channel of the network.
     channels : int
         1 (the network gets the luminance of the view) or 3.
     resize : int or (int, int), optional
         As torchvision and transformers state it: the length in pixels to which the shorter side is resized, or the height and
-        width to which the image is resized without keeping its aspect ratio, before the centre is cut. Takes the place of
+        width to which the image is resized without keeping its aspect ratio, before the center is cut. Takes the place of
         `crop_pct` and `crop_mode`.
 
     Raises
@@ -59,7 +59,7 @@ class ViewTransform:
     >>> transform.view(PIL.Image.new("RGB", (400, 200))).shape
     (96, 128, 3)
     >>> print(transform.in_words())
-    resize keeping the aspect ratio until it covers 96 x 128 (bilinear), cut the centre 96 x 128 (H x W), RGB in [0, 1],
+    resize keeping the aspect ratio until it covers 96 x 128 (bilinear), cut the center 96 x 128 (H x W), RGB in [0, 1],
     subtract mean (0.485, 0.456, 0.406), divide by std (0.229, 0.224, 0.225)
     """
 
@@ -95,7 +95,7 @@ class ViewTransform:
             raise SettingsError(f"std is {self.std!r}, but must be positive")
 
     def view(self, image: PIL.Image.Image) -> NDArray[np.uint8]:
-        """Return what the network sees of an RGB image: ``uint8`` ``(H, W, 3)``, not yet normalised.
+        """Return what the network sees of an RGB image: ``uint8`` ``(H, W, 3)``, not yet normalized.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class ViewTransform:
             std=(1.0, 1.0, 1.0),
             crop_pct=self.crop_pct,
             crop_mode=self.crop_mode,
-            use_prefetcher=True,  # timm's way of saying: uint8, not normalised
+            use_prefetcher=True,  # timm's way of saying: uint8, not normalized
         )
         return np.ascontiguousarray(np.asarray(pipeline(image)).transpose(1, 2, 0))
 
@@ -194,15 +194,15 @@ class ViewTransform:
         elif self.crop_mode == "squash":
             first = f"resize to {scaled[0]} x {scaled[1]} without keeping the aspect ratio"
         elif self.crop_mode == "border":
-            first = f"resize keeping the aspect ratio until it fits into {scaled[0]} x {scaled[1]}, pad with the mean colour"
+            first = f"resize keeping the aspect ratio until it fits into {scaled[0]} x {scaled[1]}, pad with the mean color"
         elif height == width:
             first = f"resize the shorter side to {scaled[0]}"
         else:
             first = f"resize keeping the aspect ratio until it covers {scaled[0]} x {scaled[1]}"
-        colour = "RGB" if self.channels == 3 else "luminance"
+        color = "RGB" if self.channels == 3 else "luminance"
         mean, std = (f"({', '.join(f'{value:.4g}' for value in values)})" for values in (self.mean, self.std))
         return (
-            f"{first} ({self.interpolation}), cut the centre {height} x {width} (H x W), {colour} in [0, 1], "
+            f"{first} ({self.interpolation}), cut the center {height} x {width} (H x W), {color} in [0, 1], "
             f"subtract mean {mean}, divide by std {std}"
         )
 

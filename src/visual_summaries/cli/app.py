@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visual_summaries._version import __version__
-from visual_summaries.cli import applying, comparing, many, naming, outputs, running, specialising
+from visual_summaries.cli import applying, comparing, many, naming, outputs, running, specializing
 from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
 from visual_summaries.cli.showing import say, show_run
 from visual_summaries.cli.study import study
@@ -37,7 +37,7 @@ app.command()(many.index)
 app.command()(many.audit)
 app.command()(applying.apply)
 app.command()(applying.check)
-app.command()(specialising.specialize)
+app.command()(specializing.specialize)
 app.add_typer(study, name="study")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -29,8 +29,9 @@ def compare(
 ) -> None:
     """Compare networks: which parts several use and which only one, and the number of summaries against accuracy."""
     from visual_summaries import load_run
-    from visual_summaries.compare import compare_runs, write_comparison
-    from visual_summaries.store import find_runs
+    from visual_summaries.compare import compare_runs
+    from visual_summaries.pages.comparison import write_comparison
+    from visual_summaries.runs.directory import find_runs
 
     set_up_logging(quiet)
     loaded = [load_run(path) for path in find_runs(runs)]
@@ -45,7 +46,7 @@ def compare(
 
 
 def _show(comparison: Comparison) -> None:
-    from visual_summaries.compare.page import headline
+    from visual_summaries.pages.comparison import headline
 
     for group in comparison.classes:
         say(f"{group.target}: {headline(comparison, group)}")

@@ -21,8 +21,8 @@ def index(
     as_json: Annotated[bool, typer.Option("--json", help="Print where they are as one JSON object on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Write a catalogue of many runs: a page to search and sort, and a table."""
-    from visual_summaries.index import write_index
+    """Write a catalog of many runs: a page to search and sort, and a table."""
+    from visual_summaries.pages.catalog import write_index
 
     with StageProgress(quiet) as progress:
         found = write_index(directory, out, table=table, progress=progress)
@@ -44,7 +44,7 @@ def audit(
     images: Annotated[
         Path, typer.Option(help="Folder that holds a folder of images for each class, called like the class or by its index.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for all runs: `OUT/NETWORK/CLASS`, and for the catalogue.")],
+    out: Annotated[Path, typer.Option(help="Folder for all runs: `OUT/NETWORK/CLASS`, and for the catalog.")],
     targets: Annotated[
         Path | None, typer.Option(help="Classes of class folders: a line `FOLDER,CLASS` each, or JSON. Only these are taken.")
     ] = None,
@@ -73,12 +73,13 @@ def audit(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Explain many classes of one or more networks: a run for each pair, and a catalogue of all.
+    """Explain many classes of one or more networks: a run for each pair, and a catalog of all.
 
     Runs that are there already are kept, unfinished ones go on: give the same command again after an interruption.
     """
-    from visual_summaries.audit import Job, Outcome, plan_jobs, read_targets, run_audit
-    from visual_summaries.index import write_index
+    from visual_summaries.batch.jobs import Job, plan_jobs, read_targets
+    from visual_summaries.batch.work import Outcome, run_audit
+    from visual_summaries.pages.catalog import write_index
 
     set_up_logging(quiet)
     jobs = plan_jobs(

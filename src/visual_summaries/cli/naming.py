@@ -104,7 +104,7 @@ def rename(
     """Name a summary by hand; later runs of `tag` keep that name."""
     from visual_summaries import load_run
     from visual_summaries.errors import SettingsError
-    from visual_summaries.store import rename as write_name
+    from visual_summaries.runs.tags_file import rename as write_name
 
     if sum((name is not None, no_name, automatic)) != 1:
         raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")

@@ -21,7 +21,7 @@ def figure(
 ) -> None:
     """Write a static figure of a run (extra `plot`)."""
     from visual_summaries import load_run
-    from visual_summaries.figures import write_figure
+    from visual_summaries.pages.figures import write_figure
 
     path = write_figure(load_run(directory), out, kind)
     stdout.print(f"figure: {path}", highlight=False, markup=False)
@@ -42,7 +42,7 @@ def export(
 ) -> None:
     """Write a run's regions and summaries for other programs."""
     from visual_summaries import load_run
-    from visual_summaries.export import export_run
+    from visual_summaries.pages.exports import export_run
 
     chosen = None if summary is None else [number - 1 for number in summary]
     path = export_run(load_run(directory), out, format, chosen, masks=masks)

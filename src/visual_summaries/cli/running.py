@@ -12,7 +12,7 @@ from visual_summaries.cli.showing import run_values, say, say_json, show_run
 from visual_summaries.settings import PRESETS
 
 if TYPE_CHECKING:
-    from visual_summaries.audit import Outcome
+    from visual_summaries.batch.work import Outcome
 
 
 def run(
@@ -61,7 +61,8 @@ def run(
 ) -> None:
     """Explain classes of networks: compute their visual summaries and write a report for each."""
     from visual_summaries import load_classifier, summarize  # slow to import: only when they are used
-    from visual_summaries.audit import class_folders, do_job, plan_jobs, read_targets, target_of_folder
+    from visual_summaries.batch.jobs import class_folders, plan_jobs, read_targets, target_of_folder
+    from visual_summaries.batch.work import do_job
     from visual_summaries.errors import SettingsError
 
     set_up_logging(quiet)

@@ -66,7 +66,7 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
     if as_json:
         say_json({**run_values(run), "report": str(page), **more})
         return
-    from visual_summaries.report.findings import summary_line
+    from visual_summaries.pages.findings import summary_line
 
     accuracy, target = run.manifest.get("accuracy") or {}, run.manifest.get("target", {})
     seen = f"{accuracy['correct']} of {accuracy['total']} images classified as it; " if accuracy else ""

@@ -34,7 +34,7 @@ class Stopped(BaseException):
 
 def message() -> str:
     """Return what to tell the user: how to go on, when a run is being written just now."""
-    lock = sys.modules.get("visual_summaries.store.lock")  # not loaded: nothing has been begun
+    lock = sys.modules.get("visual_summaries.files.lock")  # not loaded: nothing has been begun
     folders = [str(folder) for folder in getattr(lock, "HELD", [])]
     if not folders:
         return "interrupted"

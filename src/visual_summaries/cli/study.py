@@ -77,7 +77,7 @@ def build(
 
 
 @study.command()
-def analyse(
+def analyze(
     answers: Annotated[
         list[Path], typer.Argument(metavar="ANSWERS...", help="The files that people saved, or simulated ones.")
     ],
@@ -96,11 +96,11 @@ def analyse(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate answers: intruders against chance, names, preferences. Refuses files that are incomplete or foreign."""
-    from visual_summaries.study import analyse_answers, load_synonyms, write_results
+    from visual_summaries.study import analyze_answers, load_synonyms, write_results
     from visual_summaries.study.results_page import sentences
 
     words = None if synonyms is None else load_synonyms(synonyms)
-    found = analyse_answers(answers, study, synonyms=words, max_failed_checks=max_failed_checks)
+    found = analyze_answers(answers, study, synonyms=words, max_failed_checks=max_failed_checks)
     data = found.save(out.with_suffix(".json"))
     page = write_results(found, out)
     if as_json:

@@ -1,7 +1,6 @@
 """Networks compared by their runs: parts that both use or only one, importance, number of summaries against accuracy."""
 
-from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, rarefied
-from visual_summaries.compare.job import (
+from visual_summaries.compare.comparison import (
     ClassComparison,
     Comparison,
     Part,
@@ -11,8 +10,8 @@ from visual_summaries.compare.job import (
     count_summaries,
     network_names,
 )
-from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
-from visual_summaries.compare.page import render_comparison, write_comparison
+from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, rarefied
+from visual_summaries.compare.sharing import Match, Pair, join_matches, match_runs
 
 __all__ = [
     "THRESHOLDS",
@@ -33,6 +32,4 @@ __all__ = [
     "match_runs",
     "network_names",
     "rarefied",
-    "render_comparison",
-    "write_comparison",
 ]

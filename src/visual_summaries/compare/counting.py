@@ -12,7 +12,7 @@ from scipy.special import gammaln
 from scipy.stats import rankdata
 
 from visual_summaries.results import Run
-from visual_summaries.summaries import SummarySettings
+from visual_summaries.settings.stages import SummarySettings
 
 #: Stability from which a summary counts; 0 counts all.
 THRESHOLDS = (0.0, 0.25, 0.5, 0.75)
@@ -152,7 +152,7 @@ def correlate(
     ----------
     x, y : sequence of float, (n,)
     groups : sequence of str, optional
-        When given, ranks are taken within each group and centred, so that only differences within groups count; whole groups
+        When given, ranks are taken within each group and centered, so that only differences within groups count; whole groups
         are resampled.
     draws : int
     random_state : int

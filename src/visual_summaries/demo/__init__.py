@@ -7,22 +7,11 @@ Examples
 (160, 160, 3)
 """
 
-from visual_summaries.demo.effects import all_effects, part_effects, redraw_effects, used_parts
-from visual_summaries.demo.job import run_demo, scorecard_text
-from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
-from visual_summaries.demo.pictures import Truth, read_truth, write_images
-from visual_summaries.demo.render import Rendering, render
-from visual_summaries.demo.scene import Scene, sample_scene
-from visual_summaries.demo.scorecard import (
-    Scorecard,
-    SummaryScore,
-    check_labels,
-    labels_for,
-    part_under,
-    score_run,
-    score_summary,
-)
-from visual_summaries.demo.world import (
+from visual_summaries.birds.effects import all_effects, part_effects, redraw_effects, used_parts
+from visual_summaries.birds.pictures import Truth, read_truth, write_images
+from visual_summaries.birds.render import Rendering, render
+from visual_summaries.birds.scene import Scene, sample_scene
+from visual_summaries.birds.world import (
     CLASS_NAMES,
     CLASSES,
     LABELS,
@@ -34,6 +23,17 @@ from visual_summaries.demo.world import (
     owner,
     variant,
     variants_of,
+)
+from visual_summaries.demo.demo import run_demo, scorecard_text
+from visual_summaries.demo.networks import NETWORKS, demo_network, network_record
+from visual_summaries.demo.scorecard import (
+    Scorecard,
+    SummaryScore,
+    check_labels,
+    labels_for,
+    part_under,
+    score_run,
+    score_summary,
 )
 
 __all__ = [

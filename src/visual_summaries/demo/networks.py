@@ -56,7 +56,7 @@ def demo_network(name: str = "main") -> nn.Module:
     Returns
     -------
     nn.Module
-        Takes float32 (N, 3, H, W), normalised as its ``pretrained_cfg`` says; returns logits (N, 8).
+        Takes float32 (N, 3, H, W), normalized as its ``pretrained_cfg`` says; returns logits (N, 8).
 
     Raises
     ------

@@ -20,8 +20,8 @@ from torch import nn
 
 from visual_summaries._validate import require_in_range
 from visual_summaries.analyses import part_shares
-from visual_summaries.demo.effects import part_effects, used_parts
-from visual_summaries.demo.world import CLASSES, LABELS, PARTS
+from visual_summaries.birds.effects import part_effects, used_parts
+from visual_summaries.birds.world import CLASSES, LABELS, PARTS
 from visual_summaries.errors import RunError
 from visual_summaries.results import Box, Run, Summary
 
@@ -66,7 +66,7 @@ class Scorecard:
         Mean purity of the summaries; NaN when there is none.
     effects : dict of str to float, or None
         What each planted part adds to the class's probability
-        (:func:`~visual_summaries.demo.effects.part_effects`); None when no network was given.
+        (:func:`~visual_summaries.birds.effects.part_effects`); None when no network was given.
     used : tuple of str, or None
         Planted parts whose effect is at least 0.1; None when no network was given.
     """
@@ -182,7 +182,7 @@ def check_labels(run: Run, labels: Sequence[NDArray[np.uint8]]) -> None:
         if truth.shape != image.view.shape[:2]:
             raise RunError(
                 f"the label map of {image.name} is {truth.shape}, its view {image.view.shape[:2]}; "
-                "draw the images at the network's input size, or resize the label maps (nearest neighbour) to the view"
+                "draw the images at the network's input size, or resize the label maps (nearest neighbor) to the view"
             )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from visual_summaries._validate import require_in_range
 from visual_summaries.engines.base import Batch, Compute, Part
 from visual_summaries.engines.shipping import pack_for
-from visual_summaries.engines.worker import There, compute_batch
+from visual_summaries.engines.worker import RemoteReference, compute_batch
 from visual_summaries.errors import EngineError, MissingExtraError
 
 #: How often a task is given to another worker when its own dies.
@@ -193,7 +193,7 @@ class RayEngine:
         if isinstance(item, Part):
             if item not in self._parts:
                 self._parts[item] = self._ray.put(item.value)
-            return There(self._parts[item])
+            return RemoteReference(self._parts[item])
         if isinstance(item, dict):
             return {name: self._sent(value) for name, value in item.items()}
         return type(item)(map(self._sent, item)) if type(item) in (list, tuple) else item

@@ -77,7 +77,7 @@ def _by_value(pickler: Any, modules: Iterable[ModuleType]) -> Iterator[None]:
     registered = []
     try:
         for module in modules:
-            # A neighbour of a model's file may have been taken out of sys.modules after the import.
+            # A neighbor of a model's file may have been taken out of sys.modules after the import.
             sys.modules.setdefault(module.__name__, module)
             pickler.register_pickle_by_value(module)
             registered.append(module)

@@ -15,7 +15,7 @@ _SHARED: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class There:
+class RemoteReference:
     """What a :class:`~visual_summaries.engines.Part` is for the worker: it lies in the cluster's memory.
 
     Attributes

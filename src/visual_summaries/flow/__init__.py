@@ -6,7 +6,7 @@ from visual_summaries.flow.hog import hog_boxes
 from visual_summaries.flow.matching import METHODS, match
 from visual_summaries.flow.pairs import PairwiseSimilarity, compare_all, facing
 from visual_summaries.flow.whitening import Whitening
-from visual_summaries.settings.flow import FlowSettings
+from visual_summaries.settings.stages import FlowSettings
 
 __all__ = [
     "ASSIGNMENTS",

@@ -24,7 +24,7 @@ from torchvision.ops import roi_align
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow.stages import Stage, as_map, choose_stages, recorded
-from visual_summaries.masks.kernel import fold
+from visual_summaries.masks.gradients import fold
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -41,7 +41,7 @@ _MAPS = 2**27  # bytes of maps that are kept: those of an image are divided amon
 
 
 class DeepDescriptor:
-    """Pooled, centred and joined feature maps of a classifier.
+    """Pooled, centered and joined feature maps of a classifier.
 
     It asks a copy whose batch norms are folded into its convolutions, where there is one that answers alike.
 
@@ -153,9 +153,9 @@ def pooled(feature_map: Tensor, boxes: NDArray[np.int32], size: Sequence[int]) -
 
 
 def join(parts: Sequence[Tensor]) -> Tensor:
-    """Join what was pooled at several depths: each centred over the image's boxes and of length 1, then the whole."""
-    centred = [(part - part.mean(0, keepdim=True)).flatten(1) for part in parts]
-    return normalize(torch.cat([normalize(part, dim=1) for part in centred], 1), dim=1).cpu()
+    """Join what was pooled at several depths: each centered over the image's boxes and of length 1, then the whole."""
+    centered = [(part - part.mean(0, keepdim=True)).flatten(1) for part in parts]
+    return normalize(torch.cat([normalize(part, dim=1) for part in centered], 1), dim=1).cpu()
 
 
 @cache

@@ -25,12 +25,12 @@ FILTERS = ("fast_global_smoother", "guided", "none")
 ASSIGNMENTS = ("best", "vote")
 
 _LAMBDA = 500.0  # fast global smoother: strength ...
-_SIGMA = 8.0  # ... and the colour difference that stops it
+_SIGMA = 8.0  # ... and the color difference that stops it
 _VOTERS = 32  # most heavily weighted matches of a pixel that vote
 _BANDWIDTH = 0.05  # displacements this share of the other image's longer side apart support each other
 _SHIFTS = 5  # mean-shift steps from the best supported displacement
 _VOTE_CELLS = 32  # votes are counted on a grid of about this many cells along the shorter side
-_FLOOR = 1e-6  # a share of valid neighbours below this is none at all
+_FLOOR = 1e-6  # a share of valid neighbors below this is none at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def _affine(boxes: NDArray[np.int32], others: NDArray[np.int32]) -> tuple[NDArra
     """Return scale and shift (n, 2) of the maps from each box to its partner: displacement = place * (scale - 1) + shift."""
     source, target = boxes.astype(np.float32), others.astype(np.float32)
     scale = (target[:, 2:] - target[:, :2]) / (source[:, 2:] - source[:, :2])
-    # Pixel centres lie half a pixel inside: x' + 1/2 = target + (x + 1/2 - source) * scale.
+    # Pixel centers lie half a pixel inside: x' + 1/2 = target + (x + 1/2 - source) * scale.
     shift = target[:, :2] - source[:, :2] * scale + 0.5 * scale - 0.5
     return scale.astype(np.float32), shift.astype(np.float32)
 

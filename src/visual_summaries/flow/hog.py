@@ -3,7 +3,7 @@
 Felzenszwalb, Girshick, McAllester, Ramanan, "Object Detection with Discriminatively Trained Part-Based Models", TPAMI 2010,
 section 6.
 
-Every pixel votes, with its gradient magnitude (of the colour channel where that is largest), for one of 18 signed
+Every pixel votes, with its gradient magnitude (of the color channel where that is largest), for one of 18 signed
 directions of its four nearest cells of 8 x 8 pixels, bilinearly. Each cell's histogram is divided by the gradient energy of
 each of the four blocks of 2 x 2 cells that hold it, truncated at 0.2, and summed up to 31 channels: 18 signed directions, 9
 unsigned ones, and the energy that each of the four blocks left.
@@ -26,7 +26,7 @@ DIMENSION = CELLS * CELLS * CHANNELS  #: 1984
 
 _SIDE = CELL * (CELLS + 2)  # the padded box: one cell more on each side
 _TRUNCATION = 0.2
-# The sum of four normalised histograms is halved and the texture divided by sqrt(18): both then lie in [0, 0.4 * 2]
+# The sum of four normalized histograms is halved and the texture divided by sqrt(18): both then lie in [0, 0.4 * 2]
 # or so and no
 # channel group outweighs the others before whitening, which makes the choice immaterial but for its ridge.
 _DIRECTION_SCALE = 0.5
@@ -45,7 +45,7 @@ def hog_cells(images: Tensor) -> Tensor:
     Returns
     -------
     Tensor of float32, (N, H / 8 - 2, W / 8 - 2, 31)
-        The outermost ring of cells only serves to normalise the others. Channels: 18 signed directions (the gradient's angle in
+        The outermost ring of cells only serves to normalize the others. Channels: 18 signed directions (the gradient's angle in
         steps of 20 degrees from +x towards +y, down), 9 unsigned ones, 4 textures (blocks up-left, up-right, down-left,
         down-right).
 
@@ -72,7 +72,7 @@ def hog_cells(images: Tensor) -> Tensor:
             f"images has shape {tuple(images.shape)}, but must be (N, 3, H, W) with H and W multiples of {CELL} from {3 * CELL}"
         )
     magnitude, direction = _gradients(images.float())
-    return _normalised(_histograms(magnitude, direction))
+    return _normalized(_histograms(magnitude, direction))
 
 
 def _gradients(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,8 +109,8 @@ def _spread(size: int, like: Tensor) -> Tensor:
     return (1 - (pixel[None, :] - cell[:, None]).abs()).clamp_min_(0).to(like.dtype)
 
 
-def _normalised(histogram: Tensor) -> Tensor:
-    """Normalise (N, R, C, 18) histograms over the four blocks of each inner cell: (N, R - 2, C - 2, 31)."""
+def _normalized(histogram: Tensor) -> Tensor:
+    """Normalize (N, R, C, 18) histograms over the four blocks of each inner cell: (N, R - 2, C - 2, 31)."""
     unsigned = histogram[..., :9] + histogram[..., 9:]
     energy = unsigned.square().sum(-1)
     block = energy[:, :-1, :-1] + energy[:, :-1, 1:] + energy[:, 1:, :-1] + energy[:, 1:, 1:]

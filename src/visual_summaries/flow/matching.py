@@ -10,11 +10,11 @@ image B:
 
 Where the formulas leave room, this is how they are read:
 
-- an offset is the difference of the boxes' centres in pixels (B minus A); a *scale* is the ratio of areas, B over A, in
+- an offset is the difference of the boxes' centers in pixels (B minus A); a *scale* is the ratio of areas, B over A, in
   LOM, and half of its log2 (the log2 of the ratio of sides) in PHM; ``|.|_xy`` is the Euclidean length;
-- a box overlaps another when they share at least one pixel; every box overlaps itself, so it is one of its own neighbours;
-- boxes that are left out (they touch the border and are not the whole image) neither match nor serve as neighbours; neither
-  does a box without any match of positive score take part in its neighbours' median;
+- a box overlaps another when they share at least one pixel; every box overlaps itself, so it is one of its own neighbors;
+- boxes that are left out (they touch the border and are not the whole image) neither match nor serve as neighbors; neither
+  does a box without any match of positive score take part in its neighbors' median;
 - the geometric median starts from the mean; a reweighting step is ``o <- sum(x / max(|x - o|, e)) / sum(1 / max(|x - o|,
   e))``, coordinate by coordinate, e = 1e-2;
 - PHM's offsets are counted in square cells, as many as fit the range of all possible offsets 8000 times over; the Gaussian
@@ -54,24 +54,24 @@ class Geometry:
 
     Attributes
     ----------
-    centre : Tensor of float32, (n, 2)
+    center : Tensor of float32, (n, 2)
         In pixels.
     area : Tensor of float32, (n,)
         In pixels.
     log_aspect : Tensor of float32, (n,)
         log2 of width over height; infinite for boxes that are left out, so that they differ too much from any other.
-    apart : Tensor of bool, (n, n)
-        Which boxes are not neighbours.
+    nonoverlapping : Tensor of bool, (n, n)
+        Which boxes are not neighbors.
     used : Tensor of int64, (m,)
         The boxes that are not left out.
     size : tuple of int
         Height and width of the image.
     """
 
-    centre: Tensor
+    center: Tensor
     area: Tensor
     log_aspect: Tensor
-    apart: Tensor
+    nonoverlapping: Tensor
     used: Tensor
     size: tuple[int, int]
 
@@ -87,11 +87,11 @@ class Geometry:
         whole = ((low == 0) & (high == limit)).all(1)
         log_aspect = (side[:, 0] / side[:, 1]).log2()
         log_aspect[touches & ~whole] = math.inf
-        apart = torch.zeros(len(boxes), len(boxes), dtype=torch.bool, device=boxes.device)
+        nonoverlapping = torch.zeros(len(boxes), len(boxes), dtype=torch.bool, device=boxes.device)
         for start, end in zip(low.T.contiguous(), high.T.contiguous(), strict=True):
-            apart |= start[:, None] >= end  # this one begins where that one has ended
+            nonoverlapping |= start[:, None] >= end  # this one begins where that one has ended
         used = log_aspect.isfinite().nonzero()[:, 0]
-        return cls((low + high) / 2, side.prod(1), log_aspect, apart | apart.T, used, features.size)
+        return cls((low + high) / 2, side.prod(1), log_aspect, nonoverlapping | nonoverlapping.T, used, features.size)
 
 
 def appearance(a: Features, b: Features, geometry_a: Geometry, geometry_b: Geometry, max_aspect_ratio: float = 2.0) -> Tensor:
@@ -190,16 +190,16 @@ class BestMatches(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LocalOffsets:
-    """What the neighbours of some boxes of A agree on, and what is needed to judge matches by it.
+    """What the neighbors of some boxes of A agree on, and what is needed to judge matches by it.
 
     Attributes
     ----------
     position : Tensor of float32, (k, 2)
-        Where the centre of each box is expected in B.
+        Where the center of each box is expected in B.
     scale : Tensor of float32, (k,)
         Expected ratio of areas, B over A.
     weight : Tensor of float32, (k,)
-        The neighbours' share of all best scores.
+        The neighbors' share of all best scores.
     area : Tensor of float32, (k,)
         Areas of the boxes in A.
     target : Geometry
@@ -214,7 +214,7 @@ class LocalOffsets:
 
     def confidences(self, scores: Tensor) -> Tensor:
         """Return LOM's confidences (k, n_b) from the appearance scores (k, n_b) of the same boxes."""
-        x, y = self.target.centre.T
+        x, y = self.target.center.T
         distance = (x - self.position[:, :1]).square_()
         distance += (y - self.position[:, 1:]).square_()
         exponent = distance.sqrt_().mul_(-_PER_PIXEL)
@@ -224,7 +224,7 @@ class LocalOffsets:
 
 
 def local_offsets(best: Sequence[BestMatches], a: Geometry, rows: Tensor | None = None) -> list[LocalOffsets]:
-    """Return on what offset the neighbours of each box of A agree, for several images B at once.
+    """Return on what offset the neighbors of each box of A agree, for several images B at once.
 
     Parameters
     ----------
@@ -246,22 +246,22 @@ def local_offsets(best: Sequence[BestMatches], a: Geometry, rows: Tensor | None 
     wanted = a.used if rows is None else torch.unique(rows)
     wanted = wanted[a.log_aspect[wanted].isfinite()]
     score_used = score[:, a.used]
-    apart = a.apart[wanted][:, a.used]
-    out = apart | (score_used <= 0)[:, None]
+    nonoverlapping = a.nonoverlapping[wanted][:, a.used]
+    out = nonoverlapping | (score_used <= 0)[:, None]
     median[:, wanted] = geometric_medians(offset[:, a.used], out).to(median.dtype)
-    weight[:, wanted] = (score_used[:, None] * ~apart).sum(2)
+    weight[:, wanted] = (score_used[:, None] * ~nonoverlapping).sum(2)
     weight /= score.sum(1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
     median, weight = median * (score > 0)[:, :, None], weight * (score > 0)
     chosen = slice(None) if rows is None else rows
     return [
-        LocalOffsets((a.centre + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], one.target)
+        LocalOffsets((a.center + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], one.target)
         for g, one in enumerate(best)
     ]
 
 
 def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
     """Return how each box of A differs from its partner: x, y, ratio of areas, (n_a, 3)."""
-    return torch.cat([b.centre[partner] - a.centre, (b.area[partner] / a.area)[:, None]], 1)
+    return torch.cat([b.center[partner] - a.center, (b.area[partner] / a.area)[:, None]], 1)
 
 
 def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
@@ -312,7 +312,7 @@ def hough_votes(scores: Tensor, a: Geometry, b: Geometry) -> Tensor:
     step = math.sqrt((width_a + width_b) * (height_a + height_b) / _SPATIAL_CELLS)
     columns, rows = math.ceil((width_a + width_b) / step), math.ceil((height_a + height_b) / step)
     # Single precision puts some matches at the edge of a bin into the wrong one.
-    (x_a, y_a), (x_b, y_b) = _precise(a.centre).T, _precise(b.centre).T
+    (x_a, y_a), (x_b, y_b) = _precise(a.center).T, _precise(b.center).T
     x = ((x_b - x_a[:, None] + width_a) / step).long().clamp_(0, columns - 1)
     y = ((y_b - y_a[:, None] + height_a) / step).long().clamp_(0, rows - 1)
     scale = 0.5 * (_precise(b.area) / _precise(a.area)[:, None]).log2_()

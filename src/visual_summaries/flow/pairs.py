@@ -14,7 +14,7 @@ from torch import Tensor
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.settings.flow import FlowSettings
+from visual_summaries.settings.stages import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
 
@@ -159,15 +159,15 @@ def compare_block(
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
     done = 0
     for tile in _tiles(pairs):
-        halves = _Halves(rows, geometry, settings)
+        directed = _DirectedPairs(rows, geometry, settings)
         for position in tile:
             i, j = pairs[position]
             if len(rows[i]) or len(rows[j]):
                 scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
-                halves.add(i, j, scores)
+                directed.add(i, j, scores)
                 # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-                halves.add(j, i, scores.T.contiguous())
-        confidences = halves.confidences()
+                directed.add(j, i, scores.T.contiguous())
+        confidences = directed.confidences()
         for position in tile:
             i, j = pairs[position]
             if (i, j) in confidences:
@@ -188,7 +188,7 @@ def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     yield from tiles.values()
 
 
-class _Halves:
+class _DirectedPairs:
     """Pairs in one direction each, worked out for all partners of an image at once.
 
     Of the scores of a pair only what the confidences of its salient boxes need is kept until then.

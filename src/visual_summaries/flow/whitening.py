@@ -1,7 +1,7 @@
 """Whitening of HOG descriptors by the statistics of natural images.
 
 Hariharan, Malik, Ramanan, "Discriminative Decorrelation for Clustering and Classification", ECCV 2012: HOG cells of natural
-images are strongly correlated with their neighbours. With the mean ``mu`` of a cell and the covariances of cells at each
+images are strongly correlated with their neighbors. With the mean ``mu`` of a cell and the covariances of cells at each
 offset, both taken to be the same everywhere in the image (stationary), the covariance ``Sigma`` of a whole descriptor
 follows, and
 
@@ -49,8 +49,8 @@ class Whitening:
     >>> whitening = Whitening.default()
     >>> descriptors = torch.rand(2, 1984, generator=torch.Generator().manual_seed(0))
     >>> whitened = whitening(descriptors)
-    >>> centred = descriptors.double() - torch.from_numpy(np.tile(whitening.mean, 64)).double()
-    >>> expected = centred[0] @ torch.linalg.solve(torch.from_numpy(whitening.covariance()), centred[1])
+    >>> centered = descriptors.double() - torch.from_numpy(np.tile(whitening.mean, 64)).double()
+    >>> expected = centered[0] @ torch.linalg.solve(torch.from_numpy(whitening.covariance()), centered[1])
     >>> bool(abs(whitened[0] @ whitened[1] - expected) < 1e-3 * whitened[0].norm() * whitened[1].norm())
     True
     """
@@ -215,10 +215,10 @@ class _Moments:
 
     def about(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums of products of what remains when the mean is taken off, (15, 15, 31, 31)."""
-        centred: NDArray[np.float64] = (
+        centered: NDArray[np.float64] = (
             self._products
             - self._first[:, :, :, None] * mean
             - mean[:, None] * self._second[:, :, None, :]
             + self._counts * np.multiply.outer(mean, mean)
         )
-        return centred
+        return centered

@@ -21,7 +21,7 @@ from visual_summaries.errors import ImageError
 #: Anything that :func:`open_image` turns into an image.
 ImageLike = str | os.PathLike[str] | bytes | PIL.Image.Image | NDArray[np.generic] | Tensor
 
-#: Shortest side that is accepted, in pixels: less holds no part that anyone could recognise.
+#: Shortest side that is accepted, in pixels: less holds no part that anyone could recognize.
 MIN_SIDE = 16
 #: Largest number of pixels that is decoded.
 MAX_PIXELS = 100_000_000
@@ -35,8 +35,8 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """Return a picture as an upright 8-bit RGB image.
 
-    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Greyscale,
-    palette and CMYK are converted; transparency is laid on white; 16-bit grey is scaled by its full range (65535 becomes 255);
+    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Grayscale,
+    palette and CMYK are converted; transparency is laid on white; 16-bit gray is scaled by its full range (65535 becomes 255);
     the EXIF rotation is applied.
 
     Parameters
@@ -62,8 +62,8 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
 
     Examples
     --------
-    >>> grey = np.zeros((20, 30), np.uint8)
-    >>> open_image(grey).mode, open_image(grey).size
+    >>> gray = np.zeros((20, 30), np.uint8)
+    >>> open_image(gray).mode, open_image(gray).size
     ('RGB', (30, 20))
     >>> open_image(np.full((20, 30, 3), 255.0))
     Traceback (most recent call last):
@@ -157,11 +157,11 @@ def _load(name: str, image: PIL.Image.Image) -> PIL.Image.Image:
 def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.uint16, copy=False))
+        return _gray(np.asarray(image).astype(np.uint16, copy=False))
     if mode == "I":
         values = np.asarray(image)
         if image.format == "PNG":  # a 16-bit PNG, for Pillow before 11
-            return _grey(values.clip(0, 65535).astype(np.uint16))
+            return _gray(values.clip(0, 65535).astype(np.uint16))
         raise ImageError(
             f"{name} holds 32-bit integers from {values.min()} to {values.max()}, of which none is white for certain: "
             "save it with 8 or 16 bits"
@@ -175,11 +175,11 @@ def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     try:
         return image.convert("RGB")
     except ValueError as error:
-        raise ImageError(f"{name} has the colour mode {mode!r}, which cannot be converted: save it as RGB") from error
+        raise ImageError(f"{name} has the color mode {mode!r}, which cannot be converted: save it as RGB") from error
 
 
-def _grey(values: NDArray[np.uint16]) -> PIL.Image.Image:
-    # Pillow clips when it converts 16-bit grey to 8 bits; 65535 / 257 = 255 exactly. A table needs no copy in floats, which for
+def _gray(values: NDArray[np.uint16]) -> PIL.Image.Image:
+    # Pillow clips when it converts 16-bit gray to 8 bits; 65535 / 257 = 255 exactly. A table needs no copy in floats, which for
     # the largest image would be 800 MB.
     table = np.rint(np.arange(65536) / 257).astype(np.uint8)
     return PIL.Image.fromarray(table[values]).convert("RGB")
@@ -209,7 +209,7 @@ def _from_array(array: NDArray[np.generic] | Tensor, min_side: int, max_pixels: 
         if not (low >= 0 and high <= 1):  # NaN fails too
             raise ImageError(
                 f"float{name.removeprefix(str(pixels.dtype))} holds values from {low:g} to {high:g}, but must lie in [0, 1]: "
-                "divide by the largest possible value, and undo any normalisation"
+                "divide by the largest possible value, and undo any normalization"
             )
         scaled = np.empty(pixels.shape, np.uint8)
         for row, line in zip(scaled, pixels, strict=True):  # line by line: in floats all of it would be eight times as large

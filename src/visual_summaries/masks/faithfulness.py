@@ -6,7 +6,7 @@ nothing but its evidence left (Chattopadhay et al., Grad-CAM++, WACV 2018). Each
 mask moved to a random place of the same image, so that area and shape are equal.
 
 A mask that has found evidence rather than a pattern that fools the network *holds*: most of its effect is kept when it is
-shifted a little, when its outline is smoothed, and when its pixels are hidden in ways that it was not optimised under.
+shifted a little, when its outline is smoothed, and when its pixels are hidden in infills that it was not optimized under.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import scores_without, way_of
-from visual_summaries.masks.kernel import fast_float32
+from visual_summaries.masks.gradients import fast_float32
+from visual_summaries.masks.infill import infill_of, scores_without
 from visual_summaries.masks.perturb import gaussian_blur
 from visual_summaries.results import Faithfulness, Mask
-from visual_summaries.settings.masks import HELD_OUT, MaskSettings, ways_of
+from visual_summaries.settings.masks import HELD_OUT, MaskSettings, infills_of
 
 #: How far a mask is shifted, and the sigma by which its outline is smoothed, as shares of the shorter side.
 SHIFT, SMOOTHING = 0.02, 0.02
@@ -129,9 +129,9 @@ def measure_faithfulness(
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
 
-    Pixels of an image are hidden in one of the settings' ways, which its pixels decide
-    (:func:`~visual_summaries.masks.hiding.way_of`): over the images in all of them. What the evidence alone does is asked in
-    each way.
+    Pixels of an image are hidden in one of the settings' infills, which its pixels decide
+    (:func:`~visual_summaries.masks.infill.infill_of`): over the images in all of them. What the evidence alone does is asked in
+    each infill.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ def measure_faithfulness(
         Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
     network : Classifier, optional
         What is asked instead of the classifier, where it is at hand; made by
-        :func:`~visual_summaries.masks.kernel.fast_float32` when left out.
+        :func:`~visual_summaries.masks.gradients.fast_float32` when left out.
 
     Returns
     -------
     Faithfulness
     """
     settings = settings or MaskSettings()
-    ways = ways_of(settings.hidden)
+    infills = infills_of(settings.infill)
     asked = network or (fast_float32(classifier, views[0]) if views else classifier)
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
     with asked.frozen(), torch.no_grad():
@@ -172,19 +172,19 @@ def measure_faithfulness(
             inner = curves[:, 1:-1].reshape(-1, *shape)
             nothing = np.zeros((1, *shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])
-            own = way_of(view, settings).hidden
+            own = infill_of(view, settings).infill
             questions = {
                 "ends": (np.concatenate([nothing, ~nothing]), own),
                 "deletion": (inner, own),
                 "insertion": (~inner, own),
                 "moved": (np.stack([copy, ~copy]).reshape(2, *shape), own),
                 "changed": (changed, own),
-                **{f"hidden {way}": (evidence[None], way) for way in HELD_OUT},
-                **{f"shown {way}": (~evidence[None], way) for way in ways},
+                **{f"hidden {infill}": (evidence[None], infill) for infill in HELD_OUT},
+                **{f"shown {infill}": (~evidence[None], infill) for infill in infills},
             }
             hide = np.concatenate([masks for masks, _ in questions.values()])
-            names = [way for masks, way in questions.values() for _ in masks]
-            scores = scores_without(asked, view, target, hide, settings, ways=names)
+            names = [infill for masks, infill in questions.values() for _ in masks]
+            scores = scores_without(asked, view, target, hide, settings, infills=names)
             ends = np.cumsum([len(masks) for masks, _ in questions.values()])[:-1]
             found = dict(zip(questions, np.split(scores, ends), strict=True))
             whole, none = found["ends"]
@@ -192,16 +192,16 @@ def measure_faithfulness(
                 row = found[name].reshape(2, steps - 1)
                 rows[name].append(np.pad(row, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last))))
             rows["moved"].append(found["moved"])
-            others = np.mean([found[f"hidden {way}"] for way in HELD_OUT])
+            others = np.mean([found[f"hidden {infill}"] for infill in HELD_OUT])
             as_it_is, down, right, smooth = found["changed"]
             drops = whole - np.array([as_it_is, (down + right) / 2, smooth, others])
             rows["holds"].append((drops[1:] / drops[0] if drops[0] > 0 else np.full(3, np.nan)).astype(np.float32))
-            rows["shown"].append(np.concatenate([found[f"shown {way}"] for way in ways]))
-    empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(ways),), "holds": (3,)}
+            rows["shown"].append(np.concatenate([found[f"shown {infill}"] for infill in infills]))
+    empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(infills),), "holds": (3,)}
     stacked = {name: np.stack(own) if own else np.empty((0, *empty[name]), np.float32) for name, own in rows.items()}
     return Faithfulness(
         **stacked,
-        after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(ways)), np.float32),
+        after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(infills)), np.float32),
         score_before=np.array([mask.score_before for mask in masks], np.float32),
         area=np.array([mask.area for mask in masks], np.float32),
     )

@@ -1,12 +1,12 @@
-"""The fast optimiser: crisp evidence of few, whole pieces in about a fifteenth of the published network passes.
+"""The fast optimizer: crisp evidence of few, whole pieces in about a fifteenth of the published network passes.
 
 The network is asked once a step and answers with a slope; area, boundary and small pieces need no network at all.
 
 What the network is asked for is a *term* (:mod:`visual_summaries.masks.terms`): the class with the evidence hidden in one
-way, or with all else hidden. q is what a term wants small: p, or 1 - p.
+infill, or with all else hidden. q is what a term wants small: p, or 1 - p.
 
-The evidence is the level set of a coarse field (:mod:`visual_summaries.masks.shape`) whose contrast rises from step to step.
-Adam minimises
+The evidence is the level set of a coarse field (:mod:`visual_summaries.masks.level_set`) whose contrast rises from step to
+step. Adam minimizes
 
     mu log-odds(q) + a mean(e) + b mean|grad e|
 
@@ -30,15 +30,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visual_summaries.masks.hiding import ways_to_hide
+from visual_summaries.masks.infill import make_infills
+from visual_summaries.masks.level_set import boundary_gradient, large_pieces, project, upsampling_matrix
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import geometry
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.masks.shape import boundary_gradient, large_pieces, project, upsampling_matrix
 from visual_summaries.masks.terms import draw_terms, terms_of
 from visual_summaries.settings.masks import FastSchedule
 
-#: A way of hiding is not used for an image of whose score above chance it leaves more than this share when it hides everything.
+#: An infill is not used for an image of whose score above chance it leaves more than this share when it hides everything.
 LARGEST_LEFT = 0.5
 
 #: A cell of whose share more than this is in pieces that are taken away becomes no evidence, at this density.
@@ -50,7 +50,7 @@ _LOST = 0.4
 #: The multiplier of an image that is begun again is this much larger.
 _AGAIN = 2.0
 
-#: The contrast of the masks that are stored, over the last one of the optimisation.
+#: The contrast of the masks that are stored, over the last one of the optimization.
 _CRISPER = 3.0
 
 
@@ -58,7 +58,7 @@ _CRISPER = 3.0
 class Finished:
     """Result of one image: evidence (H, W) rounded to float16, float32 scores, the objective at each pass.
 
-    `after` and `hidden` (W,) are the scores with the evidence and with everything hidden, under each way.
+    `after` and `hidden` (W,) are the scores with the evidence and with everything hidden, under each infill.
     """
 
     position: int
@@ -98,12 +98,12 @@ class FastSolver:
         with torch.no_grad():
             self.chance = 1 / network.classifier.logits(like[None]).shape[1]
         self.terms = terms_of(network.settings)
-        ways, terms = 1 + max(term.way for term in self.terms), len(self.terms)
-        self.way_of = torch.tensor([term.way for term in self.terms], device=like.device)
+        infills, terms = 1 + max(term.infill for term in self.terms), len(self.terms)
+        self.infill_of = torch.tensor([term.infill for term in self.terms], device=like.device)
         self.shown = torch.tensor([term.shown for term in self.terms], device=like.device)
-        self.images, self.hidden = zeros(c, h, w), zeros(ways, c, h, w)
+        self.images, self.hidden = zeros(c, h, w), zeros(infills, c, h, w)
         self.density, self.moment1, self.moment2 = zeros(*low), zeros(*low), zeros(*low)
-        self.before, self.score_hidden, self.log_mu = zeros(), zeros(ways), zeros(terms)
+        self.before, self.score_hidden, self.log_mu = zeros(), zeros(infills), zeros(terms)
         self.wanted, self.allowed, self.weight = zeros(terms), zeros(terms), zeros(terms)
         self.step_of, self.last = (torch.zeros(places, dtype=torch.int64, device=like.device) for _ in range(2))
         steps = schedule.steps + schedule.extra_rounds * schedule.extra_steps
@@ -124,17 +124,17 @@ class FastSolver:
         """Give images (N, C, H, W) free places; each has its own seed for what is drawn."""
         places = torch.tensor(self.free[: len(positions)], device=images.device)
         settings, schedule = self.network.settings, self.schedule
-        hidden = torch.stack(ways_to_hide(images, settings), dim=1)
+        hidden = torch.stack(make_infills(images, settings), dim=1)
         self.images[places], self.hidden[places] = images, hidden
         before = self.network.quick_scores(images).to(images)
         self.before[places] = before
-        whole = torch.stack([self.network.quick_scores(way).to(images) for way in hidden.unbind(dim=1)], dim=1)
+        whole = torch.stack([self.network.quick_scores(infill).to(images) for infill in hidden.unbind(dim=1)], dim=1)
         self.score_hidden[places] = whole
-        # A way that does not destroy the class when it hides everything cannot tell evidence: the image does without it, unless
-        # no other does better.
+        # An infill that does not destroy the class when it hides everything cannot tell evidence: the image does without it,
+        # unless no other does better.
         left = whole - self.chance <= LARGEST_LEFT * (before[:, None] - self.chance)
         usable = left | (whole == whole.amin(dim=1, keepdim=True))
-        asked = usable[:, self.way_of]
+        asked = usable[:, self.infill_of]
         self.weight[places] = asked / usable.sum(dim=1, keepdim=True)
         self.wanted[places] = torch.where(self.shown, schedule.kept, before[:, None] * schedule.kept)
         allowed = before[:, None] * schedule.allowed
@@ -177,7 +177,7 @@ class FastSolver:
         mask = torch.where(shown[:, None, None], evidence, 1 - evidence)
         images, hidden = self.images, self.hidden[:, 0]
         if len(places) < len(images) or self.hidden.shape[1] > 1:  # else all of them, in order: nothing to copy
-            images, hidden = images[places], self.hidden[places, self.way_of[terms]]
+            images, hidden = images[places], self.hidden[places, self.infill_of[terms]]
         odds, gradient = self.network.odds_and_gradient(images, hidden, mask)
         # Hidden evidence: the mask is 1 - e. Shown evidence: the mask is e, and the odds are to rise. One sign for both.
         return torch.where(shown, -odds, odds), gradient.neg_()
@@ -258,7 +258,7 @@ class FastSolver:
         fields = self.fields(places)
         kept = torch.stack([self.take_small_away(p, f > 0.5) for p, f in zip(places, fields, strict=True)])
         fields = torch.where(kept, fields, fields.clamp_max(0.5))
-        # The edges of pieces that stay are grey for about a pixel; those of pieces that are gone go with them.
+        # The edges of pieces that stay are gray for about a pixel; those of pieces that are gone go with them.
         near = F.max_pool2d(kept[:, None].to(fields), 3, stride=1, padding=1)[:, 0]
         sharp = project(fields, self.contrast(places) * _CRISPER)[0].mul_(near).half()
         q = self.judged(places, sharp)
@@ -280,7 +280,7 @@ class FastSolver:
         columns = []
         for term in self.terms:
             mask = evidence if term.shown else 1 - evidence
-            p = self.network.quick_scores(perturb(self.images[places], self.hidden[places, term.way], mask)).to(evidence)
+            p = self.network.quick_scores(perturb(self.images[places], self.hidden[places, term.infill], mask)).to(evidence)
             columns.append(1 - p if term.shown else p)
         return torch.stack(columns, dim=1)
 
@@ -298,7 +298,7 @@ class FastSolver:
         hiding = [q[k] for k, term in enumerate(self.terms) if not term.shown]
         if not hiding:  # asked for what suffices only: the scores of hiding it are not known yet
             image, evidence = self.images[place][None], sharp.to(self.images)[None]
-            hiding = [self.network.quick_scores(perturb(image, way[None], 1 - evidence))[0] for way in self.hidden[place]]
+            hiding = [self.network.quick_scores(perturb(image, infill[None], 1 - evidence))[0] for infill in self.hidden[place]]
         self.items[place] = None
         return Finished(
             item.position,

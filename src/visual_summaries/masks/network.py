@@ -1,4 +1,4 @@
-"""The only place where mask optimisation asks the network: scores and gradients of masked images, in chunks that fit."""
+"""The only place where mask optimization asks the network: scores and gradients of masked images, in chunks that fit."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Network:
         Which score, and the weight of the *less* term.
     chunk : int
         Images in one pass of the network; halved for good when memory runs out.
-    kernel : Kernel
+    mode : GradientMode
         How gradients are computed (never :meth:`scores`).
     scorer : Classifier or None
         What :meth:`quick_scores` asks: the same network in float32, run faster. None: the classifier itself.
@@ -66,7 +66,7 @@ class Network:
     target: ScoresOutputs
     settings: MaskSettings
     chunk: int
-    kernel: Kernel = field(default_factory=lambda: Kernel())
+    mode: GradientMode = field(default_factory=lambda: GradientMode())
     scorer: GivesLogits | None = None
     passes: int = 0
 
@@ -150,11 +150,11 @@ class Network:
         return value
 
     def _fast_logits(self, x: Tensor) -> Tensor:
-        kernel = self.kernel
-        if kernel.channels_last:
+        mode = self.mode
+        if mode.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=kernel.bfloat16):
-            return (kernel.classifier or self.classifier).logits(x).float()
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=mode.bfloat16):
+            return (mode.classifier or self.classifier).logits(x).float()
 
     def _in_chunks(self, one_pass: Callable[[slice], tuple[Tensor, ...]], count: int) -> tuple[Tensor, ...]:
         parts, self.chunk = in_batches(one_pass, count, self.chunk)
@@ -162,8 +162,8 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """How the network is run for gradients: see :mod:`visual_summaries.masks.kernel`.
+class GradientMode:
+    """How the network is run for gradients: see :mod:`visual_summaries.masks.gradients`.
 
     Attributes
     ----------
@@ -184,13 +184,13 @@ class Kernel:
 
         Examples
         --------
-        >>> Kernel(bfloat16=True, channels_last=True).in_words()
+        >>> GradientMode(bfloat16=True, channels_last=True).in_words()
         'bfloat16, channels last'
         """
-        return kernel_in_words(self.bfloat16, self.channels_last, self.classifier is not None)
+        return mode_in_words(self.bfloat16, self.channels_last, self.classifier is not None)
 
 
-def kernel_in_words(bfloat16: bool, channels_last: bool, folded: bool) -> str:
+def mode_in_words(bfloat16: bool, channels_last: bool, folded: bool) -> str:
     """Return a short description of a way to gradients."""
     words = ["bfloat16" if bfloat16 else "float32"]
     return ", ".join(words + ["channels last"] * channels_last + ["batch norm folded"] * folded)
@@ -205,7 +205,7 @@ class Extra:
 
 
 def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
-    """Return the score that is minimised: the target's own, or the logit of the target's class.
+    """Return the score that is minimized: the target's own, or the logit of the target's class.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
     0.8069
     """
     index = class_index(target)
-    assert index is not None  # noqa: S101 - functions go to the published optimiser
+    assert index is not None  # noqa: S101 - functions go to the published optimizer
     others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
     return logits[:, index] - others.logsumexp(dim=1)
 

@@ -1,4 +1,4 @@
-"""The objective of mask optimisation, term by term, as pure functions.
+"""The objective of mask optimization, term by term, as pure functions.
 
 In this module a mask is the ``m`` of the paper's formulas: 1 = pixel untouched, 0 = pixel hidden (the *public* masks of the
 package are evidence masks, 1 - m). Every function returns one value for each image, so that the images of a batch never mix:
@@ -13,7 +13,7 @@ Examples
 --------
 >>> import torch
 >>> mask = torch.tensor([[[1.0, 1.0, 0.0], [1.0, 0.5, 0.0]]])
->>> area(mask).item(), greyness(mask).item()  # (0 + 0 + 1 + 0 + 0.5 + 1) / 6 and 0.25 / 6
+>>> area(mask).item(), grayness(mask).item()  # (0 + 0 + 1 + 0 + 0.5 + 1) / 6 and 0.25 / 6
 (0.4166..., 0.0416...)
 >>> total_variation(mask, 3.0).item()  # rows: 0.5^3 / 3; columns: (0 + 1 + 0.5^3 + 0.5^3) / 4
 0.3541...
@@ -41,7 +41,7 @@ def area(mask: Tensor) -> Tensor:
     return (1 - mask).abs().mean(dim=(-2, -1))
 
 
-def greyness(mask: Tensor) -> Tensor:
+def grayness(mask: Tensor) -> Tensor:
     """Return ``mean|m (1 - m)|`` of each mask (N, H, W): 0 when every pixel is 0 or 1, at most 0.25."""
     return (mask * (1 - mask)).abs().mean(dim=(-2, -1))
 
@@ -67,7 +67,7 @@ def _power(magnitude: Tensor, exponent: float) -> Tensor:
 
 
 def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
-    """Return the part of L that needs no network: ``l1 area + l2 TV + l3 greyness``.
+    """Return the part of L that needs no network: ``l1 area + l2 TV + l3 grayness``.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
     if stage.l2:
         value = value + stage.l2 * total_variation(mask, exponent)
     if stage.l3:
-        value = value + stage.l3 * greyness(mask)
+        value = value + stage.l3 * grayness(mask)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Mask optimisation of any number of images: batches, final scores, and nothing that grows with the number of images."""
+"""Mask optimization of any number of images: batches, final scores, and nothing that grows with the number of images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from visual_summaries._allocator import freed_memory_kept
 from visual_summaries._batches import even_batch
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver, Finished
-from visual_summaries.masks.hiding import ways_to_hide
+from visual_summaries.masks.infill import make_infills
 from visual_summaries.masks.network import GivesLogits, Network, ScoresOutputs, class_index
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
@@ -40,7 +40,7 @@ def iter_masks(
     progress: Progress | None = None,
     random_state: int = 0,
 ) -> Iterator[tuple[int, Mask]]:
-    """Optimise the evidence mask of each view and yield it with the view's position as soon as it is there.
+    """Optimize the evidence mask of each view and yield it with the view's position as soon as it is there.
 
     Views are taken from the iterable a batch at a time, and nothing of a batch is kept after its masks have been yielded. While
     the caller has control the network is as it was found.
@@ -55,7 +55,7 @@ def iter_masks(
         The published procedure when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise and of the mix of ways to hide, when there are any. An image's noise depends on the seed and its
+        Seed of the noise and of the mix of infills, when there are any. An image's noise depends on the seed and its
         pixels only.
 
     Yields
@@ -94,10 +94,10 @@ def optimize_masks(
         ``"default"``, ``"quick"``, or ``"paper"`` for the published procedure. Not used when `settings` are given.
     settings : MaskSettings, optional
     batch_size : int, optional
-        Images optimised at a time; found from free memory when left out.
+        Images optimized at a time; found from free memory when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise and of the order in which several ways of hiding are asked for; an image's depends on its pixels, too.
+        Seed of the noise and of the order in which several infills are asked for; an image's depends on its pixels, too.
 
     Returns
     -------
@@ -116,9 +116,10 @@ def optimize_masks(
 
     Notes
     -----
-    Minimises ``L(m) = p_c(x m + b (1 - m)) + l1 mean|1-m| + l2 TV_3(m) + l3 mean|m (1-m)|`` (arXiv 1801.09103, section 3.1).
-    The preset ``"paper"`` hides pixels by the published blur b and minimises just this. The default hides in several ways that
-    take more away (:class:`MaskSettings`, `hidden`) and seeks few whole pieces (:mod:`visual_summaries.masks.fast`).
+    Minimizes ``L(m) = p_c(x m + b (1 - m)) + l1 mean|1-m| + l2 TV_3(m) + l3 mean|m (1-m)|`` (arXiv 1801.09103, section 3.1).
+    The preset ``"paper"`` hides pixels by the published blur b and minimizes just this. The default uses several
+    infills that take more away (:class:`MaskSettings`, `infill`) and seeks few whole pieces
+    (:mod:`visual_summaries.masks.fast`).
     With ``precision="auto"`` (the default) the way to gradients is chosen by timing, so that two runs may differ in the last
     digits; ``precision="float32"`` gives the same masks every time.
 
@@ -165,7 +166,7 @@ def check_tensor(images: Tensor) -> None:
         )
     if images.numel() and not (images.min() >= 0 and images.max() <= 1):
         low, high = images.min().item(), images.max().item()
-        raise ImageError(f"images has values from {low:.3g} to {high:.3g}, but must lie in [0, 1], before normalisation")
+        raise ImageError(f"images has values from {low:.3g} to {high:.3g}, but must lie in [0, 1], before normalization")
 
 
 def iter_tensors(
@@ -194,12 +195,12 @@ def iter_tensors(
         yield position, mask
 
 
-#: Positions and images (C, H, W) that wait to be optimised.
+#: Positions and images (C, H, W) that wait to be optimized.
 Source = Iterator[tuple[int, Tensor]]
 
 
 def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
-    """Tell whether the fast optimiser applies: a class scored by its probability, none of the optional terms."""
+    """Tell whether the fast optimizer applies: a class scored by its probability, none of the optional terms."""
     plain = settings.score == "probability" and not settings.noise and not settings.less and settings.superpixel is None
     return (
         settings.fast is not None
@@ -210,7 +211,7 @@ def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
 
 
 def iter_published(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
-    """Yield masks of the published optimiser, a batch of images of one size at a time."""
+    """Yield masks of the published optimizer, a batch of images of one size at a time."""
     waiting: list[tuple[int, Tensor]] = []
     while True:
         with torch.no_grad():
@@ -226,7 +227,7 @@ def iter_published(network: Network, source: Source, random_state: int) -> Itera
 
 
 def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[tuple[int, Mask]]:
-    """Yield masks of the fast optimiser; images that are finished leave the batch and the next ones take their places."""
+    """Yield masks of the fast optimizer; images that are finished leave the batch and the next ones take their places."""
     schedule = network.settings.fast
     assert schedule is not None  # noqa: S101 - see uses_fast
     places = network.chunk  # stays, also when running out of memory makes the chunks smaller
@@ -267,7 +268,7 @@ def iter_fast(network: Network, source: Source, random_state: int) -> Iterator[t
 
 
 def solve_group(network: Network, views: Sequence[NDArray[np.uint8]], random_state: int = 0) -> list[Mask]:
-    """Return the masks of views (H, W, 3) that are optimised together, by a network that is ready to be asked.
+    """Return the masks of views (H, W, 3) that are optimized together, by a network that is ready to be asked.
 
     The views share their batches from the first step to the last, so that the same views in the same order give the same
     bits.
@@ -281,8 +282,8 @@ def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mas
     """Return the Masks of images (N, C, H, W)."""
     settings = network.settings
     generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
-    ways = ways_to_hide(images, settings)
-    return to_masks(network, images, ways, solve_published(images, ways, network, generators, random_state))
+    infills = make_infills(images, settings)
+    return to_masks(network, images, infills, solve_published(images, infills, network, generators, random_state))
 
 
 def image_seed(random_state: int, image: Tensor) -> int:
@@ -298,14 +299,16 @@ def image_seed(random_state: int, image: Tensor) -> int:
     return int.from_bytes(hashlib.sha256(f"{random_state} {tuple(image.shape)} ".encode() + pixels).digest()[:7], "big")
 
 
-def to_masks(network: Network, images: Tensor, ways: Sequence[Tensor], solved: Solved) -> list[Mask]:
-    """Return what is stored: float16 evidence masks, and scores recomputed in float32 with just these masks, in each way."""
+def to_masks(network: Network, images: Tensor, infills: Sequence[Tensor], solved: Solved) -> list[Mask]:
+    """Return what is stored: float16 evidence masks, and scores recomputed in float32 with just these masks, in each infill."""
     smooth, sharp = to_evidence(solved.smooth), to_evidence(solved.sharp)
     superpixel = None if solved.superpixel is None else to_evidence(solved.superpixel)
     final = sharp if superpixel is None else superpixel
     before = network.scores(images).tolist()
-    hidden = torch.stack([network.scores(way) for way in ways], dim=1).cpu().numpy()
-    after = torch.stack([network.scores(perturb(images, way, 1 - final.to(images))) for way in ways], dim=1).cpu().numpy()
+    hidden = torch.stack([network.scores(infill) for infill in infills], dim=1).cpu().numpy()
+    after = (
+        torch.stack([network.scores(perturb(images, infill, 1 - final.to(images))) for infill in infills], dim=1).cpu().numpy()
+    )
     losses = solved.losses.float().cpu().numpy()
     return [
         Mask(

@@ -1,9 +1,11 @@
-"""What is decided before the first mask: how many images at a time, and how their gradients are computed."""
+"""How many images fit into memory at a time."""
 
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +13,87 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visual_summaries.masks.kernel import faster_scores, fastest_kernel, fold
-from visual_summaries.masks.memory import find_batch_size
-from visual_summaries.masks.network import GivesLogits, Kernel, Network, ScoresOutputs, kernel_in_words
+from visual_summaries.masks.gradients import faster_scores, fastest_gradient_mode, fold
+from visual_summaries.masks.network import Extra, GivesLogits, GradientMode, Network, ScoresOutputs, mode_in_words
 from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
+
+
+#: Most images of a batch on a CPU, where larger ones gain nothing, and on an accelerator.
+LARGEST_ON_CPU, LARGEST_ON_ACCELERATOR = 32, 256
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that can still be allocated on `device` (on the CPU: what the operating system calls available).
+
+    Examples
+    --------
+    >>> free_memory(torch.device("cpu")) > 0
+    True
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # where the system does not tell
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                available = int(line.split()[1]) * 1024
+    return min(available, free_in_group())
+
+
+def free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that the process's control group (a container's limit) leaves; very many where there is no limit.
+
+    Examples
+    --------
+    >>> free_in_group(Path("no/such/folder")) > 2**60
+    True
+    """
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            most, now = (folder / limit).read_text().strip(), int((folder / used).read_text())
+        except (OSError, ValueError):
+            continue  # the other version of control groups, or none
+        if most.isdecimal():
+            return max(int(most) - now + _cache_in_group((folder / used).parent), 0)
+    return 2**62
+
+
+def _cache_in_group(folder: Path) -> int:
+    """Bytes of files that the mode keeps for the group and gives up when they are wanted."""
+    try:
+        lines = (folder / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+
+
+def bytes_of_a_pass(network: Network, image: Tensor) -> int:
+    """Return the bytes that autograd keeps of one image (1, C, H, W) between the network's forward and backward pass."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network.loss_and_gradient(image, image, image.new_ones(1, *image.shape[-2:]), Extra())
+    return sum(kept.values())
+
+
+def find_batch_size(network: Network, image: Tensor) -> int:
+    """Return how many images like `image` (1, C, H, W) go into one pass: as fit into half of the free memory, with a limit."""
+    # The weights are counted once for each image although they are shared: an overestimate, on the safe side. Gradients and the
+    # workspace of the kernels about double what is kept.
+    needed = 2 * bytes_of_a_pass(network, image) + 16 * image.nbytes
+    largest = LARGEST_ON_CPU if image.device.type == "cpu" else LARGEST_ON_ACCELERATOR
+    return int(max(1, min(largest, free_memory(image.device) // 2 // needed)))
+
 
 logger = logging.getLogger("visual_summaries")
 
@@ -29,9 +105,9 @@ class MaskPlan:
     Attributes
     ----------
     batch_size : int
-        Images optimised at a time.
+        Images optimized at a time.
     bfloat16, channels_last, folded : bool
-        How gradients are computed; see :class:`~visual_summaries.masks.network.Kernel`.
+        How gradients are computed; see :class:`~visual_summaries.masks.network.GradientMode`.
     """
 
     batch_size: int
@@ -47,7 +123,7 @@ class MaskPlan:
         >>> MaskPlan(16, channels_last=True, folded=True).in_words()
         'float32, channels last, batch norm folded'
         """
-        return kernel_in_words(self.bfloat16, self.channels_last, self.folded)
+        return mode_in_words(self.bfloat16, self.channels_last, self.folded)
 
 
 def make_network(
@@ -67,10 +143,10 @@ def make_network(
     folded = fold(classifier, image)
     network.scorer = faster_scores(classifier, image, folded)
     if plan is not None:
-        network.kernel = Kernel(plan.bfloat16, plan.channels_last, folded if plan.folded else None)
+        network.mode = GradientMode(plan.bfloat16, plan.channels_last, folded if plan.folded else None)
     else:
-        network.kernel = fastest_kernel(network, image, folded)
-        logger.info("mask gradients in %s, %d images at a time", network.kernel.in_words(), network.chunk)
+        network.mode = fastest_gradient_mode(network, image, folded)
+        logger.info("mask gradients in %s, %d images at a time", network.mode.in_words(), network.chunk)
         network.passes = 0
     return network
 
@@ -79,5 +155,5 @@ def plan_masks(classifier: Classifier, view: NDArray[np.uint8], target: ScoresOu
     """Measure on one view (H, W, 3) how many images fit into memory at a time and how gradients are computed fastest."""
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, settings, classifier.to_tensor([view]).clone())
-    kernel = network.kernel
-    return MaskPlan(network.chunk, kernel.bfloat16, kernel.channels_last, kernel.classifier is not None)
+    mode = network.mode
+    return MaskPlan(network.chunk, mode.bfloat16, mode.channels_last, mode.classifier is not None)

@@ -1,6 +1,13 @@
-"""The published optimiser: Adam on a low-resolution mask, then on the full one (smooth, sharp; superpixel optional).
+"""Superpixels: labels of an image, and masks that are constant on each.
 
-Masks in this module are the paper's ``m``: 1 = pixel untouched.
+Examples
+--------
+>>> labels = torch.tensor([[[0, 0, 1], [0, 2, 2]]])
+>>> values = segment_means(torch.tensor([[[1.0, 1.0, 0.0], [0.25, 0.5, 1.0]]]), labels)
+>>> values.tolist()
+[[0.75, 0.0, 0.75]]
+>>> paint(values, labels).tolist()
+[[[0.75, 0.75, 0.0], [0.75, 0.75, 0.75]]]
 """
 
 from __future__ import annotations
@@ -8,15 +15,52 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.segmentation import slic
 from torch import Tensor
 
 from visual_summaries.masks.network import Extra, Network
 from visual_summaries.masks.objective import geometry, total_variation
 from visual_summaries.masks.perturb import straight_through_blur
-from visual_summaries.masks.superpixel import label_images, paint, segment_means
 from visual_summaries.settings.masks import MaskSettings, MaskStage
+
+
+def label_images(images: Tensor, segments: int = 2000, compactness: float = 10.0, sigma: float = 0.5) -> Tensor:
+    """Return SLIC superpixel labels of images in [0, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W)
+        One channel (gray) or three (RGB; clustered in Lab).
+    segments, compactness, sigma : int, float, float
+        SLIC's parameters (published: 2000, 10, 0.5).
+
+    Returns
+    -------
+    Tensor of int64, (N, H, W)
+        Labels from 0 on, for each image.
+    """
+    labels = []
+    for image in images.detach().cpu().numpy():
+        pixels = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1)
+        axis = None if pixels.ndim == 2 else -1
+        labels.append(slic(pixels, n_segments=segments, compactness=compactness, sigma=sigma, start_label=0, channel_axis=axis))
+    return torch.as_tensor(np.stack(labels), dtype=torch.int64, device=images.device)
+
+
+def segment_means(maps: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean of each map (N, H, W) on each of its superpixels: (N, S), 0 where an image has fewer than S."""
+    flat, index = maps.flatten(1), labels.flatten(1)
+    sums = maps.new_zeros(len(maps), int(labels.max()) + 1)
+    counts = torch.zeros_like(sums).scatter_add_(1, index, torch.ones_like(flat))
+    return sums.scatter_add_(1, index, flat) / counts.clamp_min(1)
+
+
+def paint(values: Tensor, labels: Tensor) -> Tensor:
+    """Return maps (N, H, W) that have on each superpixel its value of `values` (N, S); differentiable."""
+    return values.gather(1, labels.flatten(1)).view(labels.shape)
 
 
 @dataclass(frozen=True)
@@ -34,22 +78,22 @@ AskNetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def solve_published(
-    images: Tensor, ways: Sequence[Tensor], network: Network, generators: list[torch.Generator], random_state: int = 0
+    images: Tensor, infills: Sequence[Tensor], network: Network, generators: list[torch.Generator], random_state: int = 0
 ) -> Solved:
-    """Optimise the masks of a batch by the published procedure.
+    """Optimize the masks of a batch by the published procedure.
 
     Parameters
     ----------
     images : Tensor, (N, C, H, W)
         In [0, 1].
-    ways : sequence of Tensor, (N, C, H, W)
+    infills : sequence of Tensor, (N, C, H, W)
         What hidden pixels show; of several one is drawn at each step, the same for all images.
     network : Network
         Scores and gradients; its settings hold the schedule.
     generators : list of torch.Generator
         One for each image, so that the noise of an image does not depend on its batch.
     random_state : int
-        Seed of the draws among several ways to hide.
+        Seed of the draws among several infills.
     """
     settings = network.settings
     reference = network.probabilities(images) if settings.less else None
@@ -57,7 +101,7 @@ def solve_published(
     draws = torch.Generator().manual_seed(random_state)
 
     def ask(mask: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = ways[0] if len(ways) == 1 else ways[int(torch.randint(len(ways), (1,), generator=draws))]
+        hidden = infills[0] if len(infills) == 1 else infills[int(torch.randint(len(infills), (1,), generator=draws))]
         noise = draw_noise(images, settings.noise, generators) if settings.noise else None
         return network.loss_and_gradient(images, hidden, mask, Extra(noise, reference))
 
@@ -110,7 +154,7 @@ def upsample(low: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
 def solve_smooth(low: Tensor, size: tuple[int, int], ask: AskNetwork, settings: MaskSettings) -> tuple[Tensor, list[Tensor]]:
     """Return the smooth masks (N, H, W) and the objective (N,) at each iteration.
 
-    The terms of area, variation and greyness are those of the low-resolution mask, which is what is optimised.
+    The terms of area, variation and grayness are those of the low-resolution mask, which is what is optimized.
     """
     low, losses = descend(
         low,
@@ -123,7 +167,7 @@ def solve_smooth(low: Tensor, size: tuple[int, int], ask: AskNetwork, settings: 
 
 
 def solve_sharp(start: Tensor, ask: AskNetwork, settings: MaskSettings) -> tuple[Tensor, list[Tensor]]:
-    """Return the sharp masks (N, H, W), optimised pixel by pixel from `start`, and the objective (N,) at each iteration."""
+    """Return the sharp masks (N, H, W), optimized pixel by pixel from `start`, and the objective (N,) at each iteration."""
     stage = settings.sharp
     return descend(start, lambda m: m, ask, lambda m, _: geometry(m, stage, settings.tv_exponent), stage)
 
@@ -133,7 +177,7 @@ def solve_superpixel(
 ) -> tuple[Tensor, list[Tensor]]:
     """Return masks (N, H, W) that are constant on each superpixel, and the objective (N,) at each iteration.
 
-    One value for each superpixel is optimised; area and greyness are those of the values, the variation that of the pixels.
+    One value for each superpixel is optimized; area and grayness are those of the values, the variation that of the pixels.
     """
     present = torch.zeros(len(labels), int(labels.max()) + 1, device=labels.device)
     present.scatter_(1, labels.flatten(1), 1.0)
@@ -141,8 +185,8 @@ def solve_superpixel(
 
     def terms(values: Tensor, mask: Tensor) -> Tensor:
         hidden = ((1 - values) * present).sum(1) / count
-        grey = (values * (1 - values) * present).sum(1) / count
-        return stage.l1 * hidden + stage.l2 * total_variation(mask, exponent) + stage.l3 * grey
+        gray = (values * (1 - values) * present).sum(1) / count
+        return stage.l1 * hidden + stage.l2 * total_variation(mask, exponent) + stage.l3 * gray
 
     values, losses = descend(segment_means(smooth, labels), lambda v: paint(v, labels), ask, terms, stage)
     return paint(values, labels), losses
@@ -160,7 +204,7 @@ def descend(
     Parameters
     ----------
     start : Tensor, (N, ...)
-        First value of what is optimised.
+        First value of what is optimized.
     to_mask : callable
         Parameter -> full mask (N, H, W), differentiable.
     ask : callable

@@ -1,11 +1,11 @@
-"""What a mask is asked for: under each way of hiding, that its evidence destroys the class, that it suffices, or both.
+"""What a mask is asked for: under each infill, that its evidence destroys the class, that it suffices, or both.
 
 Examples
 --------
->>> terms_of(MaskSettings(hidden="blur+mean"))
-(Term(way=0, shown=False), Term(way=1, shown=False))
+>>> terms_of(MaskSettings(infill="blur+mean"))
+(Term(infill=0, shown=False), Term(infill=1, shown=False))
 >>> terms_of(MaskSettings(mode="both"))
-(Term(way=0, shown=False), Term(way=0, shown=True))
+(Term(infill=0, shown=False), Term(infill=0, shown=True))
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from visual_summaries.settings.masks import MaskSettings, ways_of
+from visual_summaries.settings.masks import MaskSettings, infills_of
 
 #: Sides of each mode: whether the evidence is hidden (False) or all else is (True).
 _SIDES = {"deletion": (False,), "preservation": (True,), "both": (False, True)}
@@ -27,19 +27,19 @@ class Term:
 
     Attributes
     ----------
-    way : int
-        Which of the settings' ways of hiding.
+    infill : int
+        Which of the settings' infills.
     shown : bool
         False: the evidence is hidden, and the score shall be low. True: all else is hidden, and the score shall be high.
     """
 
-    way: int
+    infill: int
     shown: bool
 
 
 def terms_of(settings: MaskSettings) -> tuple[Term, ...]:
     """Return all that a mask is asked for."""
-    return tuple(Term(way, shown) for way in range(len(ways_of(settings.hidden))) for shown in _SIDES[settings.mode])
+    return tuple(Term(infill, shown) for infill in range(len(infills_of(settings.infill))) for shown in _SIDES[settings.mode])
 
 
 def draw_terms(terms: Tensor, steps: int, seed: int) -> Tensor:

@@ -1,10 +1,10 @@
 """Stages 2 to 4 of the default: the evidence of all images is divided among parts, by the network's own features of it."""
 
 from visual_summaries.parts.cells import Cells, describe_cells, grid_features, grid_of
-from visual_summaries.parts.model import embed, group, learn_embedding, squared_distances, with_centres
+from visual_summaries.parts.model import embed, group, learn_embedding, squared_distances, with_centers
 from visual_summaries.parts.number import choose_number, resampled_jaccard, silhouettes_of_parts
 from visual_summaries.parts.pixels import join_specks, label_pixels, pieces
-from visual_summaries.settings.parts import PartSettings
+from visual_summaries.settings.stages import PartSettings
 
 __all__ = [
     "Cells",
@@ -22,5 +22,5 @@ __all__ = [
     "resampled_jaccard",
     "silhouettes_of_parts",
     "squared_distances",
-    "with_centres",
+    "with_centers",
 ]

@@ -74,7 +74,7 @@ def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classif
 
     The maps are those of the last two stages (:mod:`visual_summaries.flow.stages`; no layer is asked for), averaged with the
     mirrored maps of the mirrored image, so that it does not matter which way an object faces. A network that shows only its
-    scores is described by colour, texture and the directions of edges.
+    scores is described by color, texture and the directions of edges.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def _on_grid(feature_map: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
 
 
 def appearance(view: NDArray[np.uint8], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Return colour, texture and edge directions of all cells ``(rows * columns, 14)``, each kind about as large as the others.
+    """Return color, texture and edge directions of all cells ``(rows * columns, 14)``, each kind about as large as the others.
 
     Mean and deviation of the CIELAB channels, and the gradient's strength in eight directions.
     """

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from visual_summaries.parts.cells import Cells
 from visual_summaries.results import Parts
-from visual_summaries.settings.parts import PartSettings
+from visual_summaries.settings.stages import PartSettings
 
 #: Most cells, over all images, that parts are found on; more images give fewer each, so that time and memory stay bounded.
 MOST_CELLS = 12_000
@@ -24,8 +24,8 @@ MOST_REFERENCES = 4096
 #: More cells than this are grouped in mini-batches.
 MOST_AT_ONCE = 20_000
 _STARTS = 5
-_OWN = 0.5  # weight of a cell's own features beside the mean of its neighbours
-_CHUNK = 2048  # cells whose neighbours are looked for at once
+_OWN = 0.5  # weight of a cell's own features beside the mean of its neighbors
+_CHUNK = 2048  # cells whose neighbors are looked for at once
 _REACH, _SLACK = 0.99, 1.25  # share of a part's cells within its reach, and how much further new images' may lie
 
 
@@ -58,8 +58,8 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
 def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state: int = 0) -> tuple[Parts, Sample]:
     """Learn how cells are compared, and return the cells that parts are to be found on.
 
-    Features are centred on the mean over all images and brought to length 1; their main directions are kept (truncated SVD of
-    the evidence). Each cell is then averaged with its most similar cells of other images, its *neighbours*: what several images
+    Features are centered on the mean over all images and brought to length 1; their main directions are kept (truncated SVD of
+    the evidence). Each cell is then averaged with its most similar cells of other images, its *neighbors*: what several images
     agree on stays, what one image alone has fades. Its place relative to the evidence of its image is appended.
 
     Parameters
@@ -72,7 +72,7 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
     Returns
     -------
     Parts
-        Without centres.
+        Without centers.
     Sample
     """
     rng = np.random.default_rng(random_state)
@@ -98,9 +98,9 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
         directions=directions,
         references=look[chosen],
         reference_images=image[chosen],
-        neighbours=settings.neighbours,
+        neighbors=settings.neighbors,
         place=settings.place,
-        centres=np.zeros((0, directions.shape[1] + 2), np.float32),
+        centers=np.zeros((0, directions.shape[1] + 2), np.float32),
         reach=np.zeros(0, np.float32),
         tree=np.zeros((0, 4)),
     )
@@ -118,8 +118,8 @@ def _main_directions(look: NDArray[np.float32], dimensions: int, random_state: i
 
 
 def _join(parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], image: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Average looks (n, d) with their neighbours in other images, and append places."""
-    count = min(parts.neighbours, len(parts.references))
+    """Average looks (n, d) with their neighbors in other images, and append places."""
+    count = min(parts.neighbors, len(parts.references))
     joined = np.array(look, np.float32)
     for start in range(0, len(look) if count else 0, _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -147,30 +147,30 @@ def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
 
 
 def group(sample: Sample, count: int, random_state: int = 0, starts: int = _STARTS) -> NDArray[np.float32]:
-    """Return the centres ``(k, d)`` of k-means of weighted cells; k is `count`, or less where fewer cells are distinct."""
+    """Return the centers ``(k, d)`` of k-means of weighted cells; k is `count`, or less where fewer cells are distinct."""
     distinct = len(np.unique(sample.features, axis=0)) if len(sample) <= 4 * count else count
     options = {"n_init": starts, "random_state": random_state}
     kind = KMeans if len(sample) <= MOST_AT_ONCE else MiniBatchKMeans
     with catch_warnings():
-        simplefilter("ignore", ConvergenceWarning)  # of fewer distinct cells than centres
+        simplefilter("ignore", ConvergenceWarning)  # of fewer distinct cells than centers
         model = kind(min(count, distinct), **options).fit(sample.features, sample_weight=sample.weight)
     return np.asarray(model.cluster_centers_[np.unique(model.labels_)], np.float32)
 
 
-def squared_distances(features: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the squared distances ``(n, k)`` of points to centres."""
-    squares = (features**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)[None] - 2 * features @ centres.T
+def squared_distances(features: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared distances ``(n, k)`` of points to centers."""
+    squares = (features**2).sum(axis=1)[:, None] + (centers**2).sum(axis=1)[None] - 2 * features @ centers.T
     return np.asarray(np.maximum(squares, 0), np.float32)
 
 
-def with_centres(parts: Parts, sample: Sample, centres: NDArray[np.float32]) -> Parts:
-    """Return the parts with these centres, largest part first, their reach, and the tree of their merges."""
-    distances = squared_distances(sample.features, centres)
+def with_centers(parts: Parts, sample: Sample, centers: NDArray[np.float32]) -> Parts:
+    """Return the parts with these centers, largest part first, their reach, and the tree of their merges."""
+    distances = squared_distances(sample.features, centers)
     labels = distances.argmin(axis=1)
-    mass = np.bincount(labels, sample.weight, len(centres))
-    order = np.lexsort((np.arange(len(centres)), -mass))
+    mass = np.bincount(labels, sample.weight, len(centers))
+    order = np.lexsort((np.arange(len(centers)), -mass))
     nearest = np.sqrt(distances.min(axis=1))
     reach = [_SLACK * np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
-    centres = centres[order]
-    tree = linkage(centres, "ward") if len(centres) > 1 else np.zeros((0, 4))
-    return Parts(**{**vars(parts), "centres": centres, "reach": np.array(reach, np.float32), "tree": tree})
+    centers = centers[order]
+    tree = linkage(centers, "ward") if len(centers) > 1 else np.zeros((0, 4))
+    return Parts(**{**vars(parts), "centers": centers, "reach": np.array(reach, np.float32), "tree": tree})

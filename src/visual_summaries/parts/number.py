@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from visual_summaries.parts.model import Sample, group, squared_distances
 from visual_summaries.results import REPRODUCIBLE, PartNumber
-from visual_summaries.settings.parts import PartSettings
+from visual_summaries.settings.stages import PartSettings
 
 _RESAMPLINGS = 8
 _STARTS = 2
@@ -45,15 +45,15 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
     found = [PartNumber(1, 0.0, 1.0, 1.0, True)]
     best = 1
     for count in range(2, settings.most + 1 if total > 1e-9 and images > 2 else 2):
-        centres = group(small, count, random_state)
-        if len(centres) < count:
+        centers = group(small, count, random_state)
+        if len(centers) < count:
             break
-        distances = squared_distances(small.features, centres)
+        distances = squared_distances(small.features, centers)
         explained = 1 - float(small.weight @ distances.min(axis=1)) / total
         before = found[-1].explained
         if before >= settings.explained and explained - before < _WORTH * (1 - before):
             break
-        jaccard = resampled_jaccard(small, centres, _RESAMPLINGS, random_state)
+        jaccard = resampled_jaccard(small, centers, _RESAMPLINGS, random_state)
         stability, share = float(jaccard.mean()), float((jaccard >= REPRODUCIBLE).mean())
         if stability >= settings.stable and share >= _SHARE:
             best = count
@@ -62,7 +62,7 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
 
 
 def resampled_jaccard(
-    sample: Sample, centres: NDArray[np.float32], resamplings: int, random_state: int = 0
+    sample: Sample, centers: NDArray[np.float32], resamplings: int, random_state: int = 0
 ) -> NDArray[np.float64]:
     """Return how much of each part ``(k,)`` comes back when images are drawn anew and their cells grouped again (Hennig 2007).
 
@@ -77,8 +77,8 @@ def resampled_jaccard(
     >>> resampled_jaccard(sample, features[[0, -1]], 3).tolist()
     [1.0, 1.0]
     """
-    count = len(centres)
-    old = squared_distances(sample.features, centres).argmin(axis=1)
+    count = len(centers)
+    old = squared_distances(sample.features, centers).argmin(axis=1)
     names = np.unique(sample.image)
     position = np.searchsorted(names, sample.image)
     rows = []
@@ -97,10 +97,10 @@ def resampled_jaccard(
     return np.asarray(np.mean(rows, axis=0))
 
 
-def silhouettes_of_parts(sample: Sample, centres: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean silhouette of each part's cells ``(k,)``, by distances to centres (Hruschka et al. 2004).
+def silhouettes_of_parts(sample: Sample, centers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean silhouette of each part's cells ``(k,)``, by distances to centers (Hruschka et al. 2004).
 
-    ``(b - a) / max(a, b)`` with a the distance to the own centre and b that to the nearest other one; NaN for a single part.
+    ``(b - a) / max(a, b)`` with a the distance to the own center and b that to the nearest other one; NaN for a single part.
 
     Examples
     --------
@@ -109,10 +109,10 @@ def silhouettes_of_parts(sample: Sample, centres: NDArray[np.float32]) -> NDArra
     >>> silhouettes_of_parts(sample, np.array([[0.0, 0.0], [4.0, 0.0]], np.float32)).round(3).tolist()
     [0.833, 1.0]
     """
-    count = len(centres)
+    count = len(centers)
     if count < 2:
         return np.full(count, np.nan)
-    distances = np.sqrt(squared_distances(sample.features, centres))
+    distances = np.sqrt(squared_distances(sample.features, centers))
     labels = distances.argmin(axis=1)
     a, b = np.sort(distances, axis=1)[:, :2].T
     values = (b - a) / np.maximum(b, 1e-12)

@@ -5,7 +5,7 @@ from visual_summaries.regions.components import connected_components
 from visual_summaries.regions.contributions import full_mask, hidden_scores
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.regions.salient import evidence_shares, prune, redundant_pairs, salient_boxes
-from visual_summaries.settings.regions import RegionSettings
+from visual_summaries.settings.stages import RegionSettings
 
 __all__ = [
     "RegionSettings",

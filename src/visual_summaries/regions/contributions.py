@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.hiding import scores_in_views, way_of
+from visual_summaries.masks.infill import infill_of, scores_in_views
 from visual_summaries.results import Box
 from visual_summaries.settings.masks import MaskSettings
 
@@ -63,6 +63,6 @@ def hidden_scores(
     for view, own in zip(views, regions, strict=True):
         shape = (view.shape[0], view.shape[1])
         hide = np.array([full_mask(box, pixels, shape) for box, pixels in own], dtype=bool).reshape(-1, *shape)
-        asked.append((view, hide, [way_of(view, settings).hidden] * len(hide)))
+        asked.append((view, hide, [infill_of(view, settings).infill] * len(hide)))
     with classifier.frozen():
         return scores_in_views(classifier, asked, target, settings)

@@ -21,7 +21,7 @@ from visual_summaries.regions.sources import (
     selective_search,
     usable_boxes,
 )
-from visual_summaries.settings.regions import check_source
+from visual_summaries.settings.stages import check_source
 
 
 def _all_boxes(image: Picture, n: int, source: str) -> Boxes:

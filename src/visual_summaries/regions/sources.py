@@ -138,7 +138,7 @@ def _canny(image: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return strength in [0, 1] and direction in [0, pi) of the edges, thinned to a pixel."""
     smooth = cv2.GaussianBlur(image, (0, 0), _BLUR).astype(np.float32)
     dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x) for x in (1, 0))
-    strongest = (dx * dx + dy * dy).argmax(2)[:, :, None]  # the colour channel that changes most
+    strongest = (dx * dx + dy * dy).argmax(2)[:, :, None]  # the color channel that changes most
     dx, dy = (np.take_along_axis(part, strongest, 2)[:, :, 0] for part in (dx, dy))
     strength = np.hypot(dx, dy)
     high = max(float(np.quantile(strength, 0.9)), 1.0)

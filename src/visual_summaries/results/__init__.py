@@ -2,7 +2,7 @@
 
 Conventions, everywhere:
 
-- a *view* is an image as the network sees it: resized and cropped, ``uint8`` ``(H, W, 3)``, not yet normalised;
+- a *view* is an image as the network sees it: resized and cropped, ``uint8`` ``(H, W, 3)``, not yet normalized;
 - a *mask* is an **evidence** mask on the view: 1 = evidence (hidden to destroy the class), 0 = background. The ``m`` of the
   paper's formulas (1 = pixel untouched) is 1 minus that;
 - a *box* is ``(x0, y0, x1, y1)`` in view pixels, half open: it covers columns ``x0 .. x1-1`` and rows ``y0 .. y1-1``;
@@ -25,9 +25,8 @@ from visual_summaries.results.application import Application, Explained, Found, 
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.parts import PartNumber, Parts
-from visual_summaries.results.regions import Component, Region
 from visual_summaries.results.run import Run, Skipped
-from visual_summaries.results.summaries import Member, Summary, Tag
+from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag
 
 __all__ = [
     "REPRODUCIBLE",

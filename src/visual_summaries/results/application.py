@@ -21,14 +21,14 @@ class Found(Result):
 
     Attributes
     ----------
-    summary, boxes, pixels, sureness
+    summary, boxes, pixels, confidence
         As in :class:`Presence`.
     """
 
     summary: int
     boxes: tuple[Box, ...]
     pixels: NDArray[np.bool_]
-    sureness: float
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Presence(Result):
         Where it was found: the largest piece first, with the preset ``"paper"`` the surest box.
     pixels : ndarray of bool, (H, W)
         Its evidence there, none of it shared with another summary: what is hidden to measure its effect.
-    sureness : float
-        At least 1. The reach of the part over the distance of the largest piece from its centre; with the preset ``"paper"``,
+    confidence : float
+        At least 1. The reach of the part over the distance of the largest piece from its center; with the preset ``"paper"``,
         similarity to the summary's regions over the least one that counts, of the surest box.
     importance, control : float
         Relative losses of this image's score, as in :class:`~visual_summaries.results.SummaryAnalysis`: over all orders of
@@ -54,7 +54,7 @@ class Presence(Result):
     summary: int
     boxes: tuple[Box, ...]
     pixels: NDArray[np.bool_]
-    sureness: float
+    confidence: float
     importance: float
     control: float
 
@@ -96,7 +96,7 @@ class Application(Result):
     target : str
         Name of the run's class.
     least : tuple of float
-        For each of the run's summaries the least similarity that counts, found on the run itself (1, of the sureness, where
+        For each of the run's summaries the least similarity that counts, found on the run itself (1, of the confidence, where
         the evidence is divided among parts).
     found, mistaken : tuple of float
         For each summary, on the run itself: the share of its own regions, and of all other regions, that are taken for it.
@@ -130,7 +130,7 @@ class Application(Result):
                         {
                             "summary": own.summary + 1,
                             "boxes": [list(box) for box in own.boxes],
-                            "sureness": number(own.sureness),
+                            "confidence": number(own.confidence),
                             "importance": number(own.importance),
                             "control": number(own.control),
                         }

@@ -43,7 +43,7 @@ class Image(Result):
 
 @dataclass(frozen=True, eq=False)
 class Mask(Result):
-    """What optimising the evidence mask of one image gave.
+    """What optimizing the evidence mask of one image gave.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Mask(Result):
     score_before : float
         Class score of the view as it is.
     after, hidden : ndarray of float32, (W,)
-        Class score with the evidence hidden, and with everything hidden, in each of the run's ways of hiding.
+        Class score with the evidence hidden, and with everything hidden, in each of the run's infills.
     losses : ndarray of float32, (iterations,)
         The objective at each iteration, all stages one after the other.
     """
@@ -69,12 +69,12 @@ class Mask(Result):
 
     @property
     def score_after(self) -> float:
-        """Class score with the evidence hidden, mean over the ways of hiding; the worst way leaves ``after.max()``."""
+        """Class score with the evidence hidden, mean over the infills; the worst way leaves ``after.max()``."""
         return float(self.after.mean(dtype=np.float64))
 
     @property
     def score_hidden(self) -> float:
-        """Class score with everything hidden, mean over the ways of hiding."""
+        """Class score with everything hidden, mean over the infills."""
         return float(self.hidden.mean(dtype=np.float64))
 
     @property
@@ -125,8 +125,8 @@ class Mask(Result):
     @property
     def crispness(self) -> float:
         """Share of pixels whose evidence is at most 0.1 or at least 0.9."""
-        grey = (self.final > 0.1) & (self.final < 0.9)
-        return 1.0 - float(grey.mean())
+        gray = (self.final > 0.1) & (self.final < 0.9)
+        return 1.0 - float(gray.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +140,12 @@ class Faithfulness(Result):
     insertion : ndarray of float32, (N, 2, S + 1)
         Score with the first 0, 1/S, ... 1 of the pixels shown and all others hidden; of the mask and its moved copy.
     after, shown : ndarray of float32, (N, W)
-        Score with the evidence hidden, and with nothing but the evidence shown, in each of the run's ways of hiding.
+        Score with the evidence hidden, and with nothing but the evidence shown, in each of the run's infills.
     moved : ndarray of float32, (N, 2)
-        The same two for the moved copy, in the image's own way of hiding.
+        The same two for the moved copy, in the image's own infill.
     holds : ndarray of float32, (N, 3)
         Share of the mask's effect that is kept when it is shifted by 2 % of the shorter side, when its outline is smoothed, and
-        when pixels are hidden in ways that no mask is optimised under; NaN where the mask has no effect.
+        when pixels are hidden in ways that no mask is optimized under; NaN where the mask has no effect.
     score_before : ndarray of float32, (N,)
         Score of the whole image.
     area : ndarray of float32, (N,)
@@ -177,7 +177,7 @@ class Faithfulness(Result):
         ``deletion``, ``insertion``: areas under the curves (deletion better low, insertion high). ``drop``: relative loss of
         the score with the evidence hidden; ``drop_over_area``: that over the share of the image that is hidden.
         ``average_drop``, ``increase``: with only the evidence shown, the mean relative loss of the score, and the share of
-        images whose score rises. Of the mask, scores are means over the ways of hiding; ``drop_worst`` and
+        images whose score rises. Of the mask, scores are means over the infills; ``drop_worst`` and
         ``average_drop_worst`` are those of each image's worst way. ``holds`` has the means of the three columns instead.
         """
         before = np.maximum(self.score_before.astype(np.float64), 1e-12)

@@ -48,14 +48,14 @@ class Parts(Result):
         Cells that others are averaged with.
     reference_images : ndarray of int64, (M,)
         Position of the image that each is of.
-    neighbours : int
+    neighbors : int
         How many references a cell is averaged with.
     place : float
         Weight of a cell's place.
-    centres : ndarray of float32, (K, d + 2)
+    centers : ndarray of float32, (K, d + 2)
         Of each part, the one with most evidence first.
     reach : ndarray of float32, (K,)
-        How far from its centre evidence of a new image may be: 1.25 times what holds 99 % of the part's own.
+        How far from its center evidence of a new image may be: 1.25 times what holds 99 % of the part's own.
     tree : ndarray of float64, (K - 1, 4)
         Which parts would be merged first, in the form of :func:`scipy.cluster.hierarchy.linkage` (Ward).
     numbers : tuple of PartNumber
@@ -66,9 +66,9 @@ class Parts(Result):
     directions: NDArray[np.float32]
     references: NDArray[np.float32]
     reference_images: NDArray[np.int64]
-    neighbours: int
+    neighbors: int
     place: float
-    centres: NDArray[np.float32]
+    centers: NDArray[np.float32]
     reach: NDArray[np.float32]
     tree: NDArray[np.float64]
     numbers: tuple[PartNumber, ...] = ()
@@ -79,8 +79,8 @@ class Parts(Result):
         Examples
         --------
         >>> none, tree = np.zeros((0, 0), np.float32), np.array([[0.0, 2.0, 0.1, 2.0], [1.0, 3.0, 0.9, 3.0]])
-        >>> centres = np.zeros((3, 2), np.float32)
-        >>> parts = Parts(none[0:0].ravel(), none, none, np.zeros(0, np.int64), 20, 0.5, centres, centres[:, 0], tree)
+        >>> centers = np.zeros((3, 2), np.float32)
+        >>> parts = Parts(none[0:0].ravel(), none, none, np.zeros(0, np.int64), 20, 0.5, centers, centers[:, 0], tree)
         >>> parts.groups(2).tolist(), parts.groups(1).tolist(), parts.groups(9).tolist()
         ([0, 1, 0], [0, 0, 0], [0, 1, 2])
         """
@@ -95,4 +95,4 @@ class Parts(Result):
     @property
     def count(self) -> int:
         """Number of parts, those that became no summary included."""
-        return len(self.centres)
+        return len(self.centers)

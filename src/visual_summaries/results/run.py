@@ -14,8 +14,7 @@ from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.parts import Parts
-from visual_summaries.results.regions import Component, Region
-from visual_summaries.results.summaries import Summary
+from visual_summaries.results.summaries import Component, Region, Summary
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -139,12 +138,12 @@ class Run(Result):
         return written
 
     def apply(self, images: Any, classifier: Classifier, **options: Any) -> Application:
-        """Find the summaries in new images, and what each does there; see :func:`visual_summaries.pipeline.apply_run`."""
+        """Find the summaries in new images, and what each does there; see :func:`visual_summaries.runs.apply.apply_run`."""
         application: Application = late("apply_run")(self, images, classifier, **options)
         return application
 
     def plot(self, **options: Any) -> Any:
-        """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.figures.plot_summaries`."""
+        """Return a matplotlib Figure of the summaries; see :func:`visual_summaries.pages.figures.plot_summaries`."""
         return late("plot_summaries")(self, **options)
 
     def _repr_html_(self) -> str:

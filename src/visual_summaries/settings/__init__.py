@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from visual_summaries._validate import require_choice
-from visual_summaries.settings.analyses import AnalysisSettings
-from visual_summaries.settings.clusters import ClusterSettings
-from visual_summaries.settings.flow import FlowSettings
 from visual_summaries.settings.masks import FastSchedule, MaskSettings, MaskStage, fast_mask_settings, quick_mask_settings
-from visual_summaries.settings.parts import PartSettings
-from visual_summaries.settings.regions import RegionSettings
-from visual_summaries.settings.summaries import SummarySettings
+from visual_summaries.settings.stages import (
+    AnalysisSettings,
+    ClusterSettings,
+    FlowSettings,
+    PartSettings,
+    RegionSettings,
+    SummarySettings,
+)
 
 #: Names accepted by :func:`preset`.
 PRESETS = ("default", "quick", "paper")

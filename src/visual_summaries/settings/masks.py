@@ -1,4 +1,4 @@
-"""Parameters of mask optimisation."""
+"""Parameters of mask optimization."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from visual_summaries.errors import SettingsError
 MODES = ("deletion", "preservation", "both")
 
 #: What hidden pixels may show.
-HIDINGS = ("blur", "strong-blur", "mean", "noise", "inpaint")
+INFILLS = ("blur", "strong-blur", "mean", "noise", "inpaint")
 
-#: The ways of hiding of ``"mix"``: those that take the class away when they hide everything. The published blur does not.
+#: The infills of ``"mix"``: those that take the class away when they hide everything. The published blur does not.
 MIX = ("strong-blur", "mean", "noise", "inpaint")
 
-#: Ways of hiding that no mask is optimised under: whether a mask holds is asked under these.
+#: Infills that no mask is optimized under: whether a mask holds is asked under these.
 HELD_OUT = ("permuted", "black")
 
 
-def ways_of(hidden: str) -> tuple[str, ...]:
-    """Return the ways of hiding that a setting names: one, several joined by ``+``, or for ``"mix"`` those that hide best.
+def infills_of(infill: str) -> tuple[str, ...]:
+    """Return the infills that a setting names: one, several joined by ``+``, or for ``"mix"`` those that hide best.
 
     Examples
     --------
-    >>> ways_of("blur+mean"), ways_of("mix") == MIX
+    >>> infills_of("blur+mean"), infills_of("mix") == MIX
     (('blur', 'mean'), True)
     """
-    names = MIX if hidden == "mix" else tuple(hidden.split("+"))
+    names = MIX if infill == "mix" else tuple(infill.split("+"))
     for name in names:
-        require_choice("hidden", name, (*HIDINGS, *HELD_OUT, "mix"))
+        require_choice("infill", name, (*INFILLS, *HELD_OUT, "mix"))
     return names
 
 
 @dataclass(frozen=True)
 class MaskStage:
-    """Schedule and coefficients of one optimisation stage (L = p + l1 area + l2 TV + l3 greyness).
+    """Schedule and coefficients of one optimization stage (L = p + l1 area + l2 TV + l3 grayness).
 
     Attributes
     ----------
     iterations : int
         Gradient steps.
     l1, l2, l3 : float
-        Weights of the mean evidence, of the total variation and of the grey pixels.
+        Weights of the mean evidence, of the total variation and of the gray pixels.
     learning_rate : float
         Adam's.
     """
@@ -61,12 +61,12 @@ class MaskStage:
 
 @dataclass(frozen=True)
 class FastSchedule:
-    """Parameters of the fast optimiser (:mod:`visual_summaries.masks.fast`); each was set by measurement (docs/masks.md).
+    """Parameters of the fast optimizer (:mod:`visual_summaries.masks.fast`); each was set by measurement (docs/masks.md).
 
     Attributes
     ----------
     steps : int
-        Network passes of each image. Several ways of hiding share them.
+        Network passes of each image. Several infills share them.
     extra_rounds, extra_steps : int
         An image of whose score too much is left gets `extra_steps` further passes, `extra_rounds` times at most.
     checked_at, begin_again : float, int
@@ -149,9 +149,9 @@ class MaskSettings:
         ``"deletion"`` (published): the smallest evidence whose hiding destroys the class, L with p(x(m)).
         ``"preservation"``: the smallest that suffices, L with 1 - p of the image with all *but* the evidence hidden.
         ``"both"``: the sum of the two.
-    hidden : str
+    infill : str
         What hidden pixels show: ``"blur"`` (published), ``"strong-blur"``, ``"mean"``, ``"noise"`` or ``"inpaint"``; see
-        :func:`visual_summaries.masks.hiding.hide`. Several joined by ``+`` (``"blur+noise"``): one is drawn at each step, and
+        :func:`visual_summaries.masks.infill.hide`. Several joined by ``+`` (``"blur+noise"``): one is drawn at each step, and
         scores are means over all. ``"mix"`` is all but ``"blur"``, which leaves networks much of the score.
     blur_size, blur_sigma : int, float
         Gaussian of ``"blur"``: kernel side and sigma in pixels.
@@ -164,10 +164,10 @@ class MaskSettings:
     segments : int
         Number of superpixels of the third stage (SLIC; compactness 10, sigma 0.5).
     batch_size : int or None
-        Images optimised at a time; None finds it.
+        Images optimized at a time; None finds it.
     fast : FastSchedule or None
-        None: the published optimiser. Given: the fast one, for a class scored by its probability, without noise, *less* term or
-        superpixels; it knows all modes and ways of hiding. Elsewhere the published one.
+        None: the published optimizer. Given: the fast one, for a class scored by its probability, without noise, *less* term or
+        superpixels; it knows all modes and infills. Elsewhere the published one.
     precision : str
         ``"float32"``, or ``"auto"``: whichever of float32 and bfloat16 autocast, with or without channels-last, is measured to
         be fastest on this network and agrees with float32. Final scores are float32 either way.
@@ -180,7 +180,7 @@ class MaskSettings:
     smooth_sigma: float = 5.0
     tv_exponent: float = 3.0
     mode: str = "deletion"
-    hidden: str = "blur"
+    infill: str = "blur"
     blur_size: int = 11
     blur_sigma: float = 10.0
     noise: float = 0.0
@@ -195,10 +195,10 @@ class MaskSettings:
         require_in_range("reduction", self.reduction, 1)
         require_in_range("tv_exponent", self.tv_exponent, 1.0)
         require_choice("mode", self.mode, MODES)
-        ways_of(self.hidden)
+        infills_of(self.infill)
         require_in_range("blur_size", self.blur_size, 1)
         if self.blur_size % 2 == 0:
-            raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a centre")
+            raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a center")
         require_in_range("blur_sigma", self.blur_sigma, 1e-6)
         require_in_range("noise", self.noise, 0.0)
         require_in_range("less", self.less, 0.0)
@@ -210,25 +210,25 @@ class MaskSettings:
 
 
 def fast_mask_settings() -> MaskSettings:
-    """Return the settings of the preset ``"default"``: the fast optimiser, ways of hiding in turn, the fastest precision.
+    """Return the settings of the preset ``"default"``: the fast optimizer, infills in turn, the fastest precision.
 
-    Masks found under one way of hiding lose much of their effect under others, and under the published blur they do not hold
+    Masks found under one infill lose much of their effect under others, and under the published blur they do not hold
     when they are shifted by a few pixels (docs/masks.md).
 
     Examples
     --------
-    >>> fast_mask_settings().hidden, fast_mask_settings().fast.steps
+    >>> fast_mask_settings().infill, fast_mask_settings().fast.steps
     ('mix', 28)
     """
-    return MaskSettings(hidden="mix", fast=FastSchedule(), precision="auto")
+    return MaskSettings(infill="mix", fast=FastSchedule(), precision="auto")
 
 
 def quick_mask_settings() -> MaskSettings:
-    """Return the settings of the preset ``"quick"``: coarser masks in a third of the passes, under two ways of hiding.
+    """Return the settings of the preset ``"quick"``: coarser masks in a third of the passes, under two infills.
 
     Examples
     --------
-    >>> quick_mask_settings().hidden, quick_mask_settings().fast.steps
+    >>> quick_mask_settings().infill, quick_mask_settings().fast.steps
     ('noise+inpaint', 8)
     """
     schedule = FastSchedule(
@@ -241,4 +241,4 @@ def quick_mask_settings() -> MaskSettings:
         kept=0.003,
         multiplier=0.05,
     )
-    return MaskSettings(hidden="noise+inpaint", fast=schedule, precision="auto")
+    return MaskSettings(infill="noise+inpaint", fast=schedule, precision="auto")

@@ -1,11 +1,11 @@
 """User studies: a page that people take, the analysis of their answers, and simulated participants.
 
-`build_study` draws tasks from runs and writes one self-contained page and, apart from it, the key. `analyse_answers`
+`build_study` draws tasks from runs and writes one self-contained page and, apart from it, the key. `analyze_answers`
 evaluates the files that people save at its end. `simulate_answers` lets another network take the tasks that need no words.
 """
 
 from visual_summaries.study.agreement import krippendorff_alpha
-from visual_summaries.study.analysis import Analysis, analyse_answers
+from visual_summaries.study.analysis import Analysis, analyze_answers
 from visual_summaries.study.build import Study, build_study
 from visual_summaries.study.key import Key, load_key
 from visual_summaries.study.names import load_synonyms, normalize_name
@@ -18,7 +18,7 @@ __all__ = [
     "Key",
     "Study",
     "StudySettings",
-    "analyse_answers",
+    "analyze_answers",
     "build_study",
     "krippendorff_alpha",
     "load_key",

@@ -1,6 +1,6 @@
 """How far people agree: Krippendorff's alpha for nominal answers, with missing ones allowed.
 
-Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011. The packages that offer it are under a licence
+Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011. The packages that offer it are under a license
 that does not go with this one's, or unkept; the formula is short, and tested against the worked examples of that paper.
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 from visual_summaries._validate import require_in_range
 from visual_summaries._version import __version__
 from visual_summaries.errors import AnswersError
-from visual_summaries.store.atomic import write_json
+from visual_summaries.files.atomic import write_json
 from visual_summaries.study.agreement import alpha_interval, krippendorff_alpha, pairwise_agreement
 from visual_summaries.study.answers import Answers, load_answers, study_of
 from visual_summaries.study.key import Key, find_key, load_key
@@ -22,7 +22,7 @@ from visual_summaries.study.statistics import Rate, differ, holm, rate, sign_tes
 from visual_summaries.study.tasks import CONDITIONS, OTHER, RANDOM
 
 ANALYSIS_FORMAT = "visual-summaries study analysis"
-#: What "nothing in common" is among the names; no normalised name has this form.
+#: What "nothing in common" is among the names; no normalized name has this form.
 NOTHING = "(nothing in common)"
 
 
@@ -67,7 +67,7 @@ class Analysis:
         return Path(path)
 
 
-def analyse_answers(
+def analyze_answers(
     paths: Sequence[str | Path],
     study: str | Path | Key | None = None,
     *,

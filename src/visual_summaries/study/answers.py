@@ -103,7 +103,7 @@ def _refused(files: Mapping[str, str]) -> AnswersError:
     lines = "".join(f"\n  {name}: {reason}" for name, reason in files.items())
     number = "1 answer file is" if len(files) == 1 else f"{len(files)} answer files are"
     return AnswersError(
-        f"{number} refused, so nothing was analysed:{lines}\nleave them out, or ask for them again", dict(files)
+        f"{number} refused, so nothing was analyzed:{lines}\nleave them out, or ask for them again", dict(files)
     )
 
 

@@ -12,21 +12,20 @@ from typing import Any
 import numpy as np
 
 from visual_summaries._version import __version__
+from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import StudyError
+from visual_summaries.files.atomic import write_json, write_text
+from visual_summaries.pages.shell import base_style, render_self_contained, resource
+from visual_summaries.pages.words import text
 from visual_summaries.progress import Progress, report_progress
-from visual_summaries.report.context import short_spec
-from visual_summaries.report.shell import base_style, render_self_contained, resource
-from visual_summaries.report.words import text
 from visual_summaries.results import Run
-from visual_summaries.store import digest
-from visual_summaries.store.atomic import write_json, write_text
+from visual_summaries.runs.pieces import digest
 from visual_summaries.study.key import KEY_FORMAT, VERSION, Key, key_path
 from visual_summaries.study.pictures import SIDE, SMALL_SIDE, practice_picture, region_picture
 from visual_summaries.study.practice import Drawn, check_items, practice_items
 from visual_summaries.study.settings import StudySettings
 from visual_summaries.study.tasks import IntruderTask, NameTask, PreferenceTask, Tasks, draw_tasks
 
-PACKAGE = "visual_summaries.study"
 TITLE = "What do these pictures show?"
 
 
@@ -211,7 +210,7 @@ def build_study(
         },
     )
     page = {"study": study, "title": title, "contact": contact, "sections": sections, "pictures": builder.pictures}
-    # The key first: a page without its key could be taken, but never be analysed.
+    # The key first: a page without its key could be taken, but never be analyzed.
     write_json(key.path, key.data)
     write_text(out, render_study(page))
     return Study(out, key, tasks)
@@ -219,11 +218,9 @@ def build_study(
 
 def render_study(page: dict[str, Any]) -> str:
     """Return the HTML of a study's page."""
-    scripts = {"script": resource(PACKAGE, "study.js")}
-    style = base_style() + resource(PACKAGE, "study.css")
-    return render_self_contained(
-        PACKAGE, "study.html.j2", style=style, scripts=scripts, context={"title": page["title"], "study": page}
-    )
+    scripts = {"script": resource("study.js")}
+    style = base_style() + resource("study.css")
+    return render_self_contained("study.html.j2", style=style, scripts=scripts, context={"title": page["title"], "study": page})
 
 
 def _require_runs(runs: Sequence[Run], out: Path) -> None:

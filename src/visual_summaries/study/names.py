@@ -24,7 +24,7 @@ def normalize_name(text: str, synonyms: Mapping[str, str] | None = None) -> str:
     text : str
         What somebody wrote.
     synonyms : mapping of str to str, optional
-        From normalised names to the names that replace them.
+        From normalized names to the names that replace them.
 
     Examples
     --------

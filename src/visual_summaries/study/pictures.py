@@ -1,4 +1,4 @@
-"""The pictures that people see: of each region all pixels of its part, bright in its whole image, which is dark and grey.
+"""The pictures that people see: of each region all pixels of its part, bright in its whole image, which is dark and gray.
 
 Runs of all presets are drawn alike, so that a picture does not tell which method it is of.
 """
@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.demo import CLASSES, PARTS, render, sample_scene
-from visual_summaries.report.embedding import data_uri
-from visual_summaries.report.members import part_pixels
-from visual_summaries.report.rendering import render_part
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import sample_scene
+from visual_summaries.birds.world import CLASSES, PARTS
+from visual_summaries.pages.rendering import render_part
+from visual_summaries.pages.shell import data_uri
+from visual_summaries.pages.strips import part_pixels
 from visual_summaries.results import Run
 
 #: Pixels of a picture's longer side; those of a row of a comparison are smaller.
@@ -36,7 +38,7 @@ def practice_picture(part: str | None, seed: int, side: int = SIDE) -> str:
     Parameters
     ----------
     part : str or None
-        One of ``visual_summaries.demo.PARTS``.
+        One of ``visual_summaries.birds.world.PARTS``.
     seed : int
         Which bird: the first one from this seed on whose part is there and not tiny.
     side : int

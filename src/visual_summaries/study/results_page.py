@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from visual_summaries.report.shell import base_style, render_self_contained, resource
-from visual_summaries.report.words import UNKNOWN, counted, percent
-from visual_summaries.store.atomic import write_text
+from visual_summaries.files.atomic import write_text
+from visual_summaries.pages.shell import base_style, render_self_contained, resource
+from visual_summaries.pages.words import UNKNOWN, counted, percent
 from visual_summaries.study.analysis import Analysis
 from visual_summaries.study.tasks import OTHER, RANDOM
 
-_PACKAGE = "visual_summaries.study"
 #: Pictures beside each summary.
 SHOWN = 4
 
@@ -31,10 +30,8 @@ def write_results(analysis: Analysis, path: str | Path) -> Path:
 def render_results(analysis: Analysis) -> str:
     """Return the HTML of an analysis; all names and comments that people wrote are escaped."""
     pictures = _pictures(analysis.key.page(), analysis.key.study)
-    style = base_style() + resource(_PACKAGE, "results.css")
-    return render_self_contained(
-        _PACKAGE, "results.html.j2", style=style, scripts={}, context=_Page(analysis, pictures).context()
-    )
+    style = base_style() + resource("results.css")
+    return render_self_contained("results.html.j2", style=style, scripts={}, context=_Page(analysis, pictures).context())
 
 
 class _Page:

@@ -19,11 +19,11 @@ from torch.nn.functional import normalize
 
 from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import StudyError
+from visual_summaries.files.atomic import write_json
 from visual_summaries.flow.deep import deep_descriptor, pooled
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Run
-from visual_summaries.store import load_run
-from visual_summaries.store.atomic import write_json
+from visual_summaries.runs.directory import load_run
 from visual_summaries.study.answers import ANSWERS_FORMAT, SIMULATED_KINDS, VERSION
 from visual_summaries.study.key import Key, load_key
 
@@ -122,7 +122,7 @@ def _regions_of(task: Mapping[str, Any], run: int) -> Iterable[int]:
 
 
 def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress: Progress | None) -> Vectors:
-    """Return a vector of length 1 for each region: feature maps averaged over its box, centred over all these regions."""
+    """Return a vector of length 1 for each region: feature maps averaged over its box, centered over all these regions."""
     of_image: dict[int, list[int]] = {}
     for region in regions:
         of_image.setdefault(run.regions[region].image, []).append(region)

@@ -14,7 +14,7 @@ from visual_summaries.results import Box, Image, Region, Result, Run
 #: What of a region a tagger sees: its whole box, or its evidence alone.
 INPUTS = ("box", "masked")
 
-#: What stands for pixels that are not shown: the mean colour of photographs.
+#: What stands for pixels that are not shown: the mean color of photographs.
 FILL = (124, 116, 104)
 
 
@@ -62,7 +62,7 @@ def crop_regions(run: Run, regions: Iterable[Region], shown: str) -> Iterator[Cr
     regions : iterable of Region
         Of this run.
     shown : str
-        ``"box"``: the whole box; ``"masked"``: its evidence, all else in one colour.
+        ``"box"``: the whole box; ``"masked"``: its evidence, all else in one color.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def whole_images(images: Sequence[Image]) -> Iterator[Crop]:
 
 
 def square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a crop padded to a square, so that a network that cuts the centre out loses none of it.
+    """Return a crop padded to a square, so that a network that cuts the center out loses none of it.
 
     Examples
     --------

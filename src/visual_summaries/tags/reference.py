@@ -163,12 +163,9 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
 
 
 def _planted(run: Run, folder: Path, top: int) -> LabelMapTagger:
-    from visual_summaries.demo import (
-        LABELS,
-        check_labels,
-        labels_for,
-        read_truth,
-    )  # drawn birds: not needed for any other annotation
+    from visual_summaries.birds.pictures import read_truth
+    from visual_summaries.birds.world import LABELS
+    from visual_summaries.demo import check_labels, labels_for
 
     labels = labels_for(run, {name: truth.labels for name, truth in read_truth(folder).items()})
     check_labels(run, labels)

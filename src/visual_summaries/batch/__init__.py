@@ -1,0 +1,1 @@
+"""Many classes and many networks: one run for each pair, and a catalog of them."""

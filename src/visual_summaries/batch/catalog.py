@@ -1,0 +1,221 @@
+"""The runs below a folder, a row each, read from their manifests; what cannot be read is listed with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from visual_summaries.errors import RunError
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results.analysis import MARGIN
+from visual_summaries.runs.checks import MismatchError, check, check_manifest
+from visual_summaries.runs.directory import FORMAT, MANIFEST, read_json
+
+#: Larger files are no manifests.
+_LARGEST = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the catalog.
+
+    Attributes
+    ----------
+    path : str
+        Folder of the run, below the folder that was searched.
+    target : str
+        The class that was explained.
+    network : str
+        The model's specification.
+    created : str
+        Date and time, ISO 8601.
+    images, skipped : int
+        Images that were used, and that were set aside.
+    correct, total : int
+        How many of the readable images the network gives the class.
+    accuracy : float or None
+        Their ratio.
+    summaries, rejected : int
+        Clusters that became summaries, and that were too poor.
+    importances : list of float
+        Mean relative loss of the score with a summary's evidence hidden, for each summary in the order of the report.
+    control : list of bool
+        Whether each summary's importance lies above its control; empty where that was not measured.
+    stability : list of float
+        Of each summary; empty where that was not measured.
+    deletion, deletion_control, insertion, insertion_control : float or None
+        Faithfulness of the masks and of their moved copies.
+    warnings : int
+        How many masks have a warning of some kind, summed over the kinds.
+    seconds : float
+        Time that the run took.
+    report : str
+        Path of the report below the folder that was searched; empty if there is none.
+    """
+
+    path: str
+    target: str
+    network: str
+    created: str = ""
+    images: int = 0
+    skipped: int = 0
+    correct: int = 0
+    total: int = 0
+    accuracy: float | None = None
+    summaries: int = 0
+    rejected: int = 0
+    importances: list[float] = field(default_factory=list)
+    control: list[bool] = field(default_factory=list)
+    stability: list[float] = field(default_factory=list)
+    deletion: float | None = None
+    deletion_control: float | None = None
+    insertion: float | None = None
+    insertion_control: float | None = None
+    warnings: int = 0
+    seconds: float = 0.0
+    report: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the columns as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A folder that holds a run which cannot be read, or is not finished.
+
+    Attributes
+    ----------
+    path : str
+        Below the folder that was searched.
+    reason : str
+        A sentence for a reader.
+    """
+
+    path: str
+    reason: str
+
+
+def scan_runs(folder: str | Path, progress: Progress | None = None) -> tuple[list[Entry], list[Broken]]:
+    """Read the runs below a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Searched with all folders below it; links to folders are not followed, and nothing is looked for inside a run.
+    progress : callable, optional
+
+    Returns
+    -------
+    entries : list of Entry
+        In the order of their paths.
+    broken : list of Broken
+        Unfinished and damaged ones.
+
+    Raises
+    ------
+    RunError
+        If there is no such folder, or no run in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not a folder; give one that holds runs (folders written with --out)")
+    entries: list[Entry] = []
+    broken: list[Broken] = []
+    found = list(_run_folders(folder))
+    for number, path in enumerate(found, start=1):
+        name = path.relative_to(folder).as_posix()
+        try:
+            entries.append(_read(path, name))
+        except RunError as error:
+            broken.append(Broken(name, str(error)))
+        report_progress(progress, "index", number, len(found))
+    if not found:
+        raise RunError(
+            f"{folder} holds no runs, nor do the folders below it; compute some first: visual-summaries run ... --out"
+        )
+    return entries, broken
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    for name, folders, files in os.walk(folder):
+        if MANIFEST in files or "run.json" in files or "pieces" in folders:
+            folders.clear()  # pieces and exports of a run are no runs
+            yield Path(name)
+        else:
+            folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+
+
+def _read(path: Path, name: str) -> Entry:
+    manifest = _json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
+            "compute the run again"
+        )
+    data = _json(path / "run.json")
+    try:
+        check_manifest(manifest)
+        return _entry(path, name, manifest, data)
+    except (MismatchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RunError(f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.is_file() and path.stat().st_size > _LARGEST:
+        raise RunError(f"{path} has {path.stat().st_size / 2**20:,.0f} MiB: that is no file of a run")
+    return read_json(path)
+
+
+def _entry(path: Path, name: str, manifest: Mapping[str, Any], data: Mapping[str, Any]) -> Entry:
+    accuracy = manifest.get("accuracy", {"correct": 0, "total": 0})
+    counts, figures = manifest.get("counts", {}), manifest.get("faithfulness", {})
+    target, classifier = manifest["target"], manifest["classifier"]
+    kept = data["summaries"]
+    check(kept, list[dict[str, Any]], "summaries")
+    warnings = manifest.get("warnings", {})
+    report = path / "report.html"
+    entry = Entry(
+        path=name,
+        target=str(target["name"]),
+        network=str(classifier["spec"]),
+        created=manifest.get("created", ""),
+        images=counts.get("images", 0),
+        skipped=counts.get("skipped", 0),
+        correct=accuracy["correct"],
+        total=accuracy["total"],
+        accuracy=accuracy["correct"] / accuracy["total"] if accuracy["total"] else None,
+        summaries=len(kept),
+        rejected=counts.get("rejected", 0),
+        importances=[float(summary["importance"]) for summary in kept],
+        **_analyzed(data, len(kept)),
+        **_pair(figures, "deletion"),
+        **_pair(figures, "insertion"),
+        warnings=sum(warnings.values()) if isinstance(warnings, dict) else len(warnings),
+        seconds=round(sum(manifest.get("timings", {}).values()), 3),
+        report=f"{name}/report.html" if report.is_file() and name != "." else "report.html" if report.is_file() else "",
+    )
+    check(entry, Entry, "entry")
+    return entry
+
+
+def _pair(figures: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if name not in figures:
+        return {}
+    own, control = figures[name]
+    return {name: own, f"{name}_control": control}
+
+
+def _analyzed(data: Mapping[str, Any], kept: int) -> dict[str, Any]:
+    """Return what the analyses of importance and stability found, where they were made of every summary."""
+    made, found = data.get("analyzed", []), data.get("analyses", [])
+    if not kept or len(made) < kept or not all(made[:kept]):
+        return {}
+    stability = [float(analysis["stability"]) for analysis in found[:kept]]
+    return {
+        "control": [bool(analysis["interval"][0] > MARGIN) for analysis in found[:kept]],
+        "stability": [] if any(value != value for value in stability) else stability,
+    }

@@ -1,0 +1,256 @@
+"""What a network truly uses, measured by intervention: parts are re-drawn, and the class's probability is looked at.
+
+Examples
+--------
+>>> from visual_summaries.demo.networks import demo_network
+>>> effects = part_effects(demo_network(), 0, n=8)
+>>> sorted(effects), 0.7 < sum(effects.values()) <= 1
+(['crest', 'wing'], True)
+>>> used_parts(effects)
+('crest', 'wing')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries.birds.render import render
+from visual_summaries.birds.scene import Scene, sample_scene
+from visual_summaries.birds.world import CLASSES, PARTS, PLANTED, SHARED
+from visual_summaries.errors import SettingsError
+
+#: How a part is changed: to a variant that another class plants, to one that all classes share, or away.
+INTERVENTIONS = ("other", "shared", "removed")
+
+#: Effect from which on a part counts as used.
+USED = 0.1
+
+#: First seed of the images that effects are measured on; neither training nor the measurement of accuracy uses these.
+EFFECT_SEED = 20_000_000
+
+
+def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return softmax probabilities (N, K) of images (N, H, W, 3), normalized as the network's ``pretrained_cfg`` says."""
+    config: Mapping[str, tuple[float, ...]] = network.pretrained_cfg  # type: ignore[assignment]
+    mean, std = torch.tensor(config["mean"]), torch.tensor(config["std"])
+    probabilities = []
+    with torch.inference_mode():
+        for start in range(0, len(images), 64):
+            x = (torch.from_numpy(images[start : start + 64]).float() / 255 - mean) / std
+            probabilities.append(network(x.permute(0, 3, 1, 2)).double().softmax(1).numpy())
+    result: NDArray[np.float64] = np.concatenate(probabilities)
+    return result
+
+
+def intervene(scene: Scene, part: str, how: str) -> Scene:
+    """Return the scene with one part (or ``"shortcut"``, which can only be removed) changed, all else equal.
+
+    Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such intervention, or no other class plants the part.
+    """
+    require_choice("how", how, INTERVENTIONS)
+    if how == "removed" or part == "shortcut":
+        return scene.without(part)
+    require_choice("part", part, PARTS)
+    variants = PLANTED.get(part, {}) if how == "other" else SHARED[part]
+    names = [name for name in variants if name != scene.variants[part]]
+    if not names:
+        known = ", ".join(PLANTED)
+        raise SettingsError(f"no class plants the {part}: change it with 'shared' or 'removed', or take one of {known}")
+    return scene.with_variant(part, names[scene.seed % len(names)])
+
+
+def effect(
+    network: nn.Module, class_index: int, change: Callable[[Scene], Scene], n: int = 50, seed: int = EFFECT_SEED
+) -> float:
+    """Return the mean loss of the class's probability when `change` is made to its images.
+
+    Parameters
+    ----------
+    network : nn.Module
+    class_index : int
+    change : callable
+        Scene to changed scene.
+    n : int
+        Number of images.
+    seed : int
+        Seed of the first image.
+
+    Returns
+    -------
+    float
+        In [-1, 1]: mean of p before minus p after.
+    """
+    require_in_range("n", n, 1)
+    scenes = [sample_scene(class_index, seed + k) for k in range(n)]
+    before = predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index]
+    after = predict(network, np.stack([render(change(scene)).image for scene in scenes]))[:, class_index]
+    return float((before - after).mean())
+
+
+def redraw_effects(
+    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED
+) -> dict[str, float]:
+    """Return for each planted part of a class the mean loss of the class's probability when that part alone is changed.
+
+    The other planted parts stay, and each may be evidence enough: a small loss does not say that the part is not used. See
+    :func:`part_effects` for that.
+
+    Parameters
+    ----------
+    network, class_index, n, seed
+        As in :func:`part_effects`.
+    how : str
+        One of ``INTERVENTIONS``.
+
+    Returns
+    -------
+    dict of str to float
+        In [-1, 1], for the planted parts in the order of ``PARTS``.
+    """
+    planted = CLASSES[class_index].planted
+    return {
+        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed) for part in PARTS if part in planted
+    }
+
+
+def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = EFFECT_SEED) -> dict[str, float]:
+    """Return what each planted part of a class (and its shortcut) adds to the class's probability: its Shapley value.
+
+    Every subset of the planted parts is drawn, the others as shared variants (the shortcut: not at all), all else equal; a
+    part's effect is what adding it gives on average over the orders in which parts can be added. Parts that are evidence enough
+    by themselves share the effect; leaving out one at a time would find none of them.
+
+    Parameters
+    ----------
+    network : nn.Module
+        One of the demo's networks, or any with ``pretrained_cfg`` and the demo's classes.
+    class_index : int
+    n : int
+        Number of fresh images.
+    seed : int
+        Seed of the first image.
+
+    Returns
+    -------
+    dict of str to float
+        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one. Their sum
+        is the mean probability with all of them minus that with none.
+    """
+    require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
+    require_in_range("n", n, 1)
+    bird = CLASSES[class_index]
+    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+    scenes = [sample_scene(class_index, seed + k).with_shortcut() for k in range(n)]
+    if not bird.shortcut_rate:
+        scenes = [scene.without("shortcut") for scene in scenes]
+    values: dict[frozenset[str], float] = {}
+    for size in range(len(players) + 1):
+        for present in combinations(players, size):
+            hidden = [part for part in players if part not in present]
+            images = np.stack([render(_hide(scene, hidden)).image for scene in scenes])
+            values[frozenset(present)] = float(predict(network, images)[:, class_index].mean())
+    return _shapley(players, values)
+
+
+def _shapley(players: Sequence[str], values: Mapping[frozenset[str], float]) -> dict[str, float]:
+    """Return the Shapley value of each player from the value of every set of them."""
+    count = len(players)
+    effects = dict.fromkeys(players, 0.0)
+    for drawn, value in values.items():
+        for part in players:
+            # a subset with the part counts for it, one without against it, each by the share of orders in which it comes up
+            before = len(drawn) - (part in drawn)
+            weight = factorial(before) * factorial(count - before - 1) / factorial(count)
+            effects[part] += weight * value if part in drawn else -weight * value
+    return effects
+
+
+def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
+    for part in parts:
+        scene = intervene(scene, part, "shared")
+    return scene
+
+
+def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:
+    """Return the parts whose effect reaches the threshold."""
+    return tuple(part for part, loss in effects.items() if loss >= threshold)
+
+
+def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[str, dict[str, float]]:
+    """Return the effect of every part, the shortcut and the background on given images, in three readings.
+
+    Parameters
+    ----------
+    network : nn.Module
+    class_index : int
+    scenes : sequence of Scene
+        Images of the class, at best those that were explained.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Keys are ``"shapley"``, ``"redrawn"`` and ``"removed"``, then the labels.
+
+        *Shapley*: as :func:`part_effects`, on images as they are (the shortcut only where it is); of a part that the class does
+        not plant, and of the background, the mean loss when it is removed (the background: drawn anew) while a random subset of
+        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the
+        eye, which none does: as another shared one; the background: anew; the shortcut: removed). *Removed*: the mean loss when
+        it alone is removed (the background: drawn anew).
+
+    Examples
+    --------
+    >>> from visual_summaries.demo.networks import demo_network
+    >>> effects = all_effects(demo_network(), 0, [sample_scene(0, EFFECT_SEED + k) for k in range(4)])
+    >>> effects["shapley"]["wing"] > 0.1 > abs(effects["shapley"]["tail"])
+    True
+    """
+    bird = CLASSES[class_index]
+    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+
+    def score(changed: Sequence[Scene]) -> float:
+        return float(predict(network, np.stack([render(scene).image for scene in changed]))[:, class_index].mean())
+
+    values: dict[frozenset[str], float] = {}
+    for size in range(len(players) + 1):
+        for hidden in combinations(players, size):
+            values[frozenset(players) - frozenset(hidden)] = score([_hide(scene, hidden) for scene in scenes])
+    before = values[frozenset(players)]
+    shapley = _shapley(players, values)
+    redrawn, removed = {}, {}
+    for part in (*PARTS, "shortcut"):
+        how = "removed" if part == "shortcut" else "other" if part in PLANTED else "shared"
+        removed[part] = before - score([intervene(scene, part, "removed") for scene in scenes])
+        redrawn[part] = removed[part] if how == "removed" else before - score([intervene(s, part, how) for s in scenes])
+    redrawn["background"] = removed["background"] = before - score([_other_background(scene) for scene in scenes])
+    rng = np.random.default_rng(class_index)
+    some = []
+    for scene in scenes:
+        order = [str(part) for part in rng.permutation(players)]
+        some.append(_hide(scene, order[: int(rng.integers(len(players) + 1))]))
+    base = score(some)
+    for part in (*PARTS, "shortcut"):
+        if part not in shapley:
+            shapley[part] = base - score([intervene(scene, part, "removed") for scene in some])
+    shapley["background"] = base - score([_other_background(scene) for scene in some])
+    return {"shapley": shapley, "redrawn": redrawn, "removed": removed}
+
+
+def _other_background(scene: Scene) -> Scene:
+    """Return the scene before another background, among other objects."""
+    other = sample_scene(scene.class_index, scene.seed + 5_000_000, scene.size)
+    return replace(scene, backdrop=other.backdrop, distractors=other.distractors, occluders=other.occluders)

@@ -1,0 +1,235 @@
+"""Pictures of regions as the paper draws them (docs/paper.md), and of parts, from arrays alone.
+
+Regions: the evidence keeps its colors, the rest is gray; the convex hull of the evidence in the box is red; the regions of the
+mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
+
+Parts: their pixels keep their colors, all others are gray and dark; a faint line shows where other evidence ends.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from visual_summaries.masks.infill import hidden_pixels, infill_of
+from visual_summaries.masks.perturb import perturb
+from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions
+from visual_summaries.results import Box, Mask
+from visual_summaries.settings.masks import MaskSettings
+
+RED = (229, 50, 45)
+CYAN = (0, 214, 230)
+WHITE = (255, 255, 255)
+#: How bright the gray part of a picture is, and where it starts: gray = DIM * luminance + LIFT.
+DIM, LIFT = 0.55, 40.0
+#: How bright what is not of a part is, as a share of its luminance, and the line around other evidence, as a gray value.
+DARK, FAINT = 0.25, 96
+#: Binary places of the coordinates that OpenCV draws lines at.
+_SHIFT = 4
+
+
+def bright_on_gray(view: NDArray[np.uint8], evidence: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return a view whose evidence is bright and whose rest is gray and dim.
+
+    Parameters
+    ----------
+    view : ndarray of uint8, (H, W, 3)
+        RGB.
+    evidence : ndarray of bool or float, (H, W)
+        Evidence mask in [0, 1]: 1 = bright, 0 = gray; values between are mixed.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3)
+
+    Examples
+    --------
+    >>> view = np.full((1, 2, 3), (200, 100, 0), np.uint8)
+    >>> bright_on_gray(view, np.array([[1.0, 0.0]]))[0].tolist()
+    [[200, 100, 0], [105, 105, 105]]
+    """
+    return _mixed(view, _gray(view) * DIM + LIFT, evidence)
+
+
+def render_hidden(view: NDArray[np.uint8], mask: Mask, settings: MaskSettings) -> NDArray[np.uint8]:
+    """Return what the network sees when the evidence of a view (H, W, 3) is hidden, in the view's own infill.
+
+    Examples
+    --------
+    >>> view = np.zeros((1, 2, 3), np.uint8)
+    >>> view[0, 0] = 200
+    >>> evidence, scores = np.array([[0.0, 1.0]], np.float16), np.zeros(1, np.float32)
+    >>> mask = Mask(evidence, evidence, None, 1.0, scores, scores, scores)
+    >>> render_hidden(view, mask, MaskSettings(infill="mean"))[0, :, 0].tolist()
+    [200, 100]
+    """
+    image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
+    keep = 1 - torch.from_numpy(mask.final.astype(np.float32))[None]
+    seen = perturb(image, hidden_pixels(image, infill_of(view, settings)), keep)[0]
+    return np.asarray((seen.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+
+
+def _gray(view: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the luminance ``(H, W, 1)``: Rec. 601 luma, what OpenCV and the report's page use as well."""
+    return np.asarray(view.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+
+
+def _mixed(
+    view: NDArray[np.uint8], ground: NDArray[np.floating] | NDArray[np.uint8], share: NDArray[np.generic]
+) -> NDArray[np.uint8]:
+    part = np.asarray(share, np.float32)[..., None]
+    return np.asarray((part * view + (1 - part) * ground).round().clip(0, 255), np.uint8)
+
+
+def render_region(
+    view: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    box: Box,
+    *,
+    style: str = "overlay",
+    window: Box | None = None,
+    scale: int = 3,
+    draw_box: bool = True,
+    draw_touching: bool = True,
+) -> NDArray[np.uint8]:
+    """Draw one region.
+
+    Parameters
+    ----------
+    view : ndarray of uint8, (H, W, 3)
+        RGB.
+    mask : ndarray of bool, (H, W)
+        Binary evidence mask of the whole image: True = evidence.
+    box : tuple of int
+        The region ``(x0, y0, x1, y1)``, half open.
+    style : str
+        ``"overlay"``: bright evidence on gray, hull red, touching regions cyan (as published); ``"image"``: the view as it is;
+        ``"mask"``: evidence white on black.
+    window : tuple of int, optional
+        Part of the image to show; all of it unless given.
+    scale : int
+        Picture pixels for each view pixel.
+    draw_box : bool
+        Whether the box is drawn, one thin white line.
+    draw_touching : bool
+        Whether the overlay has the cyan outlines.
+
+    Returns
+    -------
+    ndarray of uint8, (h * scale, w * scale, 3)
+        RGB, with (h, w) the size of the window.
+
+    Raises
+    ------
+    ValueError
+        If `style` is not one of the three.
+
+    Examples
+    --------
+    >>> view = np.zeros((20, 30, 3), np.uint8)
+    >>> mask = np.zeros((20, 30), bool)
+    >>> mask[5:15, 10:20] = True
+    >>> render_region(view, mask, (8, 4, 18, 16), window=(0, 0, 30, 18), scale=2).shape
+    (36, 60, 3)
+    """
+    if style not in ("overlay", "image", "mask"):
+        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    height, width = mask.shape
+    x0, y0, x1, y1 = window or (0, 0, width, height)
+    size = ((x1 - x0) * scale, (y1 - y0) * scale)
+
+    picture = cv2.resize(np.ascontiguousarray(view[y0:y1, x0:x1]), size, interpolation=cv2.INTER_CUBIC)
+    fine = _upscaled(mask[y0:y1, x0:x1], size)
+    if style == "mask":
+        picture = np.repeat(np.where(fine > 0.5, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
+    elif style == "overlay":
+        picture = bright_on_gray(picture, _edge(fine, scale))
+    picture = np.ascontiguousarray(picture, np.uint8)
+
+    origin = np.array([x0, y0], np.float64)
+    thickness = max(1, round(scale * 0.6))
+    if draw_box:
+        a, b, c, d = box
+        _draw(picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, thickness // 2))
+    if style == "overlay":
+        for polygon in contours(touching_regions(mask, box)) if draw_touching else ():
+            _draw(picture, polygon - origin, scale, CYAN, thickness)
+        hull = convex_hull(mask, box)
+        if len(hull):
+            _draw(picture, hull - origin, scale, RED, thickness)
+    return picture
+
+
+def render_part(
+    view: NDArray[np.uint8],
+    part: NDArray[np.bool_],
+    evidence: NDArray[np.bool_],
+    *,
+    style: str = "overlay",
+    scale: int = 2,
+) -> NDArray[np.uint8]:
+    """Draw what a part has in an image: the whole image, so that one sees where the part is.
+
+    Parameters
+    ----------
+    view : ndarray of uint8, (H, W, 3)
+        RGB.
+    part : ndarray of bool, (H, W)
+        All pixels of the part.
+    evidence : ndarray of bool, (H, W)
+        Binary evidence mask of the image, of all parts and the rest: True = evidence.
+    style : str
+        ``"overlay"``: the part's pixels as they are, all others gray and dark, a faint line around other evidence; ``"image"``:
+        the view as it is; ``"mask"``: the part white, other evidence dark gray, the rest black.
+    scale : int
+        Picture pixels for each view pixel.
+
+    Returns
+    -------
+    ndarray of uint8, (H * scale, W * scale, 3)
+        RGB.
+
+    Raises
+    ------
+    ValueError
+        If `style` is not one of the three.
+
+    Examples
+    --------
+    >>> view = np.full((2, 4, 3), (200, 100, 0), np.uint8)
+    >>> part = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
+    >>> render_part(view, part, part, scale=1)[0].tolist()
+    [[200, 100, 0], [200, 100, 0], [30, 30, 30], [30, 30, 30]]
+    """
+    if style not in ("overlay", "image", "mask"):
+        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    size = (part.shape[1] * scale, part.shape[0] * scale)
+    own = _upscaled(part, size)
+    if style == "mask":
+        levels = np.where(own > 0.5, 255, np.where(_upscaled(evidence, size) > 0.5, FAINT, 0)).astype(np.uint8)
+        return np.repeat(levels[..., None], 3, axis=2)
+    picture = cv2.resize(np.ascontiguousarray(view), size, interpolation=cv2.INTER_CUBIC)
+    if style == "image":
+        return np.asarray(picture, np.uint8)
+    ground = np.repeat((_gray(picture) * DARK).round().astype(np.uint8), 3, axis=2)
+    for polygon in contours(evidence & ~part):
+        _draw(ground, polygon, scale, (FAINT,) * 3, max(1, scale // 3))
+    return _mixed(picture, ground, _edge(own, scale))
+
+
+def _upscaled(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
+    # Linear interpolation of the binary mask, to be thresholded: its border stays sharp but loses the stairs.
+    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR))
+
+
+def _edge(fine: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+    """Return how much of each picture pixel is inside the border at one half, for anti-aliasing."""
+    return np.asarray(np.clip((fine - 0.5) * scale + 0.5, 0, 1), np.float32)
+
+
+def _draw(picture: NDArray[np.uint8], polygon: Polygon, scale: int, color: tuple[int, int, int], thickness: int) -> None:
+    # Edge e of the view is edge e * scale of the picture; OpenCV's coordinates are those of pixel centers, half a pixel less.
+    points = np.round((polygon * scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    cv2.polylines(picture, [points.reshape(-1, 1, 2)], True, color, thickness, cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,342 @@
+"""A run on disk: plain JSON for what is small, ``.npz`` without pickle for arrays, the manifest last.
+
+The layout is described in ``docs/run-format.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.errors import RunError
+from visual_summaries.files.arrays import load_arrays, pack, save_arrays, unpack
+from visual_summaries.files.atomic import temporary_of, write_json, writing
+from visual_summaries.files.checksums import ENTRY, sha256_of, take_checksums
+from visual_summaries.files.journal import JOURNAL
+from visual_summaries.files.lock import HOLDER, LOCK
+from visual_summaries.results import (
+    Chance,
+    Component,
+    Faithfulness,
+    Image,
+    JointEffects,
+    Mask,
+    Member,
+    PartNumber,
+    Parts,
+    Region,
+    Run,
+    RunAnalysis,
+    Skipped,
+    Summary,
+    SummaryAnalysis,
+    Together,
+)
+from visual_summaries.runs.checks import check_run
+from visual_summaries.runs.packed import join_results, split_results
+from visual_summaries.runs.tags_file import load_names
+from visual_summaries.settings import Settings
+
+FORMAT = 3
+MANIFEST = "manifest.json"
+
+#: Files whose checksums are in the manifest.
+FILES = ("run.json", "arrays.npz")
+
+
+def save_run(run: Run, path: Path) -> None:
+    """Write a run to a directory; the manifest comes last.
+
+    Parameters
+    ----------
+    run : Run
+    path : Path
+        The run's directory; made if it is not there.
+
+    Raises
+    ------
+    RunError
+        If the directory cannot be written to.
+    """
+    summaries = run.summaries + run.rejected
+    members = [member for summary in summaries for member in summary.members]
+    arrays: dict[str, NDArray[np.generic]] = {
+        "views": np.stack([image.view for image in run.images]),
+        "smooth": np.stack([mask.smooth for mask in run.masks]),
+        "sharp": np.stack([mask.sharp for mask in run.masks]),
+        "after": np.stack([mask.after for mask in run.masks]),
+        "hidden": np.stack([mask.hidden for mask in run.masks]),
+        "similarity": run.similarity,
+        "descriptors": run.descriptors,
+        **pack("losses", [mask.losses for mask in run.masks], 1, np.float32),
+        **pack("components", [c.mask for c in run.components], 2, bool),
+        **pack("regions", [r.mask for r in run.regions], 2, bool),
+        **pack("warped", [m.warped for m in members], 3, np.uint8),
+    }
+    if run.faithfulness is not None:
+        arrays |= {f"faithfulness_{name}": value for name, value in vars(run.faithfulness).items()}
+    superpixel = [mask.superpixel for mask in run.masks if mask.superpixel is not None]
+    if superpixel:
+        arrays["superpixel"] = np.stack(superpixel)
+    parts, packed_parts = split_results("parts", [] if run.parts is None else [replace(run.parts, numbers=())])
+    arrays |= packed_parts
+    analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
+    together: dict[str, Any] = {}
+    for f in fields(run.analysis) if run.analysis is not None else ():
+        one = getattr(run.analysis, f.name)
+        together[f.name], more = split_results(f"analysis.{f.name}", [] if one is None else [one])
+        packed |= more
+    # A run that is written again is not complete in between.
+    with writing(path / MANIFEST):
+        (path / MANIFEST).unlink(missing_ok=True)
+    save_arrays(path / "arrays.npz", arrays | packed)
+    write_json(
+        path / "run.json",
+        {
+            "images": [_scalars(image) for image in run.images],
+            "masks": [_scalars(mask) for mask in run.masks],
+            "components": [_scalars(component) for component in run.components],
+            "regions": [_scalars(region) for region in run.regions],
+            "summaries": [_summary_scalars(summary) for summary in run.summaries],
+            "rejected": [_summary_scalars(summary) for summary in run.rejected],
+            # One for each summary that has one: summaries first, then the rejected.
+            "analyses": analyses,
+            "analyzed": [summary.analysis is not None for summary in summaries],
+            "analysis": None if run.analysis is None else together,
+            "parts": parts,
+            "numbers": [] if run.parts is None else [_scalars(one) for one in run.parts.numbers],
+            "skipped": [_scalars(skipped) for skipped in run.skipped],
+            "settings": run.settings.to_dict(),
+        },
+    )
+    write_json(path / MANIFEST, {**run.manifest, ENTRY: sha256_of(path, FILES)})
+
+
+def load_run(path: str | Path) -> Run:
+    """Return the run that a directory holds; it equals the run that was computed.
+
+    Nothing in the directory is executed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A directory that ``summarize`` or ``visual-summaries run`` wrote.
+
+    Raises
+    ------
+    RunError
+        If there is no such directory, it holds no complete run, or a file of it is damaged or of another format.
+
+    Examples
+    --------
+    >>> load_run("no/such/run")
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.RunError: no/such/run is not a folder; give the folder that a run was written to (--out)
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise RunError(f"{path} is not a folder; give the folder that a run was written to (--out)")
+    manifest = read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
+            "install the version that wrote it (its 'versions' entry tells) or compute the run again"
+        )
+    take_checksums(path, manifest, FILES)
+    data = _with_names_of_today(read_json(path / "run.json"))
+    arrays = {name.replace("parts.centres", "parts.centers"): value for name, value in load_arrays(path / "arrays.npz").items()}
+    try:
+        run = _assemble(path, manifest, data, arrays)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
+        versions = manifest.get("versions")
+        writer = versions.get("visual-summaries", "") if isinstance(versions, dict) else "an unknown version"
+        raise RunError(
+            f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error}); it was written by "
+            f"visual-summaries {writer}: compute the run again, or load it with that version"
+        ) from error
+    return load_names(check_run(run, path))
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+    """Return the complete runs in some folders: each folder itself, or those at any depth below it, by their paths.
+
+    Raises
+    ------
+    RunError
+        If a folder holds none.
+    """
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        own: list[Path] = []
+        for path in sorted((path.parent for path in folder.rglob(MANIFEST)), key=lambda path: path.parts):
+            if not own or own[-1] not in path.parents:  # what a run keeps inside its folder is no run of the user's
+                own.append(path)
+        if not own:
+            raise RunError(f"{folder} holds no complete run; give folders that `run` wrote (--out)")
+        found += [path for path in own if path not in found]
+    return found
+
+
+#: Names of fields in runs of version 0.1, and of today.
+_FORMER = {"analysed": "analyzed", "centres": "centers", "neighbours": "neighbors"}
+
+
+def _with_names_of_today(data: Any) -> Any:
+    """Return JSON with the fields that version 0.1 wrote under other names under those of today."""
+    if isinstance(data, list):
+        return [_with_names_of_today(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "blur_size" in data and "hidden" in data:  # of the masks' settings; masks have another field of this name
+        data = {"infill" if name == "hidden" else name: value for name, value in data.items()}
+    return {_FORMER.get(name, name): _with_names_of_today(value) for name, value in data.items()}
+
+
+def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:
+    images = tuple(
+        Image(**{**item, "size": _pair(item.get("size"))}, view=view)
+        for item, view in zip(data["images"], arrays["views"], strict=True)
+    )
+    losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
+    superpixel = arrays.get("superpixel", [None] * len(images))
+    stacked = ("smooth", "sharp", "after", "hidden")
+    masks = tuple(
+        Mask(**item, **dict(zip(stacked, own, strict=True)), superpixel=segments, losses=history)
+        for item, segments, history, *own in zip(
+            data["masks"], superpixel, losses, *(arrays[name] for name in stacked), strict=True
+        )
+    )
+    components = tuple(
+        Component(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
+        for item, mask in zip(data["components"], unpack("components", arrays), strict=True)
+    )
+    regions = tuple(
+        Region(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
+        for item, mask in zip(data["regions"], unpack("regions", arrays), strict=True)
+    )
+    pictures = cast("list[NDArray[np.uint8]]", unpack("warped", arrays))
+    count = sum(len(item["members"]) for group in ("summaries", "rejected") for item in data[group])
+    if count != len(pictures):
+        raise ValueError(f"{count} members, but {len(pictures)} pictures of members")
+    warped = iter(pictures)
+    found = iter(join_results(SummaryAnalysis, "analyses", data["analyses"], arrays))
+    analyzed = iter(data["analyzed"])
+    parts = join_results(Parts, "parts", data["parts"], arrays)
+    summaries, rejected = (
+        tuple(
+            Summary(
+                **{**item, "members": tuple(Member(**m, warped=next(warped)) for m in item["members"])}
+                | {"cluster": tuple(item["cluster"]), "analysis": next(found) if next(analyzed, False) else None}
+            )
+            for item in data[group]
+        )
+        for group in ("summaries", "rejected")
+    )
+    return Run(
+        images=images,
+        masks=masks,
+        components=components,
+        regions=regions,
+        descriptors=arrays["descriptors"],
+        similarity=arrays["similarity"],
+        summaries=summaries,
+        rejected=rejected,
+        skipped=tuple(Skipped(**item) for item in data["skipped"]),
+        settings=Settings.from_dict(data["settings"]),
+        manifest=manifest,
+        faithfulness=_faithfulness(arrays),
+        analysis=_run_analysis(data["analysis"], arrays),
+        parts=replace(parts[0], numbers=tuple(PartNumber(**one) for one in data["numbers"])) if parts else None,
+        path=path,
+    )
+
+
+def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
+    names = [f.name for f in fields(Faithfulness)]
+    if f"faithfulness_{names[0]}" not in arrays:
+        return None
+    return Faithfulness(**{name: arrays[f"faithfulness_{name}"] for name in names})
+
+
+def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAnalysis | None:
+    if data is None:
+        return None
+    joint = join_results(JointEffects, "analysis.joint", data["joint"], arrays)
+    chance = join_results(Chance, "analysis.chance", data["chance"], arrays)
+    together = join_results(Together, "analysis.together", data["together"], arrays)
+    return RunAnalysis(next(iter(joint), None), next(iter(chance), None), next(iter(together), None))
+
+
+def _scalars(item: Any) -> dict[str, Any]:
+    """Return the fields of a result that are no arrays."""
+    values = {f.name: getattr(item, f.name) for f in fields(item)}
+    return {k: v for k, v in values.items() if not isinstance(v, np.ndarray) and k != "superpixel"}
+
+
+def _summary_scalars(summary: Summary) -> dict[str, Any]:
+    values = {**_scalars(summary), "members": [_scalars(member) for member in summary.members]}
+    del values["analysis"]  # kept beside its arrays
+    del values["tag"]  # kept in a file of its own, because people edit names
+    return values
+
+
+def _pair(value: list[int] | None) -> tuple[int, int] | None:
+    return None if value is None else (int(value[0]), int(value[1]))
+
+
+def _boxed(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "box": tuple(item["box"])}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run.
+
+    Raises
+    ------
+    RunError
+        If it is missing, damaged, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: {path.parent} holds no complete run; finish it with --resume") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} cannot be read ({error}); it is damaged: compute the run again") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} holds {type(value).__name__}, but must hold a JSON object; compute the run again")
+    return value
+
+
+def require_free(path: Path, resume: bool) -> None:
+    """Check that a run may be written to a directory.
+
+    Raises
+    ------
+    RunError
+        If it holds a run already and `resume` is not set, or holds something else.
+    """
+    with writing(path):  # which says so when not even that can be looked up
+        exists = path.exists()
+    if not exists:
+        return
+    if not path.is_dir():
+        raise RunError(f"{path} is a file, but the output must be a folder; choose another --out")
+    names = {entry.name for entry in path.iterdir()}
+    # A run may be killed while it writes who holds it: that is its first file.
+    names = {name for name in names if name not in {LOCK, HOLDER, JOURNAL} and not temporary_of(name, HOLDER)}
+    ours = names & {MANIFEST, "pieces", "run.json"}
+    if ours and not resume:
+        state = "a complete" if MANIFEST in names else "an unfinished"
+        raise RunError(
+            f"{path} already holds {state} run; add --resume (resume=True) to go on with it, or choose another --out"
+        )
+    if names and not ours:
+        listed = ", ".join(sorted(names)[:3])
+        raise RunError(f"{path} is not empty ({listed}, ...) and holds no run; choose a new or empty folder")

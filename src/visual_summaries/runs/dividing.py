@@ -1,0 +1,374 @@
+"""The stages of a run that divide its evidence among parts, and make regions and summaries of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.analyses import measure_part_chance, some_images
+from visual_summaries.engines import Part as Sent
+from visual_summaries.errors import SettingsError
+from visual_summaries.files.arrays import pack, unpack
+from visual_summaries.parts import (
+    Cells,
+    PartSettings,
+    choose_number,
+    describe_cells,
+    embed,
+    grid_features,
+    grid_of,
+    group,
+    join_specks,
+    label_pixels,
+    learn_embedding,
+    pieces,
+    resampled_jaccard,
+    silhouettes_of_parts,
+    squared_distances,
+    with_centers,
+)
+from visual_summaries.parts.summaries import SummarySet, choose_typical, summaries_of_parts
+from visual_summaries.results import Chance, Image, PartNumber, Parts, Region, Summary
+from visual_summaries.runs.image_stages import Described, Pixels, View, compute_proposals
+from visual_summaries.runs.manifest import Stopwatch
+from visual_summaries.runs.packed import join_results, split_results
+from visual_summaries.runs.pieces import Content, digest
+from visual_summaries.runs.reading import view_sha256
+from visual_summaries.runs.similarity import REGIONS
+from visual_summaries.runs.stages import Context, Records, Shared, Stage
+from visual_summaries.runs.warping import Warped
+from visual_summaries.settings import Settings
+
+_SMALLEST = 3  # sides of boxes that can be compared, in pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """The evidence of a run, divided.
+
+    Attributes
+    ----------
+    parts : Parts
+    regions : list of Region
+        Connected pieces of one part in one image.
+    part_of : ndarray of int64, (R,)
+        Part of each region.
+    descriptors : ndarray of float32, (R, d)
+        Mean features of each region's cells, comparable with ``parts.centers``.
+    stability, cohesion : ndarray of float64, (K,)
+        Of each part; NaN where it was not asked for.
+    """
+
+    parts: Parts
+    regions: list[Region]
+    part_of: NDArray[np.int64]
+    descriptors: NDArray[np.float32]
+    stability: NDArray[np.float64]
+    cohesion: NDArray[np.float64]
+
+
+def part_settings(settings: Settings) -> PartSettings:
+    """Return the settings of the division, of a run that has one."""
+    if settings.parts is None:
+        raise SettingsError("these settings group boxes (parts=None), so there are no parts; use those of the preset 'default'")
+    return settings.parts
+
+
+def _cells(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Content]:
+    for view, evidence in items:
+        found = describe_cells(view, evidence, shared.classifier, part_settings(shared.settings).cells)
+        yield {**vars(found), "features": found.features.astype(np.float16), "grid": list(found.grid)}
+
+
+#: Large: deleted when the run is complete, because what is made of them is kept.
+CELLS = Stage("cells", 2, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
+
+
+class _CellsOf(Sequence[Cells]):
+    """The cells of each image, read from their pieces when they are asked for: memory does not grow with the images.
+
+    They are described when they are first needed: a finished run that is resumed needs none.
+    """
+
+    def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> None:
+        self._context, self._images, self._evidence = context, images, evidence
+        self._inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
+        self._records: dict[int, tuple[Records, int]] = {}
+
+    def names(self) -> list[str]:
+        """Return what tells the cells of each image from all others."""
+        return [self._context.key(CELLS, one) for one in self._inputs]
+
+    def prepare(self, positions: Iterable[int]) -> None:
+        """Describe the cells of these images, those that are not yet."""
+        wanted = [position for position in sorted(set(positions)) if position not in self._records]
+        if wanted:
+            records = self._context.each(
+                CELLS,
+                (self._inputs[k] for k in wanted),
+                lambda i: (self._images[wanted[i]].view, self._evidence[wanted[i]]),
+            )
+            self._records |= {position: (records, k) for k, position in enumerate(wanted)}
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, position: int) -> Cells: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Cells]: ...
+
+    def __getitem__(self, position: int | slice) -> Cells | Sequence[Cells]:
+        if isinstance(position, slice):
+            return [self[index] for index in range(*position.indices(len(self)))]
+        position = range(len(self))[position]
+        self.prepare([position])
+        records, place = self._records[position]
+        record = dict(records[place])
+        rows, columns = record.pop("grid")
+        return Cells(grid=(rows, columns), **{**record, "features": record["features"].astype(np.float32)})
+
+
+def find_parts(
+    cells: Sequence[Cells], settings: Settings, random_state: int = 0
+) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
+    """Find the parts, and how stable and how compact each is."""
+    parts, sample = learn_embedding(cells, part_settings(settings), random_state)
+    if not len(sample):
+        return parts, {"stability": np.zeros(0), "cohesion": np.zeros(0)}
+    wanted = part_settings(settings)
+    count, numbers = wanted.count, tuple[PartNumber, ...]()
+    if count is None:
+        numbers = choose_number(sample, wanted, random_state)
+        count = next(one.count for one in numbers if one.chosen)
+    parts = replace(with_centers(parts, sample, group(sample, count, random_state)), numbers=numbers)
+    resamplings = settings.analyses.resamplings
+    stability = resampled_jaccard(sample, parts.centers, resamplings, random_state) if resamplings else None
+    return parts, {
+        "stability": np.full(parts.count, np.nan) if stability is None else stability,
+        "cohesion": silhouettes_of_parts(sample, parts.centers),
+    }
+
+
+def _parts(shared: Shared, items: Sequence[Sequence[Cells]]) -> Iterable[Content]:
+    for cells in items:
+        parts, figures = find_parts(cells, shared.settings, shared.random_state)
+        plain, arrays = split_results("parts", [replace(parts, numbers=())])
+        yield {"plain": plain, "numbers": [asdict(one) for one in parts.numbers], **arrays, **figures}
+
+
+PARTS = Stage(
+    "parts", 1, _parts, settings=lambda s: [asdict(part_settings(s)), s.analyses.resamplings], network=False, progress=""
+)
+
+
+def _labels(shared: Shared, items: Sequence[tuple[int, Cells, Pixels, Sent[Parts]]]) -> Iterable[Content]:
+    for position, cells, evidence, sent in items:
+        parts, settings = sent.get(), part_settings(shared.settings)
+        embedded = embed(parts, cells, position)
+        gap = round(settings.gap * min(evidence.shape))
+        labels = label_pixels(squared_distances(embedded, parts.centers), cells, evidence)
+        labels = join_specks(labels, round(settings.min_piece * evidence.size), gap)
+        found = pieces(labels, gap)
+        yield {
+            "boxes": [list(box) for _, box, _ in found],
+            "part": [part for part, _, _ in found],
+            **pack("pixels", [mask for *_, mask in found], 2, bool),
+            "descriptors": np.array(
+                [cells.mean_over(embedded, box, mask, evidence.shape) for _, box, mask in found], np.float32
+            ).reshape(-1, embedded.shape[1]),
+        }
+
+
+LABELS = Stage("labels", 1, _labels, settings=lambda s: asdict(part_settings(s)), network=False, progress="parts")
+
+
+def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
+    """Divide the evidence of all images among parts: one record an image, and one for the parts."""
+    cells = _CellsOf(context, images, evidence)
+    names = cells.names()
+    if context.missing(PARTS, [names]):
+        cells.prepare(range(len(images)))
+    found = context.piece(PARTS, names, cells)
+    (parts,) = join_results(Parts, "parts", found["plain"], found)
+    parts = replace(parts, numbers=tuple(PartNumber(**one) for one in found["numbers"]))
+    sent, whole = Sent(parts), context.key(PARTS, names)
+    # An image's own cells do not vouch for it, so that its place among the others goes in.
+    inputs = [[whole, k, name] for k, name in enumerate(names)]
+    cells.prepare(context.missing(LABELS, inputs))
+    rows = context.map(LABELS, inputs, lambda k: (k, cells[k], evidence[k], sent))
+    regions: list[Region] = []
+    part_of: list[int] = []
+    descriptors = [np.zeros((0, parts.centers.shape[1]), np.float32)]
+    for image, record in zip(images, rows, strict=True):
+        for (x0, y0, x1, y1), mask in zip(record["boxes"], unpack("pixels", record), strict=True):
+            share = float(mask.mean())
+            nothing = float("nan")
+            regions.append(
+                Region(len(regions), image.index, (x0, y0, x1, y1), np.asarray(mask, bool), share, nothing, nothing, nothing)
+            )
+        part_of += record["part"]
+        descriptors.append(record["descriptors"])
+    return Division(
+        parts, regions, np.array(part_of, np.int64), np.concatenate(descriptors), found["stability"], found["cohesion"]
+    )
+
+
+def summarize_parts(
+    context: Context, watch: Stopwatch, images: Sequence[Image], division: Division
+) -> tuple[list[Region], SummarySet]:
+    """Make a summary of each part that is in enough images: its typical regions, in the order of their semantic flow.
+
+    Returns
+    -------
+    regions : list of Region
+        With the contributions of those that are members measured.
+    summaries : SummarySet
+    """
+    settings = context.settings.summaries
+    areas = np.array([int(region.mask.sum()) for region in division.regions], np.int64)
+    owner = np.array([region.image for region in division.regions], np.int64)
+    large = np.array([min(region.size) >= _SMALLEST for region in division.regions], bool)
+    needed = settings.images_needed(len(np.unique(owner)))
+    groups: list[tuple[int, list[int], list[int]]] = []
+    for part in range(division.parts.count):
+        own = np.flatnonzero(division.part_of == part)
+        distance = np.sqrt(squared_distances(division.descriptors[own], division.parts.centers[part : part + 1]))[:, 0]
+        typical = choose_typical(distance, areas[own], owner[own], large[own], settings.members)
+        if len(np.unique(owner[own])) >= needed and len(typical) >= settings.min_members:
+            groups.append((part, own.tolist(), own[typical].tolist()))
+    regions = _measured(context, images, division.regions, sorted({r for *_, chosen in groups for r in chosen}))
+    boxes = _with_regions(compute_proposals(context, images), regions, [r for *_, chosen in groups for r in chosen])
+    features = Described(context, images, boxes, watch)
+    warped = Warped(context, images, features, regions, [chosen for *_, chosen in groups])
+    exponent = context.settings.flow.exponent
+    found = summaries_of_parts(
+        [
+            (part, own, chosen, warped.confidences(k) ** exponent, warped.crops(k))
+            for k, (part, own, chosen) in enumerate(groups)
+        ],
+        regions,
+        settings,
+        small=division.parts.count - len(groups),
+    )
+    return regions, found
+
+
+def _measured(context: Context, images: Sequence[Image], regions: Sequence[Region], chosen: Sequence[int]) -> list[Region]:
+    """Measure what hiding alone does of some regions; of the others it stays unknown (NaN)."""
+    by_image: dict[int, list[int]] = {}
+    for index in chosen:
+        by_image.setdefault(regions[index].image, []).append(index)
+    rows = list(by_image.items())
+    parts = [[(regions[r].box, regions[r].mask) for r in own] for _, own in rows]
+    inputs = (
+        [view_sha256(images[k].view), images[k].score, [[list(box), mask] for box, mask in own]]
+        for (k, _), own in zip(rows, parts, strict=True)
+    )
+    records = context.map(REGIONS, inputs, lambda i: (images[rows[i][0]].view, images[rows[i][0]].score, parts[i]))
+    measured = list(regions)
+    for (_, own), record in zip(rows, records, strict=True):
+        for index, (contribution, drop) in zip(own, record["alone"], strict=True):
+            measured[index] = replace(regions[index], contribution=contribution, drop=drop)
+    return measured
+
+
+def _with_regions(
+    boxes: Sequence[NDArray[np.int32]], regions: Sequence[Region], chosen: Sequence[int]
+) -> list[NDArray[np.int32]]:
+    """Return the boxes of each image with those of its chosen regions behind them, none twice."""
+    own: list[list[Any]] = [[] for _ in boxes]
+    for index in sorted(set(chosen)):
+        own[regions[index].image].append(regions[index].box)
+    joined = []
+    for proposed, extra in zip(boxes, own, strict=True):
+        known = set(map(tuple, proposed.tolist()))
+        fresh = [box for box in dict.fromkeys(extra) if tuple(box) not in known]
+        joined.append(np.concatenate([proposed, np.array(fresh, np.int32).reshape(-1, 4)]))
+    return joined
+
+
+@dataclass(frozen=True, eq=False)
+class PartGroups:
+    """Regions of a run in parts, and what the analyses ask of them.
+
+    Attributes
+    ----------
+    context : Context
+    images : sequence of Image
+    evidence : list of ndarray of bool, (H, W)
+    division : Division
+    regions : list of Region
+    summaries : SummarySet
+        Before any effect is measured.
+    """
+
+    context: Context
+    images: Sequence[Image]
+    evidence: list[Pixels]
+    division: Division
+    regions: list[Region]
+    summaries: SummarySet
+
+    @property
+    def parts(self) -> Parts:
+        """What the evidence is divided among."""
+        return self.division.parts
+
+    @property
+    def descriptors(self) -> NDArray[np.float32]:
+        """Features of each region (R, d)."""
+        return self.division.descriptors
+
+    @property
+    def similarity(self) -> NDArray[np.float32]:
+        """No regions are compared pair by pair."""
+        return np.zeros((0, 0), np.float32)
+
+    @property
+    def clusters(self) -> int:
+        """Number of parts."""
+        return self.division.parts.count
+
+    def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return cohesion and stability of each summary."""
+        part = [summary.part for summary in summaries if summary.part is not None]
+        return self.division.cohesion[part], self.division.stability[part]
+
+    def chance(self) -> Chance:
+        """Compare a few of the run's images with moved masks; one piece."""
+        settings = self.context.settings.analyses
+        chosen = some_images(len(self.images), settings.chance_images, self.context.random_state)
+        views, masks = [self.images[k].view for k in chosen], [self.evidence[k] for k in chosen]
+        inputs = [
+            digest([self.parts.mean, self.parts.directions, self.parts.centers]),
+            [view_sha256(view) for view in views],
+            masks,
+        ]
+        return Chance(**self.context.piece(PART_CHANCE, inputs, (views, masks, self.parts)))
+
+
+def _part_chance(shared: Shared, items: Sequence[tuple[list[View], list[Pixels], Parts]]) -> Iterable[Content]:
+    settings = shared.settings
+    for views, masks, parts in items:
+        grids = [grid_of(mask.shape, part_settings(settings).cells) for mask in masks]
+        features = [grid_features(view, shared.classifier, grid) for view, grid in zip(views, grids, strict=True)]
+        draws = settings.analyses.chance
+        yield dict(vars(measure_part_chance(features, grids, masks, parts, draws=draws, random_state=shared.random_state)))
+
+
+PART_CHANCE = Stage("part_chance", 2, _part_chance, settings=lambda s: [asdict(part_settings(s)), s.analyses.chance])
+
+
+def group_evidence(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> PartGroups:
+    """Divide the evidence among parts, and make summaries of them."""
+    with watch.stage("parts"):
+        division = divide_evidence(context, images, evidence)
+    with watch.stage("summaries"):
+        regions, summaries = summarize_parts(context, watch, images, division)
+    return PartGroups(context, images, evidence, division, regions, summaries)

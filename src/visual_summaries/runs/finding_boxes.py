@@ -1,0 +1,190 @@
+"""Which summary a region of a new image belongs to: by similarity to the regions of the run, with a least one found there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from visual_summaries.analyses.cohesion import cluster_labels
+from visual_summaries.analyses.importance import divide_pixels
+from visual_summaries.classifiers import Classifier
+from visual_summaries.flow import Features
+from visual_summaries.flow.pairs import compare_block
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.regions import propose_boxes, prune, salient_boxes
+from visual_summaries.results import Box, Found, Run
+from visual_summaries.runs.image_stages import describe_view
+from visual_summaries.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Matcher:
+    """What counts as belonging to a summary.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, (R,)
+        Summary of each reference region, -1 for none.
+    least : ndarray of float64, (K,)
+        Least mean similarity to a summary's reference regions; infinite where it has fewer than two.
+    found, mistaken : ndarray of float64, (K,)
+        On the references themselves, each image left out in turn: share of the summary's own regions, and of all others, that
+        reach it.
+    """
+
+    labels: NDArray[np.int64]
+    least: NDArray[np.float64]
+    found: NDArray[np.float64]
+    mistaken: NDArray[np.float64]
+
+    def confidence(self, similarity: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how far new regions reach the least similarity: ``(N, K)`` from ``(N, R)``; from 1 on they belong."""
+        return np.asarray(_means(similarity, self.labels, len(self.least), np.ones_like(similarity)) / self.least)
+
+
+def fit_matcher(similarity: NDArray[np.floating], labels: ArrayLike, images: ArrayLike, summaries: int) -> Matcher:
+    """Find for each summary the least similarity that tells its own regions from all others.
+
+    A region's similarity to a summary is its mean similarity to the summary's regions in *other* images, so that no image
+    vouches for itself. The least one is where the share of own regions that reach it exceeds that of the others by most (Youden
+    1950), half way to the next lower value.
+
+    Parameters
+    ----------
+    similarity : ndarray of float, (R, R)
+        Of the reference regions.
+    labels : array_like of int, (R,)
+        Summary of each, -1 for none.
+    images : array_like of int, (R,)
+        Image of each.
+    summaries : int
+        Number K of summaries.
+
+    Examples
+    --------
+    >>> similarity = np.array([[0, 8, 1, 2], [8, 0, 2, 1], [1, 2, 0, 6], [2, 1, 6, 0]])
+    >>> matcher = fit_matcher(similarity, [0, 0, 1, 1], [0, 1, 0, 1], 2)
+    >>> matcher.least.tolist(), matcher.found.tolist(), matcher.mistaken.tolist()
+    ([5.0, 4.0], [1.0, 1.0], [0.0, 0.0])
+    >>> matcher.confidence(np.array([[5.0, 6.0, 1.0, 1.0]])).round(2).tolist()
+    [[1.1, 0.25]]
+    """
+    labels, images = np.asarray(labels, np.int64), np.asarray(images)
+    means = _means(similarity, labels, summaries, (images[:, None] != images[None, :]).astype(np.float64))
+    least, found, mistaken = np.full(summaries, np.inf), np.zeros(summaries), np.zeros(summaries)
+    for k in range(summaries):
+        own = np.sort(means[(labels == k) & np.isfinite(means[:, k]), k])
+        others = np.sort(means[(labels != k) & np.isfinite(means[:, k]), k])
+        if len(own) < 2:
+            continue
+        hits = 1 - np.arange(len(own)) / len(own)
+        false = 1 - np.searchsorted(others, own) / max(len(others), 1)
+        place = int(np.argmax(hits - false))
+        lower = np.concatenate([own[:place], others[others < own[place]]])
+        least[k] = (own[place] + (lower.max() if lower.size else own[place])) / 2
+        found[k], mistaken[k] = (own >= least[k]).mean(), (others >= least[k]).mean() if len(others) else 0.0
+    return Matcher(labels, np.maximum(least, 1e-12), found, mistaken)
+
+
+def _means(
+    similarity: NDArray[np.floating], labels: NDArray[np.int64], summaries: int, weights: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return the mean similarity (N, K) to the regions of each summary; NaN where none may be looked at."""
+    members = (labels[:, None] == np.arange(summaries)).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((similarity * weights) @ members / (weights @ members))
+
+
+_SMALLEST = 3  # sides of boxes that can be compared, in pixels
+
+
+@dataclass(frozen=True)
+class BoxFinder:
+    """Images of the run to compare with: their boxes described, and which of these are regions of the run."""
+
+    run: Run
+    classifier: Classifier
+    random_state: int
+    features: dict[int, Features]
+    regions: dict[int, NDArray[np.intp]]
+    matcher: Matcher
+
+    @classmethod
+    def of(cls, run: Run, classifier: Classifier, most: int, random_state: int, progress: Progress | None) -> BoxFinder:
+        """Describe the images of a run that have the most members of summaries."""
+        labels = cluster_labels(run.summaries, len(run.regions))
+        members = [region.image for region in run.regions if labels[region.index] >= 0]
+        counts = np.bincount(members, minlength=len(run.images))
+        chosen = [int(k) for k in np.argsort(-counts, kind="stable")[:most] if counts[k]]
+        features: dict[int, Features] = {}
+        regions: dict[int, NDArray[np.intp]] = {}
+        owner: list[int] = []
+        wanted: list[int] = []
+        for done, k in enumerate(chosen, 1):
+            own = [region for region in run.regions if region.image == k]
+            boxes = _boxes(run.images[k].view, [region.box for region in own], run.settings, random_state)
+            features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
+            regions[k] = np.arange(len(own))  # they come first
+            owner += [k] * len(own)
+            wanted += [region.index for region in own]
+            report_progress(progress, "references", done, len(chosen))
+        pairs = [(a, b) for position, a in enumerate(chosen) for b in chosen[position + 1 :]]
+        blocks = compare_block(features, regions, pairs, run.settings.flow).similarities
+        place = {k: np.flatnonzero(np.array(owner) == k) for k in chosen}
+        similarity = np.zeros((len(owner), len(owner)))
+        for (a, b), block in zip(pairs, blocks, strict=True):
+            similarity[np.ix_(place[a], place[b])] = block
+            similarity[np.ix_(place[b], place[a])] = block.T
+        matcher = fit_matcher(similarity, labels[wanted], owner, len(run.summaries))
+        return cls(run, classifier, random_state, features, regions, matcher)
+
+    @property
+    def figures(self) -> tuple[tuple[float, ...], ...]:
+        """Least similarity that counts, and how often it finds and mistakes regions of the run, of each summary."""
+        matcher = self.matcher
+        return tuple(matcher.least.tolist()), tuple(matcher.found.tolist()), tuple(matcher.mistaken.tolist())
+
+    def find(self, view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> list[Found]:
+        """Return the summaries in a new image."""
+        settings = self.run.settings.regions
+        boxes = propose_boxes(view, settings.boxes, settings.proposals, self.random_state).astype(np.int64)
+        chosen = salient_boxes(boxes, evidence, settings.salient_share)
+        sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
+        chosen = chosen[sides >= _SMALLEST]
+        if not len(chosen):
+            return []
+        features = describe_view(view, boxes, self.run.settings.flow, self.classifier)
+        confidence = np.nan_to_num(self.matcher.confidence(self._compare(features, chosen)))
+        kept = prune(boxes[chosen], confidence.max(axis=1), settings.overlap, settings.area_factor)
+        best = confidence[kept].argmax(axis=1)
+        places: dict[int, list[tuple[float, Box]]] = {}
+        for (x0, y0, x1, y1), k, values in zip(boxes[chosen[kept]].tolist(), best.tolist(), confidence[kept], strict=True):
+            if values[k] >= 1 and evidence[y0:y1, x0:x1].any():
+                places.setdefault(k, []).append((float(values[k]), (x0, y0, x1, y1)))
+        # As in the run, no two summaries share a pixel.
+        parts = [(k, box, evidence[box[1] : box[3], box[0] : box[2]]) for k, own in places.items() for _, box in own]
+        pixels = divide_pixels(parts, (evidence.shape[0], evidence.shape[1]))
+        found = []
+        for k, shown in pixels.items():
+            own = sorted(places[k], key=lambda one: -one[0])
+            found.append(Found(k, tuple(box for _, box in own), shown, own[0][0]))
+        return found
+
+    def _compare(self, features: Features, salient: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the similarity (n, R) of boxes of a new image to all reference regions."""
+        new = -1  # no image of the run has this number
+        pairs = [(k, new) for k in self.features]
+        flow = self.run.settings.flow
+        blocks = compare_block({**self.features, new: features}, {**self.regions, new: salient}, pairs, flow)
+        return np.concatenate([block.T for block in blocks.similarities], axis=1)
+
+
+def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:
+    """Return proposed boxes, after some that must be among them."""
+    proposed = propose_boxes(view, settings.regions.boxes, settings.regions.proposals, random_state)
+    given = np.array(first, np.int32).reshape(-1, 4)
+    fresh = [box for box in proposed.tolist() if tuple(box) not in set(map(tuple, given.tolist()))]
+    return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])

@@ -1,0 +1,241 @@
+"""What a run knows of its earlier, interrupted beginnings: which images they had."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visual_summaries.classifiers import Target, classify
+from visual_summaries.errors import ImageError, NoImagesError, TargetError
+from visual_summaries.files.journal import Journal
+from visual_summaries.images import gather_images
+from visual_summaries.progress import report_progress
+from visual_summaries.results import Image, Skipped
+from visual_summaries.runs.pieces import Content
+from visual_summaries.runs.stages import Context, Shared, Stage
+
+logger = logging.getLogger("visual_summaries")
+
+
+def former_images(journal: Journal) -> dict[str, str]:
+    """Return name and hash of the images that the run had when it was last begun; none if this is the first time."""
+    found: dict[str, str] = {}
+    for entry in journal.entries():
+        if entry.get("event") == "images" and isinstance(entry.get("images"), dict):
+            found = entry["images"]
+    return found
+
+
+def changes(former: dict[str, str], images: Sequence[Image]) -> dict[str, list[str]]:
+    """Return which images are ``gone``, ``changed`` and ``added`` since the run was last begun, by name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> view = np.zeros((2, 2, 3), np.uint8)
+    >>> now = [Image(0, "a", "1", view, 0.5, 0), Image(1, "b", "3", view, 0.5, 0), Image(2, "d", "4", view, 0.5, 0)]
+    >>> changes({"a": "1", "b": "2", "c": "5"}, now)
+    {'gone': ['c'], 'changed': ['b'], 'added': ['d']}
+    """
+    now = {image.name: image.sha256 for image in images}
+    if not former:
+        return {"gone": [], "changed": [], "added": []}
+    return {
+        "gone": [name for name in former if name not in now],
+        "changed": [name for name, sha256 in now.items() if name in former and former[name] != sha256],
+        "added": [name for name in now if name not in former],
+    }
+
+
+def note_images(journal: Journal, former: dict[str, str], images: Sequence[Image]) -> dict[str, list[str]]:
+    """Write the images of the run into the journal, and tell what is not as it was when the run was last begun."""
+    found = changes(former, images)
+    journal.write("images", images={image.name: image.sha256 for image in images})
+    for kind, names in found.items():
+        if names:
+            done = "the run goes on without" if kind == "gone" else "computed anew"
+            logger.warning("%s since this run was begun; %s", changes_in_words(kind, names), done)
+    return found
+
+
+def changes_in_words(kind: str, names: Sequence[str]) -> str:
+    """Return how many images are gone, changed or added, with the first names.
+
+    Examples
+    --------
+    >>> changes_in_words("gone", ["a.jpg", "b.jpg"])
+    '2 images gone (a.jpg, b.jpg)'
+    """
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} image{'s' if len(names) > 1 else ''} {kind} ({listed})"
+
+
+#: Fewer images than this cannot show that anything is used again and again.
+MIN_IMAGES = 3
+
+ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """What reading gave.
+
+    Attributes
+    ----------
+    images : tuple of Image
+        To be explained, in the order of the source.
+    skipped : tuple of Skipped
+        Unreadable and misclassified ones.
+    correct, total : int
+        How many of the readable images that were looked at the network gives the class.
+    changes : dict
+        Names of the images that are ``gone``, ``changed`` and ``added`` since the run was last begun.
+    """
+
+    images: tuple[Image, ...]
+    skipped: tuple[Skipped, ...]
+    correct: int
+    total: int
+    changes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read_images(
+    context: Context,
+    source: ImageSources,
+    *,
+    max_images: int | None = None,
+    include_misclassified: bool = False,
+    batch_size: int = 32,
+) -> ImageSet:
+    """Read images until `max_images` usable ones are found.
+
+    Parameters
+    ----------
+    context : Context
+        The classifier and the class.
+    source : str, Path, iterable or tensor
+        A folder, paths, arrays, or a tensor; see :func:`visual_summaries.images.gather_images`.
+    max_images : int, optional
+        Stop at this many usable images.
+    include_misclassified : bool
+        Keep images that the network gives another class.
+    batch_size : int
+        Images that pass the network at a time.
+
+    Returns
+    -------
+    ImageSet
+
+    Raises
+    ------
+    NoImagesError
+        If fewer than 3 images are usable.
+    TargetError
+        If images were read but the network gives none of them the class.
+    """
+    classifier, target, progress = context.classifier, context.target, context.progress
+    sources = gather_images(source)
+    waiting = iter(sources)
+    expected = len(sources) if max_images is None else min(max_images, len(sources))
+    images: list[Image] = []
+    skipped: list[Skipped] = []
+    others: Counter[str] = Counter()
+    correct = total = 0
+    while (max_images is None or len(images) < max_images) and (batch := list(islice(waiting, batch_size))):
+        readable: list[tuple[str, str, tuple[int, int], NDArray[np.uint8]]] = []
+        for item in batch:
+            try:
+                loaded = item.load()
+                readable.append((item.name, item.sha256(), (loaded.height, loaded.width), classifier.view(loaded)))
+            except ImageError as error:
+                skipped.append(Skipped(item.name, error.reason, str(error)))
+        if not readable:
+            continue
+        answers = _answers(context, [view for *_, view in readable])
+        for (name, sha256, size, view), (score, predicted, hit) in zip(readable, answers, strict=True):
+            if max_images is not None and len(images) == max_images:
+                break
+            total += 1
+            correct += hit
+            if not hit:
+                said = classifier.class_names[predicted]
+                others[said] += 1
+                if not include_misclassified:
+                    detail = f"the network says {said}; its score for {target.name} is {score:.3f}"
+                    skipped.append(Skipped(name, "misclassified", detail))
+                    continue
+            images.append(Image(len(images), name, sha256, view, score, predicted, size))
+            report_progress(progress, "images", len(images), expected)
+    report_progress(progress, "images", len(images), len(images))
+    journal = context.pieces.journal
+    former = former_images(journal)
+    result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images))
+    _require_enough(result, target, others)
+    note_images(journal, former, images)
+    logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
+    if skipped:
+        logger.info("set aside: %s", in_words(skipped))
+    return result
+
+
+def _classify(shared: Shared, views: Sequence[NDArray[np.uint8]]) -> Iterable[Content]:
+    found = classify(shared.classifier, views, shared.target, batch_size=len(views))
+    for score, predicted, hit in zip(found.scores, found.predicted, found.hits, strict=True):
+        yield {"score": float(score), "predicted": int(predicted), "hit": bool(hit)}
+
+
+#: What the network answers to the whole images; a batch is a piece, in which each image has its record.
+ANSWERS = Stage("answers", 1, _classify, together=True, progress="")
+
+
+def _answers(context: Context, views: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[float, int, bool]]:
+    """Yield score, predicted class and whether that is the target, of a batch of views."""
+    stage = replace(ANSWERS, group=len(views))
+    for record in context.map(stage, (view_sha256(view) for view in views), views.__getitem__):
+        yield record["score"], record["predicted"], record["hit"]
+
+
+def in_words(skipped: Iterable[Skipped]) -> str:
+    """Return skipped images as counts by reason.
+
+    Examples
+    --------
+    >>> in_words([Skipped("a", "truncated", ""), Skipped("b", "misclassified", ""), Skipped("c", "truncated", "")])
+    '2 truncated, 1 misclassified'
+    """
+    counts = Counter(item.reason for item in skipped)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+
+
+def _require_enough(result: ImageSet, target: Target, others: Counter[str]) -> None:
+    if len(result.images) >= MIN_IMAGES:
+        return
+    if result.total and not result.correct and not result.images:
+        said = ", ".join(f"{name} ({count})" for name, count in others.most_common(3))
+        raise TargetError(
+            f"none of the {result.total} images is classified as {target.name}; the network says {said}. Check the target and "
+            "the preprocessing, or explain the images all the same with --include-misclassified (include_misclassified=True)"
+        )
+    reasons = f"; set aside: {in_words(result.skipped)}" if result.skipped else ""
+    example = next((f" (for example {item.name}: {item.detail})" for item in result.skipped), "")
+    gone = result.changes["gone"]
+    before = f". Since the run was begun: {changes_in_words('gone', gone)}" if gone else ""
+    raise NoImagesError(
+        f"{len(result.images)} usable images, but at least {MIN_IMAGES} are needed to find what they share{reasons}{example}; "
+        f"add images of the class{before}"
+    )
+
+
+def view_sha256(view: NDArray[np.uint8]) -> str:
+    """Return a hash of the pixels that the network sees."""
+    return hashlib.sha256(repr(view.shape).encode() + view.tobytes()).hexdigest()

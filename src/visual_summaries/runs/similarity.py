@@ -1,0 +1,213 @@
+"""The stages of a run that look at several images: similarity by blocks of pairs, kept regions, clusters, warped members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import accumulate, combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visual_summaries.engines import Part
+from visual_summaries.files.arrays import pack, unpack
+from visual_summaries.flow import Features
+from visual_summaries.flow.pairs import best_of, compare_block, mean_of
+from visual_summaries.parts.clusters import Clusters, cluster
+from visual_summaries.regions import prune, salient_boxes
+from visual_summaries.regions.salient import evidence_shares
+from visual_summaries.results import Box, Image, Region
+from visual_summaries.runs.image_stages import Described, Pixels, View, contributions, infill_settings
+from visual_summaries.runs.pieces import Content, digest
+from visual_summaries.runs.reading import view_sha256
+from visual_summaries.runs.stages import Context, Shared, Stage
+from visual_summaries.settings import Settings
+
+#: Images of one side of a block of pairs: at most so many, and a block ends after one image of so many on average.
+_LARGEST_BLOCK, _MEAN_BLOCK = 12, 8
+
+
+def image_blocks(names: Sequence[str]) -> list[list[int]]:
+    """Divide images into blocks of neighbors, where the images themselves say that a block ends.
+
+    So an image that is added or taken away changes the block that it is in, and no other (content-defined chunking, as backup
+    programs use it).
+
+    Parameters
+    ----------
+    names : sequence of str
+        A hash of each image, hexadecimal.
+
+    Examples
+    --------
+    >>> hashes = [f"{k:08x}" for k in (1, 8, 3, 5, 16, 2)]
+    >>> image_blocks(hashes), image_blocks(hashes[1:])
+    ([[0, 1], [2, 3, 4], [5]], [[0], [1, 2, 3], [4]])
+    """
+    blocks: list[list[int]] = [[]]
+    for position, name in enumerate(names):
+        blocks[-1].append(position)
+        if int(name[:8], 16) % _MEAN_BLOCK == 0 or len(blocks[-1]) == _LARGEST_BLOCK:
+            blocks.append([])
+    return [block for block in blocks if block]
+
+
+#: A block of pairs: features and salient boxes of its images, and which of these are compared.
+Block = tuple[dict[int, Part[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
+
+
+def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
+    for parts, salient, pairs in items:
+        features = {image: part.get() for image, part in parts.items()}
+        block = compare_block(features, salient, pairs, shared.settings.flow, best=shared.settings.regions.best)
+        best = {f"best{image}": values for image, values in enumerate(block.best.values())}
+        yield {**pack("similarity", block.similarities, 2, np.float32), **best}
+
+
+def _flow(settings: Settings) -> Any:
+    return [asdict(settings.flow), settings.regions.best]
+
+
+SIMILARITY = Stage("similarity", 3, _similarity, settings=_flow)
+
+
+def compare_regions(
+    context: Context, images: Sequence[Image], evidence: Sequence[Pixels], features: Described
+) -> tuple[list[Region], NDArray[np.float32]]:
+    """Find the salient boxes, compare those of different images, and keep of redundant ones the most distinctive.
+
+    Returns
+    -------
+    regions : list of Region
+    similarity : ndarray of float32, (R, R)
+    """
+    settings = context.settings.regions
+    boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
+    salient = [
+        _usable(proposed, salient_boxes(proposed, own, settings.salient_share))
+        for proposed, own in zip(boxes, evidence, strict=True)
+    ]
+    blocks = _Blocks(context, images, features, salient)
+    distinctiveness = blocks.best_mean()
+    kept = [
+        prune(proposed[chosen], means, settings.overlap, settings.area_factor)
+        for proposed, chosen, means in zip(boxes, salient, distinctiveness, strict=True)
+    ]
+    chosen_boxes = [proposed[chosen[rows]] for proposed, chosen, rows in zip(boxes, salient, kept, strict=True)]
+    means = [own[rows] for own, rows in zip(distinctiveness, kept, strict=True)]
+    regions = _measure(context, images, evidence, chosen_boxes, means)
+    return regions, blocks.similarity(kept)
+
+
+class _Blocks:
+    """The similarities of all salient boxes, block by block of pairs of images; never all of them in memory."""
+
+    def __init__(
+        self, context: Context, images: Sequence[Image], features: Described, salient: Sequence[NDArray[np.intp]]
+    ) -> None:
+        self._salient, self._best = salient, context.settings.regions.best
+        names = [digest([view_sha256(image.view), boxes]) for image, boxes in zip(images, features.boxes, strict=True)]
+        inputs = [[name, chosen] for name, chosen in zip(names, salient, strict=True)]
+        self._pairs = self._divide(names)
+        keys = [self._inputs(pairs, inputs) for pairs in self._pairs]
+        # Only what is not there yet needs descriptors.
+        features.prepare(image for k in context.missing(SIMILARITY, keys) for pair in self._pairs[k] for image in pair)
+
+        def item(position: int) -> Block:
+            pairs = self._pairs[position]
+            members = _members(pairs)
+            return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, pairs
+
+        self._records = context.each(SIMILARITY, keys, item)
+
+    @staticmethod
+    def _inputs(pairs: Sequence[tuple[int, int]], inputs: Sequence[Any]) -> Any:
+        """Return what goes into a block: its images, and which of them are compared, by their places in the block."""
+        members = _members(pairs)
+        place = {image: k for k, image in enumerate(members)}
+        return [[inputs[i] for i in members], [[place[i], place[j]] for i, j in pairs]]
+
+    @staticmethod
+    def _divide(names: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Return all pairs of images, block by block."""
+        blocks = image_blocks(names)
+        block_of = {image: k for k, block in enumerate(blocks) for image in block}
+        found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for i, j in combinations(range(len(names)), 2):
+            found.setdefault((block_of[i], block_of[j]), []).append((i, j))
+        return [found[key] for key in sorted(found)]
+
+    def best_mean(self) -> list[NDArray[np.float32]]:
+        """Return for each image the mean of the best confidences of each of its salient boxes."""
+        top = [np.zeros((len(chosen), 0), np.float32) for chosen in self._salient]
+        for pairs, record in zip(self._pairs, self._records, strict=True):
+            for place, image in enumerate(_members(pairs)):
+                top[image] = best_of([top[image], record[f"best{place}"]], self._best)
+        return [mean_of(values) for values in top]
+
+    def similarity(self, kept: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
+        """Return the similarities (R, R) of these salient boxes of each image."""
+        start = [0, *accumulate(len(rows) for rows in kept)]
+        similarity = np.zeros((start[-1], start[-1]), np.float32)
+        for pairs, record in zip(self._pairs, self._records, strict=True):
+            for (i, j), part in zip(pairs, unpack("similarity", record), strict=True):
+                chosen = part[np.ix_(kept[i], kept[j])]
+                similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = chosen
+                similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = chosen.T
+        return similarity
+
+
+def _members(pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Images of a block, ascending."""
+    return sorted({image for pair in pairs for image in pair})
+
+
+def _usable(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leave out boxes with a side under 3 pixels: nothing can be compared inside them."""
+    sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
+    usable: NDArray[np.intp] = chosen[sides >= 3]
+    return usable
+
+
+def _alone(shared: Shared, items: Sequence[tuple[View, float, list[tuple[Box, Pixels]]]]) -> Iterable[Content]:
+    return [{"alone": [list(pair) for pair in own]} for own in contributions(shared, items)]
+
+
+REGIONS = Stage("regions", 3, _alone, settings=infill_settings, group=8, together=True, progress="contributions")
+
+
+def _measure(
+    context: Context,
+    images: Sequence[Image],
+    binary: Sequence[Pixels],
+    boxes: Sequence[NDArray[np.int64]],
+    distinctiveness: Sequence[NDArray[np.float32]],
+) -> list[Region]:
+    """Make regions of the kept boxes of each image: their evidence, and what hiding it alone does."""
+    parts: list[list[tuple[Box, Pixels]]] = [
+        [((x0, y0, x1, y1), np.ascontiguousarray(evidence[y0:y1, x0:x1])) for x0, y0, x1, y1 in kept.tolist()]
+        for kept, evidence in zip(boxes, binary, strict=True)
+    ]
+    inputs = ([view_sha256(i.view), i.score, evidence, kept] for i, evidence, kept in zip(images, binary, boxes, strict=True))
+    records = context.map(REGIONS, inputs, lambda k: (images[k].view, images[k].score, parts[k]))
+    regions: list[Region] = []
+    for image, own, record, means in zip(images, parts, records, distinctiveness, strict=True):
+        shares = evidence_shares(boxes[image.index], binary[image.index])
+        for (box, pixels), share, (contribution, drop), mean in zip(own, shares, record["alone"], means, strict=True):
+            regions.append(Region(len(regions), image.index, box, pixels, float(share), contribution, drop, float(mean)))
+    return regions
+
+
+def _clusters(shared: Shared, items: Sequence[NDArray[np.float32]]) -> Iterable[Content]:
+    for similarity in items:
+        found = cluster(similarity, shared.settings.clusters, random_state=shared.random_state)
+        yield {"labels": found.labels, "exemplars": found.exemplars}
+
+
+CLUSTERS = Stage("clusters", 2, _clusters, settings=lambda s: asdict(s.clusters), network=False)
+
+
+def find_clusters(context: Context, similarity: NDArray[np.float32]) -> Clusters:
+    """Group the regions."""
+    return Clusters(**context.piece(CLUSTERS, similarity, similarity))

@@ -1,0 +1,391 @@
+"""What specializing learns from: training images as the network sees them, with the regions of each summary in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visual_summaries.batch.jobs import class_folders, target_of_folder
+from visual_summaries.classifiers import find_class
+from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
+from visual_summaries.flow.stages import Stage, choose_stages, recorded
+from visual_summaries.images import ImageSource, gather_images
+from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import Box, Run
+from visual_summaries.runs.apply import apply_run, require_same_network
+from visual_summaries.runs.reading import ImageSources
+from visual_summaries.specialization.detectors import Boxes
+from visual_summaries.specialization.network import kept_maps, places_of
+from visual_summaries.specialization.settings import SpecializeSettings
+from visual_summaries.specialization.windows import reduced
+
+if TYPE_CHECKING:
+    from visual_summaries.classifiers import Classifier
+
+#: Label of images of none of the specialized classes.
+OTHER = -1
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class PartExamples:
+    """Regions of one summary in the training images.
+
+    Attributes
+    ----------
+    owner : int
+        Position of its class among the specialized ones.
+    run, summary : int
+        Positions of the run, and of the summary in it.
+    name : str
+    boxes : dict of int to ndarray, (n, 4)
+        Over width and height of the view, by position of the image.
+    applied : int
+        How many of these images are not the run's own.
+    """
+
+    owner: int
+    run: int
+    summary: int
+    name: str
+    boxes: dict[int, Boxes]
+    applied: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Training images.
+
+    Attributes
+    ----------
+    names : tuple of str
+    sha256 : tuple of str
+    labels : ndarray of int, (N,)
+        Position of the image's class among the specialized ones; -1 for all other images.
+    logits : ndarray of float32, (N, K)
+        Of the network as it is.
+    maps : tuple of Tensor of float16, (N, C, h, w)
+        Reduced feature maps, for each depth.
+    stages : tuple of Stage
+        Where they were read.
+    classes : tuple of int
+        Indices of the specialized classes.
+    parts : tuple of PartExamples
+    skipped : tuple of (str, str)
+        Files that were left out, and why.
+    """
+
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+    labels: NDArray[np.intp]
+    logits: NDArray[np.float32]
+    maps: tuple[Tensor, ...]
+    stages: tuple[Stage, ...]
+    classes: tuple[int, ...]
+    parts: tuple[PartExamples, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def places(self, settings: SpecializeSettings) -> int:
+        """Return how many places detectors look at along each side."""
+        return places_of(self.stages, settings.cells)
+
+    def subset(self, chosen: NDArray[np.intp]) -> Examples:
+        """Return some of the images, with the regions in them; summaries that have none left are gone."""
+        place = {int(old): new for new, old in enumerate(chosen)}
+        parts = [
+            replace(part, boxes={place[image]: boxes for image, boxes in part.boxes.items() if image in place})
+            for part in self.parts
+        ]
+        index = torch.from_numpy(np.asarray(chosen, np.int64))
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in chosen),
+            sha256=tuple(self.sha256[i] for i in chosen),
+            labels=self.labels[chosen],
+            logits=self.logits[chosen],
+            maps=tuple(one[index] for one in self.maps),
+            parts=tuple(part for part in parts if part.boxes),
+        )
+
+
+def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
+    """Return the last stages of a network, as it is when it sees images of its own size; finest first.
+
+    Raises
+    ------
+    ClassifierError
+        If it puts out no feature map.
+    """
+    size = classifier.input_size[1:]
+    x = torch.zeros(1, *classifier.input_size, device=classifier.device)
+    with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, size) as seen:
+        classifier.logits(x)
+    stages = choose_stages([stage for stage, _ in seen])
+    if not stages:
+        raise ClassifierError(
+            f"no submodule of {classifier.spec} puts out a feature map, so there is nothing that part detectors could read: "
+            "give the network as an nn.Module of several layers"
+        )
+    return stages[-depths:]
+
+
+def read_maps(
+    classifier: Classifier, views: Sequence[NDArray[np.uint8]], stages: Sequence[Stage], cells: int
+) -> tuple[NDArray[np.float32], list[Tensor]]:
+    """Return the logits (N, K) of views, and their reduced maps (N, C, h, w) in half precision, for each stage."""
+    logits: list[NDArray[np.float32]] = []
+    maps: list[list[Tensor]] = [[] for _ in stages]
+    with classifier.frozen(), torch.no_grad():
+        for start in range(0, len(views), _BATCH):
+            x = classifier.to_tensor(views[start : start + _BATCH])
+            with kept_maps(classifier.module, stages) as found:
+                logits.append(classifier.logits(x).cpu().numpy())
+            for number, own in enumerate(maps):
+                own.append(reduced(found[number], cells).half().cpu())
+    return np.concatenate(logits), [torch.cat(own) for own in maps]
+
+
+def gather_examples(
+    runs: Sequence[Run],
+    classifier: Classifier,
+    negatives: ImageSources,
+    images: ImageSources | None = None,
+    settings: SpecializeSettings | None = None,
+    *,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Examples:
+    """Read all training images, and find the summaries' regions in them.
+
+    Parameters
+    ----------
+    runs, classifier, negatives, images, settings, random_state, progress
+        As for :func:`~visual_summaries.specialization.specialize`.
+
+    Raises
+    ------
+    RunError, ClassifierError, TargetError, NoImagesError
+        As there.
+    """
+    settings = SpecializeSettings() if settings is None else settings
+    classes = _classes(runs, classifier)
+    stages = find_stages(classifier, settings.depths)
+    reader = _Reader(classifier, stages, settings.cells)
+    parts: list[PartExamples] = []
+    for owner, run in enumerate(runs):
+        reader.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
+        for summary in run.summaries:
+            boxes: dict[int, list[Box]] = {}
+            for index in summary.cluster:
+                region = run.regions[index]
+                boxes.setdefault(reader.known[run.images[region.image].sha256], []).append(region.box)
+            size = run.images[0].view.shape[:2]
+            own = {image: _relative(found, size) for image, found in boxes.items()}
+            parts.append(PartExamples(owner, owner, summary.index, summary.label, own))
+    more = _more_images(images, classes, classifier)
+    for owner, run in enumerate(runs):
+        fresh = reader.add_sources(more.get(owner, ()), owner, progress, "further images")
+        if fresh and settings.apply:
+            content = [source.content for _, source in fresh]
+            matches = best_matches(run, content, classifier, random_state=random_state, progress=progress)
+            parts = with_matches(parts, owner, [place for place, _ in fresh], matches)
+    reader.add_sources(_others(negatives, classes, classifier, reader.skipped), OTHER, progress, "negatives")
+    examples = reader.finish(tuple(classes), tuple(parts))
+    if not (examples.labels == OTHER).any():
+        raise NoImagesError(
+            "none of the negatives can be used: give a folder of images that show other classes than those of the runs"
+        )
+    return examples
+
+
+def _classes(runs: Sequence[Run], classifier: Classifier) -> list[int]:
+    if not runs:
+        raise RunError("no run was given; give one run for each class that is to be specialized")
+    classes = []
+    for run in runs:
+        target = require_same_network(run, classifier)
+        if not run.summaries:
+            raise RunError(f"the run of {target.name!r} has no summary, so there are no parts to detect; leave it out")
+        if int(run.manifest["target"]["index"]) in classes:
+            raise RunError(f"two of the runs explain {target.name!r}; give one run for each class")
+        if run.images[0].view.shape[:2] != classifier.input_size[1:]:
+            raise ClassifierError(
+                f"the run of {target.name!r} saw images of {run.images[0].view.shape[:2]} (H, W), this classifier takes "
+                f"{classifier.input_size[1:]}: load it with the run's input_size"
+            )
+        classes.append(int(run.manifest["target"]["index"]))
+    return classes
+
+
+def _relative(boxes: Sequence[Box], size: tuple[int, ...]) -> Boxes:
+    """Return boxes of an image of `size` (H, W) over its width and height."""
+    height, width = size
+    return (np.array(boxes, np.float32) / np.array([width, height, width, height], np.float32)).astype(np.float32)
+
+
+def best_matches(
+    run: Run,
+    images: ImageSources,
+    classifier: Classifier,
+    *,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> list[dict[int, Boxes]]:
+    """Return where a run's summaries are in further images: for each image its summaries' surest boxes (1, 4).
+
+    Source: :meth:`Run.apply`, which compares regions of the evidence with those of the run.
+    """
+    found = apply_run(run, images, classifier, random_state=random_state, progress=progress)
+    return [
+        {one.summary: _relative(one.boxes[:1], image.image.view.shape[:2]) for one in image.present} for image in found.images
+    ]
+
+
+def with_matches(
+    parts: Sequence[PartExamples], owner: int, places: Sequence[int], matches: Sequence[dict[int, Boxes]]
+) -> list[PartExamples]:
+    """Return the parts with matches of a class's summaries in the images at some positions added."""
+    result = []
+    for part in parts:
+        if part.owner == owner:
+            more = {place: own[part.summary] for place, own in zip(places, matches, strict=True) if part.summary in own}
+            part = replace(part, boxes={**part.boxes, **more}, applied=part.applied + len(more))
+        result.append(part)
+    return result
+
+
+def _more_images(
+    images: ImageSources | None, classes: Sequence[int], classifier: Classifier
+) -> Mapping[int, tuple[ImageSource, ...]]:
+    """Return further images of each class, by its position: of a folder of class folders, or of the only class."""
+    if images is None:
+        return {}
+    if isinstance(images, str | Path) and Path(images).is_dir() and (folders := class_folders(images)):
+        found: dict[int, tuple[ImageSource, ...]] = {}
+        for folder in folders:
+            index = _meant(folder.name, classifier)
+            if index in classes:
+                found[classes.index(index)] = found.get(classes.index(index), ()) + gather_images(folder)
+        if not found:
+            names = ", ".join(repr(classifier.class_names[index]) for index in classes)
+            raise NoImagesError(
+                f"none of the {len(folders)} folders in {images} is called like a specialized class ({names}); "
+                "call them by the classes' names or indices"
+            )
+        return found
+    if len(classes) > 1:
+        raise NoImagesError(
+            "with several runs, further images must be a folder of class folders, so that it is clear what is what"
+        )
+    return {0: gather_images(images)}
+
+
+def _others(
+    negatives: ImageSources, classes: Sequence[int], classifier: Classifier, skipped: list[tuple[str, str]]
+) -> Iterator[ImageSource]:
+    """Give the images of other classes; those in a folder that is called like a specialized class are set aside."""
+    known: dict[str, int | None] = {}  # looking a name up among all classes takes its time
+    for source in gather_images(negatives):
+        folders = source.name.split("/")[:-1]
+        if isinstance(negatives, str | Path):
+            folders.append(Path(negatives).resolve().name)
+        for folder in folders:
+            if folder not in known:
+                known[folder] = _meant(folder, classifier)
+        own = [index for index in (known[folder] for folder in folders) if index is not None and index in classes]
+        if own:
+            skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialized"))
+        else:
+            yield source
+
+
+def _meant(folder: str, classifier: Classifier) -> int | None:
+    """Return the class that a folder is called like, None for any other name."""
+    try:
+        return target_of_folder(folder, classifier)
+    except TargetError:
+        try:
+            return find_class(classifier.class_names, folder, classifier.synonyms)
+        except TargetError:
+            return None
+
+
+@dataclass
+class _Reader:
+    """Training images one after the other; each is kept as logits and reduced maps, its pixels are not."""
+
+    classifier: Classifier
+    stages: tuple[Stage, ...]
+    cells: int
+    known: dict[str, int] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    maps: list[list[Tensor]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def add_views(self, views: Iterator[tuple[str, str, NDArray[np.uint8]]], label: int) -> list[int]:
+        """Add views with their names and hashes, those not known yet; return their positions."""
+        added = []
+        while batch := list(islice(views, _BATCH)):
+            fresh: dict[str, tuple[str, NDArray[np.uint8]]] = {}
+            for name, sha256, view in batch:
+                if sha256 in self.known or sha256 in fresh:
+                    # An image of a run is there already; one that is said to show two things must not be learnt from twice.
+                    if sha256 in self.known and self.labels[self.known[sha256]] != label:
+                        self.skipped.append((name, "already there as an image of another class"))
+                    continue
+                fresh[sha256] = (name, view)
+            if not fresh:
+                continue
+            logits, maps = read_maps(self.classifier, [view for _, view in fresh.values()], self.stages, self.cells)
+            self.logits.append(logits)
+            self.maps.append(maps)
+            for sha256, (name, _) in fresh.items():
+                self.known[sha256] = len(self.names)
+                added.append(len(self.names))
+                self.names.append(name)
+                self.labels.append(label)
+        return added
+
+    def add_sources(
+        self, sources: Iterator[ImageSource] | Sequence[ImageSource], label: int, progress: Progress | None, stage: str
+    ) -> list[tuple[int, ImageSource]]:
+        """Add images that can be read and are not known yet; return their positions and where they came from."""
+        waiting = list(sources)
+        added = []
+        for done, source in enumerate(waiting, 1):
+            try:
+                view = self.classifier.view(source.load())
+                positions = self.add_views(iter([(source.name, source.sha256(), view)]), label)
+            except ImageError as error:
+                self.skipped.append((source.name, str(error)))
+                continue
+            added += [(position, source) for position in positions]
+            report_progress(progress, stage, done, len(waiting))
+        return added
+
+    def finish(self, classes: tuple[int, ...], parts: tuple[PartExamples, ...]) -> Examples:
+        return Examples(
+            names=tuple(self.names),
+            sha256=tuple(self.known),
+            labels=np.array(self.labels, np.intp),
+            logits=np.concatenate(self.logits),
+            maps=tuple(torch.cat([batch[number] for batch in self.maps]) for number in range(len(self.stages))),
+            stages=self.stages,
+            classes=classes,
+            parts=parts,
+            skipped=tuple(self.skipped),
+        )

@@ -1,0 +1,200 @@
+"""A specialized network as two files, and back: weights as safetensors, all else as JSON; nothing in them is executed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from visual_summaries.classifiers.checkpoints import load_weights, read_checkpoint
+from visual_summaries.classifiers.transforms import ViewTransform
+from visual_summaries.errors import ClassifierError, RunError, SettingsError
+from visual_summaries.files.atomic import atomic_file, plain, write_json
+from visual_summaries.flow.stages import Stage
+from visual_summaries.specialization.network import SpecializedNetwork
+
+if TYPE_CHECKING:
+    from visual_summaries.specialization.result import Specialization
+
+WEIGHTS, DESCRIPTION = "specialized.safetensors", "specialized.json"
+FORMAT = 1
+
+_LAYOUTS = ("nchw", "nhwc", "tokens")
+_NETWORK = "network."
+_MOST = 2**20  # cells, channels, detectors: a description that says more is no description of a network
+
+
+def save_specialized(result: Specialization, folder: Path) -> None:
+    """Write a specialized network into a folder; what an older one left there is replaced.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
+    module, classifier = result.module, result.original
+    # A tensor that two names share is written under both.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    write_json(
+        folder / DESCRIPTION,
+        plain(
+            describe_module(module, classifier.spec)
+            | {
+                "transform": classifier.transform.to_dict(),
+                "class_names": list(classifier.class_names),
+                "result": result.to_dict(),
+            }
+        ),
+    )
+    with atomic_file(folder / WEIGHTS) as file:
+        file.write(save(weights))
+
+
+def describe_module(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
+    """Return what is needed, beside weights, to make a specialized network again."""
+    return {
+        "format": FORMAT,
+        "network": spec,
+        "stages": [asdict(stage) for stage in module.stages],
+        "classes": module.classes.tolist(),
+        "detectors": len(module.weights),
+        "scales": int(module.sizes.shape[1]),
+        "cells": module.cells,
+        "evidence_limit": module.evidence_limit,
+        "offset_limit": module.offset_limit,
+        "probabilities": module.probabilities,
+    }
+
+
+def is_specialized(path: Path) -> bool:
+    """Whether a folder holds a specialized network."""
+    return path.is_dir() and (path / DESCRIPTION).is_file()
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return the checked content of ``specialized.json``.
+
+    Raises
+    ------
+    ClassifierError
+        If it is damaged, of another version, or says what no specialized network can be.
+    """
+    path = folder / DESCRIPTION
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        _check(values)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SettingsError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | RecursionError) else str(error)
+        raise ClassifierError(
+            f"{path} does not describe a specialized network ({reason}): make it again with visual-summaries specialize"
+        ) from error
+    return dict(values)
+
+
+def _check(values: Any) -> None:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"its format is {found!r}, this version reads {FORMAT}")
+    if not isinstance(values["network"], str):
+        raise TypeError("network must be text")
+    for stage in values["stages"]:
+        fits = set(stage) == {"name", "call", "layout", "grid", "channels"} and isinstance(stage["name"], str)
+        numbers = [stage.get("call"), stage.get("channels"), *stage.get("grid", ())]
+        if not fits or stage["layout"] not in _LAYOUTS or len(stage["grid"]) != 2 or not all(map(_is_count, numbers)):
+            raise ValueError(f"stage {stage} is none")
+    for name in ("detectors", "scales", "cells"):
+        if not _is_count(values[name]):
+            raise ValueError(f"{name} is {values[name]!r}")
+    if not 1 <= values["cells"] <= 64 or not 1 <= values["scales"] <= 8:
+        raise ValueError("cells or scales are out of range")
+    for name in ("evidence_limit", "offset_limit"):
+        value = values[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} is {value!r}")
+    if not isinstance(values["probabilities"], bool):
+        raise TypeError("probabilities must be true or false")
+    if not (isinstance(values["classes"], list) and values["classes"] and all(map(_is_count, values["classes"]))):
+        raise ValueError("classes must be indices")
+    if not (isinstance(values["class_names"], list) and all(isinstance(name, str) for name in values["class_names"])):
+        raise ValueError("class_names must be a list of text")
+    transform_of(values)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+
+
+def transform_of(values: dict[str, Any]) -> ViewTransform:
+    """Return the transform that a description states."""
+    stated: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values["transform"].items()
+    }
+    return ViewTransform(**stated)
+
+
+def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:
+    """Return the network of a folder with its weights.
+
+    Parameters
+    ----------
+    folder : Path
+    values : dict
+        Of :func:`read_description`.
+    network : nn.Module
+        Of the architecture that was specialized; its weights are replaced by the folder's.
+
+    Raises
+    ------
+    ClassifierError
+        If the weights are damaged or do not fit.
+    """
+    path = folder / WEIGHTS
+    weights = read_checkpoint(path)
+    own = {name.removeprefix(_NETWORK): tensor for name, tensor in weights.items() if name.startswith(_NETWORK)}
+    load_weights(network, own, f"specialized network {folder}")
+    heads = {name: tensor for name, tensor in weights.items() if not name.startswith(_NETWORK)}
+    stages = [Stage(**{**stage, "grid": tuple(stage["grid"])}) for stage in values["stages"]]
+    expected = _shapes(values, stages)
+    wrong = [name for name, shape in expected.items() if name not in heads or tuple(heads[name].shape) != shape]
+    if wrong or len(heads) != len(expected):
+        raise ClassifierError(f"{path} does not hold the detectors that {DESCRIPTION} describes: make both again")
+    _require_sound(heads, values, path)
+    return SpecializedNetwork(
+        network,
+        stages,
+        heads["owners"],
+        heads["classes"],
+        [heads[f"detectors_{number}"] for number in range(len(stages))],
+        heads["bias"],
+        heads["sizes"],
+        heads["weights"],
+        heads["shifts"],
+        cells=values["cells"],
+        evidence_limit=float(values["evidence_limit"]),
+        offset_limit=float(values["offset_limit"]),
+        probabilities=values["probabilities"],
+    ).eval()
+
+
+def _shapes(values: dict[str, Any], stages: list[Stage]) -> dict[str, tuple[int, ...]]:
+    count, classes = values["detectors"], len(values["classes"])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("owners", "bias", "weights"), (count,))
+    shapes |= {"classes": (classes,), "shifts": (classes,), "sizes": (count, values["scales"], 2)}
+    return shapes | {f"detectors_{number}": (count, stage.channels) for number, stage in enumerate(stages)}
+
+
+def _require_sound(heads: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:
+    owners, classes = heads["owners"], heads["classes"]
+    indices = owners.dtype == classes.dtype == torch.int64 and classes.tolist() == values["classes"]
+    inside = indices and bool(((owners >= 0) & (owners < len(classes))).all())
+    finite = all(bool(torch.isfinite(tensor).all()) for tensor in heads.values())
+    if not (inside and finite and max(values["classes"]) < len(values["class_names"])):
+        raise ClassifierError(f"{path} holds detectors with impossible values: make it again with visual-summaries specialize")
