@@ -231,13 +231,13 @@ def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, 
         "images": len(run.images),
         "regions": len(run.regions),
         "with_regions": len({region.image for region in run.regions}),
-        "clusters": run.manifest["counts"]["clusters"],
+        "clusters": run.info.counts["clusters"],
         "published_clusters": published_clusters(run),
         "summaries": count.summaries,
         "stable": {f"{threshold:.2f}": number for threshold, number in count.stable.items()},
         "presence": [len({run.regions[i].image for i in summary.cluster}) for summary in run.summaries],
         "mask_area": float(np.mean([mask.area for mask in run.masks])),
-        "seconds": run.manifest["timings"],
+        "seconds": run.info.timings,
     }
     row["tags"] = {}
     for name, tagger in taggers_of(case, run, data, shared):

@@ -50,7 +50,7 @@ def cost(data: Path, count: int, keep: Path) -> dict[str, Any]:
     folder = keep / "cost" / str(count)
     shutil.rmtree(folder, ignore_errors=True)
     run = run_default(photographs, folder)
-    seconds = run.manifest["timings"]
+    seconds = run.info.timings
     after = sum(value for name, value in seconds.items() if name not in BEFORE)
     former = len(run.images) * former_seconds(photographs.classifier, run)
     return {
@@ -72,7 +72,7 @@ def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     As it ran: in bfloat16, 16 images at a time, with memory handed back to the system.
     """
     x = classifier.to_tensor([image.view for image in run.images[:_TIMED]])
-    target = resolve_target(classifier, int(run.manifest["target"]["index"]))
+    target = resolve_target(classifier, int(run.info.target.index))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
         network.kernel, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
@@ -89,7 +89,7 @@ def growth(data: Path, count: int, times: int, keep: Path) -> dict[str, Any]:
     """
     run = vs.load_run(keep / "cost" / str(count))
     classifier = read_unit(UNIT, data, 1, keep).classifier
-    target = int(run.manifest["target"]["index"])
+    target = int(run.info.target.index)
     few, many = (list(run.images), list(run.masks)), enlarged(classifier, target, run.images, run.masks, times)
     stages_after_masks(classifier, target, few[0][:_WARM], few[1][:_WARM])
     seconds = [stages_after_masks(classifier, target, *some) for some in (few, many)]

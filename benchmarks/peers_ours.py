@@ -44,7 +44,7 @@ def main() -> None:
     result = {
         "seconds": seconds,
         "processor_seconds": processor,
-        "stages": run.manifest["timings"],
+        "stages": run.info.timings,
         "imports": IMPORTED - STARTED,
         "loading": loaded - started,
         "threads": torch.get_num_threads(),

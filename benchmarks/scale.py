@@ -313,7 +313,7 @@ def rates(size: str, data: Path | None) -> Steps:
         start = time.perf_counter()
         run = vs.summarize(loaded, data / "images" / FOLDER, TARGET, max_images=RATE_IMAGES)
         row = {"network": name, "images": len(run.images), "regions": len(run.regions), "summaries": len(run.summaries)}
-        return [{**row, "run_s": time.perf_counter() - start, "stages": run.manifest["timings"]}]
+        return [{**row, "run_s": time.perf_counter() - start, "stages": run.info.timings}]
 
     return {} if data is None else {name: partial(network, name) for name in RATES[: 1 if size == "quick" else None]}
 

@@ -113,7 +113,7 @@ def matches_of(
     world: World, run: vs.Run, classifier: Classifier, paths: Sequence[Path], folder: Path
 ) -> list[dict[int, Boxes]]:
     """Return where a run's summaries are in further images, found or read from where it was kept."""
-    index = run.manifest["target"]["index"]
+    index = run.info.target.index
     kept = folder / f"matches-{index}.json"
     if kept.is_file():
         found = json.loads(kept.read_text(encoding="utf-8"))

@@ -10,7 +10,9 @@ import numpy as np
 
 from made_masks import made_mask
 from visual_summaries.results import (
+    Accuracy,
     Chance,
+    ClassifierInfo,
     Image,
     JointEffects,
     Member,
@@ -19,9 +21,11 @@ from visual_summaries.results import (
     Region,
     Run,
     RunAnalysis,
+    RunInfo,
     Skipped,
     Summary,
     SummaryAnalysis,
+    TargetInfo,
     Together,
 )
 from visual_summaries.settings import Settings, preset
@@ -94,26 +98,18 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
             Skipped("c.png", "misclassified", "seen as collie"),
         ),
         settings=Settings(),
-        manifest={
-            "format": 1,
-            "complete": True,
-            "created": "2026-01-02T03:04:05+00:00",
-            "classifier": {
-                "spec": f"net.py:{SCRIPT}",
-                "input_size": [3, *size],
-                "num_classes": 2,
-                "transform": {"crop_pct": 1.0},
-            },
-            "target": {"index": 0, "name": f"robin {SCRIPT}"},
-            "predicted": {"0": "robin", "1": "<i>collie</i>"},
-            "accuracy": {"correct": count - 1, "total": count},
-            "versions": {"python": "3.11"},
-            "hardware": {"device": "cpu"},
-            "timings": {"masks": 1.25},
-            "random_state": 0,
-            "preset": "default",
-            "source": "photos & more",
-        },
+        info=RunInfo(
+            ClassifierInfo(f"net.py:{SCRIPT}", input_size=(3, *size), num_classes=2, transform={"crop_pct": 1.0}),
+            TargetInfo(0, f"robin {SCRIPT}"),
+            Accuracy(count - 1, count),
+            created="2026-01-02T03:04:05+00:00",
+            source="photos & more",
+            predicted={"0": "robin", "1": "<i>collie</i>"},
+            preset="default",
+            versions={"python": "3.11"},
+            hardware={"device": "cpu"},
+            timings={"masks": 1.25},
+        ),
     )
 
 

@@ -137,9 +137,9 @@ def damaged(world: World, tries: int, seed: int = 2) -> Outcome:
         outcome.tried += 1
         found = world.resumed(outcome, out, what)
         if found is not None:
-            named = [entry["file"] for entry in found.manifest["damaged"]]
+            named = [entry["file"] for entry in found.info.damaged]
             outcome.check(named == [path.name], f"{what}: the manifest names {named}")
-            others = {name: count["computed"] for name, count in found.manifest["pieces"].items() if name != stage}
+            others = {name: count["computed"] for name, count in found.info.pieces.items() if name != stage}
             remade = {"descriptors", *(["cells"] if stage in ("parts", "labels") else [])}  # deleted when a run is complete
             again = {name: count for name, count in others.items() if count and name not in remade}
             outcome.check(not again, f"{what}: also computed again: {again}")
@@ -306,14 +306,14 @@ def images_gone(world: World) -> Outcome:
     found = world.resumed(outcome, out, "images gone", images=images)
     if found is not None:
         expected = {"gone": [names[1], names[6]], "changed": [names[4]], "added": []}
-        told = found.manifest["images_since_begun"]
+        told = found.info.images_since_begun
         outcome.check(told == expected, f"told of {told}, expected {expected}")
         kept = {image.name: mask for image, mask in zip(world.whole.images, world.whole.masks, strict=True)}
         same = [kept[i.name] == m for i, m in zip(found.images, found.masks, strict=True) if i.name != names[4]]
         outcome.check(
             len(same) == len(names) - 3 and all(same), f"{same.count(True)} of {len(names) - 3} masks are those from before"
         )
-        computed = found.manifest["pieces"]["masks"]["computed"]
+        computed = found.info.pieces["masks"]["computed"]
         outcome.check(computed == 1, f"{computed} masks computed for one changed image")
     for name in names[2:]:
         (images / name).unlink(missing_ok=True)
@@ -352,8 +352,8 @@ def out_of_memory(world: World, rooms: tuple[int, ...] = (2, 1, 0)) -> Outcome:
             if code == 0:
                 found = vs.load_run(out)
                 expected = {"planned": 3, "smallest": 1}
-                outcome.check(found.manifest["batch_size"] == expected, f"{found.manifest['batch_size']}, not {expected}")
-                outcome.check(found.manifest["peak_memory_mib"] > 0, "no peak memory")
+                outcome.check(found.info.batch_size == expected, f"{found.info.batch_size}, not {expected}")
+                outcome.check(found.info.peak_memory_mib > 0, "no peak memory")
                 outcome.check(len(found.summaries) == len(world.whole.summaries), "another number of summaries")
         else:
             said = world.log.read_text(encoding="utf-8")

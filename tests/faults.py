@@ -25,7 +25,7 @@ import torch
 from PIL import Image as PillowImage
 
 import visual_summaries as vs
-from visual_summaries.results import Run
+from visual_summaries.results import Run, RunInfo
 from visual_summaries.settings.masks import FastSchedule
 
 #: Side of the striped patches, in pixels.
@@ -102,7 +102,7 @@ def run(images: Path, out: Path, *, resume: bool = False, progress: Any = None, 
 
 def same_results(a: Run, b: Run) -> bool:
     """Tell whether two runs are equal bit for bit in everything but what tells how they were made."""
-    return replace(a, manifest={}) == replace(b, manifest={})
+    return replace(a, info=RunInfo()) == replace(b, info=RunInfo())
 
 
 def journal(out: Path) -> list[dict[str, Any]]:

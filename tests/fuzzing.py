@@ -42,7 +42,9 @@ from visual_summaries.files.checksums import ENTRY, sha256_of
 from visual_summaries.images import open_image
 from visual_summaries.pages.report import render_page
 from visual_summaries.results import (
+    Accuracy,
     Chance,
+    ClassifierInfo,
     Component,
     Faithfulness,
     Image,
@@ -53,12 +55,14 @@ from visual_summaries.results import (
     Region,
     Run,
     RunAnalysis,
+    RunInfo,
     Skipped,
     Summary,
     SummaryAnalysis,
+    TargetInfo,
     Together,
 )
-from visual_summaries.runs.directory import FILES, FORMAT, load_run, save_run
+from visual_summaries.runs.directory import FILES, load_run, save_run
 from visual_summaries.settings import preset
 from visual_summaries.study.answers import ANSWERS_FORMAT, VERSION, load_answers
 from visual_summaries.study.key import KEY_FORMAT, Key, load_key
@@ -327,22 +331,20 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
         rejected=(Summary(1, 2, members[2:3], (2,), 0.4, 0.3, part=0),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("default"),
-        manifest={
-            "format": FORMAT,
-            "complete": True,
-            "created": "2026-11-24T10:00:00+00:00",
-            "classifier": {"spec": "timm/resnet18", "weights_sha256": "00" * 32, "transform": {"size": [height, width]}},
-            "target": {"index": 7, "name": "cock"},
-            "source": "cocks",
-            "accuracy": {"correct": 3, "total": 4},
-            "predicted": {"7": "cock"},
-            "counts": {"images": images, "skipped": 1, "summaries": 1},
-            "left_when_hidden": {"mean": 0.05, "blur": 0.4},
-            "faithfulness": {"deletion": [0.1, 0.4], "insertion": [0.8, 0.5]},
-            "warnings": {"large": 1},
-            "versions": {"python": "3.11", "visual-summaries": "0.1.0"},
-            "timings": {"masks": 1.5},
-        },
+        info=RunInfo(
+            ClassifierInfo("timm/resnet18", "00" * 32, transform={"size": [height, width]}),
+            TargetInfo(7, "cock"),
+            Accuracy(3, 4),
+            created="2026-11-24T10:00:00+00:00",
+            source="cocks",
+            predicted={"7": "cock"},
+            counts={"images": images, "skipped": 1, "summaries": 1},
+            left_when_hidden={"mean": 0.05, "blur": 0.4},
+            faithfulness={"deletion": (0.1, 0.4), "insertion": (0.8, 0.5)},
+            warnings={"large": 1},
+            versions={"python": "3.11", "visual-summaries": "0.1.0"},
+            timings={"masks": 1.5},
+        ),
         analysis=RunAnalysis(joint, chance, Together(0.6, 0.8, (0.5, 0.9), 0.1, 0.05, 0.2)),
         parts=small_parts(rng),
         faithfulness=Faithfulness(

@@ -22,7 +22,7 @@ from visual_summaries.cli.applying import network_of
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.masks import MaskStage
 from visual_summaries.pages.application import render_application
-from visual_summaries.results import Application, Run
+from visual_summaries.results import Application, Run, TargetInfo
 from visual_summaries.runs.finding_boxes import fit_matcher
 from visual_summaries.runs.randomization import randomization_check
 
@@ -136,7 +136,7 @@ def test_another_network_is_refused(run: Run, stripe_network: torch.nn.Module, s
 def test_a_run_without_summaries_or_class_cannot_be_applied(run: Run, classifier: Classifier, striped: Any) -> None:
     with pytest.raises(RunError, match="has no summary"):
         replace(run, summaries=()).apply(list(striped.images[:1]), classifier)
-    function = replace(run, manifest={**run.manifest, "target": {"index": None, "name": "f"}})
+    function = replace(run, info=replace(run.info, target=TargetInfo(None, "f")))
     with pytest.raises(RunError, match="explains a function"):
         function.apply(list(striped.images[:1]), classifier)
 
@@ -144,10 +144,10 @@ def test_a_run_without_summaries_or_class_cannot_be_applied(run: Run, classifier
 def test_no_code_is_taken_from_a_run(run: Run, tmp_path: Path) -> None:
     """A run's folder may come from anyone: its specification is used only where it can name nothing on this machine."""
     for spec in (f"{tmp_path}/evil.py:make", "os:getcwd", "net.pt2", "StripeNetwork"):
-        made = replace(run, manifest={**run.manifest, "classifier": {**run.manifest["classifier"], "spec": spec}})
+        made = replace(run, info=replace(run.info, classifier=replace(run.info.classifier, spec=spec)))
         with pytest.raises(ClassifierError, match="give the network with --model"):
             network_of(made, None, None, None)
-    demo = replace(run, manifest={**run.manifest, "classifier": {**run.manifest["classifier"], "spec": "demo network main"}})
+    demo = replace(run, info=replace(run.info, classifier=replace(run.info.classifier, spec="demo network main")))
     assert network_of(demo, None, None, None).num_classes == 8
 
 
@@ -202,9 +202,9 @@ def test_what_is_not_in_the_weights_does_not(run: Run, classifier: Classifier) -
 def test_a_network_without_weights_cannot_be_checked(run: Run) -> None:
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     bare = Classifier(module, transform=vs.load_classifier(Learnt().eval()).transform, class_names=["a", "b", "c"])
-    described = {**run.manifest["classifier"], "weights_sha256": bare.weights_sha256}
+    described = replace(run.info.classifier, weights_sha256=bare.weights_sha256)
     with pytest.raises(ClassifierError, match="no parameters that could be shuffled"):
-        randomization_check(replace(run, manifest={**run.manifest, "classifier": described}), bare)
+        randomization_check(replace(run, info=replace(run.info, classifier=described)), bare)
 
 
 def test_the_commands_say_what_is_missing(run: Run, tmp_path: Path) -> None:

@@ -30,8 +30,20 @@ from visual_summaries.compare import (
 from visual_summaries.compare.placing import box_raster, overlaps
 from visual_summaries.errors import RunError
 from visual_summaries.pages.comparison import render_comparison, write_comparison
-from visual_summaries.results import Image, Member, Region, Run, Summary, SummaryAnalysis, Tag
-from visual_summaries.runs.directory import FORMAT, find_runs, save_run
+from visual_summaries.results import (
+    Accuracy,
+    ClassifierInfo,
+    Image,
+    Member,
+    Region,
+    Run,
+    RunInfo,
+    Summary,
+    SummaryAnalysis,
+    Tag,
+    TargetInfo,
+)
+from visual_summaries.runs.directory import find_runs, save_run
 from visual_summaries.settings import preset
 from visual_summaries.settings.stages import SummarySettings
 
@@ -94,12 +106,11 @@ def make_run(
         rejected=(),
         skipped=(),
         settings=preset("paper"),
-        manifest={
-            "format": FORMAT,
-            "classifier": {"spec": network, "transform": transform.to_dict(), "weights_sha256": f"{network} weights"},
-            "target": {"index": 0, "name": target},
-            "accuracy": {"correct": correct, "total": 10},
-        },
+        info=RunInfo(
+            ClassifierInfo(network, f"{network} weights", transform=transform.to_dict()),
+            TargetInfo(0, target),
+            Accuracy(correct, 10),
+        ),
         path=path,
     )
 
@@ -205,7 +216,7 @@ def test_runs_that_cannot_be_compared(pair: tuple[Run, Run]) -> None:
 def test_one_network_before_and_after_training_is_told_apart_by_its_folders() -> None:
     before = make_run("nets.py:net", ["head"], path=Path("runs/before"))
     after = make_run("nets.py:net", ["head"], path=Path("runs/after"))
-    after = replace(after, manifest={**after.manifest, "classifier": {**after.manifest["classifier"], "weights_sha256": "x"}})
+    after = replace(after, info=replace(after.info, classifier=replace(after.info.classifier, weights_sha256="x")))
     other = make_run("elsewhere/nets.py:other", ["head"])
     assert network_names([before, after, other]) == ("nets.py:net (before)", "nets.py:net (after)", "nets.py:other")
 

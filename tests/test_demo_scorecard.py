@@ -15,7 +15,7 @@ from visual_summaries.birds.scene import sample_scene
 from visual_summaries.birds.world import CLASS_NAMES, LABELS
 from visual_summaries.demo import labels_for, part_under, score_run
 from visual_summaries.errors import RunError, SettingsError
-from visual_summaries.results import Image, Member, Region, Run, Summary
+from visual_summaries.results import Image, Member, Region, Run, RunInfo, Summary
 from visual_summaries.settings import preset
 
 WING, CREST, BELLY = (LABELS.index(name) for name in ("wing", "crest", "belly"))
@@ -52,7 +52,7 @@ def run_of(regions, summaries, images=3, shape=(20, 30)):
         rejected=(),
         skipped=(),
         settings=preset("paper"),
-        manifest={},
+        info=RunInfo(),
     )
 
 

@@ -28,7 +28,7 @@ from visual_summaries.engines.ray_engine import RayEngine
 from visual_summaries.engines.shipping import own_modules, pack_for
 from visual_summaries.errors import EngineError, ImageError, MissingExtraError, SettingsError
 from visual_summaries.masks import MaskStage
-from visual_summaries.results import Run
+from visual_summaries.results import Run, RunInfo
 
 ray = pytest.importorskip("ray")
 
@@ -43,7 +43,7 @@ def tiny_settings() -> vs.Settings:
 
 
 def same_results(a: Run, b: Run) -> bool:
-    return replace(a, manifest={}) == replace(b, manifest={})
+    return replace(a, info=RunInfo()) == replace(b, info=RunInfo())
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +330,7 @@ def test_one_engine_ends_what_another_began(
             vs.summarize(*arguments, settings=tiny_settings(), engine=first, progress=stop)
         run = vs.summarize(*arguments, settings=tiny_settings(), engine=second, resume=True)
         assert same_results(run, local_run)
-        found = run.manifest["pieces"][stage]
+        found = run.info.pieces[stage]
         assert found["found"] >= 3
         assert found["found"] + found["computed"] == len(images)
 

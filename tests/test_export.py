@@ -79,7 +79,7 @@ def test_json_and_csv_tell_the_same(striped_run: vs.Run, tmp_path: Path) -> None
         assert row["summary"] == ("" if entry["summary"] is None else str(entry["summary"]))
     members = {entry["region"] for entry in record["regions"] if entry["member"]}
     assert members == {member.region for summary in striped_run.summaries for member in summary.members}
-    assert record["accuracy"] == striped_run.manifest["accuracy"]
+    assert record["accuracy"] == vars(striped_run.info.accuracy)
 
 
 def test_only_some_summaries(striped_run: vs.Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.pages.figures import plot_importance, plot_summaries, plot_summary, write_figure
 from visual_summaries.pages.strips import render_strip
+from visual_summaries.results import TargetInfo
 
 
 def test_a_row_shows_each_member_in_its_place(striped_run: vs.Run) -> None:
@@ -60,8 +61,8 @@ def test_files_of_each_kind_are_the_same_each_time(
 
 
 def test_names_with_dollar_signs_are_no_formulas(striped_run: vs.Run) -> None:
-    manifest = striped_run.manifest | {"target": {"index": 0, "name": "a $\\frac{$ b"}}
-    figure = plot_summaries(replace(striped_run, manifest=manifest))
+    info = replace(striped_run.info, target=TargetInfo(0, "a $\\frac{$ b"))
+    figure = plot_summaries(replace(striped_run, info=info))
     figure.draw_without_rendering()  # a formula that cannot be parsed would raise
 
 
@@ -86,7 +87,7 @@ def test_the_command(striped_run: vs.Run, tmp_path: Path) -> None:
 
 def test_notebooks_show_the_summaries(striped_run: vs.Run) -> None:
     name = "<script>alert(1)</script>"
-    html = replace(striped_run, manifest=striped_run.manifest | {"target": {"index": 0, "name": name}})._repr_html_()
+    html = replace(striped_run, info=replace(striped_run.info, target=TargetInfo(0, name)))._repr_html_()
     assert "<script" not in html
     assert html.count("<tr>") == len(striped_run.summaries)
     shown = sum(min(6, len(summary.members)) for summary in striped_run.summaries)

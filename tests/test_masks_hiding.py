@@ -127,7 +127,7 @@ def test_a_run_hides_in_the_ways_that_hide_and_says_which_do_not(
     settings = replace(base, masks=replace(base.masks, infill="mean+noise", fast=replace(base.masks.fast, steps=8)))
     run = vs.summarize(stripe_network, list(draw_striped_images(4).images), "marked", settings=settings)
     assert run.settings.masks.infill == "mean"
-    assert run.manifest["left_when_hidden"]["noise"] > 0.5
+    assert run.info.left_when_hidden["noise"] > 0.5
     assert all(mask.after.shape == mask.hidden.shape == (1,) for mask in run.masks)
     assert run.faithfulness.shown.shape == (4, 1)
     assert "Left out, because hiding everything with these infills leaves more than a tenth of the score: noise" in render_page(

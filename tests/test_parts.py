@@ -49,7 +49,7 @@ from visual_summaries.parts import (
 )
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.model import Sample
-from visual_summaries.results import Parts, Run
+from visual_summaries.results import Parts, Run, RunInfo
 from visual_summaries.runs.dividing import find_parts
 
 TOTAL = BASE + sum(WEIGHTS)  # score of an image with all squares
@@ -57,7 +57,7 @@ SHARES = [weight / TOTAL for weight in WEIGHTS]  # what each color takes of it
 
 
 def same(a: Run, b: Run) -> bool:
-    return replace(a, manifest={}) == replace(b, manifest={})
+    return replace(a, info=RunInfo()) == replace(b, info=RunInfo())
 
 
 def names_of(labels: np.ndarray, truth: np.ndarray) -> list[int]:
@@ -569,7 +569,7 @@ def test_a_part_in_too_few_images_is_the_rest() -> None:
     images, truth = [*world.images, *few.images], np.concatenate([world.truth, few.truth])
     found = vs.summarize(square_network(), images, "squares", settings=square_settings(count=3, neighbors=5))
     assert len(found.summaries) == 2
-    assert found.manifest["counts"]["clusters_of_too_few_images"] == 1
+    assert found.info.counts["clusters_of_too_few_images"] == 1
     for image, own in enumerate(truth):
         np.testing.assert_array_equal(found.labels(image), np.where(own == 2, -1, own))
 
@@ -664,8 +664,8 @@ def test_resume_computes_what_is_missing(tmp_path: Path, run: Run, world: Square
     again = vs.summarize(square_network(), list(world.images), "squares", out, settings=square_settings(count=3), resume=True)
     assert same(again, run)
     for stage in stages:
-        assert again.manifest["pieces"][stage]["found"] == 0
-    assert again.manifest["pieces"]["faithfulness"]["computed"] == 0
+        assert again.info.pieces[stage]["found"] == 0
+    assert again.info.pieces["faithfulness"]["computed"] == 0
     assert vs.load_run(out) == again
 
 
@@ -674,7 +674,7 @@ def test_resuming_a_finished_run_computes_nothing(tmp_path: Path, run: Run, worl
     assert run.path is not None
     out = shutil.copytree(run.path, tmp_path / "run")
     again = vs.summarize(square_network(), list(world.images), "squares", out, settings=square_settings(count=3), resume=True)
-    assert {stage: counts["computed"] for stage, counts in again.manifest["pieces"].items() if counts["computed"]} == {}
+    assert {stage: counts["computed"] for stage, counts in again.info.pieces.items() if counts["computed"]} == {}
     assert same(again, run)
 
 
@@ -684,7 +684,7 @@ def test_some_labels_missing_are_computed_from_the_parts_that_are_there(tmp_path
     out = shutil.copytree(run.path, tmp_path / "run")
     sorted((out / "pieces" / "labels").glob("*.npz"))[0].unlink()
     again = vs.summarize(square_network(), list(world.images), "squares", out, settings=square_settings(count=3), resume=True)
-    assert again.manifest["pieces"]["labels"] == {"computed": 1, "found": COUNT - 1, "damaged": 0}
+    assert again.info.pieces["labels"] == {"computed": 1, "found": COUNT - 1, "damaged": 0}
     assert same(again, run)
 
 

@@ -19,7 +19,7 @@ from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.files.journal import Journal
 from visual_summaries.masks import MaskStage
-from visual_summaries.results import Run
+from visual_summaries.results import Accuracy, Run, RunInfo, TargetInfo
 
 COUNT = 6
 
@@ -34,7 +34,7 @@ def quick_settings() -> vs.Settings:
 
 def same_results(a: Run, b: Run) -> bool:
     """Whether two runs are equal bit for bit in everything but what tells how they were made."""
-    return replace(a, manifest={}) == replace(b, manifest={})
+    return replace(a, info=RunInfo()) == replace(b, info=RunInfo())
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_masks_lie_on_the_evidence_and_destroy_the_class(run: Run, striped: Any)
 
 def test_images_set_aside_are_counted_with_the_reason(run: Run) -> None:
     assert {item.name: item.reason for item in run.skipped} == {"3_broken.png": "unreadable", "4_plain.png": "misclassified"}
-    assert run.manifest["accuracy"] == {"correct": COUNT, "total": COUNT + 1}
+    assert run.info.accuracy == Accuracy(COUNT, COUNT + 1)
     assert [image.name for image in run.images] == [f"{i}.png" for i in range(COUNT)]
 
 
@@ -142,14 +142,12 @@ def test_a_loaded_run_equals_the_computed_one(run: Run) -> None:
 
 
 def test_the_manifest_tells_how_the_run_was_made(run: Run) -> None:
-    manifest = run.manifest
-    assert manifest["target"] == {"index": 0, "name": "marked"}
-    assert manifest["preset"] == "custom"
-    assert manifest["counts"]["summaries"] == len(run.summaries)
-    assert {"images", "masks", "similarity", "summaries"} <= set(manifest["timings"])
-    assert (
-        manifest["versions"]["torch"] == torch.__version__.split("+")[0] or manifest["versions"]["torch"] == torch.__version__
-    )
+    info = run.info
+    assert info.target == TargetInfo(0, "marked")
+    assert info.preset == "custom"
+    assert info.counts["summaries"] == len(run.summaries)
+    assert {"images", "masks", "similarity", "summaries"} <= set(info.timings)
+    assert info.versions["torch"] in (torch.__version__, torch.__version__.split("+")[0])
 
 
 def test_resume_finds_the_pieces_and_gives_the_same_run(
@@ -169,10 +167,10 @@ def test_resume_finds_the_pieces_and_gives_the_same_run(
         vs.summarize(stripe_network, folder, "marked", out, settings=settings)
 
     resumed = vs.summarize(stripe_network, folder, "marked", out, settings=settings, resume=True)
-    assert resumed.manifest["pieces"]["masks"] == {"computed": COUNT - 2, "found": 2, "damaged": 0}
+    assert resumed.info.pieces["masks"] == {"computed": COUNT - 2, "found": 2, "damaged": 0}
     assert same_results(resumed, run)
     again = vs.summarize(stripe_network, folder, "marked", out, settings=settings, resume=True)
-    assert {stage: counts["computed"] for stage, counts in again.manifest["pieces"].items() if counts["computed"]} == {}
+    assert {stage: counts["computed"] for stage, counts in again.info.pieces.items() if counts["computed"]} == {}
     assert same_results(again, run)
 
 
@@ -243,7 +241,7 @@ def test_a_function_of_the_outputs_as_target(striped: Any, stripe_network: torch
     run = vs.summarize(
         stripe_network, list(striped.images[:4]), lambda logits: logits[:, 0].sigmoid(), settings=quick_settings()
     )
-    assert run.manifest["target"]["index"] is None
+    assert run.info.target.index is None
     assert all(mask.score_before > 0.9 > 0.5 > mask.score_after for mask in run.masks)
 
 

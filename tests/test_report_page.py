@@ -24,12 +24,7 @@ from visual_summaries.pages import region_map, words
 from visual_summaries.pages.findings import relies_on, summary_line
 from visual_summaries.pages.layout import distances, layout, layout_by_distances
 from visual_summaries.pages.report import render_page, write_report
-from visual_summaries.results import (
-    Faithfulness,
-    Run,
-    RunAnalysis,
-    Tag,
-)
+from visual_summaries.results import Faithfulness, Run, RunAnalysis, RunInfo, Tag
 from visual_summaries.settings import preset
 
 if TYPE_CHECKING:
@@ -241,22 +236,11 @@ def test_no_summary_says_why(run: Run, change: dict[str, Any], reason: str) -> N
     assert reason in shown.flat
 
 
-def test_manifest_may_be_empty(run: Run) -> None:
-    shown = Reader(render_page(replace(run, manifest={}, skipped=())))
+def test_nothing_may_be_known_of_how_a_run_was_made(run: Run) -> None:
+    shown = Reader(render_page(replace(run, info=RunInfo(), skipped=())))
     assert "the target" in shown.flat
     assert "unknown network" in shown.flat
     assert "None: every image that was found is used." in shown.flat
-
-
-def test_warnings_of_the_run_are_shown(run: Run) -> None:
-    shown = Reader(render_page(replace(run, manifest=run.manifest | {"warnings": ["4 masks <did> not converge"]})))
-    assert "4 masks <did> not converge" in shown.flat
-
-
-def test_counts_of_mask_warnings_are_not_shown_twice(run: Run) -> None:
-    shown = Reader(render_page(replace(run, manifest=run.manifest | {"warnings": {"weak": 1, "other": 2}})))
-    assert "weak: 1" not in shown.flat
-    assert "other: 2" in shown.flat
 
 
 def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
@@ -362,18 +346,18 @@ def test_ways_that_were_left_out_are_named() -> None:
     left = {"mean": 0.02, "noise": 0.05, "strong-blur": 0.4, "inpaint": 0.123}
     whole = make_divided_run()
     two = in_two_ways(whole)
-    shown = Reader(render_page(replace(two, manifest={**two.manifest, "left_when_hidden": left}))).flat
+    shown = Reader(render_page(replace(two, info=replace(two.info, left_when_hidden=left)))).flat
     assert (
         "Left out, because hiding everything with these infills leaves more than a tenth of the score: strong blur (40 %),"
         " inpainting (12 %)." in shown
     )
-    odd = render_page(replace(two, manifest={**two.manifest, "left_when_hidden": {"a\udcff<b>": 0.5}}))
+    odd = render_page(replace(two, info=replace(two.info, left_when_hidden={"a\udcff<b>": 0.5})))
     odd.encode()  # can be written
     assert "more than a tenth of the score: a?<b> (50 %)." in Reader(odd).flat
     kept = {way: left[way] for way in ("mean", "noise")}
-    for manifest in (two.manifest, {**two.manifest, "left_when_hidden": kept}):
-        assert "Left out" not in Reader(render_page(replace(two, manifest=manifest))).flat
-    assert "Left out" not in Reader(render_page(replace(whole, manifest={**whole.manifest, "left_when_hidden": left}))).flat
+    for info in (two.info, replace(two.info, left_when_hidden=kept)):
+        assert "Left out" not in Reader(render_page(replace(two, info=info))).flat
+    assert "Left out" not in Reader(render_page(replace(whole, info=replace(whole.info, left_when_hidden=left)))).flat
 
 
 def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) -> None:

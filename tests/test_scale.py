@@ -47,7 +47,7 @@ def test_other_stages_count_by_their_ratio_to_the_masks_of_their_run(scale: Modu
 
 
 def test_a_run_is_timed_by_the_stages_that_it_has(scale: ModuleType, striped_run: vs.Run) -> None:
-    assert set(striped_run.manifest["timings"]) == set(scale.GROWS) | {"masks"}
+    assert set(striped_run.info.timings) == set(scale.GROWS) | {"masks"}
 
 
 def test_the_committed_rates_can_be_read(scale: ModuleType) -> None:

@@ -24,8 +24,8 @@ from made_masks import made_mask
 from visual_summaries.cli import main
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.pages.specialized import render_page
-from visual_summaries.results import Image, Member, Region, Run, Summary
-from visual_summaries.runs.directory import FORMAT, save_run
+from visual_summaries.results import Accuracy, ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, TargetInfo
+from visual_summaries.runs.directory import save_run
 from visual_summaries.settings import preset
 from visual_summaries.specialization import Specialization, SpecializedNetwork, SpecializeSettings
 from visual_summaries.specialization.detectors import best_windows, described, scores_of, sigmoid, train_detector
@@ -123,12 +123,7 @@ def make_run(classifier: vs.Classifier, drawn: Drawn, boxes: list[tuple[int, int
         rejected=(),
         skipped=(),
         settings=preset("paper"),
-        manifest={
-            "format": FORMAT,
-            "classifier": classifier.describe(),
-            "target": {"index": 0, "name": "patch"},
-            "accuracy": {"correct": len(images), "total": len(images)},
-        },
+        info=RunInfo(ClassifierInfo(**classifier.describe()), TargetInfo(0, "patch"), Accuracy(len(images), len(images))),
     )
 
 
@@ -558,7 +553,7 @@ def test_wrong_input_is_refused_with_a_remedy(run: Run, classifier: vs.Classifie
     nothing = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE[0] * SIZE[1], 3))
     flat = vs.load_classifier(nothing, input_size=(3, *SIZE))
     with pytest.raises(ClassifierError, match="no submodule"):
-        vs.specialize(replace(run, manifest={**run.manifest, "classifier": flat.describe()}), flat, negatives)
+        vs.specialize(replace(run, info=replace(run.info, classifier=ClassifierInfo(**flat.describe()))), flat, negatives)
 
 
 def test_further_images_and_folders_called_like_the_class(run: Run, classifier: vs.Classifier, tmp_path: Path) -> None:

@@ -28,13 +28,14 @@ from visual_summaries.results import (
     Region,
     Run,
     RunAnalysis,
+    RunInfo,
     Skipped,
     Summary,
     SummaryAnalysis,
     Together,
     same,
 )
-from visual_summaries.runs.directory import FORMAT, load_run, require_free, save_run
+from visual_summaries.runs.directory import load_run, require_free, save_run
 from visual_summaries.runs.pieces import Pieces, digest
 from visual_summaries.settings import preset
 from visual_summaries.settings.masks import infills_of
@@ -88,7 +89,7 @@ def small_run(superpixel: bool = False, seed: int = 0) -> Run:
         rejected=(Summary(2, 2, members[2:], (2,), float("nan"), 0.3, analysis(rng, 1)),),
         skipped=(Skipped("b.txt", "unreadable", "no image"),),
         settings=preset("paper"),
-        manifest={"format": FORMAT, "note": "café 🐦"},
+        info=RunInfo(source="café 🐦"),
         analysis=run_analysis(rng),
         faithfulness=Faithfulness(
             *(
@@ -202,10 +203,10 @@ def test_faithfulness_of_another_shape_is_refused(tmp_path: Path, wrong: dict[st
 @pytest.mark.parametrize("left", [{"noise": [0.5]}, {"noise": None}, {"noise": "half"}, [0.5], 0.5])
 def test_what_ways_leave_is_a_number_for_each(tmp_path: Path, left: object) -> None:
     run = small_run()
-    save_run(replace(run, manifest={**run.manifest, "left_when_hidden": {"blur": 0.02, "noise": 0.5}}), tmp_path / "run")
-    assert load_run(tmp_path / "run").manifest["left_when_hidden"] == {"blur": 0.02, "noise": 0.5}
-    save_run(replace(run, manifest={**run.manifest, "left_when_hidden": left}), tmp_path / "run")
-    with pytest.raises(RunError, match=r"manifest\.left_when_hidden.* but must be"):
+    save_run(replace(run, info=replace(run.info, left_when_hidden={"blur": 0.02, "noise": 0.5})), tmp_path / "run")
+    assert load_run(tmp_path / "run").info.left_when_hidden == {"blur": 0.02, "noise": 0.5}
+    save_run(replace(run, info=replace(run.info, left_when_hidden=left)), tmp_path / "run")
+    with pytest.raises(RunError, match=r"manifest: Expected .*left_when_hidden"):
         load_run(tmp_path / "run")
 
 
@@ -269,7 +270,9 @@ def test_no_manifest_means_not_complete(tmp_path: Path) -> None:
 
 
 def test_another_format_is_named(tmp_path: Path) -> None:
-    save_run(replace(small_run(), manifest={"format": 99}), tmp_path)
+    save_run(small_run(), tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(RunError, match=r"has format 99, but this version reads format 3; install .* or compute the run again"):
         load_run(tmp_path)
 

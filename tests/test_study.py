@@ -26,8 +26,8 @@ from made_masks import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.cli import main
 from visual_summaries.errors import AnswersError, SettingsError, StudyError
-from visual_summaries.results import Image, Member, Region, Run, Summary
-from visual_summaries.runs.directory import FORMAT, save_run
+from visual_summaries.results import Accuracy, ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, TargetInfo
+from visual_summaries.runs.directory import save_run
 from visual_summaries.settings import Settings
 from visual_summaries.study import (
     Study,
@@ -85,14 +85,12 @@ def make_run(path: Path | None = None, network: str = "alpha", target: str = "sm
         rejected=(),
         skipped=(),
         settings=Settings(),
-        manifest={
-            "format": FORMAT,
-            "created": f"2026-01-02T03:04:05+00:00 {network}",
-            "classifier": {"spec": f"nets/{network}.py:build", "weights_sha256": hashlib.sha256(network.encode()).hexdigest()},
-            "target": {"index": 3, "name": target},
-            "accuracy": {"correct": images, "total": images},
-            "counts": {},
-        },
+        info=RunInfo(
+            ClassifierInfo(f"nets/{network}.py:build", hashlib.sha256(network.encode()).hexdigest()),
+            TargetInfo(3, target),
+            Accuracy(images, images),
+            created=f"2026-01-02T03:04:05+00:00 {network}",
+        ),
         path=path or Path("runs") / network,
     )
 
@@ -586,7 +584,7 @@ def test_mixed_rows_are_not_preferred(study: Study, runs: tuple[Run, Run], tmp_p
 def test_what_cannot_be_simulated(study: Study, runs: tuple[Run, Run], tmp_path: Path) -> None:
     network = color_network()
     own = make_run(network="own")
-    own.manifest["classifier"]["weights_sha256"] = network.weights_sha256
+    own = replace(own, info=replace(own.info, classifier=replace(own.info.classifier, weights_sha256=network.weights_sha256)))
     made = build_study([own], tmp_path / "own.html", settings=StudySettings(kinds=("intruder",), intruders=2))
     with pytest.raises(StudyError, match=r"colors.py:net is the network that .* explains"):
         simulate_answers(made.page, network, tmp_path / "sim.json", runs=[own])

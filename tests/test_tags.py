@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import arrays
 from made_masks import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
-from visual_summaries.results import Image, Member, Region, Run, Summary, Tag
-from visual_summaries.runs.directory import FORMAT, load_run, save_run
+from visual_summaries.results import ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, Tag
+from visual_summaries.runs.directory import load_run, save_run
 from visual_summaries.runs.tags_file import rename
 from visual_summaries.settings import preset
 from visual_summaries.tags import (
@@ -83,7 +83,7 @@ def colored_run() -> Run:
         rejected=(),
         skipped=(),
         settings=preset("paper"),
-        manifest={"format": FORMAT, "classifier": {"transform": transform.to_dict()}, "source": "birds"},
+        info=RunInfo(ClassifierInfo(transform=transform.to_dict()), source="birds"),
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from visual_summaries.errors import RunError
 from visual_summaries.progress import Progress, report_progress
+from visual_summaries.results import RunInfo
 from visual_summaries.results.analysis import MARGIN
-from visual_summaries.runs.checks import MismatchError, check, check_manifest
-from visual_summaries.runs.directory import FORMAT, MANIFEST, read_json
+from visual_summaries.runs.directory import MANIFEST, read_manifest, read_results
+from visual_summaries.runs.packed import typed
 
 #: Larger files are no manifests.
 _LARGEST = 64 * 2**20
@@ -150,56 +151,40 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, name: str) -> Entry:
-    manifest = _json(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise RunError(
-            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
-            "compute the run again"
-        )
-    data = _json(path / "run.json")
+    for file in (MANIFEST, "run.json"):
+        if (path / file).is_file() and (size := (path / file).stat().st_size) > _LARGEST:
+            raise RunError(f"{path / file} has {size / 2**20:,.0f} MiB: that is no file of a run")
+    manifest, data = read_manifest(path), read_results(path)
     try:
-        check_manifest(manifest)
-        return _entry(path, name, manifest, data)
-    except (MismatchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        return _entry(path, name, typed(manifest, RunInfo, "manifest"), data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunError(f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error})") from error
 
 
-def _json(path: Path) -> dict[str, Any]:
-    if path.is_file() and path.stat().st_size > _LARGEST:
-        raise RunError(f"{path} has {path.stat().st_size / 2**20:,.0f} MiB: that is no file of a run")
-    return read_json(path)
-
-
-def _entry(path: Path, name: str, manifest: Mapping[str, Any], data: Mapping[str, Any]) -> Entry:
-    accuracy = manifest.get("accuracy", {"correct": 0, "total": 0})
-    counts, figures = manifest.get("counts", {}), manifest.get("faithfulness", {})
-    target, classifier = manifest["target"], manifest["classifier"]
+def _entry(path: Path, name: str, info: RunInfo, data: Mapping[str, Any]) -> Entry:
     kept = data["summaries"]
-    check(kept, list[dict[str, Any]], "summaries")
-    warnings = manifest.get("warnings", {})
     report = path / "report.html"
-    entry = Entry(
-        path=name,
-        target=str(target["name"]),
-        network=str(classifier["spec"]),
-        created=manifest.get("created", ""),
-        images=counts.get("images", 0),
-        skipped=counts.get("skipped", 0),
-        correct=accuracy["correct"],
-        total=accuracy["total"],
-        accuracy=accuracy["correct"] / accuracy["total"] if accuracy["total"] else None,
-        summaries=len(kept),
-        rejected=counts.get("rejected", 0),
-        importances=[float(summary["importance"]) for summary in kept],
+    values = {
+        "path": name,
+        "target": info.target.name,
+        "network": info.classifier.spec,
+        "created": info.created,
+        "images": info.counts.get("images", 0),
+        "skipped": info.counts.get("skipped", 0),
+        "correct": info.accuracy.correct,
+        "total": info.accuracy.total,
+        "accuracy": info.accuracy.share,
+        "summaries": len(kept),
+        "rejected": info.counts.get("rejected", 0),
+        "importances": [summary["importance"] for summary in kept],
         **_analyzed(data, len(kept)),
-        **_pair(figures, "deletion"),
-        **_pair(figures, "insertion"),
-        warnings=sum(warnings.values()) if isinstance(warnings, dict) else len(warnings),
-        seconds=round(sum(manifest.get("timings", {}).values()), 3),
-        report=f"{name}/report.html" if report.is_file() and name != "." else "report.html" if report.is_file() else "",
-    )
-    check(entry, Entry, "entry")
-    return entry
+        **_pair(info.faithfulness, "deletion"),
+        **_pair(info.faithfulness, "insertion"),
+        "warnings": sum(info.warnings.values()),
+        "seconds": round(sum(info.timings.values()), 3),
+        "report": f"{name}/report.html" if report.is_file() and name != "." else "report.html" if report.is_file() else "",
+    }
+    return typed(values, Entry, "run.json")
 
 
 def _pair(figures: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -216,11 +216,11 @@ class Classifier:
         >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> description = Classifier(net, transform=ViewTransform((6, 8))).describe()
         >>> description["input_size"], description["num_classes"], description["outputs"]
-        ([3, 6, 8], 3, 'logits')
+        ((3, 6, 8), 3, 'logits')
         """
         return {
             "spec": self.spec,
-            "input_size": list(self.input_size),
+            "input_size": self.input_size,
             "num_classes": self.num_classes,
             "outputs": self.outputs,
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),

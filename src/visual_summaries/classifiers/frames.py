@@ -108,13 +108,13 @@ def _offset(long: int, short: int) -> int:
     return -((short - long) // 2) if short > long else round((long - short) / 2)
 
 
-def frame_of(described: Mapping[str, Any], size: tuple[int, int] | None, name: str = "") -> Frame:
-    """Return where an image's view lies in it, from what a run's manifest records of the classifier.
+def frame_of(transform: Mapping[str, Any], size: tuple[int, int] | None, name: str = "") -> Frame:
+    """Return where an image's view lies in it, from what a run records of the transform.
 
     Parameters
     ----------
-    described : mapping
-        ``run.manifest["classifier"]``.
+    transform : mapping
+        ``run.info.classifier.transform``.
     size : tuple of int or None
         Height and width of the original image, ``image.size``.
     name : str
@@ -130,7 +130,5 @@ def frame_of(described: Mapping[str, Any], size: tuple[int, int] | None, name: s
             f"the run does not say how large {name or 'an image'} is, so its regions cannot be placed in it; an earlier "
             "version wrote it: give its `visual-summaries run` command again with --resume (finished masks are kept)"
         )
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in described["transform"].items()
-    }
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in transform.items()}
     return view_frame(ViewTransform(**values), size)

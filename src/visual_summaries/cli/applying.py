@@ -98,7 +98,7 @@ def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str
     from visual_summaries.demo import demo_network
     from visual_summaries.errors import ClassifierError
 
-    spec = str(run.manifest["classifier"]["spec"])
+    spec = run.info.classifier.spec
     if model is None and spec.startswith(DEMO):
         return load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
     if model is None and not spec.startswith(REGISTRIES):

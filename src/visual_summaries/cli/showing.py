@@ -36,13 +36,12 @@ def _is_text(value: object) -> bool:
 
 def run_values(run: Run) -> dict[str, Any]:
     """Return what ``--json`` tells of a run."""
-    manifest = run.manifest  # a run of somebody else's may lack any of these
     return {
-        "classifier": manifest.get("classifier", {}).get("spec"),
-        "target": manifest.get("target", {}),
-        "accuracy": manifest.get("accuracy") or {},
-        "counts": manifest.get("counts", {}),
-        "timings": manifest.get("timings", {}),
+        "classifier": run.info.classifier.spec,
+        "target": vars(run.info.target),
+        "accuracy": vars(run.info.accuracy),
+        "counts": run.info.counts,
+        "timings": run.info.timings,
         "summaries": [
             {
                 "rank": summary.index + 1,
@@ -68,10 +67,10 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
         return
     from visual_summaries.pages.findings import summary_line
 
-    accuracy, target = run.manifest.get("accuracy") or {}, run.manifest.get("target", {})
-    seen = f"{accuracy['correct']} of {accuracy['total']} images classified as it; " if accuracy else ""
+    accuracy = run.info.accuracy
+    seen = f"{accuracy.correct} of {accuracy.total} images classified as it; " if accuracy.total else ""
     say(
-        f"{target.get('name', 'target')}: {seen}{len(run.summaries)} summaries from {len(run.regions)} regions of "
+        f"{run.info.target.name}: {seen}{len(run.summaries)} summaries from {len(run.regions)} regions of "
         f"{len(run.images)} images"
     )
     for summary in run.summaries:

@@ -117,8 +117,8 @@ class Comparison:
                 "network": network,
                 "target": target,
                 "folder": None if run.path is None else str(run.path),
-                "weights_sha256": run.manifest["classifier"].get("weights_sha256"),
-                "accuracy": run.manifest["accuracy"],
+                "weights_sha256": run.info.classifier.weights_sha256,
+                "accuracy": vars(run.info.accuracy),
                 "images": len(run.images),
                 "summaries": len(run.summaries),
             }
@@ -177,7 +177,7 @@ def compare_runs(
     runs = tuple(runs)
     if len(runs) < 2:
         raise RunError(f"{len(runs)} run was given, but a comparison needs two or more")
-    targets = tuple(str(run.manifest["target"]["name"]) for run in runs)
+    targets = tuple(run.info.target.name for run in runs)
     networks = network_names(runs)
     groups = {target: [i for i, other in enumerate(targets) if other == target] for target in targets}
     total = sum(math.comb(len(members), 2) for members in groups.values())
@@ -203,8 +203,8 @@ def network_names(runs: Sequence[Run]) -> tuple[str, ...]:
     RunError
         If the very same network was run twice on a class.
     """
-    specs = [short_spec(str(run.manifest["classifier"]["spec"])) for run in runs]
-    weights = [str(run.manifest["classifier"].get("weights_sha256", "")) for run in runs]
+    specs = [short_spec(run.info.classifier.spec) for run in runs]
+    weights = [run.info.classifier.weights_sha256 for run in runs]
     known = {(spec, sha) for spec, sha in zip(specs, weights, strict=True)}
     several = {spec for spec, count in Counter(spec for spec, _ in known).items() if count > 1}
     names = []
@@ -212,7 +212,7 @@ def network_names(runs: Sequence[Run]) -> tuple[str, ...]:
         folder = run.path.name if run.path is not None else ""
         # before and after training: one specification, two sets of weights; the folder is what the user called them
         names.append(f"{spec} ({folder or sha[:8]})" if spec in several else spec)
-    twice = [key for key, n in Counter(zip(names, (r.manifest["target"]["name"] for r in runs), strict=True)).items() if n > 1]
+    twice = [key for key, n in Counter(zip(names, (r.info.target.name for r in runs), strict=True)).items() if n > 1]
     if twice:
         raise RunError(f"two of the runs explain {twice[0][1]} in {twice[0][0]}; give each network once for a class")
     return tuple(names)
@@ -244,14 +244,13 @@ def count_summaries(runs: Sequence[Run], networks: Sequence[str], targets: Seque
     fewest = {target: min(len(r.images) for r, t in zip(runs, targets, strict=True) if t == target) for target in targets}
     counts = []
     for run, network, target in zip(runs, networks, targets, strict=True):
-        accuracy = run.manifest["accuracy"]
         stabilities = [s.analysis.stability for s in run.summaries if s.analysis is not None]
         measured = len(stabilities) == len(run.summaries) and not any(math.isnan(value) for value in stabilities)
         counts.append(
             Count(
                 network=network,
                 target=target,
-                accuracy=accuracy["correct"] / accuracy["total"],
+                accuracy=run.info.accuracy.share or 0.0,
                 images=len(run.images),
                 summaries=len(run.summaries),
                 at_equal=at_equal_images(

@@ -60,7 +60,7 @@ def place_regions(run: Run, shared: Sequence[str]) -> Placed:
     for region in run.regions:
         if slots[region.index] >= 0:
             image = run.images[region.image]
-            frame = frame_of(run.manifest["classifier"], image.size, image.name)
+            frame = frame_of(run.info.classifier.transform, image.size, image.name)
             box = frame.to_image(np.array(region.box)[None])[0]
             rasters[region.index] = box_raster(box / [frame.width, frame.height, frame.width, frame.height]).ravel()
     return Placed(rasters, slots, len(shared))

@@ -171,4 +171,4 @@ def join_matches(pairs: Iterable[Pair], sizes: Sequence[int]) -> tuple[tuple[tup
 
 
 def _called(run: Run) -> str:
-    return str(run.path or run.manifest["classifier"]["spec"])
+    return str(run.path or run.info.classifier.spec)

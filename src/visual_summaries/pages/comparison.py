@@ -185,7 +185,7 @@ def _class(comparison: Comparison, group: ClassComparison) -> dict[str, Any]:
         "runs": [
             {
                 "network": text(comparison.networks[position]),
-                "accuracy": "{correct} of {total}".format(**comparison.runs[position].manifest["accuracy"]),
+                "accuracy": "{correct} of {total}".format(**vars(comparison.runs[position].info.accuracy)),
                 "images": len(comparison.runs[position].images),
                 "summaries": len(comparison.runs[position].summaries),
             }

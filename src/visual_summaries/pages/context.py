@@ -43,7 +43,6 @@ class Page:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.manifest = run.manifest
         self.divided = run.parts is not None
         self._evidence = [run.evidence(index) for index in range(len(run.images))]
         self._summaries_of = groups_of(run.summaries)
@@ -57,24 +56,22 @@ class Page:
     @cached_property
     def target(self) -> str:
         """Name of the class."""
-        return text(_dict(self.manifest.get("target")).get("name", "the target"))
+        return text(self.run.info.target.name)
 
     def context(self) -> dict[str, Any]:
         """Return everything that the template reads."""
-        run, manifest = self.run, self.manifest
-        accuracy = _dict(manifest.get("accuracy"))
+        run, info = self.run, self.run.info
         rest = self._rest()  # before the outlines of all parts are asked for
-        correct, total = accuracy.get("correct"), accuracy.get("total")
-        created = text(manifest.get("created", ""))
+        created = text(info.created)
         return {
             "target": self.target,
-            "network": short_spec(text(_dict(manifest.get("classifier")).get("spec", "unknown network"))),
-            "source": text(manifest.get("source", "")),
+            "network": short_spec(text(info.classifier.spec)),
+            "source": text(info.source),
             "created": created,
             "date": created[:10],
-            "correct": correct,
-            "total": total,
-            "accuracy": words.percent(correct / total) if correct is not None and total else None,
+            "correct": info.accuracy.correct,
+            "total": info.accuracy.total,
+            "accuracy": None if info.accuracy.share is None else words.percent(info.accuracy.share),
             "finding": findings.relies_on(run, self.target),
             "headline": f"{words.headline(run, self.target)} {findings.sure_sentence(run)}".rstrip(),
             "no_summary": None if run.summaries else words.no_summary_reason(run),
@@ -85,7 +82,7 @@ class Page:
             ],
             "rest": rest,
             "parts": [(part_name(*key), key[1], svg_path(contours(pixels, TOLERANCE))) for key, pixels in self._parts.items()],
-            "quick": self.manifest.get("preset") == "quick",
+            "quick": info.preset == "quick",
             "hiding": f"{words.hiding_sentence(run)} {words.left_out_sentence(run)}".strip(),
             "numbers": number_of_parts(run),
             "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
@@ -208,9 +205,8 @@ class Page:
 
     def _image(self, image: Image, mask: Mask) -> dict[str, Any]:
         evidence = self._evidence[image.index]
-        names = _dict(self.manifest.get("predicted"))
-        index = _dict(self.manifest.get("target")).get("index")
-        predicted = text(names.get(str(image.predicted), f"class {image.predicted}"))
+        index = self.run.info.target.index
+        predicted = text(self.run.info.predicted.get(str(image.predicted), f"class {image.predicted}"))
         rows = {"as it is": mask.score_before, "evidence hidden": mask.score_after, "everything hidden": mask.score_hidden}
         faithfulness = self.run.faithfulness
         if faithfulness is not None:
@@ -282,14 +278,10 @@ class Page:
         }
 
     def _warnings(self) -> list[dict[str, Any]]:
-        found = [
+        return [
             {"title": title, "text": explanation, "images": [(i, text(self.run.images[i].name)) for i in positions]}
             for title, explanation, positions in words.warning_groups(self.run.masks)
         ]
-        given = self.manifest.get("warnings") or []
-        if isinstance(given, Mapping):  # counts of the masks' warnings, which are above with their images
-            given = [f"{name}: {count}" for name, count in given.items() if name not in words.WARNINGS]
-        return found + [{"title": text(message), "text": "", "images": []} for message in given]
 
     def _faithfulness(self) -> list[tuple[str, str, str]]:
         """Return what each figure means, its value for the masks and for their moved copies, where these have one."""
@@ -323,20 +315,15 @@ class Page:
         }
 
     def _facts(self) -> list[tuple[str, list[tuple[str, str]]]]:
-        manifest = self.manifest
-        timings = {key: f"{value:.1f} s" for key, value in _dict(manifest.get("timings")).items()}
-        run_facts: dict[str, Any] = {
-            key: manifest[key]
-            for key in ("created", "source", "preset", "random_state", "include_misclassified", "peak_memory_mib", "format")
-            if key in manifest
-        }
+        info = self.run.info
+        names = ("created", "source", "preset", "random_state", "include_misclassified", "peak_memory_mib")
         return [
-            ("Run", _rows(run_facts) + _rows(_dict(manifest.get("counts")))),
-            ("Network", _rows(_dict(manifest.get("classifier"))) + _rows({"target": manifest.get("target")})),
+            ("Run", _rows({name: getattr(info, name) for name in names} | info.counts)),
+            ("Network", _rows(vars(info.classifier)) + _rows({"target": vars(info.target)})),
             ("Settings", _rows(self.run.settings.to_dict())),
-            ("Versions", _rows(_dict(manifest.get("versions")))),
-            ("Hardware", _rows(_dict(manifest.get("hardware")))),
-            ("Timings", _rows(timings)),
+            ("Versions", _rows(info.versions)),
+            ("Hardware", _rows(info.hardware)),
+            ("Timings", _rows({name: f"{seconds:.1f} s" for name, seconds in info.timings.items()})),
         ]
 
 
@@ -363,10 +350,6 @@ def palette(count: int) -> list[str]:
         rgb = colorsys.hls_to_rgb((0.0745 + index * golden) % 1.0, lights[(index // 7) % 3], 0.785)
         colors.append("#" + "".join(f"{round(channel * 255):02x}" for channel in rgb))
     return colors
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _width(share: float) -> float:

@@ -72,13 +72,12 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
     run, summaries
         As in :func:`region_records`.
     """
-    manifest = run.manifest
     return {
-        "target": manifest["target"],
-        "classifier": manifest["classifier"],
-        "accuracy": manifest["accuracy"],
-        "created": manifest["created"],
-        "versions": manifest["versions"],
+        "target": vars(run.info.target),
+        "classifier": vars(run.info.classifier),
+        "accuracy": vars(run.info.accuracy),
+        "created": run.info.created,
+        "versions": run.info.versions,
         "images": [
             {"name": image.name, "sha256": image.sha256, "score": image.score, "height": height, "width": width}
             for image in run.images
@@ -129,7 +128,7 @@ def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = N
         and ``member`` as extra keys).
     """
     wanted = {summary.index for summary in run.summaries} if summaries is None else set(summaries)
-    target = run.manifest["target"]["name"]
+    target = run.info.target.name
     annotations: list[dict[str, Any]] = []
     for row in region_records(run, wanted):
         region = run.regions[row["region"]]
@@ -155,8 +154,8 @@ def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = N
         )
     return {
         "info": {
-            "description": f"Visual summaries of {target} in {run.manifest['classifier']['spec']}",
-            "date_created": run.manifest["created"],
+            "description": f"Visual summaries of {target} in {run.info.classifier.spec}",
+            "date_created": run.info.created,
         },
         "images": [
             {"id": image.index + 1, "file_name": name, "height": image.view.shape[0], "width": image.view.shape[1]}

@@ -152,12 +152,11 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
     title = 0.35  # and above them
     width, height = label + columns * _SIDE, title + len(shown) * _SIDE
     fig = figure(figsize=(width, height), dpi=200)
-    accuracy = run.manifest["accuracy"]
     fig.text(
         0.01,
         1 - title / 2 / height,
-        f"{run.manifest['target']['name']}   {run.manifest['classifier']['spec']}, "
-        f"{accuracy['correct']} of {accuracy['total']} images right",
+        f"{run.info.target.name}   {run.info.classifier.spec}, "
+        f"{run.info.accuracy.correct} of {run.info.accuracy.total} images right",
         va="center",
         fontsize=9,
         parse_math=False,  # names may hold dollar signs

@@ -41,9 +41,8 @@ def region_map(run: Run, target: str) -> dict[str, Any] | None:
     shown = mapped_regions(run)
     if len(shown) < FEWEST:
         return None
-    state = run.manifest.get("random_state")
     gaps = distances(run.similarity) if run.parts is None else distances_between(run.descriptors[shown])
-    places = {"neighbors": _places(layout(gaps, state if isinstance(state, int) else 0))}
+    places = {"neighbors": _places(layout(gaps, run.info.random_state))}
     if len(shown) <= MOST_DISTANCES:
         places["distances"] = _places(layout_by_distances(gaps))
     place = {index: k for k, index in enumerate(shown)}
@@ -131,7 +130,7 @@ def _coco(run: Run, target: str) -> dict[str, Any]:
     return {
         "info": {
             "description": f"Visual summaries of {target}",
-            "date_created": text(run.manifest.get("created", "")),
+            "date_created": text(run.info.created),
         },
         "images": [
             {"id": image.index + 1, "file_name": view_file(image.index), "height": height, "width": width}

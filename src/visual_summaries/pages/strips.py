@@ -99,7 +99,7 @@ def render_strip(run: Run) -> str:
 
     All text from outside is escaped; pictures are data URIs. Nothing is requested and nothing runs.
     """
-    target = str(run.manifest["target"]["name"])
+    target = run.info.target.name
     rows = [
         {
             "number": summary.index + 1,
@@ -111,7 +111,7 @@ def render_strip(run: Run) -> str:
         for summary in run.summaries
     ]
     return _TEMPLATE.render(
-        target=target, network=run.manifest["classifier"]["spec"], headline=words.headline(run, target), rows=rows, side=SIDE
+        target=target, network=run.info.classifier.spec, headline=words.headline(run, target), rows=rows, side=SIDE
     )
 
 

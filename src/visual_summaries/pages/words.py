@@ -198,9 +198,8 @@ def hiding_sentence(run: Run) -> str:
 
 def left_out_sentence(run: Run) -> str:
     """Return which infills were left out of the run, and why; empty where none was."""
-    left = run.manifest.get("left_when_hidden")
     used = infills_of(run.settings.masks.infill)
-    out = {name: share for name, share in left.items() if name not in used} if isinstance(left, dict) else {}
+    out = {name: share for name, share in run.info.left_when_hidden.items() if name not in used}
     if not out:
         return ""
     listed = ", ".join(f"{INFILLS.get(name, text(name))} ({percent(share)})" for name, share in out.items())

@@ -24,15 +24,18 @@ from visual_summaries.results.analysis import REPRODUCIBLE, Chance, JointEffects
 from visual_summaries.results.application import Application, Explained, Found, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.info import Accuracy, ClassifierInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag
 
 __all__ = [
     "REPRODUCIBLE",
+    "Accuracy",
     "Application",
     "Box",
     "Chance",
+    "ClassifierInfo",
     "Component",
     "Explained",
     "Faithfulness",
@@ -48,10 +51,12 @@ __all__ = [
     "Result",
     "Run",
     "RunAnalysis",
+    "RunInfo",
     "Skipped",
     "Summary",
     "SummaryAnalysis",
     "Tag",
+    "TargetInfo",
     "Together",
     "area_under",
     "same",

@@ -13,6 +13,7 @@ from visual_summaries._late import late
 from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
+from visual_summaries.results.info import RunInfo
 from visual_summaries.results.parts import Parts
 from visual_summaries.results.summaries import Component, Region, Summary
 
@@ -69,8 +70,8 @@ class Run(Result):
         Images that were set aside, with the reason.
     settings : Settings
         Every parameter of the method.
-    manifest : dict
-        Versions, hardware, timings, the classifier and target in words, counts.
+    info : RunInfo
+        How it was made: the classifier and target in words, versions, hardware, timings, counts.
     faithfulness : Faithfulness or None
         Deletion and insertion curves of the masks, with their control.
     analysis : RunAnalysis or None
@@ -91,7 +92,7 @@ class Run(Result):
     rejected: tuple[Summary, ...]
     skipped: tuple[Skipped, ...]
     settings: Settings
-    manifest: dict[str, Any]
+    info: RunInfo
     faithfulness: Faithfulness | None = None
     analysis: RunAnalysis | None = None
     parts: Parts | None = None

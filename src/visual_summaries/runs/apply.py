@@ -104,16 +104,16 @@ def apply_run(
 
 def require_same_network(run: Run, classifier: Classifier) -> Target:
     """Return the class that a run explained, or raise if the classifier is not the one that it explained."""
-    index = run.manifest["target"]["index"]
+    index = run.info.target.index
     if index is None:
         raise RunError(
             "this run explains a function of the outputs, which is not kept with it; only runs of a class can be used again"
         )
-    made, given = run.manifest["classifier"]["weights_sha256"], classifier.weights_sha256
+    made, given = run.info.classifier.weights_sha256, classifier.weights_sha256
     if made != given:
         raise ClassifierError(
             f"{classifier.spec} has other weights (SHA-256 {given[:12]}...) than the network of this run "
-            f"({run.manifest['classifier']['spec']}, {made[:12]}...): give the one that was explained"
+            f"({run.info.classifier.spec}, {made[:12]}...): give the one that was explained"
         )
     return resolve_target(classifier, int(index))
 

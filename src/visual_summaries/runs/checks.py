@@ -1,47 +1,20 @@
-"""Whether what a run directory held is a run: types by the dataclasses' own annotations, references and shapes by rule.
+"""Whether what a run directory held is a run: its shapes, ranges and references (for types see :mod:`.packed`).
 
 A directory may come from somebody else, or from a disk that fails; what passes here can be used without further thought.
 """
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from visual_summaries.errors import RunError
 from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Summary, SummaryAnalysis
+from visual_summaries.runs.packed import MismatchError
 from visual_summaries.settings.masks import infills_of
-
-# What the manifest's entries are, where they are there; readers of runs rely on it.
-_MANIFEST: dict[str, Any] = {
-    "created": str,
-    "left_when_hidden": dict[str, float],
-    "source": str,
-    "preset": str,
-    "parts": int | None,
-    "random_state": int,
-    "classifier": dict[str, Any],
-    "target": dict[str, Any],
-    "accuracy": dict[str, int],
-    "predicted": dict[str, str],
-    "counts": dict[str, int],
-    "timings": dict[str, float],
-    "versions": dict[str, str],
-    "hardware": dict[str, Any],
-    "warnings": dict[str, int] | list[str],
-    "faithfulness": dict[str, Any],
-    "peak_memory_mib": float,
-}
-
-
-class MismatchError(ValueError):
-    """Something is of another type or shape than it must be, or refers to what is not there; becomes a :class:`RunError`."""
 
 
 def check_run(run: Run, path: Path) -> Run:
@@ -53,8 +26,8 @@ def check_run(run: Run, path: Path) -> Run:
         Naming the first thing that does not.
     """
     try:
-        check(run, _hints(Run), "run")
-        check_manifest(run.manifest)
+        correct, total = run.info.accuracy.correct, run.info.accuracy.total
+        _require(0 <= correct <= total, correct, f"from 0 to {total}", "manifest.accuracy.correct")
         _check_shapes(run)
         _check_references(run)
     except MismatchError as error:
@@ -62,104 +35,9 @@ def check_run(run: Run, path: Path) -> Run:
     return run
 
 
-def check_manifest(manifest: Mapping[str, Any]) -> None:
-    """Check the entries of a manifest that are there.
-
-    Raises
-    ------
-    MismatchError
-
-    Examples
-    --------
-    >>> check_manifest({"counts": {"images": 3}, "note": "anything"})
-    >>> check_manifest({"counts": {"images": "three"}})
-    Traceback (most recent call last):
-    ...
-    visual_summaries.runs.checks.MismatchError: manifest.counts.images is 'three', but must be int
-    """
-    for name, expected in _MANIFEST.items():
-        if name in manifest:
-            check(manifest[name], expected, f"manifest.{name}")
-    accuracy = manifest.get("accuracy", {})
-    if accuracy and not ({"correct", "total"} <= accuracy.keys() and 0 <= accuracy["correct"] <= accuracy["total"]):
-        raise MismatchError(f"manifest.accuracy is {accuracy}, but must be so many correct of so many in total")
-
-
-def check(value: Any, expected: Any, where: str) -> None:
-    """Check a value against an annotation, all the way down.
-
-    Raises
-    ------
-    MismatchError
-
-    Examples
-    --------
-    >>> check((1, 2), tuple[int, ...], "cluster")
-    >>> check((1, 2.5), tuple[int, ...], "cluster")
-    Traceback (most recent call last):
-    ...
-    visual_summaries.runs.checks.MismatchError: cluster.1 is 2.5, but must be int
-    """
-    if isinstance(expected, dict):  # the annotations of a dataclass
-        for name, inner in expected.items():
-            check(getattr(value, name), inner, f"{where}.{name}")
-        return
-    origin, inner_types = get_origin(expected), get_args(expected)
-    if expected is Any:
-        return
-    if origin in (types.UnionType, Union):
-        _check_union(value, inner_types, where)
-    elif is_dataclass(expected):
-        _require(isinstance(value, expected), value, expected, where)  # type: ignore[arg-type]
-        check(value, _hints(expected), where)  # type: ignore[arg-type]
-    elif origin is np.ndarray:
-        (kind,) = get_args(inner_types[1])
-        _require(isinstance(value, np.ndarray) and np.issubdtype(value.dtype, kind), value, kind, where)
-    elif origin is tuple:
-        _require(isinstance(value, tuple | list), value, expected, where)
-        every = inner_types[-1] is Ellipsis
-        _require(every or len(value) == len(inner_types), value, expected, where)
-        for number, item in enumerate(value):
-            check(item, inner_types[0] if every else inner_types[number], f"{where}.{number}")
-    elif origin is list:
-        _require(isinstance(value, list), value, expected, where)
-        for number, item in enumerate(value):
-            check(item, inner_types[0], f"{where}.{number}")
-    elif origin in (dict, Mapping):
-        _require(isinstance(value, dict), value, expected, where)
-        for name, item in value.items():
-            check(item, inner_types[1], f"{where}.{name}")
-    elif expected is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        _require(number and (abs(value) < 1e300 or value != value), value, expected, where)
-    elif expected is int:
-        _require(isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63, value, expected, where)
-    else:
-        _require(isinstance(value, expected), value, expected, where)
-
-
-def _check_union(value: Any, choices: tuple[Any, ...], where: str) -> None:
-    for choice in choices:
-        try:
-            return check(value, choice, where)
-        except MismatchError:
-            continue
-    return _require(False, value, " or ".join(getattr(choice, "__name__", str(choice)) for choice in choices), where)
-
-
-def _require(holds: bool, value: Any, expected: Any, where: str) -> None:
+def _require(holds: bool, value: Any, expected: str, where: str) -> None:
     if not holds:
-        given = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else repr(value)[:60]
-        name = expected if isinstance(expected, str) else getattr(expected, "__name__", expected)
-        raise MismatchError(f"{where} is {given}, but must be {name}")
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    from visual_summaries.settings import Settings  # results names it for type checkers only
-
-    found = get_type_hints(kind, localns={"Settings": Settings, "Path": Path})
-    return {field.name: found[field.name] for field in fields(kind)}
+        raise MismatchError(f"{where} is {value!r:.60}, but must be {expected}")
 
 
 def _check_shapes(run: Run) -> None:

@@ -6,10 +6,11 @@ The layout is described in ``docs/run-format.md``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import fields, replace
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +28,32 @@ from visual_summaries.results import (
     Image,
     JointEffects,
     Mask,
-    Member,
     PartNumber,
     Parts,
     Region,
     Run,
     RunAnalysis,
+    RunInfo,
     Skipped,
     Summary,
     SummaryAnalysis,
     Together,
 )
 from visual_summaries.runs.checks import check_run
-from visual_summaries.runs.packed import join_results, split_results
+from visual_summaries.runs.packed import MismatchError, join_results, split_results, typed
 from visual_summaries.runs.tags_file import load_names
 from visual_summaries.settings import Settings
+
+_T = TypeVar("_T")
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 
 #: Files whose checksums are in the manifest.
 FILES = ("run.json", "arrays.npz")
+
+#: No number of a run is larger.
+_LARGEST = 2**62
 
 
 def save_run(run: Run, path: Path) -> None:
@@ -115,7 +121,7 @@ def save_run(run: Run, path: Path) -> None:
             "settings": run.settings.to_dict(),
         },
     )
-    write_json(path / MANIFEST, {**run.manifest, ENTRY: sha256_of(path, FILES)})
+    write_json(path / MANIFEST, {"format": FORMAT, "complete": True, **asdict(run.info), ENTRY: sha256_of(path, FILES)})
 
 
 def load_run(path: str | Path) -> Run:
@@ -143,14 +149,9 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not path.is_dir():
         raise RunError(f"{path} is not a folder; give the folder that a run was written to (--out)")
-    manifest = read_json(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise RunError(
-            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
-            "install the version that wrote it (its 'versions' entry tells) or compute the run again"
-        )
+    manifest = read_manifest(path)
     take_checksums(path, manifest, FILES)
-    data = _with_names_of_today(read_json(path / "run.json"))
+    data = read_results(path)
     arrays = {name.replace("parts.centres", "parts.centers"): value for name, value in load_arrays(path / "arrays.npz").items()}
     try:
         run = _assemble(path, manifest, data, arrays)
@@ -184,76 +185,88 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
     return found
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of the run in a directory.
+
+    Raises
+    ------
+    RunError
+        If it is missing, damaged or of another format.
+    """
+    manifest = _read_json(path / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{path / MANIFEST} has format {manifest.get('format')!r}, but this version reads format {FORMAT}; "
+            "install the version that wrote it (its 'versions' entry tells) or compute the run again"
+        )
+    return manifest
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Return ``run.json`` of the run in a directory, its fields under the names of today.
+
+    Raises
+    ------
+    RunError
+        If it is missing or damaged.
+    """
+    found: dict[str, Any] = _renamed(_read_json(path / "run.json"))
+    return found
+
+
 #: Names of fields in runs of version 0.1, and of today.
 _FORMER = {"analysed": "analyzed", "centres": "centers", "neighbours": "neighbors"}
 
 
-def _with_names_of_today(data: Any) -> Any:
-    """Return JSON with the fields that version 0.1 wrote under other names under those of today."""
+def _renamed(data: Any) -> Any:
     if isinstance(data, list):
-        return [_with_names_of_today(item) for item in data]
+        return [_renamed(item) for item in data]
     if not isinstance(data, dict):
         return data
     if "blur_size" in data and "hidden" in data:  # of the masks' settings; masks have another field of this name
         data = {"infill" if name == "hidden" else name: value for name, value in data.items()}
-    return {_FORMER.get(name, name): _with_names_of_today(value) for name, value in data.items()}
+    return {_FORMER.get(name, name): _renamed(value) for name, value in data.items()}
 
 
 def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays: dict[str, Any]) -> Run:
-    images = tuple(
-        Image(**{**item, "size": _pair(item.get("size"))}, view=view)
-        for item, view in zip(data["images"], arrays["views"], strict=True)
-    )
-    losses = cast("list[NDArray[np.float32]]", unpack("losses", arrays))
-    superpixel = arrays.get("superpixel", [None] * len(images))
-    stacked = ("smooth", "sharp", "after", "hidden")
-    masks = tuple(
-        Mask(**item, **dict(zip(stacked, own, strict=True)), superpixel=segments, losses=history)
-        for item, segments, history, *own in zip(
-            data["masks"], superpixel, losses, *(arrays[name] for name in stacked), strict=True
+    def stacked(kind: type[_T], name: str, arrays_of: dict[str, Sequence[Any]]) -> tuple[_T, ...]:
+        rows = zip(data[name], *arrays_of.values(), strict=True)
+        return tuple(
+            typed({**item, **dict(zip(arrays_of, own, strict=True))}, kind, f"{name}.{number}")
+            for number, (item, *own) in enumerate(rows)
         )
-    )
-    components = tuple(
-        Component(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
-        for item, mask in zip(data["components"], unpack("components", arrays), strict=True)
-    )
-    regions = tuple(
-        Region(**_boxed(item), mask=cast("NDArray[np.bool_]", mask))
-        for item, mask in zip(data["regions"], unpack("regions", arrays), strict=True)
-    )
-    pictures = cast("list[NDArray[np.uint8]]", unpack("warped", arrays))
+
+    pictures = unpack("warped", arrays)
     count = sum(len(item["members"]) for group in ("summaries", "rejected") for item in data[group])
     if count != len(pictures):
-        raise ValueError(f"{count} members, but {len(pictures)} pictures of members")
+        raise MismatchError(f"{count} members, but {len(pictures)} pictures of members")
     warped = iter(pictures)
-    found = iter(join_results(SummaryAnalysis, "analyses", data["analyses"], arrays))
+    analyses = iter(join_results(SummaryAnalysis, "analyses", data["analyses"], arrays))
     analyzed = iter(data["analyzed"])
+    groups = {}
+    for group in ("summaries", "rejected"):
+        for item in data[group]:
+            item["members"] = [{**member, "warped": next(warped)} for member in item["members"]]
+        found = [typed(item, Summary, f"{group}.{number}") for number, item in enumerate(data[group])]
+        groups[group] = tuple(replace(one, analysis=next(analyses)) if next(analyzed, False) else one for one in found)
+    masks: dict[str, Any] = {name: arrays[name] for name in ("smooth", "sharp", "after", "hidden")}
+    masks["superpixel"] = arrays.get("superpixel", [None] * len(data["masks"]))
     parts = join_results(Parts, "parts", data["parts"], arrays)
-    summaries, rejected = (
-        tuple(
-            Summary(
-                **{**item, "members": tuple(Member(**m, warped=next(warped)) for m in item["members"])}
-                | {"cluster": tuple(item["cluster"]), "analysis": next(found) if next(analyzed, False) else None}
-            )
-            for item in data[group]
-        )
-        for group in ("summaries", "rejected")
-    )
+    numbers = stacked(PartNumber, "numbers", {})
     return Run(
-        images=images,
-        masks=masks,
-        components=components,
-        regions=regions,
-        descriptors=arrays["descriptors"],
-        similarity=arrays["similarity"],
-        summaries=summaries,
-        rejected=rejected,
-        skipped=tuple(Skipped(**item) for item in data["skipped"]),
-        settings=Settings.from_dict(data["settings"]),
-        manifest=manifest,
+        images=stacked(Image, "images", {"view": arrays["views"]}),
+        masks=stacked(Mask, "masks", {**masks, "losses": unpack("losses", arrays)}),
+        components=stacked(Component, "components", {"mask": unpack("components", arrays)}),
+        regions=stacked(Region, "regions", {"mask": unpack("regions", arrays)}),
+        descriptors=typed(arrays["descriptors"], NDArray[np.float32], "descriptors"),
+        similarity=typed(arrays["similarity"], NDArray[np.float32], "similarity"),
+        **groups,
+        skipped=stacked(Skipped, "skipped", {}),
+        settings=typed(Settings.from_dict(data["settings"]).to_dict(), Settings, "settings"),
+        info=typed(manifest, RunInfo, "manifest"),
         faithfulness=_faithfulness(arrays),
         analysis=_run_analysis(data["analysis"], arrays),
-        parts=replace(parts[0], numbers=tuple(PartNumber(**one) for one in data["numbers"])) if parts else None,
+        parts=replace(parts[0], numbers=numbers) if parts else None,
         path=path,
     )
 
@@ -262,7 +275,7 @@ def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
     names = [f.name for f in fields(Faithfulness)]
     if f"faithfulness_{names[0]}" not in arrays:
         return None
-    return Faithfulness(**{name: arrays[f"faithfulness_{name}"] for name in names})
+    return typed({name: arrays[f"faithfulness_{name}"] for name in names}, Faithfulness, "faithfulness")
 
 
 def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAnalysis | None:
@@ -287,15 +300,7 @@ def _summary_scalars(summary: Summary) -> dict[str, Any]:
     return values
 
 
-def _pair(value: list[int] | None) -> tuple[int, int] | None:
-    return None if value is None else (int(value[0]), int(value[1]))
-
-
-def _boxed(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, "box": tuple(item["box"])}
-
-
-def read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file of a run.
 
     Raises
@@ -304,7 +309,8 @@ def read_json(path: Path) -> dict[str, Any]:
         If it is missing, damaged, or holds something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_int=_bounded(int), parse_float=_bounded(float), parse_constant=_nan)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: {path.parent} holds no complete run; finish it with --resume") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -312,6 +318,24 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{path} holds {type(value).__name__}, but must hold a JSON object; compute the run again")
     return value
+
+
+def _bounded(number: Callable[[str], float]) -> Callable[[str], float]:
+    """Return a reader of numbers that refuses those which nothing can be computed with."""
+
+    def read(value: str) -> float:
+        found = number(value)
+        if abs(found) > _LARGEST:
+            raise ValueError(f"{value[:20]} is too large a number")
+        return found
+
+    return read
+
+
+def _nan(value: str) -> float:
+    if value != "NaN":
+        raise ValueError(f"{value} is no number of a run")
+    return math.nan
 
 
 def require_free(path: Path, resume: bool) -> None:

@@ -19,10 +19,10 @@ from visual_summaries.files.journal import JOURNAL, Journal
 from visual_summaries.files.lock import locked
 from visual_summaries.parts.summaries import SummarySet
 from visual_summaries.progress import Progress
-from visual_summaries.results import Component, Run
+from visual_summaries.results import Accuracy, ClassifierInfo, Component, Run, RunInfo, TargetInfo
 from visual_summaries.runs.analyzing import analyze_summaries
 from visual_summaries.runs.boxes import group_boxes
-from visual_summaries.runs.directory import FORMAT, require_free, save_run
+from visual_summaries.runs.directory import require_free, save_run
 from visual_summaries.runs.dividing import CELLS, group_evidence, part_settings
 from visual_summaries.runs.image_stages import DESCRIPTORS, choose_infills, compute_faithfulness, compute_masks, find_components
 from visual_summaries.runs.manifest import Stopwatch, hardware, peak_gpu_memory_mib, peak_memory_mib, versions
@@ -189,33 +189,31 @@ def _explain(
         rejected=summaries.rejected,
         skipped=read.skipped,
         settings=settings,
-        manifest={
-            "format": FORMAT,
-            "complete": True,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "classifier": classifier.describe(),
-            "target": {"index": resolved.index, "name": resolved.name},
-            "source": _source_name(images),
-            "accuracy": {"correct": read.correct, "total": read.total},
-            "predicted": _predicted_names(classifier, read),
-            "counts": _counts(read, len(components), len(regions), grouped.clusters, summaries),
-            "faithfulness": faithfulness.figures(),
-            "warnings": dict(Counter(name for mask in masks for name in mask.warnings)),
-            "preset": preset if _with_count(asked, None) == named_preset(preset) else "custom",
-            "parts": None if settings.parts is None else settings.parts.count,
-            "random_state": random_state,
-            "include_misclassified": include_misclassified,
-            "versions": versions(),
-            "hardware": hardware(classifier.device),
-            "engine": context.engine.name,
-            "pieces": pieces.counts(),
-            "damaged": pieces.damaged,
-            "images_since_begun": read.changes,
-            "timings": watch.seconds,
-            "peak_memory_mib": peak_memory_mib(),
-            "peak_gpu_memory_mib": peak_gpu_memory_mib(classifier.device),
+        info=RunInfo(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            classifier=ClassifierInfo(**classifier.describe()),
+            target=TargetInfo(resolved.index, resolved.name),
+            source=_source_name(images),
+            accuracy=Accuracy(read.correct, read.total),
+            predicted=_predicted_names(classifier, read),
+            counts=_counts(read, len(components), len(regions), grouped.clusters, summaries),
+            faithfulness=faithfulness.figures(),
+            warnings=dict(Counter(name for mask in masks for name in mask.warnings)),
+            preset=preset if _with_count(asked, None) == named_preset(preset) else "custom",
+            parts=None if settings.parts is None else settings.parts.count,
+            random_state=random_state,
+            include_misclassified=include_misclassified,
+            versions=versions(),
+            hardware=hardware(classifier.device),
+            engine=context.engine.name,
+            pieces=pieces.counts(),
+            damaged=pieces.damaged,
+            images_since_begun=read.changes,
+            timings=watch.seconds,
+            peak_memory_mib=peak_memory_mib(),
+            peak_gpu_memory_mib=peak_gpu_memory_mib(classifier.device),
             **context.notes,
-        },
+        ),
         faithfulness=faithfulness,
         analysis=analysis,
         parts=grouped.parts,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -213,19 +213,20 @@ def gather_examples(
 def _classes(runs: Sequence[Run], classifier: Classifier) -> list[int]:
     if not runs:
         raise RunError("no run was given; give one run for each class that is to be specialized")
-    classes = []
+    classes: list[int] = []
     for run in runs:
         target = require_same_network(run, classifier)
         if not run.summaries:
             raise RunError(f"the run of {target.name!r} has no summary, so there are no parts to detect; leave it out")
-        if int(run.manifest["target"]["index"]) in classes:
+        index = cast("int", target.index)  # a class: of a function the call above raises
+        if index in classes:
             raise RunError(f"two of the runs explain {target.name!r}; give one run for each class")
         if run.images[0].view.shape[:2] != classifier.input_size[1:]:
             raise ClassifierError(
                 f"the run of {target.name!r} saw images of {run.images[0].view.shape[:2]} (H, W), this classifier takes "
                 f"{classifier.input_size[1:]}: load it with the run's input_size"
             )
-        classes.append(int(run.manifest["target"]["index"]))
+        classes.append(index)
     return classes
 
 

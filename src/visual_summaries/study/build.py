@@ -106,7 +106,7 @@ class _Builder:
             for run, rows in zip(task.runs, task.rows, strict=True)
         }
         self.key[name] = {"kind": "preference", "runs": list(task.runs), "sides": sides}
-        target = text(self.runs[task.runs[0]].manifest["target"]["name"]).replace("_", " ")
+        target = text(self.runs[task.runs[0]].info.target.name).replace("_", " ")
         shown = [{"id": side, "rows": [list(row) for row in sides[side]["rows"]]} for side in sorted(sides)]
         return {"id": name, "class": target, "sides": shown}
 
@@ -239,15 +239,15 @@ def _require_runs(runs: Sequence[Run], out: Path) -> None:
 
 def _described(runs: Sequence[Run], folder: Path) -> list[dict[str, Any]]:
     """Return what the key keeps of each run: where it is, what it explains, and what tells it from any other."""
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "path": os.path.relpath(run.path or "", folder),
-            "target": text(run.manifest["target"]["name"]),
-            "target_index": run.manifest["target"].get("index"),
-            "network": short_spec(text(run.manifest["classifier"]["spec"])),
-            "spec": text(run.manifest["classifier"]["spec"]),
-            "weights_sha256": run.manifest["classifier"].get("weights_sha256"),
-            "created": run.manifest.get("created"),
+            "target": text(run.info.target.name),
+            "target_index": run.info.target.index,
+            "network": short_spec(text(run.info.classifier.spec)),
+            "spec": text(run.info.classifier.spec),
+            "weights_sha256": run.info.classifier.weights_sha256,
+            "created": run.info.created,
             "images": len(run.images),
             "regions": len(run.regions),
             "summaries": len(run.summaries),

@@ -107,7 +107,7 @@ def _require_same(runs: Sequence[Run], key: Key) -> None:
     if len(runs) != len(key.runs):
         raise StudyError(f"{len(runs)} runs were given, but the study was made of {len(key.runs)}: give them in its order")
     for run, described in zip(runs, key.runs, strict=True):
-        facts = (run.manifest.get("created"), len(run.regions))
+        facts = (run.info.created, len(run.regions))
         if facts != (described["created"], described["regions"]):
             raise StudyError(
                 f"the run in {run.path} is not the one that the study was made of ({described['path']}, created "

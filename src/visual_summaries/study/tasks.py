@@ -148,7 +148,7 @@ def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
 
 def label(run: Run) -> str:
     """Return class and network of a run, for messages."""
-    return f"{run.manifest['target']['name']} of {run.manifest['classifier']['spec']}"
+    return f"{run.info.target.name} of {run.info.classifier.spec}"
 
 
 def _intruders(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator, notes: list[str]) -> list[IntruderTask]:
@@ -244,10 +244,10 @@ def comparable_pairs(runs: Sequence[Run]) -> list[tuple[int, int]]:
     """Return the pairs of runs that explain one class by different networks."""
 
     def of(run: Run) -> tuple[object, object]:
-        return run.manifest["target"].get("index"), run.manifest["target"]["name"]
+        return run.info.target.index, run.info.target.name
 
     def network(run: Run) -> object:
-        return run.manifest["classifier"].get("weights_sha256", run.manifest["classifier"]["spec"])
+        return run.info.classifier.weights_sha256 or run.info.classifier.spec
 
     return [
         (first, second)

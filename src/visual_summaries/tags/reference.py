@@ -51,9 +51,9 @@ class PartPointsTagger:
         self._points: dict[int, list[tuple[str, NDArray[np.float64]]]] = {}
         self._tolerance: dict[int, float] = {}
         for image in run.images:
-            found = _of_image(points, image.name, str(run.manifest.get("source", "")))
+            found = _of_image(points, image.name, run.info.source)
             if found is not None:
-                frame = frames.frame_of(run.manifest["classifier"], image.size, image.name)
+                frame = frames.frame_of(run.info.classifier.transform, image.size, image.name)
                 self._points[image.index] = [
                     (part if sides else _without_side(part), frame.to_view(np.array([place[:2]], float))[0])
                     for part, place in found.items()

@@ -1,0 +1,147 @@
+"""How a run was made: the classifier and the class, the images, versions, hardware, timings, counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from visual_summaries.results.base import Result
+
+
+@dataclass(frozen=True)
+class ClassifierInfo:
+    """The network that a run explained, in words.
+
+    Attributes
+    ----------
+    spec : str
+        What it was loaded by, or what it is called.
+    weights_sha256 : str
+        Hash of its weights; empty where it is not known.
+    input_size : tuple of int
+        ``(C, H, W)``.
+    num_classes, parameters : int
+    outputs : str
+        ``"logits"`` or ``"probabilities"``.
+    transform : dict
+        The evaluation transform; :meth:`~visual_summaries.classifiers.ViewTransform.to_dict` gives it.
+    transform_in_words : str
+    device : str
+    """
+
+    spec: str = "unknown network"
+    weights_sha256: str = ""
+    input_size: tuple[int, ...] = ()
+    num_classes: int = 0
+    parameters: int = 0
+    outputs: str = ""
+    transform: dict[str, Any] = field(default_factory=dict)
+    transform_in_words: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """The class that a run explained.
+
+    Attributes
+    ----------
+    index : int or None
+        None: not a class, but a function of the outputs.
+    name : str
+    """
+
+    index: int | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many of the images, before any was set aside for its class, the network classifies as the target.
+
+    Attributes
+    ----------
+    correct, total : int
+    """
+
+    correct: int = 0
+    total: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Share of the images; None without images."""
+        return self.correct / self.total if self.total else None
+
+
+@dataclass(frozen=True, eq=False)
+class RunInfo(Result):
+    """What a run records about itself; ``manifest.json`` holds it.
+
+    Attributes
+    ----------
+    classifier : ClassifierInfo
+    target : TargetInfo
+    accuracy : Accuracy
+    created : str
+        Time, ISO 8601.
+    source : str
+        Name of the image folder, or what the images were given as.
+    predicted : dict
+        Names of the classes that the network gives to the images, by index as text.
+    counts : dict
+        Images, skipped, components, regions, clusters, summaries, rejected.
+    faithfulness : dict
+        :meth:`Faithfulness.figures <visual_summaries.results.Faithfulness.figures>`.
+    warnings : dict
+        How many masks have each warning.
+    preset : str
+        ``"custom"`` if the settings are none.
+    parts : int or None
+        Number of parts that was asked for.
+    random_state : int
+    include_misclassified : bool
+    versions, hardware : dict
+    engine : str
+    pieces : dict
+        Of each stage, how many pieces were computed, found and damaged.
+    damaged : list of dict
+        Stage, file and reason of every damaged piece.
+    images_since_begun : dict
+        Names of the images ``gone``, ``changed`` and ``added`` since an interrupted run was begun.
+    timings : dict
+        Seconds of each stage.
+    peak_memory_mib : float
+    peak_gpu_memory_mib : float or None
+    left_when_hidden : dict
+        Share of the score that each infill leaves when it hides everything.
+    mask_gradients : str
+        How the gradients of masks were computed.
+    batch_size : dict
+        Images a batch: ``planned`` and ``smallest``.
+    """
+
+    classifier: ClassifierInfo = field(default_factory=ClassifierInfo)
+    target: TargetInfo = field(default_factory=lambda: TargetInfo(None, "the target"))
+    accuracy: Accuracy = field(default_factory=Accuracy)
+    created: str = ""
+    source: str = ""
+    predicted: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    faithfulness: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    warnings: dict[str, int] = field(default_factory=dict)
+    preset: str = ""
+    parts: int | None = None
+    random_state: int = 0
+    include_misclassified: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    engine: str = ""
+    pieces: dict[str, dict[str, int]] = field(default_factory=dict)
+    damaged: list[dict[str, str]] = field(default_factory=list)
+    images_since_begun: dict[str, list[str]] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    peak_memory_mib: float = float("nan")
+    peak_gpu_memory_mib: float | None = None
+    left_when_hidden: dict[str, float] = field(default_factory=dict)
+    mask_gradients: str = ""
+    batch_size: dict[str, int] = field(default_factory=dict)
