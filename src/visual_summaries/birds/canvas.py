@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: An affine map (2, 3): ``pixel = matrix @ (u, v, 1)``.
+#: An affine map (3, 3): ``(x, y, 1) = matrix @ (u, v, 1)``.
 Matrix = NDArray[np.float64]
 Plane = NDArray[np.float32]
 
@@ -17,32 +17,24 @@ _OVERSAMPLING = 4
 _FRACTION_BITS = 4
 
 
-def placement(x: float, y: float, scale: float, angle: float, flip: bool) -> Matrix:
-    """Return the map that mirrors (when `flip`), scales, rotates by `angle` degrees clockwise, and moves to (x, y)."""
+def placement(x: float, y: float, scale: float = 1.0, angle: float = 0.0, flip: bool = False) -> Matrix:
+    """Return the map that mirrors (when `flip`), scales, rotates by `angle` degrees clockwise, and moves to (x, y).
+
+    Examples
+    --------
+    >>> placement(5, 0, 2) @ placement(1, 1) @ [0, 0, 1]
+    array([7., 2., 1.])
+    """
     c, s = np.cos(np.radians(angle)) * scale, np.sin(np.radians(angle)) * scale
     mirror = -1.0 if flip else 1.0
-    return np.array([[c * mirror, -s, x], [s * mirror, c, y]])
+    return np.array([[c * mirror, -s, x], [s * mirror, c, y], [0.0, 0.0, 1.0]])
 
 
 def rotation(angle: float, about: tuple[float, float]) -> Matrix:
     """Return the rotation by `angle` degrees, clockwise, about a point."""
-    turn = placement(0.0, 0.0, 1.0, angle, False)
-    turn[:, 2] = np.asarray(about) - turn[:, :2] @ np.asarray(about)
+    turn = placement(0.0, 0.0, angle=angle)
+    turn[:2, 2] = np.asarray(about) - turn[:2, :2] @ np.asarray(about)
     return turn
-
-
-def compose(*matrices: Matrix) -> Matrix:
-    """Return the map that applies the last matrix first.
-
-    Examples
-    --------
-    >>> compose(placement(5, 0, 2, 0, False), placement(1, 1, 1, 0, False)) @ [0, 0, 1]
-    array([7., 2.])
-    """
-    result = np.eye(3)
-    for matrix in matrices:
-        result = result @ np.vstack([matrix, (0.0, 0.0, 1.0)])
-    return result[:2]
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ class Canvas:
         `line` is the width of the outline in pixels.
         """
         height, width = self.labels.shape
-        points = [polygon @ matrix[:, :2].T + matrix[:, 2] for polygon in polygons]
+        points = [polygon @ matrix[:2, :2].T + matrix[:2, 2] for polygon in polygons]
         every = np.concatenate(points)
         margin = line + 1
         x0, y0 = np.maximum(np.floor(every.min(0) - margin), 0).astype(int)
@@ -106,7 +98,7 @@ class Canvas:
         lined = fill.copy()
         cv2.polylines(lined, fixed, True, 255, max(1, round(line * _OVERSAMPLING)), cv2.LINE_8, _FRACTION_BITS)
         small = (int(x1 - x0), int(y1 - y0))
-        inverse = cv2.invertAffineTransform(matrix).astype(np.float32)
+        inverse = cv2.invertAffineTransform(matrix[:2]).astype(np.float32)
         x = (np.arange(x0, x1, dtype=np.float32) + np.float32(0.5))[None, :]
         y = (np.arange(y0, y1, dtype=np.float32) + np.float32(0.5))[:, None]
         return Patch(
