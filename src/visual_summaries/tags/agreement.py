@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
@@ -50,11 +51,9 @@ def entropy(weights: NDArray[np.float32]) -> float:
     >>> entropy(np.array([[1, 0], [0, 1]], np.float32)), entropy(np.array([[1, 0], [1, 0]], np.float32))
     (1.0, 0.0)
     """
-    mean = weights.astype(np.float64).mean(axis=0)
-    if not mean.sum():
-        return float("nan")
-    shares = mean[mean > 0] / mean.sum()
-    return float(-(shares * np.log2(shares)).sum()) + 0.0
+    mean = weights.mean(axis=0, dtype=np.float64)
+    total = mean.sum()
+    return float(entr(mean / total).sum() / np.log(2)) if total else float("nan")
 
 
 def random_groups(owners: NDArray[np.intp], size: int, draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -103,12 +102,6 @@ class Agreement:
     p_images : float
         Sign-flip p-value of `within` over `images`, summary by summary; it cannot fall under 1 / 2 ** summaries.
     draws : int
-
-    Examples
-    --------
-    >>> nan = float("nan")
-    >>> Agreement(0, nan, nan, nan, nan, nan, nan, nan, nan, 1000).summaries
-    0
     """
 
     summaries: int
@@ -170,7 +163,7 @@ def measure_agreement(
         entropy_within=_mean_entropy([regions[group] for group in groups]),
         entropy_random=float(np.nanmean(entropies)) if np.isfinite(entropies).any() else float("nan"),
         entropy_images=_mean_entropy([images[owners[group]] for group in groups]),
-        p_random=float((1 + np.count_nonzero(jaccards >= within.mean() - 1e-12)) / (1 + draws)),
+        p_random=share_reaching(within.mean(), jaccards),
         p_images=sign_flip(within - over_images, draws, rng),
         draws=draws,
     )
@@ -194,4 +187,15 @@ def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Gener
         signs = np.array(list(product((1, -1), repeat=count)))
         return float(np.mean(signs @ differences >= differences.sum() - 1e-12))
     signs = rng.choice((1, -1), size=(draws, count))
-    return float((1 + np.count_nonzero(signs @ differences >= differences.sum() - 1e-12)) / (1 + draws))
+    return share_reaching(differences.sum(), signs @ differences)
+
+
+def share_reaching(value: float, drawn: NDArray[np.float64]) -> float:
+    """Return the p-value of a permutation test: the share of random draws that reach a value, itself counted as one.
+
+    Examples
+    --------
+    >>> share_reaching(2, np.array([0, 1, 2]))
+    0.5
+    """
+    return float((1 + np.count_nonzero(drawn >= value - 1e-9)) / (1 + len(drawn)))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from visual_summaries.results import Run
-from visual_summaries.tags.agreement import random_groups
+from visual_summaries.tags.agreement import random_groups, share_reaching
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,7 @@ def name_summaries(
             drawn = random_groups(owners, len(members), draws, rng)
             chance[len(members)] = np.array([tag_weights(regions[g].mean(axis=0), elsewhere).max() for g in drawn])
         best = int(weights.argmax())
-        reached = int(np.count_nonzero(chance[len(members)] >= weights[best] - 1e-9))
-        p_value = (1 + reached) / (1 + draws) if weights[best] > 0 else 1.0
+        p_value = share_reaching(weights[best], chance[len(members)]) if weights[best] > 0 else 1.0
         order = [int(index) for index in np.argsort(-weights, kind="stable")[:listed] if frequency[index] > 0]
         names.append(
             SummaryName(
@@ -148,6 +148,4 @@ def tag_weights(frequency: NDArray[np.floating], elsewhere: NDArray[np.floating]
     >>> tag_weights(np.array([0.5, 0.0, 0.5]), np.array([0.125, 0.5, 0.5])).tolist()
     [1.0, 0.0, 0.0]
     """
-    frequency = np.asarray(frequency, np.float64)
-    lift = np.divide(frequency, elsewhere, out=np.ones_like(frequency), where=frequency > 0)
-    return np.asarray(frequency * np.log2(lift))
+    return np.asarray(rel_entr(frequency, elsewhere, dtype=np.float64) / np.log(2))

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from visual_summaries.classifiers import frames
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
-from visual_summaries.tags.crops import Crop
-from visual_summaries.tags.taggers import Tagger
+from visual_summaries.tags.taggers import Crop, Tagger
 
 #: Part points by image: ``{"0001.jpg": {"beak": (x, y), ...}}`` in pixels of the image file.
 PartPoints = Mapping[str, Mapping[str, Sequence[float]]]
