@@ -103,12 +103,8 @@ def test_texture_alone_leaves_the_label_map():
 def test_label_map_lies_on_the_part():
     # painting one part in a glaring color changes the image just where the label map says that the part is
     scene = replace(sample_scene(1, seed=5, size=(160, 200)), occluders=())
-    where = PARTS.index("tail")
-    colors = list(scene.plumage.base)
-    colors[where] = (1.0, 0.0, 1.0)
-    accents = list(scene.plumage.accent)
-    accents[where] = (1.0, 0.0, 1.0)
-    glaring = render(replace(scene, plumage=replace(scene.plumage, base=tuple(colors), accent=tuple(accents))))
+    colors = {**scene.plumage.colors, "tail": ((1.0, 0.0, 1.0),) * 2}
+    glaring = render(replace(scene, plumage=replace(scene.plumage, colors=colors)))
     changed = np.abs(glaring.image.astype(int) - render(scene).image).max(axis=2) > 8
     tail = glaring.part("tail")
     assert changed[tail].mean() > 0.9
@@ -136,8 +132,8 @@ def test_same_seed_differs_in_planted_parts_only():
             for other in scenes:
                 both = [part for part in rest if part not in CLASSES[other.class_index].planted]
                 assert all(scene.variants[part] == other.variants[part] for part in both)
-                assert replace(scene, class_index=0, choices=(), shortcut=None) == replace(
-                    other, class_index=0, choices=(), shortcut=None
+                assert replace(scene, class_index=0, variants={}, shortcut=None) == replace(
+                    other, class_index=0, variants={}, shortcut=None
                 )
 
 

@@ -110,9 +110,7 @@ class Canvas:
             v=inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2],
         )
 
-    def paint(
-        self, patch: Patch, color: Plane, *, label: int, line_color: Plane, relief: float = 0.0, shadow: float = 0.0
-    ) -> None:
+    def paint(self, patch: Patch, color: Plane, *, label: int, line_color: Plane, relief: float, shadow: float = 0.0) -> None:
         """Paint a shape and its outline, shaded as if rounded; its label goes where it covers half a pixel.
 
         Parameters
@@ -122,19 +120,18 @@ class Canvas:
         label : int
         line_color : ndarray of float32, (3,)
         relief : float
-            Width of the rounded rim in pixels; 0 paints flat.
+            Width of the rounded rim in pixels.
         shadow : float
             How dark the shadow is that falls on what is already there other than the background.
         """
         image = self.image[patch.rows, patch.columns]
         labels = self.labels[patch.rows, patch.columns]
-        if relief > 0:
-            soft = cv2.GaussianBlur(patch.line, (0, 0), relief, borderType=cv2.BORDER_REPLICATE)
-            slope_x, slope_y = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=0.125)
-            facing = -(self._light[0] * slope_x + self._light[1] * slope_y)
-            color = color * (1 + np.float32(1.5 * relief) * facing)[..., None]
-            if shadow > 0:
-                image *= 1 - (np.float32(shadow) * np.clip(soft * 1.6, 0, 1) * (labels > 0))[..., None]
+        soft = cv2.GaussianBlur(patch.line, (0, 0), relief, borderType=cv2.BORDER_REPLICATE)
+        slope_x, slope_y = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=0.125)
+        facing = -(self._light[0] * slope_x + self._light[1] * slope_y)
+        color = color * (1 + np.float32(1.5 * relief) * facing)[..., None]
+        if shadow > 0:
+            image *= 1 - (np.float32(shadow) * np.clip(soft * 1.6, 0, 1) * (labels > 0))[..., None]
         image += patch.line[..., None] * (line_color - image)
         image += patch.fill[..., None] * (color - image)
         labels[patch.line > 0.5] = label

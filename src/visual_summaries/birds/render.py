@@ -24,7 +24,7 @@ from visual_summaries.birds.canvas import Canvas, Matrix, Plane, placement, rota
 from visual_summaries.birds.outlines import FRAMES, HEAD, NECK, OUTLINES, THINGS
 from visual_summaries.birds.scene import Scene, Thing
 from visual_summaries.birds.textures import disc, grain, noise, texture
-from visual_summaries.birds.world import DISTRACTOR, LABELS, OCCLUDER, PARTS, SHORTCUT, variant
+from visual_summaries.birds.world import DISTRACTOR, LABELS, OCCLUDER, SHORTCUT, variant
 from visual_summaries.results import Result
 
 # from back to front
@@ -78,7 +78,7 @@ def render(scene: Scene) -> Rendering:
         _draw_part(canvas, scene, part, matrix)
     for thing in scene.occluders:
         _draw_thing(canvas, thing, OCCLUDER)
-    return Rendering(_expose(canvas.image, scene), canvas.labels, scene.variants)
+    return Rendering(_expose(canvas.image, scene), canvas.labels, dict(scene.variants))
 
 
 def _part_matrices(scene: Scene) -> dict[str, Matrix]:
@@ -99,14 +99,14 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
     name = scene.variants[part]
     if name is None:
         return
-    chosen, where = variant(part, name), PARTS.index(part)
+    chosen = variant(part, name)
     polygons = OUTLINES[part][chosen.outline]
     scale = scene.pose.length * min(scene.size)
     patch = canvas.patch(polygons, matrix, line=max(0.9, 0.011 * scale))
     if patch is None:
         return
     pixel = 1 / scale
-    base, accent = (np.asarray(colors[where], np.float32) for colors in (scene.plumage.base, scene.plumage.accent))
+    base, accent = np.asarray(scene.plumage.colors[part], np.float32)
     u, v = patch.u, patch.v
     if part == "eye":
         color = _eye(chosen.texture, u, v, pixel, base)
@@ -118,7 +118,7 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
     canvas.paint(
         patch,
         color,
-        label=where + 1,
+        label=LABELS.index(part),
         line_color=np.float32(0.3) * np.minimum(base, accent),
         relief=0.05 * scale,
         shadow=_SHADOW.get(part, 0.0),

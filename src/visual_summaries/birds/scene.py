@@ -17,6 +17,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,10 +103,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Plumage:
-    """Base and accent color of every part, in the order of ``PARTS``; they depend on the seed, not on the class."""
+    """Base and accent color of every part; they depend on the seed, not on the class."""
 
-    base: tuple[Color, ...]
-    accent: tuple[Color, ...]
+    colors: Mapping[str, tuple[Color, Color]]
     texture_offset: tuple[float, float]
 
 
@@ -172,8 +172,8 @@ class Scene:
         Seed that it was sampled from, and of the image's noise.
     size : tuple of int
         Height and width of the image.
-    choices : tuple of str or None
-        Variant of every part in the order of ``PARTS``; None where the part is removed.
+    variants : mapping of str to (str or None)
+        Variant of every part; None where the part is removed.
     pose, plumage, backdrop, light
         See the classes of these names.
     distractors, occluders : tuple of Thing
@@ -185,7 +185,7 @@ class Scene:
     class_index: int
     seed: int
     size: tuple[int, int]
-    choices: tuple[str | None, ...]
+    variants: Mapping[str, str | None]
     pose: Pose
     plumage: Plumage
     backdrop: Backdrop
@@ -193,11 +193,6 @@ class Scene:
     distractors: tuple[Thing, ...]
     occluders: tuple[Thing, ...]
     shortcut: Thing | None
-
-    @property
-    def variants(self) -> dict[str, str | None]:
-        """Variant of every part; None where the part is removed."""
-        return dict(zip(PARTS, self.choices, strict=True))
 
     def with_variant(self, part: str, name: str) -> Scene:
         """Return the scene with one part drawn as another variant, all else equal.
@@ -208,22 +203,18 @@ class Scene:
             If there is no such part or variant.
         """
         variant(part, name)
-        return self._choose(part, name)
+        return replace(self, variants={**self.variants, part: name})
 
     def without(self, part: str) -> Scene:
         """Return the scene with one part, or the object ``"shortcut"``, removed, all else equal."""
         if part == "shortcut":
             return replace(self, shortcut=None)
         require_choice("part", part, (*PARTS, "shortcut"))
-        return self._choose(part, None)
+        return replace(self, variants={**self.variants, part: None})
 
     def with_shortcut(self) -> Scene:
         """Return the scene with the shortcut object in it, all else equal."""
         return self if self.shortcut is not None else replace(self, shortcut=_sample_shortcut(self.seed, self.pose))
-
-    def _choose(self, part: str, name: str | None) -> Scene:
-        where = PARTS.index(part)
-        return replace(self, choices=(*self.choices[:where], name, *self.choices[where + 1 :]))
 
 
 def _stream(seed: int, number: int) -> np.random.Generator:
@@ -265,14 +256,12 @@ def _sample_plumage(rng: np.random.Generator) -> Plumage:
         "tail": (main if rng.random() < 0.5 else dark, pale),
         "feet": (warm, dark),
     }
-    base, accent = [], []
-    for part in PARTS:
-        first, other = pairs[part]
+    colors = {}
+    for part, (first, other) in pairs.items():
         if part != "eye" and rng.random() < 0.35:
             first, other = other, first
-        base.append(_jitter(rng, first, 0.03))
-        accent.append(_jitter(rng, other, 0.03))
-    return Plumage(tuple(base), tuple(accent), (rng.random(), rng.random()))
+        colors[part] = (_jitter(rng, first, 0.03), _jitter(rng, other, 0.03))
+    return Plumage(colors, (rng.random(), rng.random()))
 
 
 def _sample_backdrop(rng: np.random.Generator) -> Backdrop:
@@ -380,7 +369,7 @@ def sample_scene(class_index: int, seed: int, size: tuple[int, int] = (160, 160)
         class_index=class_index,
         seed=seed,
         size=(int(size[0]), int(size[1])),
-        choices=tuple(bird.planted.get(part, shared[part]) for part in PARTS),
+        variants={**shared, **bird.planted},
         pose=pose,
         plumage=_sample_plumage(_stream(seed, 2)),
         backdrop=_sample_backdrop(_stream(seed, 3)),

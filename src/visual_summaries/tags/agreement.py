@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from visual_summaries.errors import RunError
@@ -160,18 +159,18 @@ def measure_agreement(
         within=float(within.mean()),
         random=float(jaccards.mean()),
         images=float(over_images.mean()),
-        entropy_within=_mean_entropy([regions[group] for group in groups]),
-        entropy_random=float(np.nanmean(entropies)) if np.isfinite(entropies).any() else float("nan"),
-        entropy_images=_mean_entropy([images[owners[group]] for group in groups]),
+        entropy_within=_mean_known([entropy(regions[group]) for group in groups]),
+        entropy_random=_mean_known(entropies),
+        entropy_images=_mean_known([entropy(images[owners[group]]) for group in groups]),
         p_random=share_reaching(within.mean(), jaccards),
         p_images=sign_flip(within - over_images, draws, rng),
         draws=draws,
     )
 
 
-def _mean_entropy(groups: Sequence[NDArray[np.float32]]) -> float:
-    values = [value for value in map(entropy, groups) if np.isfinite(value)]
-    return float(np.mean(values)) if values else float("nan")
+def _mean_known(values: ArrayLike) -> float:
+    known = np.asarray(values)[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Generator) -> float:

@@ -12,6 +12,8 @@ from scipy.special import rel_entr
 from visual_summaries.results import Run
 from visual_summaries.tags.agreement import random_groups, share_reaching
 
+_LISTED = 5
+
 
 @dataclass(frozen=True)
 class WeightedTag:
@@ -53,7 +55,7 @@ class SummaryName:
         Share of random groups of salient regions (of the same size, one an image) whose heaviest tag is as heavy as this
         summary's. That the heaviest of many tags is looked at is thereby taken into account.
     tags : tuple of WeightedTag
-        The heaviest tags, heaviest first.
+        The five heaviest tags, heaviest first.
     """
 
     summary: int
@@ -70,7 +72,6 @@ def name_summaries(
     *,
     level: float = 0.05,
     draws: int = 1000,
-    listed: int = 5,
     random_state: int = 0,
 ) -> tuple[SummaryName, ...]:
     """Name the summaries of a run.
@@ -86,8 +87,6 @@ def name_summaries(
         A summary gets a name when its p-value is at most this. So does a random group once in ``1 / level`` times.
     draws : int
         Random groups for each summary; no p-value is under ``1 / (draws + 1)``.
-    listed : int
-        How many tags are returned.
     random_state : int
 
     Returns
@@ -111,7 +110,7 @@ def name_summaries(
             chance[len(members)] = np.array([tag_weights(regions[g].mean(axis=0), elsewhere).max() for g in drawn])
         best = int(weights.argmax())
         p_value = share_reaching(weights[best], chance[len(members)]) if weights[best] > 0 else 1.0
-        order = [int(index) for index in np.argsort(-weights, kind="stable")[:listed] if frequency[index] > 0]
+        order = [int(index) for index in np.argsort(-weights, kind="stable")[:_LISTED] if frequency[index] > 0]
         names.append(
             SummaryName(
                 summary=summary.index,
