@@ -65,8 +65,7 @@ def test_weights_are_small():
 def test_main_uses_what_was_planted_and_nothing_else():
     recorded = network_record("main")["effects"]
     for bird in CLASSES:
-        planted = {*bird.planted, *(["shortcut"] if bird.shortcut_rate else [])}
-        assert set(used_parts(recorded[bird.name])) == planted, (bird.name, recorded[bird.name])
+        assert used_parts(recorded[bird.name]) == bird.cues, (bird.name, recorded[bird.name])
     network = demo_network()
     for label in (0, 6):
         effects = part_effects(network, label, n=10)
