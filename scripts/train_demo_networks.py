@@ -22,6 +22,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from visual_summaries.birds.effects import part_effects, redraw_effects
+from visual_summaries.birds.effects import effect, intervene, part_effects
 from visual_summaries.birds.render import Rendering, render
 from visual_summaries.birds.scene import Scene, sample_scene
 from visual_summaries.birds.world import CLASS_NAMES, CLASSES, PARTS, SHARED
@@ -259,7 +260,11 @@ def measure(name: str, folder: Path, images: Tensor, labels: Tensor) -> dict[str
             for label, bird in enumerate(CLASSES)
         },
         "redraw_effects": {
-            bird.name: {part: round(value, 3) for part, value in redraw_effects(network, label).items()}
+            bird.name: {
+                part: round(effect(network, label, partial(intervene, part=part, how="other")), 3)
+                for part in PARTS
+                if part in bird.planted
+            }
             for label, bird in enumerate(CLASSES)
         },
     }

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from visual_summaries.birds import effects as effects_module
-from visual_summaries.birds.effects import effect, intervene, part_effects, predict, redraw_effects, used_parts
+from visual_summaries.birds.effects import effect, intervene, part_effects, predict, used_parts
 from visual_summaries.birds.render import render
 from visual_summaries.birds.scene import sample_scene
 from visual_summaries.birds.world import CLASS_NAMES, CLASSES
@@ -65,8 +65,7 @@ def test_weights_are_small():
 def test_main_uses_what_was_planted_and_nothing_else():
     recorded = network_record("main")["effects"]
     for bird in CLASSES:
-        planted = {*bird.planted, *(["shortcut"] if bird.shortcut_rate else [])}
-        assert set(used_parts(recorded[bird.name])) == planted, (bird.name, recorded[bird.name])
+        assert used_parts(recorded[bird.name]) == bird.cues, (bird.name, recorded[bird.name])
     network = demo_network()
     for label in (0, 6):
         effects = part_effects(network, label, n=10)
@@ -106,7 +105,7 @@ def test_effects_of_a_network_whose_answer_is_known():
             return torch.zeros(len(x), len(CLASSES))
 
     assert part_effects(Blind(), 6, n=3) == pytest.approx({"head": 0.0, "wing": 0.0, "shortcut": 0.0})
-    assert redraw_effects(Blind(), 6, n=3) == {"head": 0.0, "wing": 0.0}
+    assert effect(Blind(), 6, lambda scene: intervene(scene, "head", "other"), n=3) == 0
 
 
 def test_shapley_values_of_a_known_game(monkeypatch):

@@ -130,8 +130,8 @@ def test_folder_of_images(tmp_path):
         assert truth[path.name].variants == drawn.variants
         assert (truth[path.name].seed, truth[path.name].class_index) == (number, 6)
         assert truth[path.name].shortcut == (scene.shortcut is not None)
-    run = run_of([], [], images=3)
-    maps = labels_for(run, {f"{k}.png": truth[path.name].labels for k, path in enumerate(paths)})
+    run = run_of([], [], images=3, shape=(48, 64))
+    maps = labels_for(run, {f"{k}.png": truth[path.name] for k, path in enumerate(paths)})
     assert np.array_equal(maps[2], truth["mushroomer-0042.png"].labels)
 
 

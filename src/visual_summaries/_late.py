@@ -17,7 +17,7 @@ from typing import Any
 #: Function -> its module.
 LATE = {
     "apply_run": "visual_summaries.runs.apply",
-    "demo_network": "visual_summaries.demo",
+    "demo_network": "visual_summaries.demo.networks",
     "is_specialized": "visual_summaries.specialization.files",
     "load_module": "visual_summaries.specialization.files",
     "plot_summaries": "visual_summaries.pages.figures",

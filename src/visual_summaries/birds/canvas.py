@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: An affine map (2, 3): ``pixel = matrix @ (u, v, 1)``.
+#: An affine map (3, 3): ``(x, y, 1) = matrix @ (u, v, 1)``.
 Matrix = NDArray[np.float64]
 Plane = NDArray[np.float32]
 
@@ -17,32 +17,24 @@ _OVERSAMPLING = 4
 _FRACTION_BITS = 4
 
 
-def placement(x: float, y: float, scale: float, angle: float, flip: bool) -> Matrix:
-    """Return the map that mirrors (when `flip`), scales, rotates by `angle` degrees clockwise, and moves to (x, y)."""
+def placement(x: float, y: float, scale: float = 1.0, angle: float = 0.0, flip: bool = False) -> Matrix:
+    """Return the map that mirrors (when `flip`), scales, rotates by `angle` degrees clockwise, and moves to (x, y).
+
+    Examples
+    --------
+    >>> placement(5, 0, 2) @ placement(1, 1) @ [0, 0, 1]
+    array([7., 2., 1.])
+    """
     c, s = np.cos(np.radians(angle)) * scale, np.sin(np.radians(angle)) * scale
     mirror = -1.0 if flip else 1.0
-    return np.array([[c * mirror, -s, x], [s * mirror, c, y]])
+    return np.array([[c * mirror, -s, x], [s * mirror, c, y], [0.0, 0.0, 1.0]])
 
 
 def rotation(angle: float, about: tuple[float, float]) -> Matrix:
     """Return the rotation by `angle` degrees, clockwise, about a point."""
-    turn = placement(0.0, 0.0, 1.0, angle, False)
-    turn[:, 2] = np.asarray(about) - turn[:, :2] @ np.asarray(about)
+    turn = placement(0.0, 0.0, angle=angle)
+    turn[:2, 2] = np.asarray(about) - turn[:2, :2] @ np.asarray(about)
     return turn
-
-
-def compose(*matrices: Matrix) -> Matrix:
-    """Return the map that applies the last matrix first.
-
-    Examples
-    --------
-    >>> compose(placement(5, 0, 2, 0, False), placement(1, 1, 1, 0, False)) @ [0, 0, 1]
-    array([7., 2.])
-    """
-    result = np.eye(3)
-    for matrix in matrices:
-        result = result @ np.vstack([matrix, (0.0, 0.0, 1.0)])
-    return result[:2]
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ class Canvas:
         `line` is the width of the outline in pixels.
         """
         height, width = self.labels.shape
-        points = [polygon @ matrix[:, :2].T + matrix[:, 2] for polygon in polygons]
+        points = [polygon @ matrix[:2, :2].T + matrix[:2, 2] for polygon in polygons]
         every = np.concatenate(points)
         margin = line + 1
         x0, y0 = np.maximum(np.floor(every.min(0) - margin), 0).astype(int)
@@ -106,7 +98,7 @@ class Canvas:
         lined = fill.copy()
         cv2.polylines(lined, fixed, True, 255, max(1, round(line * _OVERSAMPLING)), cv2.LINE_8, _FRACTION_BITS)
         small = (int(x1 - x0), int(y1 - y0))
-        inverse = cv2.invertAffineTransform(matrix).astype(np.float32)
+        inverse = cv2.invertAffineTransform(matrix[:2]).astype(np.float32)
         x = (np.arange(x0, x1, dtype=np.float32) + np.float32(0.5))[None, :]
         y = (np.arange(y0, y1, dtype=np.float32) + np.float32(0.5))[:, None]
         return Patch(
@@ -118,9 +110,7 @@ class Canvas:
             v=inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2],
         )
 
-    def paint(
-        self, patch: Patch, color: Plane, *, label: int, line_color: Plane, relief: float = 0.0, shadow: float = 0.0
-    ) -> None:
+    def paint(self, patch: Patch, color: Plane, *, label: int, line_color: Plane, relief: float, shadow: float = 0.0) -> None:
         """Paint a shape and its outline, shaded as if rounded; its label goes where it covers half a pixel.
 
         Parameters
@@ -130,19 +120,18 @@ class Canvas:
         label : int
         line_color : ndarray of float32, (3,)
         relief : float
-            Width of the rounded rim in pixels; 0 paints flat.
+            Width of the rounded rim in pixels.
         shadow : float
             How dark the shadow is that falls on what is already there other than the background.
         """
         image = self.image[patch.rows, patch.columns]
         labels = self.labels[patch.rows, patch.columns]
-        if relief > 0:
-            soft = cv2.GaussianBlur(patch.line, (0, 0), relief, borderType=cv2.BORDER_REPLICATE)
-            slope_x, slope_y = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=0.125)
-            facing = -(self._light[0] * slope_x + self._light[1] * slope_y)
-            color = color * (1 + np.float32(1.5 * relief) * facing)[..., None]
-            if shadow > 0:
-                image *= 1 - (np.float32(shadow) * np.clip(soft * 1.6, 0, 1) * (labels > 0))[..., None]
+        soft = cv2.GaussianBlur(patch.line, (0, 0), relief, borderType=cv2.BORDER_REPLICATE)
+        slope_x, slope_y = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=0.125)
+        facing = -(self._light[0] * slope_x + self._light[1] * slope_y)
+        color = color * (1 + np.float32(1.5 * relief) * facing)[..., None]
+        if shadow > 0:
+            image *= 1 - (np.float32(shadow) * np.clip(soft * 1.6, 0, 1) * (labels > 0))[..., None]
         image += patch.line[..., None] * (line_color - image)
         image += patch.fill[..., None] * (color - image)
         labels[patch.line > 0.5] = label

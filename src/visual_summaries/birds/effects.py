@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
 from math import factorial
 
@@ -53,9 +52,17 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64
 
 
 def intervene(scene: Scene, part: str, how: str) -> Scene:
-    """Return the scene with one part (or ``"shortcut"``, which can only be removed) changed, all else equal.
+    """Return the scene with one part changed, all else equal.
 
     Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
+
+    Parameters
+    ----------
+    scene : Scene
+    part : str
+        One of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects and all.
+    how : str
+        One of ``INTERVENTIONS``.
 
     Raises
     ------
@@ -63,6 +70,9 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
         If there is no such intervention, or no other class plants the part.
     """
     require_choice("how", how, INTERVENTIONS)
+    if part == "background":
+        new = sample_scene(scene.class_index, scene.seed + 5_000_000, scene.size)
+        return replace(scene, backdrop=new.backdrop, distractors=new.distractors, occluders=new.occluders)
     if how == "removed" or part == "shortcut":
         return scene.without(part)
     require_choice("part", part, PARTS)
@@ -78,6 +88,8 @@ def effect(
     network: nn.Module, class_index: int, change: Callable[[Scene], Scene], n: int = 50, seed: int = EFFECT_SEED
 ) -> float:
     """Return the mean loss of the class's probability when `change` is made to its images.
+
+    Where several parts are evidence enough, a small loss does not say that a part is not used: see :func:`part_effects`.
 
     Parameters
     ----------
@@ -97,35 +109,7 @@ def effect(
     """
     require_in_range("n", n, 1)
     scenes = [sample_scene(class_index, seed + k) for k in range(n)]
-    before = predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index]
-    after = predict(network, np.stack([render(change(scene)).image for scene in scenes]))[:, class_index]
-    return float((before - after).mean())
-
-
-def redraw_effects(
-    network: nn.Module, class_index: int, how: str = "other", n: int = 50, seed: int = EFFECT_SEED
-) -> dict[str, float]:
-    """Return for each planted part of a class the mean loss of the class's probability when that part alone is changed.
-
-    The other planted parts stay, and each may be evidence enough: a small loss does not say that the part is not used. See
-    :func:`part_effects` for that.
-
-    Parameters
-    ----------
-    network, class_index, n, seed
-        As in :func:`part_effects`.
-    how : str
-        One of ``INTERVENTIONS``.
-
-    Returns
-    -------
-    dict of str to float
-        In [-1, 1], for the planted parts in the order of ``PARTS``.
-    """
-    planted = CLASSES[class_index].planted
-    return {
-        part: effect(network, class_index, partial(intervene, part=part, how=how), n, seed) for part in PARTS if part in planted
-    }
+    return _score(network, class_index, scenes) - _score(network, class_index, [change(scene) for scene in scenes])
 
 
 def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = EFFECT_SEED) -> dict[str, float]:
@@ -153,18 +137,29 @@ def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = 
     """
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
     require_in_range("n", n, 1)
-    bird = CLASSES[class_index]
-    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
-    scenes = [sample_scene(class_index, seed + k).with_shortcut() for k in range(n)]
-    if not bird.shortcut_rate:
+    scenes = [sample_scene(class_index, seed + k) for k in range(n)]
+    if CLASSES[class_index].shortcut_rate:
+        scenes = [scene.with_shortcut() for scene in scenes]
+    else:
         scenes = [scene.without("shortcut") for scene in scenes]
-    values: dict[frozenset[str], float] = {}
-    for size in range(len(players) + 1):
-        for present in combinations(players, size):
-            hidden = [part for part in players if part not in present]
-            images = np.stack([render(_hide(scene, hidden)).image for scene in scenes])
-            values[frozenset(present)] = float(predict(network, images)[:, class_index].mean())
-    return _shapley(players, values)
+    return _shapley(CLASSES[class_index].cues, _scores_of_subsets(network, class_index, scenes))
+
+
+def _score(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> float:
+    """Return the mean probability of a class on scenes."""
+    return float(predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index].mean())
+
+
+def _scores_of_subsets(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[frozenset[str], float]:
+    """Return the mean probability of a class with each subset of its cues drawn."""
+    cues = CLASSES[class_index].cues
+    return {
+        frozenset(drawn): _score(
+            network, class_index, [_hide(scene, [cue for cue in cues if cue not in drawn]) for scene in scenes]
+        )
+        for size in range(len(cues) + 1)
+        for drawn in combinations(cues, size)
+    }
 
 
 def _shapley(players: Sequence[str], values: Mapping[frozenset[str], float]) -> dict[str, float]:
@@ -219,38 +214,24 @@ def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -
     >>> effects["shapley"]["wing"] > 0.1 > abs(effects["shapley"]["tail"])
     True
     """
-    bird = CLASSES[class_index]
-    players = [*(part for part in PARTS if part in bird.planted), *(["shortcut"] if bird.shortcut_rate else [])]
+    cues = CLASSES[class_index].cues
+    places = (*PARTS, "shortcut", "background")
 
-    def score(changed: Sequence[Scene]) -> float:
-        return float(predict(network, np.stack([render(scene).image for scene in changed]))[:, class_index].mean())
+    def losses(drawn: Sequence[Scene], before: float, ways: Mapping[str, str]) -> dict[str, float]:
+        return {
+            place: before - _score(network, class_index, [intervene(scene, place, how) for scene in drawn])
+            for place, how in ways.items()
+        }
 
-    values: dict[frozenset[str], float] = {}
-    for size in range(len(players) + 1):
-        for hidden in combinations(players, size):
-            values[frozenset(players) - frozenset(hidden)] = score([_hide(scene, hidden) for scene in scenes])
-    before = values[frozenset(players)]
-    shapley = _shapley(players, values)
-    redrawn, removed = {}, {}
-    for part in (*PARTS, "shortcut"):
-        how = "removed" if part == "shortcut" else "other" if part in PLANTED else "shared"
-        removed[part] = before - score([intervene(scene, part, "removed") for scene in scenes])
-        redrawn[part] = removed[part] if how == "removed" else before - score([intervene(s, part, how) for s in scenes])
-    redrawn["background"] = removed["background"] = before - score([_other_background(scene) for scene in scenes])
+    values = _scores_of_subsets(network, class_index, scenes)
+    whole = values[frozenset(cues)]
+    removed = losses(scenes, whole, dict.fromkeys(places, "removed"))
+    redrawn = losses(scenes, whole, {part: "other" if part in PLANTED else "shared" for part in PARTS})
     rng = np.random.default_rng(class_index)
     some = []
     for scene in scenes:
-        order = [str(part) for part in rng.permutation(players)]
-        some.append(_hide(scene, order[: int(rng.integers(len(players) + 1))]))
-    base = score(some)
-    for part in (*PARTS, "shortcut"):
-        if part not in shapley:
-            shapley[part] = base - score([intervene(scene, part, "removed") for scene in some])
-    shapley["background"] = base - score([_other_background(scene) for scene in some])
-    return {"shapley": shapley, "redrawn": redrawn, "removed": removed}
-
-
-def _other_background(scene: Scene) -> Scene:
-    """Return the scene before another background, among other objects."""
-    other = sample_scene(scene.class_index, scene.seed + 5_000_000, scene.size)
-    return replace(scene, backdrop=other.backdrop, distractors=other.distractors, occluders=other.occluders)
+        order = [str(part) for part in rng.permutation(cues)]
+        some.append(_hide(scene, order[: int(rng.integers(len(cues) + 1))]))
+    others = dict.fromkeys((place for place in places if place not in cues), "removed")
+    shapley = _shapley(cues, values) | losses(some, _score(network, class_index, some), others)
+    return {"shapley": shapley, "redrawn": removed | redrawn, "removed": removed}

@@ -124,13 +124,4 @@ def read_truth(directory: str | Path) -> dict[str, Truth]:
             f"{folder}/truth.json labels {data['labels']}, but this version knows {list(LABELS)}; draw the images again"
         )
     with np.load(folder / "truth.npz", allow_pickle=False) as maps:
-        return {
-            name: Truth(
-                class_index=record["class_index"],
-                seed=record["seed"],
-                labels=maps[name],
-                variants=record["variants"],
-                shortcut=record["shortcut"],
-            )
-            for name, record in data["images"].items()
-        }
+        return {name: Truth(labels=maps[name], **record) for name, record in data["images"].items()}

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.birds.canvas import Canvas, Matrix, compose, placement, rotation
-from visual_summaries.birds.outlines import FRAMES, HEAD, NECK, outline
-from visual_summaries.birds.scene import Scene
-from visual_summaries.birds.textures import grain, noise, texture
-from visual_summaries.birds.things import draw_thing
-from visual_summaries.birds.world import DISTRACTOR, LABELS, OCCLUDER, PARTS, SHORTCUT, variant
+from visual_summaries.birds.canvas import Canvas, Matrix, Plane, placement, rotation
+from visual_summaries.birds.outlines import FRAMES, HEAD, NECK, OUTLINES, THINGS
+from visual_summaries.birds.scene import Scene, Thing
+from visual_summaries.birds.textures import disc, grain, noise, texture
+from visual_summaries.birds.world import DISTRACTOR, LABELS, OCCLUDER, SHORTCUT, variant
 from visual_summaries.results import Result
 
 # from back to front
@@ -71,30 +70,28 @@ def render(scene: Scene) -> Rendering:
     canvas = Canvas(scene.size, scene.light.angle)
     canvas.image[:] = _backdrop(scene)
     for thing in scene.distractors:
-        draw_thing(canvas, thing, DISTRACTOR)
+        _draw_thing(canvas, thing, DISTRACTOR)
     if scene.shortcut is not None:
-        draw_thing(canvas, scene.shortcut, SHORTCUT)
+        _draw_thing(canvas, scene.shortcut, SHORTCUT)
     canvas.soften_background()
-    for part, matrix in part_matrices(scene).items():
+    for part, matrix in _part_matrices(scene).items():
         _draw_part(canvas, scene, part, matrix)
     for thing in scene.occluders:
-        draw_thing(canvas, thing, OCCLUDER)
-    return Rendering(_expose(canvas.image, scene), canvas.labels, scene.variants)
+        _draw_thing(canvas, thing, OCCLUDER)
+    return Rendering(_expose(canvas.image, scene), canvas.labels, dict(scene.variants))
 
 
-def part_matrices(scene: Scene) -> dict[str, Matrix]:
-    """Return for each part that is there, back to front, the affine map (2, 3) from its frame to pixels."""
+def _part_matrices(scene: Scene) -> dict[str, Matrix]:
+    """Return for each part, back to front, the affine map from its frame to pixels."""
     pose, (height, width) = scene.pose, scene.size
     bird = placement(pose.x * width, pose.y * height, pose.length * min(height, width), pose.angle, pose.flip)
-    head = compose(bird, rotation(pose.head, NECK), placement(*HEAD, 1.0, 0.0, False))
+    head = bird @ rotation(pose.head, NECK) @ placement(*HEAD)
     turned = {"wing": pose.wing, "tail": pose.tail, "feet": pose.feet}
     matrices = {}
     for part in _ORDER:
-        if scene.variants[part] is None:
-            continue
         frame = FRAMES[part]
-        local = placement(*frame.origin, 1.0, frame.angle + turned.get(part, 0.0), False)
-        matrices[part] = compose(head if frame.on_head else bird, local)
+        local = placement(*frame.origin, angle=frame.angle + turned.get(part, 0.0))
+        matrices[part] = (head if frame.on_head else bird) @ local
     return matrices
 
 
@@ -102,14 +99,14 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
     name = scene.variants[part]
     if name is None:
         return
-    chosen, where = variant(part, name), PARTS.index(part)
-    polygons = outline(part, chosen.outline)
+    chosen = variant(part, name)
+    polygons = OUTLINES[part][chosen.outline]
     scale = scene.pose.length * min(scene.size)
     patch = canvas.patch(polygons, matrix, line=max(0.9, 0.011 * scale))
     if patch is None:
         return
     pixel = 1 / scale
-    base, accent = (np.asarray(colors[where], np.float32) for colors in (scene.plumage.base, scene.plumage.accent))
+    base, accent = np.asarray(scene.plumage.colors[part], np.float32)
     u, v = patch.u, patch.v
     if part == "eye":
         color = _eye(chosen.texture, u, v, pixel, base)
@@ -121,35 +118,55 @@ def _draw_part(canvas: Canvas, scene: Scene, part: str, matrix: Matrix) -> None:
     canvas.paint(
         patch,
         color,
-        label=where + 1,
+        label=LABELS.index(part),
         line_color=np.float32(0.3) * np.minimum(base, accent),
         relief=0.05 * scale,
         shadow=_SHADOW.get(part, 0.0),
     )
 
 
-def _eye(
-    kind: str, u: NDArray[np.float32], v: NDArray[np.float32], pixel: float, iris: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _eye(kind: str, u: Plane, v: Plane, pixel: float, iris: Plane) -> Plane:
     """Return the eye's colors: white, iris, pupil and a highlight."""
-
-    def disc(cu: float, cv: float, radius: float) -> NDArray[np.float32]:
-        distance = np.sqrt((u - np.float32(cu)) ** 2 + (v - np.float32(cv)) ** 2)
-        coverage: NDArray[np.float32] = np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.2 * pixel), 0, 1)[
-            ..., None
-        ]
-        return coverage
-
     white, black = np.array([0.97, 0.96, 0.92], np.float32), np.array([0.05, 0.04, 0.06], np.float32)
     eyes = {"iris": (iris, 0.0, 0.024), "iris-ring": (white, 0.031, 0.02), "iris-dark": (black, 0.0, 0.03)}
     outer, radius, pupil = eyes[kind]
-    color: NDArray[np.float32] = np.tile(outer, (*u.shape, 1))
-    for shape, paint in ((disc(0, 0, radius), iris), (disc(0.004, 0, pupil), black), (disc(0.012, -0.012, 0.009), white)):
-        color = color + shape * (paint - color)
+    color: Plane = np.tile(outer, (*u.shape, 1))
+    for cu, cv, size, paint in ((0, 0, radius, iris), (0.004, 0, pupil, black), (0.012, -0.012, 0.009, white)):
+        distance = np.sqrt((u - np.float32(cu)) ** 2 + (v - np.float32(cv)) ** 2)
+        color = color + disc(distance, size, 1.2 * pixel)[..., None] * (paint - color)
     return color
 
 
-def _backdrop(scene: Scene) -> NDArray[np.float32]:
+def _draw_thing(canvas: Canvas, thing: Thing, label: int) -> None:
+    height, width = canvas.labels.shape
+    scale = thing.size * min(height, width)
+    matrix = placement(thing.x * width, thing.y * height, scale, thing.angle)
+    base, accent = np.asarray(thing.base, np.float32), np.asarray(thing.accent, np.float32)
+    for number, layer in enumerate(THINGS[thing.kind]):
+        patch = canvas.patch(layer, matrix, line=max(0.7, 0.02 * scale))
+        if patch is None:
+            continue
+        share = np.clip(_accent(thing.kind, number, patch.u, patch.v, 1 / scale), 0, 1)[..., None]
+        color = (base + share * (accent - base)) * (0.88 + 0.24 * noise(patch.u, patch.v, 1.5, (thing.x, thing.y)))[..., None]
+        canvas.paint(patch, color, label=label, line_color=0.4 * base, relief=0.1 * scale)
+
+
+def _accent(kind: str, layer: int, u: Plane, v: Plane, pixel: float) -> Plane:
+    """Return the share of the accent color of a layer of an object, to be clipped to [0, 1]."""
+    if kind == "flower":
+        return np.full_like(u, float(layer))
+    if kind == "egg":
+        return 0.7 * texture("spots", u, v, 0.2, pixel, (0.0, 0.0))
+    if kind == "mushroom":
+        return np.ones_like(u) if layer == 0 else texture("spots", u + np.float32(0.1), v, 0.26, pixel, (0.0, 0.0))
+    if kind == "leaf":
+        across = np.abs(v)
+        side_veins = np.maximum(1 - np.abs(((u + 1.0 - 0.9 * across) % 0.2) - 0.1) / 0.025, 0)
+        return np.asarray(0.6 * (np.maximum(1 - across / 0.03, 0) + side_veins * 0.5), np.float32)
+    return noise(u, v, 2.0, (0.3, 0.7)) - np.float32(0.4)
+
+
+def _backdrop(scene: Scene) -> Plane:
     """Return the background (H, W, 3): two tones that meet at a ragged horizon, with blotches and grain."""
     height, width = scene.size
     look, side = scene.backdrop, min(height, width)
@@ -159,13 +176,13 @@ def _backdrop(scene: Scene) -> NDArray[np.float32]:
     fine = noise(x, y * 0.45, 0.4 * look.grain, look.offset)
     depth = y * np.float32(side / height) - np.float32(look.horizon) + 0.25 * (coarse - 0.5)
     below = np.clip(0.5 + depth / 0.05, 0, 1)[..., None]
-    image: NDArray[np.float32] = upper + below * (lower - upper)
+    image: Plane = upper + below * (lower - upper)
     image += (0.75 * np.clip(1.6 * coarse - 0.5, 0, 1) * (0.4 + 0.6 * fine))[..., None] * (detail - image)
     image *= (0.9 + 0.2 * fine)[..., None]
     return image
 
 
-def _expose(image: NDArray[np.float32], scene: Scene) -> NDArray[np.uint8]:
+def _expose(image: Plane, scene: Scene) -> NDArray[np.uint8]:
     """Apply light and sensor noise, both the same whatever the bird's parts are."""
     height, width = scene.size
     light = scene.light

@@ -17,6 +17,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,13 +32,14 @@ Color = tuple[float, float, float]
 SMALLEST_SIDE = 32
 
 
-def _rgb(code: str) -> Color:
-    return (int(code[:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:6], 16) / 255)
+def _colors(codes: str) -> tuple[Color, ...]:
+    """Return colors in [0, 1] of their hexadecimal codes."""
+    return tuple((red / 255, green / 255, blue / 255) for red, green, blue in map(bytes.fromhex, codes.split()))
 
 
 # Plumages: main, second, dark, pale and warm color. Every class draws from all of them.
 _PLUMAGES = tuple(
-    tuple(_rgb(code) for code in row.split())
+    _colors(row)
     for row in (
         "2F6DA8 5FA8D3 16324F F3EBD3 E8922F",
         "B8402A E27B4F 4A1A14 F7E6C8 E9B23C",
@@ -54,7 +56,7 @@ _PLUMAGES = tuple(
 
 # Backgrounds: upper, lower and detail color.
 _BACKDROPS = tuple(
-    tuple(_rgb(code) for code in row.split())
+    _colors(row)
     for row in (
         "BCD9E8 A9C089 7E9B62",
         "93B08C 6E8B64 4F6C49",
@@ -67,9 +69,7 @@ _BACKDROPS = tuple(
     )
 )
 
-_OBJECT_COLORS = tuple(
-    _rgb(code) for code in ("C4473A", "D98E3B", "7FA05A", "4F7F6A", "8A6F9E", "B7A58C", "E2C15C", "F0E6D8", "6B8FB0", "A86A4A")
-)
+_OBJECT_COLORS = _colors("C4473A D98E3B 7FA05A 4F7F6A 8A6F9E B7A58C E2C15C F0E6D8 6B8FB0 A86A4A")
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Plumage:
-    """Base and accent color of every part, in the order of ``PARTS``; they depend on the seed, not on the class."""
+    """Base and accent color of every part; they depend on the seed, not on the class."""
 
-    base: tuple[Color, ...]
-    accent: tuple[Color, ...]
+    colors: Mapping[str, tuple[Color, Color]]
     texture_offset: tuple[float, float]
 
 
@@ -173,8 +172,8 @@ class Scene:
         Seed that it was sampled from, and of the image's noise.
     size : tuple of int
         Height and width of the image.
-    choices : tuple of str or None
-        Variant of every part in the order of ``PARTS``; None where the part is removed.
+    variants : mapping of str to (str or None)
+        Variant of every part; None where the part is removed.
     pose, plumage, backdrop, light
         See the classes of these names.
     distractors, occluders : tuple of Thing
@@ -186,7 +185,7 @@ class Scene:
     class_index: int
     seed: int
     size: tuple[int, int]
-    choices: tuple[str | None, ...]
+    variants: Mapping[str, str | None]
     pose: Pose
     plumage: Plumage
     backdrop: Backdrop
@@ -194,11 +193,6 @@ class Scene:
     distractors: tuple[Thing, ...]
     occluders: tuple[Thing, ...]
     shortcut: Thing | None
-
-    @property
-    def variants(self) -> dict[str, str | None]:
-        """Variant of every part; None where the part is removed."""
-        return dict(zip(PARTS, self.choices, strict=True))
 
     def with_variant(self, part: str, name: str) -> Scene:
         """Return the scene with one part drawn as another variant, all else equal.
@@ -209,22 +203,18 @@ class Scene:
             If there is no such part or variant.
         """
         variant(part, name)
-        return self._choose(part, name)
+        return replace(self, variants={**self.variants, part: name})
 
     def without(self, part: str) -> Scene:
         """Return the scene with one part, or the object ``"shortcut"``, removed, all else equal."""
         if part == "shortcut":
             return replace(self, shortcut=None)
         require_choice("part", part, (*PARTS, "shortcut"))
-        return self._choose(part, None)
+        return replace(self, variants={**self.variants, part: None})
 
     def with_shortcut(self) -> Scene:
         """Return the scene with the shortcut object in it, all else equal."""
         return self if self.shortcut is not None else replace(self, shortcut=_sample_shortcut(self.seed, self.pose))
-
-    def _choose(self, part: str, name: str | None) -> Scene:
-        where = PARTS.index(part)
-        return replace(self, choices=(*self.choices[:where], name, *self.choices[where + 1 :]))
 
 
 def _stream(seed: int, number: int) -> np.random.Generator:
@@ -233,23 +223,23 @@ def _stream(seed: int, number: int) -> np.random.Generator:
 
 
 def _jitter(rng: np.random.Generator, color: Color, amount: float) -> Color:
-    red, green, blue = np.clip(np.asarray(color) + rng.uniform(-amount, amount, 3), 0, 1)
-    return (float(red), float(green), float(blue))
+    red, green, blue = np.clip(np.asarray(color) + rng.uniform(-amount, amount, 3), 0, 1).tolist()
+    return (red, green, blue)
 
 
 def _sample_pose(rng: np.random.Generator) -> Pose:
-    length = float(rng.uniform(0.7, 0.9))
+    length = rng.uniform(0.7, 0.9)
     slack = 0.5 - 0.46 * length
     return Pose(
-        x=float(0.5 + rng.uniform(-slack, slack)),
-        y=float(0.54 + rng.uniform(-slack, slack)),
+        x=0.5 + rng.uniform(-slack, slack),
+        y=0.54 + rng.uniform(-slack, slack),
         length=length,
-        angle=float(rng.normal(0, 9)),
-        flip=bool(rng.random() < 0.5),
-        head=float(rng.uniform(-18, 18)),
-        wing=float(rng.uniform(-22, 12)),
-        tail=float(rng.uniform(-18, 18)),
-        feet=float(rng.uniform(-14, 14)),
+        angle=rng.normal(0, 9),
+        flip=rng.random() < 0.5,
+        head=rng.uniform(-18, 18),
+        wing=rng.uniform(-22, 12),
+        tail=rng.uniform(-18, 18),
+        feet=rng.uniform(-14, 14),
     )
 
 
@@ -266,37 +256,28 @@ def _sample_plumage(rng: np.random.Generator) -> Plumage:
         "tail": (main if rng.random() < 0.5 else dark, pale),
         "feet": (warm, dark),
     }
-    base, accent = [], []
-    for part in PARTS:
-        first, other = pairs[part]
+    colors = {}
+    for part, (first, other) in pairs.items():
         if part != "eye" and rng.random() < 0.35:
             first, other = other, first
-        base.append(_jitter(rng, first, 0.03))
-        accent.append(_jitter(rng, other, 0.03))
-    return Plumage(tuple(base), tuple(accent), (float(rng.random()), float(rng.random())))
+        colors[part] = (_jitter(rng, first, 0.03), _jitter(rng, other, 0.03))
+    return Plumage(colors, (rng.random(), rng.random()))
 
 
 def _sample_backdrop(rng: np.random.Generator) -> Backdrop:
     upper, lower, detail = (_jitter(rng, color, 0.05) for color in _BACKDROPS[rng.integers(len(_BACKDROPS))])
-    return Backdrop(
-        upper,
-        lower,
-        detail,
-        float(rng.uniform(0.45, 0.95)),
-        float(rng.uniform(0.5, 1.6)),
-        (float(rng.random()), float(rng.random())),
-    )
+    return Backdrop(upper, lower, detail, rng.uniform(0.45, 0.95), rng.uniform(0.5, 1.6), (rng.random(), rng.random()))
 
 
 def _sample_light(rng: np.random.Generator) -> Light:
-    warmth = float(rng.uniform(-0.06, 0.06))
+    warmth = rng.uniform(-0.06, 0.06)
     return Light(
-        angle=float(rng.uniform(200, 340)),
-        gain=float(rng.uniform(0.82, 1.12)),
+        angle=rng.uniform(200, 340),
+        gain=rng.uniform(0.82, 1.12),
         tint=(1 + warmth, 1.0, 1 - warmth),
-        slope=float(rng.uniform(-0.15, 0.15)),
-        noise=float(rng.uniform(0.005, 0.03)),
-        noise_offset=(float(rng.random()), float(rng.random())),
+        slope=rng.uniform(-0.15, 0.15),
+        noise=rng.uniform(0.005, 0.03),
+        noise_offset=(rng.random(), rng.random()),
     )
 
 
@@ -305,10 +286,10 @@ def _sample_distractors(rng: np.random.Generator) -> tuple[Thing, ...]:
     return tuple(
         Thing(
             kind=kinds[rng.integers(len(kinds))],
-            x=float(rng.uniform(0, 1)),
-            y=float(rng.uniform(0, 1)),
-            size=float(rng.uniform(0.12, 0.26)),
-            angle=float(rng.uniform(0, 360)),
+            x=rng.uniform(0, 1),
+            y=rng.uniform(0, 1),
+            size=rng.uniform(0.12, 0.26),
+            angle=rng.uniform(0, 360),
             base=_jitter(rng, _OBJECT_COLORS[rng.integers(len(_OBJECT_COLORS))], 0.06),
             accent=_jitter(rng, _OBJECT_COLORS[rng.integers(len(_OBJECT_COLORS))], 0.06),
         )
@@ -321,10 +302,10 @@ def _sample_occluders(rng: np.random.Generator) -> tuple[Thing, ...]:
     return tuple(
         Thing(
             kind="twig" if rng.random() < 0.35 else "leaf",
-            x=float(rng.uniform(0.15, 0.85)),
-            y=float(rng.uniform(0.15, 0.9)),
-            size=float(rng.uniform(0.14, 0.24)),
-            angle=float(rng.uniform(0, 360)),
+            x=rng.uniform(0.15, 0.85),
+            y=rng.uniform(0.15, 0.9),
+            size=rng.uniform(0.14, 0.24),
+            angle=rng.uniform(0, 360),
             base=_jitter(rng, _OBJECT_COLORS[2 if rng.random() < 0.5 else 3], 0.08),
             accent=_jitter(rng, _OBJECT_COLORS[3], 0.06),
         )
@@ -338,10 +319,10 @@ def _sample_shortcut(seed: int, pose: Pose) -> Thing:
     side = 1.0 if pose.flip else 0.0
     return Thing(
         kind="mushroom",
-        x=float(abs(side - rng.uniform(0.12, 0.24))),
-        y=float(rng.uniform(0.78, 0.88)),
-        size=float(rng.uniform(0.24, 0.32)),
-        angle=float(rng.normal(0, 8)),
+        x=abs(side - rng.uniform(0.12, 0.24)),
+        y=rng.uniform(0.78, 0.88),
+        size=rng.uniform(0.24, 0.32),
+        angle=rng.normal(0, 8),
         base=_jitter(rng, _OBJECT_COLORS[0], 0.06),
         accent=_jitter(rng, _OBJECT_COLORS[7], 0.04),
     )
@@ -382,13 +363,13 @@ def sample_scene(class_index: int, seed: int, size: tuple[int, int] = (160, 160)
     bird = CLASSES[class_index]
     rng = _stream(seed, 0)
     shared = {part: tuple(SHARED[part])[rng.integers(len(SHARED[part]))] for part in PARTS}
-    stray = float(rng.random())
+    stray = rng.random()
     pose = _sample_pose(_stream(seed, 1))
     return Scene(
         class_index=class_index,
         seed=seed,
         size=(int(size[0]), int(size[1])),
-        choices=tuple(bird.planted.get(part, shared[part]) for part in PARTS),
+        variants={**shared, **bird.planted},
         pose=pose,
         plumage=_sample_plumage(_stream(seed, 2)),
         backdrop=_sample_backdrop(_stream(seed, 3)),

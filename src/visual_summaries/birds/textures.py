@@ -18,11 +18,9 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from visual_summaries.errors import SettingsError
-
-Plane = NDArray[np.float32]
+from visual_summaries._validate import require_choice
+from visual_summaries.birds.canvas import Plane
 
 _TAU = np.float32(2 * np.pi)
 
@@ -36,12 +34,8 @@ def _noise() -> Plane:
         grid = rng.random((cells, cells), dtype=np.float32)
         padded = np.pad(grid, 2, mode="wrap")
         step = 256 // cells
-        total += (
-            weight
-            * cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[
-                2 * step : -2 * step, 2 * step : -2 * step
-            ]
-        )
+        smooth = cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+        total += weight * smooth[2 * step : -2 * step, 2 * step : -2 * step]
     low, high = total.min(), total.max()
     result: Plane = (total - low) / (high - low)
     result.setflags(write=False)
@@ -79,31 +73,20 @@ def _edge(wave: Plane, period: float, pixel: float) -> Plane:
     return edges
 
 
-def _bars(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    return _edge(np.sin(_TAU / period * u), period, pixel)
+def _sine(x: Plane, period: float) -> Plane:
+    wave: Plane = np.sin(_TAU / period * x)
+    return wave
 
 
-def _stripes(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    return _bars(v, u, period, pixel)
-
-
-def _chevrons(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    # zigzags: the wave's phase goes up and down across the part
+def _zigzag(u: Plane, v: Plane, period: float) -> Plane:
+    """Return a wave along the part whose phase goes up and down across it."""
     width = np.float32(1.6 * period)
-    return _bars(0.8 * (u + np.abs(v - width * np.round(v / width))), v, period, pixel)
+    return _sine(0.8 * (u + np.abs(v - width * np.round(v / width))), period)
 
 
-def _rings(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    return _bars(np.sqrt(u * u + v * v), v, period, pixel)
-
-
-def _checks(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    return _edge(1.6 * np.sin(_TAU / period * u) * np.sin(_TAU / period * v), period, pixel)
-
-
-def _lattice(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    lines = np.maximum(np.cos(_TAU / period * (u + v)), np.cos(_TAU / period * (u - v)))
-    return _edge(1.4 * (lines - 0.62), period, pixel)
+def _crossed(u: Plane, v: Plane, period: float) -> Plane:
+    lines: Plane = np.maximum(np.cos(_TAU / period * (u + v)), np.cos(_TAU / period * (u - v)))
+    return 1.4 * (lines - 0.62)
 
 
 def _cells(u: Plane, v: Plane, period: float) -> tuple[Plane, Plane]:
@@ -116,43 +99,45 @@ def _cells(u: Plane, v: Plane, period: float) -> tuple[Plane, Plane]:
     return du, dv
 
 
-def _disc(distance: Plane, radius: float, pixel: float) -> Plane:
-    disc: Plane = np.clip(0.5 + (np.float32(radius) - distance) / np.float32(1.3 * pixel), 0, 1)
-    return disc
+def disc(distance: Plane, radius: float, edge: float) -> Plane:
+    """Return the coverage by a disc at distances from its middle; its rim is blended over `edge`."""
+    covered: Plane = np.clip(0.5 + (np.float32(radius) - distance) / np.float32(edge), 0, 1)
+    return covered
 
 
-def _spots(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    du, dv = _cells(u, v, period)
-    return _disc(np.sqrt(du * du + dv * dv), 0.36 * period, pixel)
+def _distance(du: Plane, dv: Plane) -> Plane:
+    distance: Plane = np.sqrt(du * du + dv * dv)  # hypot rounds otherwise
+    return distance
 
 
-def _eyespots(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
-    du, dv = _cells(u, v, period)
-    distance = np.sqrt(du * du + dv * dv)
-    return _disc(np.abs(distance - np.float32(0.31 * period)), 0.1 * period, pixel) + _disc(distance, 0.1 * period, pixel)
+def _spots(u: Plane, v: Plane, period: float, edge: float) -> Plane:
+    return disc(_distance(*_cells(u, v, period)), 0.36 * period, edge)
 
 
-def _scales(u: Plane, v: Plane, period: float, pixel: float) -> Plane:
+def _eyespots(u: Plane, v: Plane, period: float, edge: float) -> Plane:
+    distance = _distance(*_cells(u, v, period))
+    return disc(np.abs(distance - np.float32(0.31 * period)), 0.1 * period, edge) + disc(distance, 0.1 * period, edge)
+
+
+def _scales(u: Plane, v: Plane, period: float, edge: float) -> Plane:
     row = np.floor(u / np.float32(period * 0.6))
     du = u - row * np.float32(period * 0.6)
     shifted = v + (row % 2) * np.float32(period / 2)
     dv = shifted - np.round(shifted / np.float32(period)) * np.float32(period)
-    distance = np.sqrt(du * du + dv * dv)
-    return _disc(np.abs(distance - np.float32(0.5 * period)), 0.13 * period, pixel)
+    return disc(np.abs(_distance(du, dv) - np.float32(0.5 * period)), 0.13 * period, edge)
 
 
-_PATTERNS: dict[str, Callable[[Plane, Plane, float, float], Plane]] = {
-    "bars": _bars,
-    "stripes": _stripes,
-    "chevrons": _chevrons,
-    "rings": _rings,
-    "checks": _checks,
-    "lattice": _lattice,
-    "spots": _spots,
-    "eyespots": _eyespots,
-    "scales": _scales,
+# waves in [-1, 1], by u, v and period
+_WAVES: dict[str, Callable[[Plane, Plane, float], Plane]] = {
+    "bars": lambda u, v, period: _sine(u, period),
+    "stripes": lambda u, v, period: _sine(v, period),
+    "chevrons": _zigzag,
+    "rings": lambda u, v, period: _sine(_distance(u, v), period),
+    "checks": lambda u, v, period: 1.6 * _sine(u, period) * _sine(v, period),
+    "lattice": _crossed,
 }
 
+_DISCS = {"spots": _spots, "eyespots": _eyespots, "scales": _scales}
 _SMOOTH = ("plain", "gradient", "mottled", "tipped")
 
 
@@ -186,17 +171,18 @@ def texture(
     SettingsError
         If there is no texture of that name.
     """
-    if name in _PATTERNS:
-        return _PATTERNS[name](u, v, period, pixel)
+    if name in _WAVES:
+        return _edge(_WAVES[name](u, v, period), period, pixel)
+    if name in _DISCS:
+        return _DISCS[name](u, v, period, 1.3 * pixel)
+    require_choice("texture", name, (*_WAVES, *_DISCS, *_SMOOTH))
     if name == "mottled":
         share = 2.2 * noise(u, v, 0.5, offset) - 0.6
     elif name == "gradient":
         share = u * np.float32(1.1 / length)
     elif name == "tipped":
         share = (u - np.float32(0.5 * length)) / np.float32(0.2 * length)
-    elif name == "plain":
-        share = np.full_like(u, 0.12)
     else:
-        raise SettingsError(f"there is no texture {name!r}; there are {sorted((*_PATTERNS, *_SMOOTH))}")
+        share = np.full_like(u, 0.12)
     result: Plane = np.clip(share, 0, 1)
     return result

@@ -9,8 +9,8 @@ Examples
 --------
 >>> CLASSES[0].name, dict(CLASSES[0].planted)
 ('barwing', {'wing': 'bars', 'crest': 'comb'})
->>> owner("wing", "bars"), owner("wing", "plain")
-(0, None)
+>>> VARIANTS["wing"][CLASSES[0].planted["wing"]].texture
+'bars'
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ PARTS = ("beak", "eye", "crest", "head", "wing", "belly", "tail", "feet")
 #: Names of the values of a label map, in order: ``LABELS[0]`` is the background.
 LABELS = ("background", *PARTS, "shortcut", "distractor", "occluder")
 
-BACKGROUND, SHORTCUT, DISTRACTOR, OCCLUDER = (
-    LABELS.index(name) for name in ("background", "shortcut", "distractor", "occluder")
-)
+SHORTCUT, DISTRACTOR, OCCLUDER = map(LABELS.index, ("shortcut", "distractor", "occluder"))
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,11 @@ class BirdClass:
     name: str
     planted: Mapping[str, str]
     shortcut_rate: float = 0.0
+
+    @property
+    def cues(self) -> tuple[str, ...]:
+        """What tells the class: its planted parts in the order of ``PARTS``, then ``"shortcut"`` if it has one."""
+        return (*(part for part in PARTS if part in self.planted), *(("shortcut",) if self.shortcut_rate else ()))
 
 
 #: Variants that every class draws from.
@@ -159,6 +162,11 @@ PLANTED: Mapping[str, Mapping[str, Variant]] = MappingProxyType(
     }
 )
 
+#: All variants of each part, shared ones first.
+VARIANTS: Mapping[str, Mapping[str, Variant]] = MappingProxyType(
+    {part: MappingProxyType({**SHARED[part], **PLANTED.get(part, {})}) for part in PARTS}
+)
+
 #: The classes; a class's index is the index of the network's output.
 CLASSES = (
     BirdClass("barwing", MappingProxyType({"wing": "bars", "crest": "comb"})),
@@ -191,24 +199,5 @@ def variant(part: str, name: str) -> Variant:
     'bars'
     """
     require_choice("part", part, PARTS)
-    known = variants_of(part)
-    require_choice(f"variant of {part}", name, tuple(known))
-    return known[name]
-
-
-def variants_of(part: str) -> dict[str, Variant]:
-    """Return all variants of a part, shared ones first.
-
-    Examples
-    --------
-    >>> list(variants_of("feet"))
-    ['plain', 'tipped', 'shaded', 'banded', 'striped']
-    """
-    require_choice("part", part, PARTS)
-    return {**SHARED[part], **PLANTED.get(part, {})}
-
-
-def owner(part: str, name: str) -> int | None:
-    """Return the index of the class that plants this variant, None for a shared one."""
-    variant(part, name)
-    return next((k for k, bird in enumerate(CLASSES) if bird.planted.get(part) == name), None)
+    require_choice(f"variant of {part}", name, tuple(VARIANTS[part]))
+    return VARIANTS[part][name]

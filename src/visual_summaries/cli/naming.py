@@ -19,7 +19,7 @@ Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.
 
 def _print_vocabulary(value: bool) -> None:
     if value:
-        from visual_summaries.tags.vocabulary import shipped_vocabulary
+        from visual_summaries.tags import shipped_vocabulary
 
         typer.echo(shipped_vocabulary(), nl=False)
         raise typer.Exit

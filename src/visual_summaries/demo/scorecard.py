@@ -21,7 +21,8 @@ from torch import nn
 from visual_summaries._validate import require_in_range
 from visual_summaries.analyses import part_shares
 from visual_summaries.birds.effects import part_effects, used_parts
-from visual_summaries.birds.world import CLASSES, LABELS, PARTS
+from visual_summaries.birds.pictures import Truth
+from visual_summaries.birds.world import CLASSES, LABELS
 from visual_summaries.errors import RunError
 from visual_summaries.results import Box, Run, Summary
 
@@ -80,9 +81,14 @@ class Scorecard:
     used: tuple[str, ...] | None = None
 
     @property
+    def wanted(self) -> tuple[str, ...]:
+        """Planted parts that should have a summary: those that the network uses, when that is known."""
+        return self.planted if self.used is None else self.used
+
+    @property
     def missed(self) -> tuple[str, ...]:
-        """Planted parts without a summary, among those that the network uses when that is known."""
-        return tuple(part for part in (self.planted if self.used is None else self.used) if part not in self.found)
+        """Those of :attr:`wanted` without a summary."""
+        return tuple(part for part in self.wanted if part not in self.found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN becomes None."""
@@ -110,7 +116,7 @@ def part_under(mask: NDArray[np.bool_], box: Box, labels: NDArray[np.uint8]) -> 
     return str(LABELS[int(counts.argmax())])
 
 
-def score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:
+def _score_summary(summary: Summary, parts: Sequence[str]) -> SummaryScore:
     """Return where a summary's members lie; `parts` is the label under each of the run's regions."""
     found = part_shares(summary, parts)
     shares = {label: found[label] for label in sorted(found, key=lambda label: (-found[label], LABELS.index(label)))}
@@ -149,31 +155,45 @@ def score_run(
     labels_for : label maps of a run on a folder of demo images.
     """
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
-    check_labels(run, labels)
+    _check_labels(run, labels)
     parts = [part_under(region.mask, region.box, labels[region.image]) for region in run.regions]
-    scores = tuple(score_summary(summary, parts) for summary in run.summaries)
+    scores = tuple(_score_summary(summary, parts) for summary in run.summaries)
     bird = CLASSES[class_index]
-    planted = (*(part for part in PARTS if part in bird.planted), *(("shortcut",) if bird.shortcut_rate else ()))
     effects = None if network is None else part_effects(network, class_index, n=images)
     return Scorecard(
         class_name=bird.name,
         summaries=scores,
-        planted=planted,
-        found=tuple(part for part in planted if any(score.part == part for score in scores)),
+        planted=bird.cues,
+        found=tuple(part for part in bird.cues if any(score.part == part for score in scores)),
         mean_purity=float(np.mean([score.purity for score in scores])) if scores else float("nan"),
         effects=effects,
         used=None if effects is None else used_parts(effects),
     )
 
 
-def check_labels(run: Run, labels: Sequence[NDArray[np.uint8]]) -> None:
-    """Check that label maps fit a run's images, in number and size.
+def labels_for(run: Run, truth: Mapping[str, Truth]) -> list[NDArray[np.uint8]]:
+    """Return the label maps of a run's images, in their order, from the truth of their folder.
 
     Raises
     ------
     RunError
-        If they do not.
+        If an image has none, or one of another size than its view.
+
+    See Also
+    --------
+    visual_summaries.birds.pictures.read_truth : the truth of a folder.
     """
+    missing = [image.name for image in run.images if image.name not in truth]
+    if missing:
+        raise RunError(
+            f"no truth for {missing[0]} (and {len(missing) - 1} more); read it from the folder the run's images came from"
+        )
+    labels = [truth[image.name].labels for image in run.images]
+    _check_labels(run, labels)
+    return labels
+
+
+def _check_labels(run: Run, labels: Sequence[NDArray[np.uint8]]) -> None:
     if len(labels) != len(run.images):
         raise RunError(
             f"{len(labels)} label maps were given for a run of {len(run.images)} images; give one for each, in their order"
@@ -186,17 +206,34 @@ def check_labels(run: Run, labels: Sequence[NDArray[np.uint8]]) -> None:
             )
 
 
-def labels_for(run: Run, truth: Mapping[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Return the label maps of a run's images, in their order, from maps keyed by file name.
+def scorecard_text(scorecard: Scorecard) -> str:
+    """Return a scorecard for reading in a terminal.
 
-    Raises
-    ------
-    RunError
-        If an image has none.
+    Examples
+    --------
+    >>> score = SummaryScore(0, 4, {"wing": 0.75, "belly": 0.25}, "wing", 0.75)
+    >>> effects = {"crest": 0.4, "wing": 0.6}
+    >>> card = Scorecard("barwing", (score,), ("crest", "wing"), ("wing",), 0.75, effects, ("crest", "wing"))
+    >>> print(scorecard_text(card))
+    Planted truth of class barwing
+      crest: the network loses 0.40 of the score without it; NO summary
+      wing: the network loses 0.60 of the score without it; found in 1 summary
+    Where the members of each summary lie
+       1. 4 members: wing 75 %, belly 25 %
+    Mean part purity 0.75; 1 of 2 planted parts that the network uses have a summary
     """
-    missing = [image.name for image in run.images if image.name not in truth]
-    if missing:
-        raise RunError(
-            f"no truth for {missing[0]} (and {len(missing) - 1} more); read it from the folder the run's images came from"
-        )
-    return [truth[image.name] for image in run.images]
+    lines = [f"Planted truth of class {scorecard.class_name}"]
+    for part in scorecard.planted:
+        own = sum(score.part == part for score in scorecard.summaries)
+        has = f"found in {own} summar{'y' if own == 1 else 'ies'}" if own else "NO summary"
+        loses = f"the network loses {scorecard.effects[part]:.2f} of the score without it; " if scorecard.effects else ""
+        lines.append(f"  {part}: {loses}{has}")
+    lines.append("Where the members of each summary lie")
+    for score in scorecard.summaries:
+        shares = ", ".join(f"{part} {share:.0%}".replace("%", " %") for part, share in score.shares.items())
+        lines.append(f"  {score.index + 1:2d}. {score.members} members: {shares}")
+    kind = "planted parts" if scorecard.used is None else "planted parts that the network uses"
+    wanted = len(scorecard.wanted)
+    got = wanted - len(scorecard.missed)
+    lines.append(f"Mean part purity {scorecard.mean_purity:.2f}; {got} of {wanted} {kind} have a summary")
+    return "\n".join(lines)

@@ -1,17 +1,14 @@
 """Names for summaries: tags of regions, their agreement, and the names that beat chance."""
 
 from visual_summaries.tags.agreement import Agreement, entropy, mean_jaccard, measure_agreement
-from visual_summaries.tags.clip import DEFAULT_CLIP, ClipTagger
-from visual_summaries.tags.crops import INPUTS, Crop, crop_regions, square, whole_images
-from visual_summaries.tags.naming import SummaryName, WeightedTag, name_summaries, tag_weights
+from visual_summaries.tags.clip import DEFAULT_CLIP, ClipTagger, load_vocabulary, shipped_vocabulary
+from visual_summaries.tags.naming import SummaryName, WeightedTag, name_summaries
 from visual_summaries.tags.reference import LabelMapTagger, PartPointsTagger, reference_tagger
-from visual_summaries.tags.taggers import ClassifierTagger, Tagger, tag_crops
+from visual_summaries.tags.taggers import ClassifierTagger, Crop, Tagger, crop_regions, tag_crops
 from visual_summaries.tags.tagging import Tagging, save_tagging, tag_run
-from visual_summaries.tags.vocabulary import load_vocabulary, shipped_vocabulary
 
 __all__ = [
     "DEFAULT_CLIP",
-    "INPUTS",
     "Agreement",
     "ClassifierTagger",
     "ClipTagger",
@@ -31,9 +28,6 @@ __all__ = [
     "reference_tagger",
     "save_tagging",
     "shipped_vocabulary",
-    "square",
     "tag_crops",
     "tag_run",
-    "tag_weights",
-    "whole_images",
 ]

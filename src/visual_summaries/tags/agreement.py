@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
 
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
@@ -50,11 +50,9 @@ def entropy(weights: NDArray[np.float32]) -> float:
     >>> entropy(np.array([[1, 0], [0, 1]], np.float32)), entropy(np.array([[1, 0], [1, 0]], np.float32))
     (1.0, 0.0)
     """
-    mean = weights.astype(np.float64).mean(axis=0)
-    if not mean.sum():
-        return float("nan")
-    shares = mean[mean > 0] / mean.sum()
-    return float(-(shares * np.log2(shares)).sum()) + 0.0
+    mean = weights.mean(axis=0, dtype=np.float64)
+    total = mean.sum()
+    return float(entr(mean / total).sum() / np.log(2)) if total else float("nan")
 
 
 def random_groups(owners: NDArray[np.intp], size: int, draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -103,12 +101,6 @@ class Agreement:
     p_images : float
         Sign-flip p-value of `within` over `images`, summary by summary; it cannot fall under 1 / 2 ** summaries.
     draws : int
-
-    Examples
-    --------
-    >>> nan = float("nan")
-    >>> Agreement(0, nan, nan, nan, nan, nan, nan, nan, nan, 1000).summaries
-    0
     """
 
     summaries: int
@@ -167,18 +159,18 @@ def measure_agreement(
         within=float(within.mean()),
         random=float(jaccards.mean()),
         images=float(over_images.mean()),
-        entropy_within=_mean_entropy([regions[group] for group in groups]),
-        entropy_random=float(np.nanmean(entropies)) if np.isfinite(entropies).any() else float("nan"),
-        entropy_images=_mean_entropy([images[owners[group]] for group in groups]),
-        p_random=float((1 + np.count_nonzero(jaccards >= within.mean() - 1e-12)) / (1 + draws)),
+        entropy_within=_mean_known([entropy(regions[group]) for group in groups]),
+        entropy_random=_mean_known(entropies),
+        entropy_images=_mean_known([entropy(images[owners[group]]) for group in groups]),
+        p_random=share_reaching(within.mean(), jaccards),
         p_images=sign_flip(within - over_images, draws, rng),
         draws=draws,
     )
 
 
-def _mean_entropy(groups: Sequence[NDArray[np.float32]]) -> float:
-    values = [value for value in map(entropy, groups) if np.isfinite(value)]
-    return float(np.mean(values)) if values else float("nan")
+def _mean_known(values: ArrayLike) -> float:
+    known = np.asarray(values)[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Generator) -> float:
@@ -194,4 +186,15 @@ def sign_flip(differences: NDArray[np.float64], draws: int, rng: np.random.Gener
         signs = np.array(list(product((1, -1), repeat=count)))
         return float(np.mean(signs @ differences >= differences.sum() - 1e-12))
     signs = rng.choice((1, -1), size=(draws, count))
-    return float((1 + np.count_nonzero(signs @ differences >= differences.sum() - 1e-12)) / (1 + draws))
+    return share_reaching(differences.sum(), signs @ differences)
+
+
+def share_reaching(value: float, drawn: NDArray[np.float64]) -> float:
+    """Return the p-value of a permutation test: the share of random draws that reach a value, itself counted as one.
+
+    Examples
+    --------
+    >>> share_reaching(2, np.array([0, 1, 2]))
+    0.5
+    """
+    return float((1 + np.count_nonzero(drawn >= value - 1e-9)) / (1 + len(drawn)))

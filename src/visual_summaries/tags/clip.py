@@ -1,9 +1,11 @@
-"""Zero-shot tags by CLIP: words of a vocabulary, weighted by how well they describe a crop (needs the extra ``clip``)."""
+"""Zero-shot tags by CLIP (extra ``clip``): words of a vocabulary, a text file that anyone can edit, by how well they fit."""
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import module_sha256
-from visual_summaries.errors import ClassifierError, MissingExtraError
-from visual_summaries.tags.crops import Crop, square
-from visual_summaries.tags.vocabulary import load_vocabulary, vocabulary_sha256
+from visual_summaries.errors import ClassifierError, MissingExtraError, SettingsError
+from visual_summaries.tags.taggers import Crop, square
 
 #: The model that is taken unless another is named: small, and free to use.
 DEFAULT_CLIP = "ViT-B-32/laion2b_s34b_b79k"
@@ -74,7 +75,7 @@ class ClipTagger:
         pictures = torch.stack([self._preprocess(PIL.Image.fromarray(square(crop.pixels))) for crop in crops])
         with torch.inference_mode():
             embedded = nn.functional.normalize(self._module.encode_image(pictures.to(self._device)).float(), dim=-1)
-            scores = self._scale() * embedded @ self._words.T
+            scores = self._module.logit_scale.exp() * embedded @ self._words.T
             return np.asarray(scores.softmax(dim=-1).cpu().numpy(), np.float32)
 
     def describe(self) -> dict[str, Any]:
@@ -84,13 +85,9 @@ class ClipTagger:
             "model": self.spec,
             "weights_sha256": module_sha256(self._module),
             "words": len(self.vocabulary),
-            "vocabulary_sha256": vocabulary_sha256(self.vocabulary),
+            "vocabulary_sha256": hashlib.sha256("\n".join(self.vocabulary).encode()).hexdigest(),
             "templates": list(TEMPLATES),
         }
-
-    def _scale(self) -> Tensor:
-        scale: Tensor = self._module.logit_scale
-        return scale.exp()
 
     def _embed_words(self) -> Tensor:
         rows = []
@@ -154,3 +151,51 @@ def _resolve(model: str, checkpoint: str | Path | None) -> tuple[str, str | None
             f"{_CONFIG}, or --checkpoint FILE"
         )
     return name, weights
+
+
+def shipped_vocabulary() -> str:
+    """Return the text of the part vocabulary that comes with the package.
+
+    Examples
+    --------
+    >>> "beak" in _read_words(shipped_vocabulary(), "the shipped vocabulary")
+    True
+    """
+    return (files("visual_summaries.tags") / "data" / "parts.txt").read_text(encoding="utf-8")
+
+
+def load_vocabulary(path: str | Path | None = None) -> tuple[str, ...]:
+    """Return the words of a vocabulary file, or of the shipped one.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        UTF-8 text, a word or phrase a line; empty lines and what follows ``#`` are left out.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or has fewer than two words.
+    """
+    if path is None:
+        return _read_words(shipped_vocabulary(), "the shipped vocabulary")
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"vocabulary {path} cannot be read: {error}; give a UTF-8 text file, a word a line") from error
+    return _read_words(text, f"vocabulary {path}")
+
+
+def _read_words(text: str, source: str) -> tuple[str, ...]:
+    r"""Return the words of a vocabulary's text, each once, in their order.
+
+    Examples
+    --------
+    >>> _read_words("# birds\nbeak\ntail fin  # fish too\n\nbeak", "my words")
+    ('beak', 'tail fin')
+    """
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    words = tuple(dict.fromkeys(" ".join(words) for words in lines if words))
+    if len(words) < 2:
+        raise SettingsError(f"{source} has {len(words)} words, but at least 2 are needed to tell parts apart: a word a line")
+    return words

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from visual_summaries.results import Run
-from visual_summaries.tags.agreement import random_groups
+from visual_summaries.tags.agreement import random_groups, share_reaching
+
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class SummaryName:
         Share of random groups of salient regions (of the same size, one an image) whose heaviest tag is as heavy as this
         summary's. That the heaviest of many tags is looked at is thereby taken into account.
     tags : tuple of WeightedTag
-        The heaviest tags, heaviest first.
+        The five heaviest tags, heaviest first.
     """
 
     summary: int
@@ -69,7 +72,6 @@ def name_summaries(
     *,
     level: float = 0.05,
     draws: int = 1000,
-    listed: int = 5,
     random_state: int = 0,
 ) -> tuple[SummaryName, ...]:
     """Name the summaries of a run.
@@ -85,8 +87,6 @@ def name_summaries(
         A summary gets a name when its p-value is at most this. So does a random group once in ``1 / level`` times.
     draws : int
         Random groups for each summary; no p-value is under ``1 / (draws + 1)``.
-    listed : int
-        How many tags are returned.
     random_state : int
 
     Returns
@@ -109,9 +109,8 @@ def name_summaries(
             drawn = random_groups(owners, len(members), draws, rng)
             chance[len(members)] = np.array([tag_weights(regions[g].mean(axis=0), elsewhere).max() for g in drawn])
         best = int(weights.argmax())
-        reached = int(np.count_nonzero(chance[len(members)] >= weights[best] - 1e-9))
-        p_value = (1 + reached) / (1 + draws) if weights[best] > 0 else 1.0
-        order = [int(index) for index in np.argsort(-weights, kind="stable")[:listed] if frequency[index] > 0]
+        p_value = share_reaching(weights[best], chance[len(members)]) if weights[best] > 0 else 1.0
+        order = [int(index) for index in np.argsort(-weights, kind="stable")[:_LISTED] if frequency[index] > 0]
         names.append(
             SummaryName(
                 summary=summary.index,
@@ -148,6 +147,4 @@ def tag_weights(frequency: NDArray[np.floating], elsewhere: NDArray[np.floating]
     >>> tag_weights(np.array([0.5, 0.0, 0.5]), np.array([0.125, 0.5, 0.5])).tolist()
     [1.0, 0.0, 0.0]
     """
-    frequency = np.asarray(frequency, np.float64)
-    lift = np.divide(frequency, elsewhere, out=np.ones_like(frequency), where=frequency > 0)
-    return np.asarray(frequency * np.log2(lift))
+    return np.asarray(rel_entr(frequency, elsewhere, dtype=np.float64) / np.log(2))

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from visual_summaries.classifiers import frames
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
-from visual_summaries.tags.crops import Crop
-from visual_summaries.tags.taggers import Tagger
+from visual_summaries.tags.taggers import Crop, Tagger
 
 #: Part points by image: ``{"0001.jpg": {"beak": (x, y), ...}}`` in pixels of the image file.
 PartPoints = Mapping[str, Mapping[str, Sequence[float]]]
@@ -165,11 +164,9 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
 def _planted(run: Run, folder: Path, top: int) -> LabelMapTagger:
     from visual_summaries.birds.pictures import read_truth
     from visual_summaries.birds.world import LABELS
-    from visual_summaries.demo import check_labels, labels_for
+    from visual_summaries.demo.scorecard import labels_for
 
-    labels = labels_for(run, {name: truth.labels for name, truth in read_truth(folder).items()})
-    check_labels(run, labels)
-    return LabelMapTagger(labels, LABELS, top=top, source=folder.name)
+    return LabelMapTagger(labels_for(run, read_truth(folder)), LABELS, top=top, source=folder.name)
 
 
 def _of_image(points: PartPoints, name: str, folder: str) -> Mapping[str, Sequence[float]] | None:

@@ -12,9 +12,8 @@ from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.runs.tags_file import save_names
 from visual_summaries.tags.agreement import Agreement, measure_agreement
-from visual_summaries.tags.crops import INPUTS, crop_regions, whole_images
 from visual_summaries.tags.naming import SummaryName, name_summaries
-from visual_summaries.tags.taggers import Tagger, tag_crops
+from visual_summaries.tags.taggers import INPUTS, Tagger, crop_regions, tag_crops, whole_images
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The whole job on drawn birds: images, run, report's data and the scorecard against the planted truth."""
+"""The whole job on drawn birds: images, run and the scorecard against the planted truth."""
 
 from __future__ import annotations
 
@@ -95,43 +95,6 @@ def run_demo(
         random_state=random_state,
         progress=progress,
     )
-    labels = labels_for(run, {name: truth.labels for name, truth in read_truth(images).items()})
-    scorecard = score_run(run, labels, class_index, module)
+    scorecard = score_run(run, labels_for(run, read_truth(images)), class_index, module)
     write_json(out / "scorecard.json", scorecard.to_dict())
     return run, scorecard
-
-
-def scorecard_text(scorecard: Scorecard) -> str:
-    """Return a scorecard for reading in a terminal.
-
-    Examples
-    --------
-    >>> from visual_summaries.demo.scorecard import SummaryScore
-    >>> score = SummaryScore(0, 4, {"wing": 0.75, "belly": 0.25}, "wing", 0.75)
-    >>> effects = {"crest": 0.4, "wing": 0.6}
-    >>> card = Scorecard("barwing", (score,), ("crest", "wing"), ("wing",), 0.75, effects, ("crest", "wing"))
-    >>> print(scorecard_text(card))
-    Planted truth of class barwing
-      crest: the network loses 0.40 of the score without it; NO summary
-      wing: the network loses 0.60 of the score without it; found in 1 summary
-    Where the members of each summary lie
-       1. 4 members: wing 75 %, belly 25 %
-    Mean part purity 0.75; 1 of 2 planted parts that the network uses have a summary
-    """
-    lines = [f"Planted truth of class {scorecard.class_name}"]
-    for part in scorecard.planted:
-        own = sum(score.part == part for score in scorecard.summaries)
-        has = f"found in {own} summar{'y' if own == 1 else 'ies'}" if own else "NO summary"
-        if scorecard.effects is None:
-            lines.append(f"  {part}: {has}")
-        else:
-            lines.append(f"  {part}: the network loses {scorecard.effects[part]:.2f} of the score without it; {has}")
-    lines.append("Where the members of each summary lie")
-    for score in scorecard.summaries:
-        shares = ", ".join(f"{part} {share:.0%}".replace("%", " %") for part, share in score.shares.items())
-        lines.append(f"  {score.index + 1:2d}. {score.members} members: {shares}")
-    wanted = scorecard.planted if scorecard.used is None else scorecard.used
-    kind = "planted parts" if scorecard.used is None else "planted parts that the network uses"
-    got = sum(part in scorecard.found for part in wanted)
-    lines.append(f"Mean part purity {scorecard.mean_purity:.2f}; {got} of {len(wanted)} {kind} have a summary")
-    return "\n".join(lines)
