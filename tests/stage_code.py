@@ -1,8 +1,8 @@
 """What a stage's code is: its own function and all that this calls in the package, as a hash.
 
 A change of the code may change what a stage computes, and then pieces of earlier runs must not be taken for its own: its
-``code`` is raised. ``python tests/stage_code.py`` writes the present hashes to ``stage_code.json``, after a stage's code was raised, or
-when it computes what it did (a renaming, another order of functions).
+``code`` is raised. ``python tests/stage_code.py`` writes the present hashes to ``stage_code.json``, after a stage's code was
+raised, or when it computes what it did (a renaming, another order of functions).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ def test_code_that_changes_has_a_new_version(name: str) -> None:
     known = json.loads(stage_code.FILE.read_text(encoding="utf-8")).get(name)
     stage = stage_code.stages()[name]
     assert known == {"code": stage.code, "hash": stage_code.code_of(stage)}, (
-        f"the code of stage {name!r} has changed: raise its `code` if it computes something else now, so that pieces of earlier "
-        "runs are not taken for its own; then run `python tests/stage_code.py`"
+        f"the code of stage {name!r} has changed: raise its `code` if it computes something else now, so that pieces of "
+        "earlier runs are not taken for its own; then run `python tests/stage_code.py`"
     )
 
 
