@@ -30,12 +30,13 @@ from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.masks import optimize
 from visual_summaries.masks.faithfulness import SHIFT, shifted
 from visual_summaries.masks.fast import FastSolver
-from visual_summaries.masks.infill import MOST_LEFT, effective_infills, hide
+from visual_summaries.masks.infill import hide
 from visual_summaries.masks.level_set import large_pieces
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.plan import find_batch_size
+from visual_summaries.masks.scorer import MOST_LEFT, Scorer
 from visual_summaries.settings.masks import MaskSettings, fast_mask_settings
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
@@ -91,8 +92,7 @@ def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> t
 def ways_of_a_run(classifier: Classifier, images: torch.Tensor, target: Target) -> tuple[str, ...]:
     """Return the infills that a run on these images has: those of the mix that take the class away."""
     views = [(image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy() for image in images[::2]]
-    with classifier.frozen():
-        return effective_infills(classifier, views, target, fast_mask_settings())[0]
+    return Scorer(classifier, target, fast_mask_settings()).effective_infills(views)[0]
 
 
 def quality(

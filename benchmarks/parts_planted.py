@@ -21,6 +21,7 @@ from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, classify, resolve_target, resolve_transform
 from visual_summaries.demo import demo_network, part_under
 from visual_summaries.errors import ConvergenceError
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import connected_components
 from visual_summaries.results import Member, Region, Run, Summary
 from visual_summaries.settings import Settings
@@ -139,9 +140,8 @@ class DrawnUnit:
         """Return the rows of a baseline's groups, whose importance is measured as the default's is."""
         summaries, regions = as_summaries(label_maps)
         settings, target = analyzed("default"), resolve_target(self.classifier, self.index)
-        found = measure_importance(
-            self.classifier, target, run.images, evidence, regions, summaries, settings.masks, settings.analyses
-        )
+        scorer = Scorer(self.classifier, target, settings.masks)
+        found = measure_importance(scorer, run.images, evidence, regions, summaries, settings.analyses)
         analysed_ones = [replace(one, analysis=own) for one, own in zip(summaries, found, strict=True)]
         return self.rows(analysed_ones, regions, effects)
 

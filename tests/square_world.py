@@ -130,11 +130,8 @@ def give_masks(monkeypatch: pytest.MonkeyPatch, evidence: Callable[[np.ndarray],
     def of_run(_context: Any, images: Any) -> list[Mask]:
         return [known_mask(image.view, evidence) for image in images]
 
-    def of_new(_classifier: Any, views: Any, *_args: Any, **_options: Any) -> Any:
-        return enumerate(known_mask(view, evidence) for view in views)
-
     monkeypatch.setattr("visual_summaries.runs.summarize.compute_masks", of_run)
-    monkeypatch.setattr("visual_summaries.runs.apply.iter_masks", of_new)
+    monkeypatch.setattr("visual_summaries.runs.apply.compute_masks", of_run)
 
 
 def square_settings(**parts: Any) -> vs.Settings:

@@ -16,10 +16,10 @@ from visual_summaries.analyses import (
     resample,
     silhouettes,
 )
-from visual_summaries.analyses.chance import moved_mask
 from visual_summaries.analyses.joint import smallest
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.flow import Features
+from visual_summaries.masks.controls import moved
 
 
 @given(st.integers(1, 5).flatmap(lambda k: st.tuples(st.permutations(range(k)), st.sets(st.integers(0, 2**k - 1)))))
@@ -122,4 +122,4 @@ def test_chance_makes_nothing_as_alike_as_what_is_planted() -> None:
 def test_moved_masks_keep_their_area(seed: int) -> None:
     rng = np.random.default_rng(seed)
     mask = rng.random((24, 40)) < 0.3
-    assert moved_mask(mask, rng).sum() == mask.sum()
+    assert moved(mask, rng, mirrored=True).sum() == mask.sum()

@@ -14,8 +14,10 @@ from torch import nn
 import visual_summaries as vs
 from made_masks import made_mask
 from visual_summaries.classifiers import resolve_target
-from visual_summaries.masks.faithfulness import first_pixels, measure_faithfulness, moved, pixel_order, shifted
+from visual_summaries.masks.controls import moved
+from visual_summaries.masks.faithfulness import evidence_rank, first_pixels, measure_faithfulness, shifted
 from visual_summaries.masks.infill import hide
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Faithfulness, Mask, area_under
 from visual_summaries.settings.masks import MaskSettings, infills_of
 
@@ -54,7 +56,7 @@ def measured(mask: Mask, steps: int = 15) -> Faithfulness:
     view[PATCH] = 255
     target = resolve_target(classifier, lambda logits: logits[:, 0])
     # A very wide blur is nearly the mean of its window; the patch is small, so what is hidden is dark.
-    return measure_faithfulness(classifier, [view], [mask], target, MaskSettings(), steps=steps)
+    return measure_faithfulness(Scorer(classifier, target), [view], [mask], steps=steps)
 
 
 def test_deletion_falls_with_the_first_pixels_and_insertion_rises_with_them() -> None:
@@ -114,7 +116,7 @@ def test_a_mask_of_the_patch_holds_and_one_of_its_texture_does_not() -> None:
     patch, dots = np.zeros(Dots.size, np.float16), np.zeros(Dots.size, np.float16)
     patch[10:29, 20:39] = dots[Dots.at] = 1
     masks = [made_mask(evidence, 1.0, 0.0, 0.0, infills=1) for evidence in (patch, dots)]
-    holds = measure_faithfulness(classifier, [view, view], masks, target, MaskSettings(infill="mean")).holds
+    holds = measure_faithfulness(Scorer(classifier, target, MaskSettings(infill="mean")), [view, view], masks).holds
     image = classifier.to_tensor(view[None])
     with torch.no_grad():
         mean, permuted, black = (float(network(hide(image, infill))[0, 0]) for infill in ("mean", "permuted", "black"))
@@ -133,7 +135,7 @@ def test_the_evidence_alone_is_shown_in_each_way() -> None:
     elsewhere = np.ones((H, W), np.float16)
     elsewhere[PATCH] = 0
     mask = made_mask(elsewhere, 0.9, 0.4, 0.3)
-    result = measure_faithfulness(classifier, [view], [mask], target, MaskSettings(infill="mix"))
+    result = measure_faithfulness(Scorer(classifier, target, MaskSettings(infill="mix")), [view], [mask])
     with torch.no_grad():
         expected = [float(network(hide(classifier.to_tensor(view[None]), infill))[0, 0]) for infill in infills_of("mix")]
     assert len(set(expected)) == len(expected) == 4
@@ -169,22 +171,18 @@ def test_scores_in_each_way_and_the_worst() -> None:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**31), st.integers(1, 6))
 def test_steps_are_nested_and_moving_keeps_every_pixel(height: int, width: int, seed: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
-    order = rng.permutation(height * width)
-    masks = first_pixels(order, (height, width), steps)
+    rank = rng.permutation(height * width).reshape(height, width)
+    masks = first_pixels(rank, steps)
     assert not masks[0].any()
     assert masks[-1].all()
     assert (masks[1:] | ~masks[:-1]).all()
-    assert sorted(moved(order, (height, width), rng)) == list(range(height * width))
+    assert sorted(moved(rank, rng).ravel()) == list(range(height * width))
 
 
 def test_moving_keeps_the_shape_up_to_the_border() -> None:
-    order = pixel_order(patch_mask())
-    there = np.zeros(H * W, bool)
-    there[moved(order, (H, W), np.random.default_rng(4))[:40]] = True
+    there = moved(evidence_rank(patch_mask()), np.random.default_rng(4)) < 40
     here = patch_mask().sharp > 0.5
-    assert any(
-        np.array_equal(np.roll(here, (down, right), (0, 1)), there.reshape(H, W)) for down in range(H) for right in range(W)
-    )
+    assert any(np.array_equal(np.roll(here, (down, right), (0, 1)), there) for down in range(H) for right in range(W))
 
 
 def test_area_under_curves_agrees_with_a_sum() -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from visual_summaries.analyses import AnalysisSettings, measure_importance, measure_joint
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
-from visual_summaries.analyses.controls import moved_copies, object_mask
 from visual_summaries.analyses.importance import divide_pixels
 from visual_summaries.classifiers import Classifier, Target, ViewTransform, resolve_target
+from visual_summaries.masks.controls import moved_copies, object_mask
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
 
 H, W = 24, 40
@@ -93,15 +94,8 @@ def measure(
     needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
 ) -> list[SummaryAnalysis]:
     case = set_up(needs, names, count)
-    return measure_importance(
-        case.classifier,
-        case.target,
-        case.images,
-        case.evidence,
-        case.regions,
-        case.summaries,
-        settings=AnalysisSettings(**settings),
-    )
+    scorer = Scorer(case.classifier, case.target)
+    return measure_importance(scorer, case.images, case.evidence, case.regions, case.summaries, AnalysisSettings(**settings))
 
 
 def test_both_needed_they_share_the_loss() -> None:
@@ -238,9 +232,8 @@ def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings
     case = set_up(needs, names)
     analyses = measure(needs, names)
     summaries = [replace(summary, analysis=found) for summary, found in zip(case.summaries, analyses, strict=True)]
-    found = measure_joint(
-        case.classifier, case.target, case.images, case.evidence, case.regions, summaries, settings=AnalysisSettings(**settings)
-    )
+    scorer = Scorer(case.classifier, case.target)
+    found = measure_joint(scorer, case.images, case.evidence, case.regions, summaries, AnalysisSettings(**settings))
     assert found is not None
     return found
 
@@ -280,7 +273,7 @@ def test_evidence_without_effect_needs_no_set() -> None:
 
 def test_no_summaries_no_joint_effects() -> None:
     case = set_up(both, ())
-    assert measure_joint(case.classifier, case.target, case.images, case.evidence, [], []) is None
+    assert measure_joint(Scorer(case.classifier, case.target), case.images, case.evidence, [], []) is None
 
 
 def test_no_two_summaries_share_a_pixel() -> None:

@@ -14,7 +14,8 @@ import torch
 import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.infill import INFILLS, chessboard, effective_infills, hide, scores_in_views, scores_without
+from visual_summaries.masks.infill import INFILLS, chessboard, hide
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.pages.report import render_page
 from visual_summaries.settings.masks import MaskSettings
 
@@ -112,9 +113,8 @@ def test_ways_that_leave_the_score_are_left_out(
     classifier = vs.load_classifier(stripe_network)
     views = list(draw_striped_images(3).images)
     target = resolve_target(classifier, "marked")
-    with classifier.frozen():
-        infills, left = effective_infills(classifier, views, target, MaskSettings(infill="mean+noise"))
-        only, _ = effective_infills(classifier, views, target, MaskSettings(infill="noise"))
+    infills, left = Scorer(classifier, target, MaskSettings(infill="mean+noise")).effective_infills(views)
+    only, _ = Scorer(classifier, target, MaskSettings(infill="noise")).effective_infills(views)
     assert infills == ("mean",)
     assert left["noise"] > 0.5 > 0.1 > left["mean"]
     assert only == ("noise",)  # the least bad one stays
@@ -150,9 +150,10 @@ def test_the_same_pixels_are_asked_about_once():
     some = np.zeros((6, 9), bool)
     some[1:4, 2:7] = True
     masks = np.stack([some, ~some, some, np.zeros_like(some), ~some])
-    scores = scores_without(classifier, view, target, masks, MaskSettings(infill="mean"))
+    scorer = Scorer(classifier, target, MaskSettings(infill="mean"))
+    scores = scorer.without(view, masks)
     assert sum(asked) == 3
-    alone = [scores_without(classifier, view, target, one[None], MaskSettings(infill="mean"))[0] for one in masks]
+    alone = [scorer.without(view, one[None])[0] for one in masks]
     np.testing.assert_allclose(scores, alone, rtol=1e-6)
 
 
@@ -165,7 +166,7 @@ def test_a_function_keeps_all_ways(stripe_network: torch.nn.Module, draw_striped
     settings = replace(settings, masks=replace(settings.masks, sharp=replace(base.masks.sharp, iterations=2)))
     run = vs.summarize(stripe_network, list(draw_striped_images(3).images), lambda logits: logits[:, 0] - 3, settings=settings)
     assert run.settings.masks.infill == "mean+noise"
-    assert "left_when_hidden" not in run.manifest
+    assert run.info.left_when_hidden == {}
 
 
 def test_what_chance_leaves_does_not_count() -> None:
@@ -179,7 +180,9 @@ def test_what_chance_leaves_does_not_count() -> None:
     classifier = Classifier(Bright(), transform=ViewTransform((20, 30), mean=(0, 0, 0), std=(1, 1, 1)))
     view = np.zeros((20, 30, 3), np.uint8)
     view[5:8, 5:8] = 255
-    infills, left = effective_infills(classifier, [view], resolve_target(classifier, 0), MaskSettings(infill="mean+blur"))
+    infills, left = Scorer(classifier, resolve_target(classifier, 0), MaskSettings(infill="mean+blur")).effective_infills(
+        [view]
+    )
     assert infills == ("mean",)
     assert left["mean"] == pytest.approx(0, abs=1e-3)
     assert left["blur"] > 0.1
@@ -189,17 +192,15 @@ def test_masks_of_several_views_are_asked_as_those_of_each_alone() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3))
     classifier = Classifier(net, transform=ViewTransform((20, 28)), class_names=["a", "b", "c"])
-    target, settings, rng = resolve_target(classifier, "b"), MaskSettings(), np.random.default_rng(0)
+    target, rng = resolve_target(classifier, "b"), np.random.default_rng(0)
     asked = []
     for count in (3, 0, 2, 1):
         view, masks = rng.integers(0, 256, (20, 28, 3), dtype=np.uint8), rng.random((count, 20, 28)) < 0.5
         asked.append((view, masks, [INFILLS[k % len(INFILLS)] for k in range(count)]))
-    with classifier.frozen():
-        together = scores_in_views(classifier, asked, target, settings)
+    scorer = Scorer(classifier, target)
+    with scorer.frozen():
+        together = scorer.without_in(asked)
         for (view, masks, infills), found in zip(asked, together, strict=True):
-            one_by_one = [
-                scores_without(classifier, view, target, mask[None], replace(settings, infill=infill))[0]
-                for mask, infill in zip(masks, infills, strict=True)
-            ]
+            one_by_one = [scorer.without(view, mask[None], [infill])[0] for mask, infill in zip(masks, infills, strict=True)]
             assert found.tolist() == pytest.approx(one_by_one, abs=1e-6)
     assert len({round(float(score), 5) for found in together for score in found}) == 6  # each mask has its own

@@ -19,6 +19,7 @@ from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.files.journal import Journal
 from visual_summaries.masks import MaskStage
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Accuracy, Run, RunInfo, TargetInfo
 
 COUNT = 6
@@ -179,9 +180,8 @@ def test_importance_by_images_is_that_of_all_together(run: Run, stripe_network: 
     both = run.summaries + run.rejected
     evidence = [np.asarray(mask.final > 0.5) for mask in run.masks]
     target = resolve_target(classifier, "marked")
-    found = measure_importance(
-        classifier, target, run.images, evidence, run.regions, both, run.settings.masks, run.settings.analyses
-    )
+    scorer = Scorer(classifier, target, run.settings.masks)
+    found = measure_importance(scorer, run.images, evidence, run.regions, both, run.settings.analyses)
     for summary, one in zip(both, found, strict=True):
         assert summary.analysis is not None
         assert replace(one, cohesion=summary.analysis.cohesion, stability=summary.analysis.stability) == summary.analysis

@@ -329,7 +329,7 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(run: Run) -> None:
     named = re.findall(
         r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page
     )
-    ways = [infill_of(image.view, two.settings.masks).infill for image in two.images]
+    ways = [infill_of(image.view, two.settings.masks) for image in two.images]
     assert [name for _, name in named] == [words.INFILLS.get(way, way) for way in ways]
     assert set(ways) == {"mean", "noise"}
     for (data, _), image, mask, way in zip(named, two.images, two.masks, ways, strict=True):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.analyses.cohesion import likeness, silhouettes
-from visual_summaries.analyses.controls import seeded
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import FlowSettings, compare_all
+from visual_summaries.masks.controls import moved, seeded
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.clusters import cluster
 from visual_summaries.parts.model import Sample, group, squared_distances, unit
@@ -22,21 +22,6 @@ from visual_summaries.settings.stages import ClusterSettings
 
 if TYPE_CHECKING:
     from visual_summaries.flow import Features
-
-
-def moved_mask(evidence: NDArray[np.bool_], random_state: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a mask moved to a random place, around the border where it leaves the image, and mirrored or not.
-
-    Examples
-    --------
-    >>> mask = np.zeros((4, 6), bool)
-    >>> mask[:2, :3] = True
-    >>> int(moved_mask(mask, np.random.default_rng(0)).sum())
-    6
-    """
-    rows, columns = (slice(None, None, int(step)) for step in random_state.choice([1, -1], size=2))
-    shift = [int(random_state.integers(side)) for side in evidence.shape]
-    return np.roll(evidence[rows, columns], shift, axis=(0, 1))
 
 
 def some_images(images: int, most: int, random_state: int = 0) -> list[int]:
@@ -94,8 +79,8 @@ def measure_chance(
     for number in range(draws):
         own = []
         for place, (proposed, mask) in enumerate(zip(boxes, evidence, strict=True)):
-            moved = moved_mask(mask, seeded(random_state + number, mask, np.array([place])))
-            own.append(salient_boxes(proposed, moved, region_settings.salient_share))
+            elsewhere = moved(mask, seeded(random_state + number, mask, np.array([place])), mirrored=True)
+            own.append(salient_boxes(proposed, elsewhere, region_settings.salient_share))
         under.append(own)
     salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
     compared = compare_all(features, salient, flow_settings, best=region_settings.best)
@@ -112,16 +97,17 @@ def measure_chance(
         index = np.concatenate(rows)
         found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), cluster_settings))
 
-    summaries, together, alike = _count(similarity, np.asarray(images, np.int64), cluster_settings)
-    return Chance(
-        images=len(boxes),
-        summaries=summaries,
-        cohesion=together,
-        likeness=alike,
-        random_summaries=np.array([one[0] for one in found], np.int64),
-        random_cohesion=np.array([one[1] for one in found], np.float32),
-        random_likeness=np.array([one[2] for one in found], np.float32),
-    )
+    return _chance(len(boxes), _count(similarity, np.asarray(images, np.int64), cluster_settings), found)
+
+
+#: Number of groups, mean cohesion, mean likeness.
+_Figures = tuple[int, float, float]
+
+
+def _chance(images: int, own: _Figures, found: Sequence[_Figures]) -> Chance:
+    summaries, cohesion, alike = zip(*found, strict=True) if found else ((), (), ())
+    drawn = (np.array(summaries, np.int64), np.array(cohesion, np.float32), np.array(alike, np.float32))
+    return Chance(images, *own, *drawn)
 
 
 def _count(
@@ -188,19 +174,9 @@ def measure_part_chance(
     own = measure(evidence)
     found = []
     for number in range(draws):
-        moved = [
-            moved_mask(mask, seeded(random_state + number, mask, np.array([place]))) for place, mask in enumerate(evidence)
-        ]
-        found.append(measure(moved))
-    return Chance(
-        images=len(evidence),
-        summaries=own[0],
-        cohesion=own[1],
-        likeness=own[2],
-        random_summaries=np.array([one[0] for one in found], np.int64),
-        random_cohesion=np.array([one[1] for one in found], np.float32),
-        random_likeness=np.array([one[2] for one in found], np.float32),
-    )
+        places = [seeded(random_state + number, mask, np.array([place])) for place, mask in enumerate(evidence)]
+        found.append(measure([moved(mask, place, mirrored=True) for mask, place in zip(evidence, places, strict=True)]))
+    return _chance(len(evidence), own, found)
 
 
 def cell_likeness(sample: Sample, labels: NDArray[np.integer]) -> float:

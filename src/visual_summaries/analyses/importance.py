@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
-from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
-from visual_summaries.masks.infill import infill_of, scores_without
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
-from visual_summaries.settings.masks import MaskSettings
 from visual_summaries.settings.stages import AnalysisSettings
-
-if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier, Target
 
 #: Relative losses are over the score of the image, never over less than this.
 TINY = 1e-12
@@ -84,76 +78,60 @@ class Effect:
 
 
 def measure_importance(
-    classifier: Classifier,
-    target: Target,
+    scorer: Scorer,
     images: Sequence[Image],
     evidence: Sequence[NDArray[np.bool_]],
     regions: Sequence[Region],
     summaries: Sequence[Summary],
-    mask_settings: MaskSettings | None = None,
     settings: AnalysisSettings | None = None,
     *,
     random_state: int = 0,
-    progress: Progress | None = None,
 ) -> list[SummaryAnalysis]:
     """Measure what each summary does to the class score, and what the same pixels do elsewhere in the same images.
 
     Parameters
     ----------
-    classifier : Classifier
-    target : Target
+    scorer : Scorer
     images : sequence of Image
     evidence : sequence of ndarray of bool, (H, W)
         Binary evidence mask of each image, True = evidence.
     regions : sequence of Region
     summaries : sequence of Summary
         Shares are shares of the whole evidence among these and what is left of it.
-    mask_settings : MaskSettings, optional
-        How pixels are hidden (blur).
     settings : AnalysisSettings, optional
     random_state : int
         Seed of places, orders and resampling. A summary's places in an image depend on it and on the pixels only.
-    progress : callable, optional
-        Told of the stage ``"importance"``.
 
     Returns
     -------
     list of SummaryAnalysis
         One for each summary, in their order.
     """
-    mask_settings = mask_settings or MaskSettings()
     settings = settings or AnalysisSettings()
     rows: list[list[Effect]] = [[] for _ in summaries]
-    with classifier.frozen():
-        for done, (image, binary) in enumerate(zip(images, evidence, strict=True), 1):
+    with scorer.frozen():
+        for image, binary in zip(images, evidence, strict=True):
             found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
             if found:
-                effects = image_effects(
-                    classifier, target, image, binary, list(found.values()), mask_settings, settings, random_state=random_state
-                )
+                effects = _effects(scorer, image, binary, list(found.values()), settings, random_state)
                 for position, effect in zip(found, effects, strict=True):
                     rows[position].append(effect)
-            report_progress(progress, "importance", done, len(images))
     return [_analysis(own, len(images), settings, random_state) for own in rows]
 
 
-def image_effects(
-    classifier: Classifier,
-    target: Target,
+def _effects(
+    scorer: Scorer,
     image: Image,
     evidence: NDArray[np.bool_],
     summaries: Sequence[NDArray[np.bool_]],
-    mask_settings: MaskSettings,
     settings: AnalysisSettings,
-    *,
-    random_state: int = 0,
+    random_state: int,
 ) -> list[Effect]:
     """Measure what each of the summaries in one image does; `summaries` has the pixels (H, W) of each, at least one."""
 
     def score(hide: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return scores_without(classifier, image.view, target, hide, infill)
+        return scorer.without(image.view, hide)
 
-    infill = infill_of(image.view, mask_settings)
     # Evidence that is in no summary takes part too: where either of two parts is enough, hiding one shows nothing while the
     # other stays, in a summary or not.
     rest = evidence & ~np.any(summaries, axis=0)

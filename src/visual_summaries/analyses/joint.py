@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
-from visual_summaries.analyses.controls import moved_copies, object_mask, seeded
 from visual_summaries.analyses.importance import TINY, summary_pixels
-from visual_summaries.masks.infill import infill_of, scores_in_views, scores_without
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.infill import infill_of
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, Together
-from visual_summaries.settings.masks import MaskSettings
 from visual_summaries.settings.stages import AnalysisSettings
-
-if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier, Target
-
 
 #: A set of summaries destroys or suffices when it does this share of what the whole evidence does.
 ENOUGH = 0.9
@@ -56,17 +50,14 @@ class _ImageEffects:
 
 
 def measure_joint(
-    classifier: Classifier,
-    target: Target,
+    scorer: Scorer,
     images: Sequence[Image],
     evidence: Sequence[NDArray[np.bool_]],
     regions: Sequence[Region],
     summaries: Sequence[Summary],
-    mask_settings: MaskSettings | None = None,
     settings: AnalysisSettings | None = None,
     *,
     random_state: int = 0,
-    progress: Progress | None = None,
 ) -> JointEffects | None:
     """Measure deletion and insertion over summaries, by importance and in random order, and find small sets that are enough.
 
@@ -75,20 +66,17 @@ def measure_joint(
 
     Parameters
     ----------
-    classifier, target, images, evidence, regions, mask_settings, random_state
+    scorer, images, evidence, regions, random_state
         As in :func:`~visual_summaries.analyses.importance.measure_importance`.
     summaries : sequence of Summary
         With their analyses: the order of importance is that of what they add above their control.
     settings : AnalysisSettings, optional
-    progress : callable, optional
-        Told of the stage ``"joint"``.
 
     Returns
     -------
     JointEffects or None
         None without summaries or images.
     """
-    mask_settings = mask_settings or MaskSettings()
     settings = settings or AnalysisSettings()
     count = len(summaries)
     if not count or not images:
@@ -101,13 +89,12 @@ def measure_joint(
 
     effects = []
     curves = np.zeros((2, len(sets) + 1))
-    with classifier.frozen():
-        for done, (image, binary) in enumerate(zip(images, evidence, strict=True), 1):
+    with scorer.frozen():
+        for image, binary in zip(images, evidence, strict=True):
 
             def table(shown: bool, image: Image = image, binary: NDArray[np.bool_] = binary) -> HiddenSets:
                 def score(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-                    infill = infill_of(image.view, mask_settings)
-                    return scores_without(classifier, image.view, target, ~masks if shown else masks, infill)
+                    return scorer.without(image.view, ~masks if shown else masks)
 
                 found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
                 return HiddenSets(score, np.stack([*found.values(), binary]), None if shown else image.score)
@@ -120,7 +107,6 @@ def measure_joint(
             ]
             curves += [one.ask([*sets, whole]) for one in pair]
             effects.append(pair)
-            report_progress(progress, "joint", done, len(images))
         curves /= len(images)
         hidden_whole, shown_whole = curves[:, -1].tolist()
         deletion, insertion = curves[:, :-1].reshape(2, len(orders), count + 1)
@@ -178,12 +164,10 @@ def smallest(order: Sequence[int], enough: Callable[[int], bool]) -> tuple[int, 
 
 
 def hidden_together(
-    classifier: Classifier,
-    target: Target,
+    scorer: Scorer,
     images: Sequence[Image],
     evidence: Sequence[NDArray[np.bool_]],
     of_summaries: Sequence[NDArray[np.bool_]],
-    mask_settings: MaskSettings | None = None,
     *,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
@@ -191,24 +175,19 @@ def hidden_together(
 
     Parameters
     ----------
-    classifier : Classifier
-    target : Target
+    scorer : Scorer
     images : sequence of Image
     evidence, of_summaries : sequence of ndarray of bool, (H, W)
         All evidence of each image, and what of it is in a summary.
-    mask_settings : MaskSettings, optional
-        How pixels are hidden.
     random_state : int
     """
-    mask_settings = mask_settings or MaskSettings()
     asked = []
     for image, whole, shown in zip(images, evidence, of_summaries, strict=True):
         rest = whole & ~shown
         within = object_mask(image.view, whole) if rest.any() else None
         moved = moved_copies(rest, 1, seeded(random_state, image.view, rest), within)[0]
-        asked.append((image.view, np.stack([shown, whole, rest, moved]), [infill_of(image.view, mask_settings).infill] * 4))
-    with classifier.frozen():
-        scores = np.array(scores_in_views(classifier, asked, target, mask_settings), np.float64).reshape(-1, 4)
+        asked.append((image.view, np.stack([shown, whole, rest, moved]), [infill_of(image.view, scorer.settings)] * 4))
+    scores = np.array(scorer.without_in(asked), np.float64).reshape(-1, 4)
     before = np.maximum([[image.score] for image in images], TINY)
     hides = np.array([hide.any(axis=(1, 2)) for _, hide, _ in asked]).reshape(-1, 4)
     return np.where(hides, (before - scores) / before, 0.0)

@@ -11,30 +11,26 @@ shifted a little, when its outline is smoothed, and when its pixels are hidden i
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.gradients import fast_float32
-from visual_summaries.masks.infill import infill_of, scores_without
+from visual_summaries.masks.controls import moved, seeded
+from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.perturb import gaussian_blur
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Faithfulness, Mask
-from visual_summaries.settings.masks import HELD_OUT, MaskSettings, infills_of
+from visual_summaries.settings.masks import HELD_OUT, infills_of
 
 #: How far a mask is shifted, and the sigma by which its outline is smoothed, as shares of the shorter side.
 SHIFT, SMOOTHING = 0.02, 0.02
 
-if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier, Target
 
-
-def pixel_order(mask: Mask) -> NDArray[np.intp]:
-    """Return the flat indices of a mask's pixels, the strongest evidence first.
+def evidence_rank(mask: Mask) -> NDArray[np.intp]:
+    """Return the rank (H, W) of each pixel of a mask by its evidence, 0 for the strongest.
 
     The final mask decides; among its equals (most of a crisp mask) the smooth mask does.
 
@@ -43,39 +39,26 @@ def pixel_order(mask: Mask) -> NDArray[np.intp]:
     >>> sharp = np.array([[0.0, 1.0, 1.0]], np.float16)
     >>> smooth = np.array([[0.5, 0.2, 0.9]], np.float16)
     >>> none = np.zeros(1, np.float32)
-    >>> pixel_order(Mask(smooth, sharp, None, 1.0, none, none, none)).tolist()
-    [2, 1, 0]
+    >>> evidence_rank(Mask(smooth, sharp, None, 1.0, none, none, none)).tolist()
+    [[2, 1, 0]]
     """
     # lexsort sorts by its last key first and is stable: ties keep the order of rows.
-    return np.lexsort((-mask.smooth.astype(np.float32).ravel(), -mask.final.astype(np.float32).ravel()))
-
-
-def moved(order: NDArray[np.intp], shape: tuple[int, int], random_state: np.random.Generator) -> NDArray[np.intp]:
-    """Return the order of the same evidence moved to a random place, around the border where it leaves the image.
-
-    Examples
-    --------
-    >>> moved(np.arange(6), (2, 3), np.random.default_rng(0)).tolist()  # one row down, one column right
-    [4, 5, 3, 1, 2, 0]
-    """
-    height, width = shape
-    down, right = int(random_state.integers(height)), int(random_state.integers(width))
-    rows, columns = np.divmod(order, width)
-    return np.asarray((rows + down) % height * width + (columns + right) % width)
-
-
-def first_pixels(order: NDArray[np.intp], shape: tuple[int, int], steps: int) -> NDArray[np.bool_]:
-    """Return the masks of the first 0/steps, 1/steps, ... steps/steps of the pixels, ``bool (steps + 1, H, W)``.
-
-    Examples
-    --------
-    >>> first_pixels(np.array([3, 0, 1, 2]), (2, 2), 2).reshape(3, 4).astype(int).tolist()
-    [[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 1, 1]]
-    """
+    order = np.lexsort((-mask.smooth.astype(np.float32).ravel(), -mask.final.astype(np.float32).ravel()))
     rank = np.empty(order.size, dtype=np.intp)
     rank[order] = np.arange(order.size)
-    counts = np.round(np.linspace(0, order.size, steps + 1)).astype(int)
-    return (rank[None, :] < counts[:, None]).reshape(steps + 1, *shape)
+    return rank.reshape(mask.final.shape)
+
+
+def first_pixels(rank: NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
+    """Return the masks of the first 0/steps, 1/steps, ... steps/steps of the pixels by rank (H, W), ``bool (steps + 1, H, W)``.
+
+    Examples
+    --------
+    >>> first_pixels(np.array([[1, 2], [3, 0]]), 2).reshape(3, 4).astype(int).tolist()
+    [[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 1, 1]]
+    """
+    counts = np.round(np.linspace(0, rank.size, steps + 1)).astype(int)
+    return np.asarray(rank < counts[:, None, None])
 
 
 def shifted(mask: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]:
@@ -117,15 +100,7 @@ def variations(evidence: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
 
 
 def measure_faithfulness(
-    classifier: Classifier,
-    views: Sequence[NDArray[np.uint8]],
-    masks: Sequence[Mask],
-    target: Target,
-    settings: MaskSettings | None = None,
-    *,
-    steps: int = 5,
-    random_state: int = 0,
-    network: Classifier | None = None,
+    scorer: Scorer, views: Sequence[NDArray[np.uint8]], masks: Sequence[Mask], *, steps: int = 5, random_state: int = 0
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
 
@@ -135,56 +110,46 @@ def measure_faithfulness(
 
     Parameters
     ----------
-    classifier : Classifier
+    scorer : Scorer
     views : sequence of ndarray of uint8, (H, W, 3)
     masks : sequence of Mask
         Of the same images.
-    target : Target
-    settings : MaskSettings, optional
-        How pixels are hidden.
     steps : int
         Points of the curves after the first.
     random_state : int
         Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
-    network : Classifier, optional
-        What is asked instead of the classifier, where it is at hand; made by
-        :func:`~visual_summaries.masks.gradients.fast_float32` when left out.
 
     Returns
     -------
     Faithfulness
     """
-    settings = settings or MaskSettings()
-    infills = infills_of(settings.infill)
-    asked = network or (fast_float32(classifier, views[0]) if views else classifier)
+    infills = infills_of(scorer.settings.infill)
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
-    with asked.frozen(), torch.no_grad():
+    with scorer.frozen():
         for view, mask in zip(views, masks, strict=True):
             shape = (view.shape[0], view.shape[1])
-            order = pixel_order(mask)
-            seed = int.from_bytes(hashlib.sha256(view.tobytes()).digest()[:8], "big")
-            elsewhere = moved(order, shape, np.random.default_rng([random_state, seed]))
-            curves = np.stack([first_pixels(one, shape, steps) for one in (order, elsewhere)])
+            rank = evidence_rank(mask)
+            elsewhere = moved(rank, seeded(random_state, view))
+            curves = np.stack([first_pixels(one, steps) for one in (rank, elsewhere)])
             evidence = mask.binary()
-            copy = np.zeros(evidence.size, dtype=bool)
-            copy[elsewhere[: int(evidence.sum())]] = True
+            copy = elsewhere < evidence.sum()
             # The ends of the curves are the same two images for all of them: asked for once.
             inner = curves[:, 1:-1].reshape(-1, *shape)
             nothing = np.zeros((1, *shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])
-            own = infill_of(view, settings).infill
+            own = infill_of(view, scorer.settings)
             questions = {
                 "ends": (np.concatenate([nothing, ~nothing]), own),
                 "deletion": (inner, own),
                 "insertion": (~inner, own),
-                "moved": (np.stack([copy, ~copy]).reshape(2, *shape), own),
+                "moved": (np.stack([copy, ~copy]), own),
                 "changed": (changed, own),
                 **{f"hidden {infill}": (evidence[None], infill) for infill in HELD_OUT},
                 **{f"shown {infill}": (~evidence[None], infill) for infill in infills},
             }
             hide = np.concatenate([masks for masks, _ in questions.values()])
             names = [infill for masks, infill in questions.values() for _ in masks]
-            scores = scores_without(asked, view, target, hide, settings, infills=names)
+            scores = scorer.without(view, hide, names)
             ends = np.cumsum([len(masks) for masks, _ in questions.values()])[:-1]
             found = dict(zip(questions, np.split(scores, ends), strict=True))
             whole, none = found["ends"]

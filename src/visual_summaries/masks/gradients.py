@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from visual_summaries.masks.infill import hidden_pixels
 from visual_summaries.masks.network import Extra, GivesLogits, GradientMode, Network
+from visual_summaries.settings.masks import infills_of
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -49,7 +50,7 @@ def fastest_gradient_mode(network: Network, image: Tensor, folded: Any) -> Gradi
 
     `folded` is what :func:`fold` gives.
     """
-    hidden = hidden_pixels(image, network.settings)
+    hidden = hidden_pixels(image, infills_of(network.settings.infill)[0], network.settings)
     probe = torch.cat([image, torch.lerp(hidden, image, 0.75)])[: min(network.chunk, PROBE_IMAGES)]
     reference = measure(network, GradientMode(), probe)
     best = reference
@@ -71,7 +72,7 @@ def measure(network: Network, mode: GradientMode, images: Tensor) -> Measured:
     """Run one way to gradients on images (n, C, H, W) and time it, after a first pass that does not count."""
     asked = Network(network.classifier, network.target, network.settings, network.chunk, mode)
     mask = images.new_ones(len(images), *images.shape[-2:])
-    hidden = hidden_pixels(images, network.settings)
+    hidden = hidden_pixels(images, infills_of(network.settings.infill)[0], network.settings)
     seconds = []
     for _ in range(4):  # the first does not count; of the others the fastest, because a busy machine disturbs some
         start = time.perf_counter()

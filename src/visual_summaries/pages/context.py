@@ -226,7 +226,7 @@ class Page:
             "says": words.mask_sentence(mask),
             "holds": None if faithfulness is None else words.holds_sentence(faithfulness.holds[image.index]),
             "hidden": data_uri(render_hidden(image.view, mask, self.run.settings.masks), quality=70),
-            "way": words.INFILLS.get(way := infill_of(image.view, self.run.settings.masks).infill, way),
+            "way": words.INFILLS.get(way := infill_of(image.view, self.run.settings.masks), way),
             "regions": self._parts_in(image.index) if self.divided else self._regions_in(image.index),
             "notes": [words.WARNINGS[key][0] for key in mask.warnings],
         }

@@ -67,7 +67,7 @@ def render_hidden(view: NDArray[np.uint8], mask: Mask, settings: MaskSettings) -
     """
     image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
     keep = 1 - torch.from_numpy(mask.final.astype(np.float32))[None]
-    seen = perturb(image, hidden_pixels(image, infill_of(view, settings)), keep)[0]
+    seen = perturb(image, hidden_pixels(image, infill_of(view, settings), settings), keep)[0]
     return np.asarray((seen.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.infill import infill_of, scores_in_views
+from visual_summaries.masks.infill import infill_of
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Box
-from visual_summaries.settings.masks import MaskSettings
-
-if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier, Target
 
 
 def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -34,35 +30,24 @@ def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> ND
 Regions = Sequence[tuple[Box, NDArray[np.bool_]]]
 
 
-def hidden_scores(
-    classifier: Classifier,
-    views: Sequence[NDArray[np.uint8]],
-    target: Target,
-    regions: Sequence[Regions],
-    settings: MaskSettings | None = None,
-) -> list[NDArray[np.float32]]:
+def hidden_scores(scorer: Scorer, views: Sequence[NDArray[np.uint8]], regions: Sequence[Regions]) -> list[NDArray[np.float32]]:
     """Return the class scores of views with each of their regions alone hidden (docs/paper.md, regions), in float32.
 
     Parameters
     ----------
-    classifier : Classifier
+    scorer : Scorer
     views : sequence of ndarray of uint8, (H, W, 3)
-    target : Target
     regions : sequence of Regions
         Of each view.
-    settings : MaskSettings, optional
-        How pixels are hidden (blur).
 
     Returns
     -------
     list of ndarray of float32, (number of regions,)
         Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
     """
-    settings = settings or MaskSettings()
     asked = []
     for view, own in zip(views, regions, strict=True):
         shape = (view.shape[0], view.shape[1])
         hide = np.array([full_mask(box, pixels, shape) for box, pixels in own], dtype=bool).reshape(-1, *shape)
-        asked.append((view, hide, [infill_of(view, settings).infill] * len(hide)))
-    with classifier.frozen():
-        return scores_in_views(classifier, asked, target, settings)
+        asked.append((view, hide, [infill_of(view, scorer.settings)] * len(hide)))
+    return scorer.without_in(asked)

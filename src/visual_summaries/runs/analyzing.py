@@ -19,7 +19,7 @@ from visual_summaries.analyses import (
 )
 from visual_summaries.parts.summaries import SummarySet, rank_summaries
 from visual_summaries.results import Chance, Image, JointEffects, Region, RunAnalysis, Summary, SummaryAnalysis, Together
-from visual_summaries.runs.image_stages import Pixels, infill_settings, quick
+from visual_summaries.runs.image_stages import Pixels, infill_settings, scorer
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.packed import join_results, split_results
 from visual_summaries.runs.pieces import Content
@@ -57,7 +57,7 @@ def analyze_summaries(
     settings, regions, summaries = context.settings, grouped.regions, grouped.summaries
     both = (*summaries.kept, *summaries.rejected)
     with watch.stage("importance"):
-        measured = _measure_importance(context, images, evidence, regions, both)
+        measured = measure_each(context, images, evidence, regions, both)
     with watch.stage("stability"):
         together, stability = grouped.figures(both)
     analyzed = [
@@ -101,13 +101,11 @@ def _importance(shared: Shared, items: Sequence[tuple[Image, Pixels, list[Region
     settings = shared.settings
     for image, evidence, regions, summaries in items:
         found = measure_importance(
-            quick(shared, image.view),
-            shared.target,
+            scorer(shared, image.view),
             [image],
             [evidence],
             regions,
             summaries,
-            settings.masks,
             settings.analyses,
             random_state=shared.random_state,
         )
@@ -122,7 +120,7 @@ def _network_settings(settings: Settings) -> Any:
 IMPORTANCE = Stage("importance", 5, _importance, settings=_network_settings)
 
 
-def _measure_importance(
+def measure_each(
     context: Context,
     images: Sequence[Image],
     evidence: Sequence[Pixels],
@@ -151,8 +149,8 @@ JointItem = tuple[Sequence[Image], Sequence[Pixels], Sequence[Region], Sequence[
 
 def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
     for item in items:
-        network = (quick(shared, item[0][0].view), shared.target, *item)
-        found = measure_joint(*network, shared.settings.masks, shared.settings.analyses, random_state=shared.random_state)
+        network = scorer(shared, item[0][0].view)
+        found = measure_joint(network, *item, shared.settings.analyses, random_state=shared.random_state)
         plain, arrays = split_results("joint", [] if found is None else [found])
         yield {"plain": plain, **arrays}
 
@@ -184,11 +182,9 @@ def _measure_joint(
 
 
 def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> Iterable[Content]:
-    network = quick(shared, items[0][0].view)
     images, evidence, of_summaries = zip(*items, strict=True)
-    found = hidden_together(
-        network, shared.target, images, evidence, of_summaries, shared.settings.masks, random_state=shared.random_state
-    )
+    network = scorer(shared, images[0].view)
+    found = hidden_together(network, images, evidence, of_summaries, random_state=shared.random_state)
     return [{"losses": losses} for losses in found]
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries._allocator import freed_memory_kept
-from visual_summaries.analyses.importance import image_effects
-from visual_summaries.classifiers import Classifier, Target, classify, resolve_target
-from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError
-from visual_summaries.images import gather_images
-from visual_summaries.masks import iter_masks
-from visual_summaries.progress import Progress, report_progress
-from visual_summaries.results import Application, Explained, Found, Image, Mask, Presence, Run
+from visual_summaries.classifiers import Classifier, Target, resolve_target
+from visual_summaries.errors import ClassifierError, RunError
+from visual_summaries.progress import Progress
+from visual_summaries.results import Application, Explained, Found, Image, Presence, Region, Run, Summary
+from visual_summaries.runs.analyzing import measure_each
 from visual_summaries.runs.finding_boxes import BoxFinder
 from visual_summaries.runs.finding_parts import PartFinder
-from visual_summaries.runs.reading import ImageSources
+from visual_summaries.runs.image_stages import Pixels, compute_masks
+from visual_summaries.runs.reading import ImageSources, read_images
+from visual_summaries.runs.stages import Context, Shared
 
 #: Images of the run that new ones are compared with, at most: time does not grow with the run.
 REFERENCES = 16
@@ -68,7 +69,7 @@ def apply_run(
         Images of a run with the preset ``"paper"`` to compare with; time is proportional to it.
     random_state : int
     progress : callable, optional
-        Told of the stages ``"references"`` and ``"apply"``.
+        Told of the stages of a run, and of ``"references"``.
 
     Returns
     -------
@@ -86,20 +87,24 @@ def apply_run(
     target = require_same_network(run, classifier)
     if not run.summaries:
         raise RunError("this run has no summary, so there is nothing to look for in other images")
-    read, skipped = _read(classifier, images, target)
+    context = Context(Shared(classifier, target, run.settings, random_state), progress=progress)
+    read = read_images(context, images, include_misclassified=True, fewest=1)
+    masks = compute_masks(context, read.images)
     finder: Finder = (
         BoxFinder.of(run, classifier, references, random_state, progress)
         if run.parts is None
         else PartFinder(run, run.parts, classifier)
     )
-    explained = []
-    found = iter_masks(classifier, (image.view for image in read), target, run.settings.masks, random_state=random_state)
-    masks = dict(found)
-    for position, image in enumerate(read):
-        explained.append(_explain(run, classifier, target, image, masks[position], finder, random_state))
-        report_progress(progress, "apply", position + 1, len(read))
+    evidence = [mask.binary(run.settings.regions.threshold) for mask in masks]
+    found = [finder.find(image.view, own) for image, own in zip(read.images, evidence, strict=True)]
+    present = _measured(context, read.images, evidence, found, len(run.summaries))
     least, found_own, mistaken = finder.figures
-    return Application(tuple(explained), target.name, least, found_own, mistaken, tuple(skipped))
+    explained = tuple(
+        Explained(image, classifier.class_names[image.predicted], mask, tuple(sorted(own, key=lambda one: -one.importance)))
+        for image, mask, own in zip(read.images, masks, present, strict=True)
+    )
+    skipped = tuple((item.name, item.detail) for item in read.skipped)
+    return Application(explained, target.name, least, found_own, mistaken, skipped)
 
 
 def require_same_network(run: Run, classifier: Classifier) -> Target:
@@ -118,41 +123,25 @@ def require_same_network(run: Run, classifier: Classifier) -> Target:
     return resolve_target(classifier, int(index))
 
 
-def _read(classifier: Classifier, source: ImageSources, target: Target) -> tuple[list[Image], list[tuple[str, str]]]:
-    readable, skipped = [], []
-    for item in gather_images(source):
-        try:
-            readable.append((item.name, item.sha256(), classifier.view(item.load())))
-        except ImageError as error:
-            skipped.append((item.name, str(error)))
-    if not readable:
-        raise NoImagesError(
-            f"none of the {len(skipped)} files can be read as an image; give a folder of images, or paths to them"
-        )
-    answers = classify(classifier, [view for _, _, view in readable], target)
-    images = [
-        Image(position, name, sha256, view, float(score), int(predicted))
-        for position, ((name, sha256, view), score, predicted) in enumerate(
-            zip(readable, answers.scores, answers.predicted, strict=True)
-        )
+def _measured(
+    context: Context, images: Sequence[Image], evidence: Sequence[Pixels], found: Sequence[Sequence[Found]], summaries: int
+) -> list[list[Presence]]:
+    """Measure what each summary that was found in an image does there, by the stage of a run."""
+    unknown = float("nan")
+    regions: list[Region] = []
+    clusters: list[list[int]] = [[] for _ in range(summaries)]
+    for image, own in zip(images, found, strict=True):
+        for one in own:
+            clusters[one.summary].append(len(regions))
+            height, width = one.pixels.shape
+            regions.append(Region(len(regions), image.index, (0, 0, width, height), one.pixels, 1.0, unknown, unknown, unknown))
+    sought = [Summary(k, 0, (), tuple(cluster), unknown, unknown) for k, cluster in enumerate(clusters)]
+    effects = {
+        (summary, int(image)): (float(share), float(control))
+        for summary, analysis in enumerate(measure_each(context, images, evidence, regions, sought))
+        for image, share, control in zip(analysis.images, analysis.shares, analysis.share_controls, strict=True)
+    }
+    return [
+        [Presence(one.summary, one.boxes, one.pixels, one.confidence, *effects[one.summary, image.index]) for one in own]
+        for image, own in zip(images, found, strict=True)
     ]
-    return images, skipped
-
-
-def _explain(
-    run: Run, classifier: Classifier, target: Target, image: Image, mask: Mask, finder: Finder, random_state: int
-) -> Explained:
-    evidence = mask.binary(run.settings.regions.threshold)
-    found = finder.find(image.view, evidence)
-    present: list[Presence] = []
-    if found:
-        settings, pixels = run.settings, [one.pixels for one in found]
-        with classifier.frozen():
-            effects = image_effects(
-                classifier, target, image, evidence, pixels, settings.masks, settings.analyses, random_state=random_state
-            )
-        for one, effect in zip(found, effects, strict=True):
-            measured = (effect.share, effect.share_control)
-            present.append(Presence(one.summary, one.boxes, one.pixels, one.confidence, *measured))
-    name = classifier.class_names[image.predicted]
-    return Explained(image, name, mask, tuple(sorted(present, key=lambda one: -one.importance)))

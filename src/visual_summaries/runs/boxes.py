@@ -25,7 +25,7 @@ from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.pieces import Content, digest
 from visual_summaries.runs.similarity import compare_regions, find_clusters
 from visual_summaries.runs.stages import Context, Shared, Stage
-from visual_summaries.runs.warping import Warped
+from visual_summaries.runs.warping import warp_groups
 from visual_summaries.settings import Settings
 
 
@@ -92,7 +92,7 @@ def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evi
     with watch.stage("summaries"):
         settings = context.settings.summaries
         chosen = [members for _, members in choose_candidates(groups, regions, similarity, settings)]
-        warped = Warped(context, images, features, regions, chosen)
+        warped = warp_groups(context, images, features, regions, chosen)
         crops = {members[0]: dict(zip(members, warped.crops(k), strict=True)) for k, members in enumerate(chosen)}
         summaries = build_summaries(regions, similarity, groups, lambda a, b: crops[a.index][b.index], settings)
     return BoxGroups(context, evidence, features, regions, summaries, similarity, len(groups.exemplars))

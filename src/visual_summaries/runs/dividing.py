@@ -32,18 +32,16 @@ from visual_summaries.parts import (
     with_centers,
 )
 from visual_summaries.parts.summaries import SummarySet, choose_typical, summaries_of_parts
-from visual_summaries.results import Chance, Image, PartNumber, Parts, Region, Summary
+from visual_summaries.results import Box, Chance, Image, PartNumber, Parts, Region, Summary
 from visual_summaries.runs.image_stages import Described, Pixels, View, compute_proposals
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.packed import join_results, split_results
 from visual_summaries.runs.pieces import Content, digest
 from visual_summaries.runs.reading import view_sha256
-from visual_summaries.runs.similarity import REGIONS
+from visual_summaries.runs.similarity import REGIONS, SMALLEST
 from visual_summaries.runs.stages import Context, Records, Shared, Stage
-from visual_summaries.runs.warping import Warped
+from visual_summaries.runs.warping import warp_groups
 from visual_summaries.settings import Settings
-
-_SMALLEST = 3  # sides of boxes that can be compared, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,14 +165,39 @@ PARTS = Stage(
 )
 
 
+def divide_image(
+    parts: Parts, cells: Cells, evidence: Pixels, settings: PartSettings, *, position: int = -1, bounded: bool = False
+) -> tuple[NDArray[np.float32], list[tuple[int, Box, Pixels]]]:
+    """Divide the evidence of one image among parts.
+
+    Parameters
+    ----------
+    parts : Parts
+    cells : Cells
+    evidence : ndarray of bool, (H, W)
+    settings : PartSettings
+    position : int
+        Of the image in the run, whose own cells do not vouch for it; -1 for a new image.
+    bounded : bool
+        Whether evidence beyond the reach of its part is of none.
+
+    Returns
+    -------
+    embedded : ndarray of float32, (n, d + 2)
+        The cells as points.
+    pieces : list of (int, Box, ndarray of bool)
+        Part, box and pixels of each connected piece.
+    """
+    embedded = embed(parts, cells, position)
+    gap = round(settings.gap * min(evidence.shape))
+    distances = squared_distances(embedded, parts.centers)
+    labels = label_pixels(distances, cells, evidence, parts.reach if bounded else None)
+    return embedded, pieces(join_specks(labels, round(settings.min_piece * evidence.size), gap), gap)
+
+
 def _labels(shared: Shared, items: Sequence[tuple[int, Cells, Pixels, Sent[Parts]]]) -> Iterable[Content]:
     for position, cells, evidence, sent in items:
-        parts, settings = sent.get(), part_settings(shared.settings)
-        embedded = embed(parts, cells, position)
-        gap = round(settings.gap * min(evidence.shape))
-        labels = label_pixels(squared_distances(embedded, parts.centers), cells, evidence)
-        labels = join_specks(labels, round(settings.min_piece * evidence.size), gap)
-        found = pieces(labels, gap)
+        embedded, found = divide_image(sent.get(), cells, evidence, part_settings(shared.settings), position=position)
         yield {
             "boxes": [list(box) for _, box, _ in found],
             "part": [part for part, _, _ in found],
@@ -233,7 +256,7 @@ def summarize_parts(
     settings = context.settings.summaries
     areas = np.array([int(region.mask.sum()) for region in division.regions], np.int64)
     owner = np.array([region.image for region in division.regions], np.int64)
-    large = np.array([min(region.size) >= _SMALLEST for region in division.regions], bool)
+    large = np.array([min(region.size) >= SMALLEST for region in division.regions], bool)
     needed = settings.images_needed(len(np.unique(owner)))
     groups: list[tuple[int, list[int], list[int]]] = []
     for part in range(division.parts.count):
@@ -245,7 +268,7 @@ def summarize_parts(
     regions = _measured(context, images, division.regions, sorted({r for *_, chosen in groups for r in chosen}))
     boxes = _with_regions(compute_proposals(context, images), regions, [r for *_, chosen in groups for r in chosen])
     features = Described(context, images, boxes, watch)
-    warped = Warped(context, images, features, regions, [chosen for *_, chosen in groups])
+    warped = warp_groups(context, images, features, regions, [chosen for *_, chosen in groups])
     exponent = context.settings.flow.exponent
     found = summaries_of_parts(
         [

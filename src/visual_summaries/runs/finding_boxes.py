@@ -17,6 +17,7 @@ from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import propose_boxes, prune, salient_boxes
 from visual_summaries.results import Box, Found, Run
 from visual_summaries.runs.image_stages import describe_view
+from visual_summaries.runs.similarity import usable_boxes
 from visual_summaries.settings import Settings
 
 
@@ -98,9 +99,6 @@ def _means(
         return np.asarray((similarity * weights) @ members / (weights @ members))
 
 
-_SMALLEST = 3  # sides of boxes that can be compared, in pixels
-
-
 @dataclass(frozen=True)
 class BoxFinder:
     """Images of the run to compare with: their boxes described, and which of these are regions of the run."""
@@ -151,9 +149,7 @@ class BoxFinder:
         """Return the summaries in a new image."""
         settings = self.run.settings.regions
         boxes = propose_boxes(view, settings.boxes, settings.proposals, self.random_state).astype(np.int64)
-        chosen = salient_boxes(boxes, evidence, settings.salient_share)
-        sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
-        chosen = chosen[sides >= _SMALLEST]
+        chosen = usable_boxes(boxes, salient_boxes(boxes, evidence, settings.salient_share))
         if not len(chosen):
             return []
         features = describe_view(view, boxes, self.run.settings.flow, self.classifier)

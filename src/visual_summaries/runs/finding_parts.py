@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.classifiers import Classifier
-from visual_summaries.parts import describe_cells, embed, join_specks, label_pixels, pieces, squared_distances
+from visual_summaries.parts import describe_cells, squared_distances
+from visual_summaries.regions import full_mask
 from visual_summaries.results import Found, Parts, Run
-from visual_summaries.runs.dividing import part_settings
+from visual_summaries.runs.dividing import divide_image, part_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,21 +50,14 @@ class PartFinder:
         cells = describe_cells(view, evidence, self.classifier, settings.cells)
         if not len(cells):
             return []
-        embedded = embed(parts, cells)
-        gap = round(settings.gap * min(evidence.shape))
-        labels = label_pixels(squared_distances(embedded, parts.centers), cells, evidence, parts.reach)
-        labels = join_specks(labels, round(settings.min_piece * evidence.size), gap)
-        summary_of = {summary.part: summary.index for summary in self.run.summaries}
+        embedded, pieces = divide_image(parts, cells, evidence, settings, bounded=True)
         found = []
-        for part in np.unique(labels[labels >= 0]).tolist():
-            if part in summary_of:
-                own = sorted((piece for piece in pieces(np.where(labels == part, labels, -1).astype(np.int16), gap)), key=_size)
-                box, mask = own[0][1:]
+        for summary in self.run.summaries:
+            own = sorted((piece for piece in pieces if piece[0] == summary.part), key=lambda piece: -int(piece[2].sum()))
+            if own:
+                part, box, mask = own[0]
                 away = np.linalg.norm(cells.mean_over(embedded, box, mask, evidence.shape) - parts.centers[part])
                 confidence = max(float(parts.reach[part] / max(away, 1e-9)), 1.0)
-                found.append(Found(summary_of[part], tuple(box for _, box, _ in own), labels == part, confidence))
+                pixels = np.any([full_mask(box, mask, evidence.shape) for _, box, mask in own], axis=0)
+                found.append(Found(summary.index, tuple(box for _, box, _ in own), pixels, confidence))
         return found
-
-
-def _size(piece: tuple[int, object, NDArray[np.bool_]]) -> int:
-    return -int(piece[2].sum())

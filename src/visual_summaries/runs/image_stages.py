@@ -20,10 +20,10 @@ from visual_summaries.flow import Features, FlowSettings, describe, describe_mir
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.gradients import fast_float32
-from visual_summaries.masks.infill import effective_infills
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import solve_group
 from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
+from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import connected_components, hidden_scores
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
@@ -95,16 +95,15 @@ def _mask_from(record: Content) -> Mask:
     return Mask(**{"superpixel": None, **{name: value for name, value in record.items() if name != "batch"}})
 
 
-def quick(shared: Shared, view: View) -> Classifier:
-    """Return the classifier as scores are asked of it: the same answers, faster where it has convolutions."""
-    return shared.once("float32 scores", lambda: fast_float32(shared.classifier, view))
+def scorer(shared: Shared, view: View) -> Scorer:
+    """Return what is asked for scores: the classifier's answers, faster where it has convolutions."""
+    network = shared.once("float32 scores", lambda: fast_float32(shared.classifier, view))
+    return Scorer(network, shared.target, shared.settings.masks)
 
 
-def _ways(shared: Shared, items: Sequence[Sequence[View]]) -> Iterable[Content]:
+def _infills(shared: Shared, items: Sequence[Sequence[View]]) -> Iterable[Content]:
     for views in items:
-        network = quick(shared, views[0])
-        with network.frozen():
-            infills, left = effective_infills(network, views, shared.target, shared.settings.masks)
+        infills, left = scorer(shared, views[0]).effective_infills(views)
         yield {"infills": list(infills), "left": left}
 
 
@@ -114,22 +113,13 @@ def infill_settings(settings: Settings) -> Any:
 
 
 def _faithfulness(shared: Shared, items: Sequence[tuple[View, Mask]]) -> Iterable[Content]:
-    network = quick(shared, items[0][0])
     for view, mask in items:
-        measured = measure_faithfulness(
-            shared.classifier,
-            [view],
-            [mask],
-            shared.target,
-            shared.settings.masks,
-            steps=shared.settings.analyses.curve_steps,
-            random_state=shared.random_state,
-            network=network,
-        )
+        steps = shared.settings.analyses.curve_steps
+        measured = measure_faithfulness(scorer(shared, view), [view], [mask], steps=steps, random_state=shared.random_state)
         yield {name: getattr(measured, name) for name in _CURVES}
 
 
-INFILLS = Stage("infills", 2, _ways, settings=infill_settings, progress="")
+INFILLS = Stage("infills", 2, _infills, settings=infill_settings, progress="")
 FAITHFULNESS = Stage("faithfulness", 4, _faithfulness, settings=lambda s: [infill_settings(s), s.analyses.curve_steps])
 
 
@@ -195,7 +185,7 @@ def contributions(
 ) -> list[list[tuple[float, float]]]:
     """Contribution (1 - score) and drop of each region hidden alone; an item has a view, its score and its regions."""
     views, before, regions = zip(*items, strict=True)
-    scores = hidden_scores(quick(shared, views[0]), views, shared.target, regions, shared.settings.masks)
+    scores = hidden_scores(scorer(shared, views[0]), views, regions)
     rows = zip(before, scores, strict=True)
     return [[(float(1 - hidden), float((score - hidden) / max(score, 1e-12))) for hidden in own] for score, own in rows]
 

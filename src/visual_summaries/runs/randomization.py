@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from visual_summaries.analyses.chance import moved_mask, some_images
-from visual_summaries.analyses.controls import seeded
+from visual_summaries.analyses.chance import some_images
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError, ConvergenceError
 from visual_summaries.masks import optimize_masks
+from visual_summaries.masks.controls import moved, seeded
 from visual_summaries.progress import Progress
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Mask, Result, Run, Summary
@@ -167,12 +167,12 @@ def randomization_check(
         new = np.zeros((0, 0), bool)
     before = [run.evidence(k) for k in chosen]
     after = [mask.binary(run.settings.regions.threshold) for mask in masks]
-    moved = [moved_mask(mask, seeded(random_state, mask)) for mask in before]
+    elsewhere = [moved(mask, seeded(random_state, mask), mirrored=True) for mask in before]
     own = _evidence(run, run.summaries, chosen)
     return RandomizationCheck(
         images=tuple(chosen),
         masks=np.array([_overlap(a, b) for a, b in zip(before, after, strict=True)]),
-        moved=np.array([_overlap(a, b) for a, b in zip(before, moved, strict=True)]),
+        moved=np.array([_overlap(a, b) for a, b in zip(before, elsewhere, strict=True)]),
         summaries=np.where(own.any(axis=1), matched_jaccard(own, new), np.nan),
         clusters=len(new),
     )

@@ -116,6 +116,7 @@ def read_images(
     max_images: int | None = None,
     include_misclassified: bool = False,
     batch_size: int = 32,
+    fewest: int = MIN_IMAGES,
 ) -> ImageSet:
     """Read images until `max_images` usable ones are found.
 
@@ -131,6 +132,8 @@ def read_images(
         Keep images that the network gives another class.
     batch_size : int
         Images that pass the network at a time.
+    fewest : int
+        Usable images that are needed.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def read_images(
     Raises
     ------
     NoImagesError
-        If fewer than 3 images are usable.
+        If fewer than `fewest` images are usable.
     TargetError
         If images were read but the network gives none of them the class.
     """
@@ -180,7 +183,7 @@ def read_images(
     journal = context.pieces.journal
     former = former_images(journal)
     result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images))
-    _require_enough(result, target, others)
+    _require_enough(result, fewest, target, others)
     note_images(journal, former, images)
     logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
     if skipped:
@@ -217,8 +220,8 @@ def in_words(skipped: Iterable[Skipped]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
 
 
-def _require_enough(result: ImageSet, target: Target, others: Counter[str]) -> None:
-    if len(result.images) >= MIN_IMAGES:
+def _require_enough(result: ImageSet, fewest: int, target: Target, others: Counter[str]) -> None:
+    if len(result.images) >= fewest:
         return
     if result.total and not result.correct and not result.images:
         said = ", ".join(f"{name} ({count})" for name, count in others.most_common(3))
@@ -230,8 +233,13 @@ def _require_enough(result: ImageSet, target: Target, others: Counter[str]) -> N
     example = next((f" (for example {item.name}: {item.detail})" for item in result.skipped), "")
     gone = result.changes["gone"]
     before = f". Since the run was begun: {changes_in_words('gone', gone)}" if gone else ""
+    if fewest == 1:
+        raise NoImagesError(
+            f"none of the {len(result.skipped)} files can be read as an image{example}; "
+            "give a folder of images, or paths to them"
+        )
     raise NoImagesError(
-        f"{len(result.images)} usable images, but at least {MIN_IMAGES} are needed to find what they share{reasons}{example}; "
+        f"{len(result.images)} usable images, but at least {fewest} are needed to find what they share{reasons}{example}; "
         f"add images of the class{before}"
     )
 

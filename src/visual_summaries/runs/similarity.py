@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import accumulate, combinations
 from typing import Any
 
@@ -21,7 +21,7 @@ from visual_summaries.results import Box, Image, Region
 from visual_summaries.runs.image_stages import Described, Pixels, View, contributions, infill_settings
 from visual_summaries.runs.pieces import Content, digest
 from visual_summaries.runs.reading import view_sha256
-from visual_summaries.runs.stages import Context, Shared, Stage
+from visual_summaries.runs.stages import Context, Records, Shared, Stage
 from visual_summaries.settings import Settings
 
 #: Images of one side of a block of pairs: at most so many, and a block ends after one image of so many on average.
@@ -52,6 +52,9 @@ def image_blocks(names: Sequence[str]) -> list[list[int]]:
             blocks.append([])
     return [block for block in blocks if block]
 
+
+#: Sides of boxes that can be compared, in pixels.
+SMALLEST = 3
 
 #: A block of pairs: features and salient boxes of its images, and which of these are compared.
 Block = tuple[dict[int, Part[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
@@ -85,10 +88,10 @@ def compare_regions(
     settings = context.settings.regions
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]
     salient = [
-        _usable(proposed, salient_boxes(proposed, own, settings.salient_share))
+        usable_boxes(proposed, salient_boxes(proposed, own, settings.salient_share))
         for proposed, own in zip(boxes, evidence, strict=True)
     ]
-    blocks = _Blocks(context, images, features, salient)
+    blocks = _compare_blocks(context, images, features, salient)
     distinctiveness = blocks.best_mean()
     kept = [
         prune(proposed[chosen], means, settings.overlap, settings.area_factor)
@@ -100,57 +103,28 @@ def compare_regions(
     return regions, blocks.similarity(kept)
 
 
+@dataclass(frozen=True)
 class _Blocks:
     """The similarities of all salient boxes, block by block of pairs of images; never all of them in memory."""
 
-    def __init__(
-        self, context: Context, images: Sequence[Image], features: Described, salient: Sequence[NDArray[np.intp]]
-    ) -> None:
-        self._salient, self._best = salient, context.settings.regions.best
-        names = [digest([view_sha256(image.view), boxes]) for image, boxes in zip(images, features.boxes, strict=True)]
-        inputs = [[name, chosen] for name, chosen in zip(names, salient, strict=True)]
-        self._pairs = self._divide(names)
-        keys = [self._inputs(pairs, inputs) for pairs in self._pairs]
-        # Only what is not there yet needs descriptors.
-        features.prepare(image for k in context.missing(SIMILARITY, keys) for pair in self._pairs[k] for image in pair)
-
-        def item(position: int) -> Block:
-            pairs = self._pairs[position]
-            members = _members(pairs)
-            return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, pairs
-
-        self._records = context.each(SIMILARITY, keys, item)
-
-    @staticmethod
-    def _inputs(pairs: Sequence[tuple[int, int]], inputs: Sequence[Any]) -> Any:
-        """Return what goes into a block: its images, and which of them are compared, by their places in the block."""
-        members = _members(pairs)
-        place = {image: k for k, image in enumerate(members)}
-        return [[inputs[i] for i in members], [[place[i], place[j]] for i, j in pairs]]
-
-    @staticmethod
-    def _divide(names: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Return all pairs of images, block by block."""
-        blocks = image_blocks(names)
-        block_of = {image: k for k, block in enumerate(blocks) for image in block}
-        found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        for i, j in combinations(range(len(names)), 2):
-            found.setdefault((block_of[i], block_of[j]), []).append((i, j))
-        return [found[key] for key in sorted(found)]
+    salient: Sequence[NDArray[np.intp]]
+    best: int
+    pairs: list[list[tuple[int, int]]]
+    records: Records
 
     def best_mean(self) -> list[NDArray[np.float32]]:
         """Return for each image the mean of the best confidences of each of its salient boxes."""
-        top = [np.zeros((len(chosen), 0), np.float32) for chosen in self._salient]
-        for pairs, record in zip(self._pairs, self._records, strict=True):
+        top = [np.zeros((len(chosen), 0), np.float32) for chosen in self.salient]
+        for pairs, record in zip(self.pairs, self.records, strict=True):
             for place, image in enumerate(_members(pairs)):
-                top[image] = best_of([top[image], record[f"best{place}"]], self._best)
+                top[image] = best_of([top[image], record[f"best{place}"]], self.best)
         return [mean_of(values) for values in top]
 
     def similarity(self, kept: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
         """Return the similarities (R, R) of these salient boxes of each image."""
         start = [0, *accumulate(len(rows) for rows in kept)]
         similarity = np.zeros((start[-1], start[-1]), np.float32)
-        for pairs, record in zip(self._pairs, self._records, strict=True):
+        for pairs, record in zip(self.pairs, self.records, strict=True):
             for (i, j), part in zip(pairs, unpack("similarity", record), strict=True):
                 chosen = part[np.ix_(kept[i], kept[j])]
                 similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = chosen
@@ -158,15 +132,45 @@ class _Blocks:
         return similarity
 
 
+def _compare_blocks(
+    context: Context, images: Sequence[Image], features: Described, salient: Sequence[NDArray[np.intp]]
+) -> _Blocks:
+    """Compare the salient boxes of all pairs of images."""
+    names = [digest([view_sha256(image.view), boxes]) for image, boxes in zip(images, features.boxes, strict=True)]
+    divided = _divide(names)
+    keys = []
+    for pairs in divided:  # what goes into a block: its images, and which of them are compared, by their places in it
+        place = {image: k for k, image in enumerate(_members(pairs))}
+        keys.append([[[names[i], salient[i]] for i in place], [[place[i], place[j]] for i, j in pairs]])
+    # Only what is not there yet needs descriptors.
+    features.prepare(image for k in context.missing(SIMILARITY, keys) for pair in divided[k] for image in pair)
+
+    def item(position: int) -> Block:
+        members = _members(divided[position])
+        return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, divided[position]
+
+    return _Blocks(salient, context.settings.regions.best, divided, context.each(SIMILARITY, keys, item))
+
+
+def _divide(names: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return all pairs of images, block by block."""
+    blocks = image_blocks(names)
+    block_of = {image: k for k, block in enumerate(blocks) for image in block}
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for i, j in combinations(range(len(names)), 2):
+        found.setdefault((block_of[i], block_of[j]), []).append((i, j))
+    return [found[key] for key in sorted(found)]
+
+
 def _members(pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Images of a block, ascending."""
     return sorted({image for pair in pairs for image in pair})
 
 
-def _usable(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Leave out boxes with a side under 3 pixels: nothing can be compared inside them."""
+def usable_boxes(boxes: NDArray[np.int64], chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leave out chosen boxes with a side that is too short: nothing can be compared inside them."""
     sides = np.minimum(boxes[chosen, 2] - boxes[chosen, 0], boxes[chosen, 3] - boxes[chosen, 1])
-    usable: NDArray[np.intp] = chosen[sides >= 3]
+    usable: NDArray[np.intp] = chosen[sides >= SMALLEST]
     return usable
 
 

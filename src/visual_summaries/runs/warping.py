@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from visual_summaries.results import Box, Image, Region
 from visual_summaries.runs.image_stages import Described, View
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.reading import view_sha256
-from visual_summaries.runs.stages import Context, Shared, Stage
+from visual_summaries.runs.stages import Context, Records, Shared, Stage
 
 #: An exemplar and members with the features and views of their images, that of the exemplar first.
 WarpItem = tuple[list[Region], list[Part[Features]], list[View]]
@@ -36,8 +35,30 @@ def _warped(shared: Shared, items: Sequence[WarpItem]) -> Iterable[Content]:
 WARPS = Stage("warps", 3, _warped, settings=lambda s: asdict(s.flow), progress="summaries")
 
 
+@dataclass(frozen=True)
 class Warped:
     """The members of each group, warped into the box of its exemplar; one piece a group.
+
+    Attributes
+    ----------
+    records : Records
+    """
+
+    records: Records
+
+    def crops(self, group: int) -> list[View]:
+        """Return the image of each member of a group, warped and cut out at the exemplar's box, ``uint8 (h, w, 3)``."""
+        return [np.asarray(crop, np.uint8) for crop in unpack("warped", self.records[group])]
+
+    def confidences(self, group: int) -> NDArray[np.float64]:
+        """Return the confidence of the match of each member's box with the exemplar's; 0 for the exemplar itself."""
+        return np.asarray(self.records[group]["confidences"], np.float64)
+
+
+def warp_groups(
+    context: Context, images: Sequence[Image], features: Described, regions: Sequence[Region], chosen: Sequence[list[int]]
+) -> Warped:
+    """Warp the members of each group into the box of its exemplar.
 
     Parameters
     ----------
@@ -49,36 +70,18 @@ class Warped:
     chosen : sequence of list of int
         The members of each group, its exemplar first.
     """
+    inputs = [
+        [[view_sha256(images[r.image].view), features.boxes[r.image], list(r.box)] for r in (regions[m] for m in members)]
+        for members in chosen
+    ]
+    needed = context.missing(WARPS, inputs)
+    features.prepare(regions[member].image for k in needed for member in chosen[k])
 
-    def __init__(
-        self,
-        context: Context,
-        images: Sequence[Image],
-        features: Described,
-        regions: Sequence[Region],
-        chosen: Sequence[list[int]],
-    ) -> None:
-        inputs = [[self._input(images, features, regions[m]) for m in members] for members in chosen]
-        needed = context.missing(WARPS, inputs)
-        features.prepare(regions[member].image for k in needed for member in chosen[k])
+    def item(position: int) -> WarpItem:
+        own = [regions[member] for member in chosen[position]]
+        return own, [features.part(region.image) for region in own], [images[region.image].view for region in own]
 
-        def item(position: int) -> WarpItem:
-            own = [regions[member] for member in chosen[position]]
-            return own, [features.part(region.image) for region in own], [images[region.image].view for region in own]
-
-        self._records = context.each(WARPS, inputs, item)
-
-    @staticmethod
-    def _input(images: Sequence[Image], features: Described, region: Region) -> Any:
-        return [view_sha256(images[region.image].view), features.boxes[region.image], list(region.box)]
-
-    def crops(self, group: int) -> list[View]:
-        """Return the image of each member of a group, warped and cut out at the exemplar's box, ``uint8 (h, w, 3)``."""
-        return [np.asarray(crop, np.uint8) for crop in unpack("warped", self._records[group])]
-
-    def confidences(self, group: int) -> NDArray[np.float64]:
-        """Return the confidence of the match of each member's box with the exemplar's; 0 for the exemplar itself."""
-        return np.asarray(self._records[group]["confidences"], np.float64)
+    return Warped(context.each(WARPS, inputs, item))
 
 
 def warp_member(

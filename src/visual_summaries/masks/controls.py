@@ -1,13 +1,16 @@
-"""Random regions of the same area and shape on the same image: the very pixels of a region, moved."""
+"""Controls: the very pixels of a mask or region, moved to a random place of the same image."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+_T = TypeVar("_T", bound=np.generic)
 
 _PLACES = 96  # random places looked at for each of the four orientations
 _OVERLAP = 0.05  # share of its own pixels that a moved region may still cover
@@ -83,6 +86,20 @@ def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray
     cv2.grabCut(small, state, None, np.zeros((1, 65)), np.zeros((1, 65)), _GRABCUT_STEPS, cv2.GC_INIT_WITH_MASK)
     found = np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+
+
+def moved(values: NDArray[_T], random_state: np.random.Generator, *, mirrored: bool = False) -> NDArray[_T]:
+    """Return a mask or map (H, W) moved to a random place, around the border where it leaves the image, and mirrored or not.
+
+    Examples
+    --------
+    >>> moved(np.arange(6).reshape(2, 3), np.random.default_rng(0)).tolist()  # one row down, one column right
+    [[5, 3, 4], [2, 0, 1]]
+    """
+    if mirrored:
+        rows, columns = (slice(None, None, int(step)) for step in random_state.choice([1, -1], size=2))
+        values = values[rows, columns]
+    return np.roll(values, [int(random_state.integers(side)) for side in values.shape], axis=(0, 1))
 
 
 def moved_copies(
