@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,11 @@ class Run(Result):
     analysis: RunAnalysis | None = None
     parts: Parts | None = None
     path: Path | None = field(default=None, compare=False)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What ``manifest.json`` has of the run: :attr:`info` as plain data."""
+        return asdict(self.info)
 
     def evidence(self, image: int) -> NDArray[np.bool_]:
         """Return the binary evidence of an image, by the run's own threshold: ``bool (H, W)``, True = evidence."""
