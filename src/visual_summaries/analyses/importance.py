@@ -6,11 +6,11 @@ of smaller regions of other summaries, by the infill that masks were made with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
@@ -116,7 +116,8 @@ def measure_importance(
                 effects = _effects(scorer, image, binary, list(found.values()), settings, random_state)
                 for position, effect in zip(found, effects, strict=True):
                     rows[position].append(effect)
-    return [_analysis(own, len(images), settings, random_state) for own in rows]
+    origins = {image.index: image.origin for image in images}
+    return [_analysis(own, len(images), settings, random_state, origins) for own in rows]
 
 
 def _effects(
@@ -160,20 +161,31 @@ def _before(order: Sequence[int], index: int) -> int:
     return prefixes(order)[list(order).index(index)]
 
 
-def _analysis(rows: Sequence[Effect], images: int, settings: AnalysisSettings, random_state: int) -> SummaryAnalysis:
+def _analysis(
+    rows: Sequence[Effect], images: int, settings: AnalysisSettings, random_state: int, origins: Mapping[int, int]
+) -> SummaryAnalysis:
     shares = np.array([row.share for row in rows], np.float32)
     share_controls = np.array([row.share_control for row in rows], np.float32)
     return SummaryAnalysis(
         images=np.array([row.image for row in rows], np.int64),
         shares=shares,
         share_controls=share_controls,
-        interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state),
+        interval=bootstrap_interval(
+            shares - share_controls,
+            settings.bootstrap,
+            random_state,
+            groups=[origins.get(row.image, row.image) for row in rows],
+        ),
         coverage=len(rows) / images if images else float("nan"),
     )
 
 
 def join_images(
-    parts: Sequence[Sequence[SummaryAnalysis]], summaries: int, settings: AnalysisSettings | None = None, random_state: int = 0
+    parts: Sequence[Sequence[SummaryAnalysis]],
+    summaries: int,
+    settings: AnalysisSettings | None = None,
+    random_state: int = 0,
+    origins: Mapping[int, int] | None = None,
 ) -> list[SummaryAnalysis]:
     """Return what :func:`measure_importance` gives for all images, from what it gives for each of them alone.
 
@@ -184,6 +196,8 @@ def join_images(
     summaries : int
     settings, random_state
         As given to :func:`measure_importance`.
+    origins : mapping of int to int, optional
+        For near copies the image that they count with (``Image.origin``).
     """
     settings = settings or AnalysisSettings()
     rows: list[list[Effect]] = [[] for _ in range(summaries)]
@@ -191,17 +205,23 @@ def join_images(
         for own, one in zip(rows, image, strict=True):
             values = zip(one.images, one.shares, one.share_controls, strict=True)
             own += [Effect(int(i), float(share), float(control)) for i, share, control in values]
-    return [_analysis(own, len(parts), settings, random_state) for own in rows]
+    return [_analysis(own, len(parts), settings, random_state, origins or {}) for own in rows]
 
 
 def bootstrap_interval(
-    values: NDArray[np.floating], resamplings: int = 1000, random_state: int = 0, level: float = 0.95
+    values: NDArray[np.floating],
+    resamplings: int = 1000,
+    random_state: int = 0,
+    level: float = 0.95,
+    *,
+    groups: ArrayLike | None = None,
 ) -> tuple[float, float]:
     """Return an interval of the mean of values, by resampling them with replacement (percentiles; Efron 1979).
 
     Percentiles of few values are too narrow: three images that all happen to lose a little would prove anything. The interval
     is therefore widened about the mean as Student's t is against the normal distribution (Hesterberg 2015). Two identical
-    values are an interval of no width; fewer than two values have none (NaN).
+    values are an interval of no width; fewer than two values have none (NaN). Values of one of the `groups` (an integer for
+    each) are drawn together and count as one.
 
     Examples
     --------
@@ -214,11 +234,13 @@ def bootstrap_interval(
     True
     """
     values = np.asarray(values, np.float64)
-    count = values.size
+    _, group = np.unique(np.arange(values.size) if groups is None else groups, return_inverse=True)
+    sums, sizes = np.bincount(group, values), np.bincount(group)
+    count = sizes.size
     if count < 2:
         return (float("nan"), float("nan"))
-    rng = np.random.default_rng(random_state)
-    means = values[rng.integers(count, size=(resamplings, count))].mean(axis=1)
+    drawn = np.random.default_rng(random_state).integers(count, size=(resamplings, count))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     wider = stats.t.ppf(tails[1], count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(count / (count - 1))
     low, high = values.mean() + wider * (np.quantile(means, tails) - values.mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.importance import TINY, summary_pixels
@@ -194,9 +194,15 @@ def hidden_together(
 
 
 def join_together(
-    losses: NDArray[np.floating], rest_area: float, settings: AnalysisSettings | None = None, random_state: int = 0
+    losses: NDArray[np.floating],
+    rest_area: float,
+    settings: AnalysisSettings | None = None,
+    random_state: int = 0,
+    origins: ArrayLike | None = None,
 ) -> Together:
     """Return the means over images of what :func:`hidden_together` gives for each ``(N, 4)``, with an interval of the share.
+
+    Rows of one of the `origins` (an integer for each) are resampled together.
 
     Examples
     --------
@@ -207,9 +213,11 @@ def join_together(
     settings = settings or AnalysisSettings()
     taken, evidence, rest, control = (float(value) for value in losses.mean(axis=0)) if len(losses) else (float("nan"),) * 4
     interval = (float("nan"), float("nan"))
-    if len(losses) > 1:
-        rng = np.random.default_rng(random_state)
-        drawn = losses[rng.integers(len(losses), size=(settings.bootstrap, len(losses)))].mean(axis=1)
+    _, group = np.unique(np.arange(len(losses)) if origins is None else origins, return_inverse=True)
+    count = int(group.max(initial=-1)) + 1
+    if count > 1:
+        sums = np.stack([np.bincount(group, column) for column in losses.T[:2]], axis=1)
+        drawn = sums[np.random.default_rng(random_state).integers(count, size=(settings.bootstrap, count))].sum(axis=1)
         shares = drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan)
         if np.isfinite(shares).any():
             low, high = np.nanquantile(shares, [0.025, 0.975])

@@ -55,7 +55,9 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(rows / np.maximum(lengths, 1e-9), np.float32)
 
 
-def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state: int = 0) -> tuple[Parts, Sample]:
+def learn_embedding(
+    cells: Sequence[Cells], settings: PartSettings, random_state: int = 0, origins: Sequence[int] | None = None
+) -> tuple[Parts, Sample]:
     """Learn how cells are compared, and return the cells that parts are to be found on.
 
     Features are centered on the mean over all images and brought to length 1; their main directions are kept (truncated SVD of
@@ -68,6 +70,8 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
         Of each image; read once from end to end and once more for the sample.
     settings : PartSettings
     random_state : int
+    origins : sequence of int, optional
+        For each image the position of the one that it counts with; its own unless given. Near copies are no *other* images.
 
     Returns
     -------
@@ -79,14 +83,14 @@ def learn_embedding(cells: Sequence[Cells], settings: PartSettings, random_state
     mean = np.asarray(np.mean([one.mean for one in cells], axis=0, dtype=np.float64), np.float32)
     share = max(MOST_CELLS // max(len(cells), 1), 1)
     looks, places, weights, images = [], [], [], []
-    for position, one in enumerate(cells):
+    for origin, one in zip(range(len(cells)) if origins is None else origins, cells, strict=True):
         core = np.flatnonzero(one.core)
         if len(core) > share:
             core = np.sort(rng.choice(core, share, replace=False))
         looks.append(unit(one.features[core] - mean))
         places.append(one.place[core])
         weights.append(one.weight[core])
-        images.append(np.full(len(core), position, np.int64))
+        images.append(np.full(len(core), origin, np.int64))
     look, image = np.concatenate(looks), np.concatenate(images)
     directions = _main_directions(look, settings.dimensions, random_state)
     look = unit(look @ directions)

@@ -30,6 +30,9 @@ class Image(Result):
         Index of the class that the network gives the highest score.
     size : tuple of int, or None
         Height and width of the image that the view was made from; None in runs of versions that did not record it.
+    near : int or None
+        Position of the first image that this one is nearly a copy of (:func:`~visual_summaries.images.copies.near_copies`);
+        None for most. Near copies are drawn together wherever images are resampled.
     """
 
     index: int
@@ -39,6 +42,12 @@ class Image(Result):
     score: float
     predicted: int
     size: tuple[int, int] | None = None
+    near: int | None = None
+
+    @property
+    def origin(self) -> int:
+        """Position of the image that this one counts with: its own, or that of the first of its near copies."""
+        return self.index if self.near is None else self.near
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,7 +140,13 @@ def measure_each(
         [replace(one, images=np.full(len(one.images), image.index, np.int64)) for one in row]
         for image, row in zip(images, found, strict=True)
     ]
-    return join_images(placed, len(summaries), context.settings.analyses, context.random_state)
+    return join_images(
+        placed,
+        len(summaries),
+        context.settings.analyses,
+        context.random_state,
+        {image.index: image.origin for image in images},
+    )
 
 
 #: Images, their evidence, and the regions and summaries of the run.
@@ -209,4 +215,4 @@ def _measure_together(
     rest = sum(int((own & ~s).sum()) for own, s in zip(evidence, shown, strict=True))
     rest_area = rest / max(sum(int(own.sum()) for own in evidence), 1)
     losses = np.array([record["losses"] for record in records]).reshape(-1, 4)
-    return join_together(losses, rest_area, context.settings.analyses, context.random_state)
+    return join_together(losses, rest_area, context.settings.analyses, context.random_state, [image.origin for image in images])

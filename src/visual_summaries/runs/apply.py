@@ -88,7 +88,7 @@ def apply_run(
     if not run.summaries:
         raise RunError("this run has no summary, so there is nothing to look for in other images")
     context = Context(Shared(classifier, target, run.settings, random_state), progress=progress)
-    read = read_images(context, images, include_misclassified=True, fewest=1)
+    read = read_images(context, images, include_misclassified=True, fewest=1, distinct=False)
     masks = compute_masks(context, read.images)
     finder: Finder = (
         BoxFinder.of(run, classifier, references, random_state, progress)

@@ -44,6 +44,7 @@ class BoxGroups:
     """
 
     context: Context
+    images: Sequence[Image]
     evidence: list[Pixels]
     features: Described
     regions: list[Region]
@@ -59,7 +60,7 @@ class BoxGroups:
 
     def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return cohesion and stability of each summary."""
-        owner = [region.image for region in self.regions]
+        owner = [self.images[region.image].origin for region in self.regions]
         clusters = [list(summary.cluster) for summary in summaries]
         together = cohesion(self.similarity, cluster_labels(summaries, len(self.regions)), owner)
         return together, _measure_stability(self.context, self.similarity, owner, clusters)
@@ -95,7 +96,7 @@ def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evi
         warped = warp_groups(context, images, features, regions, chosen)
         crops = {members[0]: dict(zip(members, warped.crops(k), strict=True)) for k, members in enumerate(chosen)}
         summaries = build_summaries(regions, similarity, groups, lambda a, b: crops[a.index][b.index], settings)
-    return BoxGroups(context, evidence, features, regions, summaries, similarity, len(groups.exemplars))
+    return BoxGroups(context, images, evidence, features, regions, summaries, similarity, len(groups.exemplars))
 
 
 #: Similarity of regions, their images, the regions of each cluster, and the number of a resampling.

@@ -133,10 +133,10 @@ class _CellsOf(Sequence[Cells]):
 
 
 def find_parts(
-    cells: Sequence[Cells], settings: Settings, random_state: int = 0
+    cells: Sequence[Cells], settings: Settings, random_state: int = 0, origins: Sequence[int] | None = None
 ) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
     """Find the parts, and how stable and how compact each is."""
-    parts, sample = learn_embedding(cells, part_settings(settings), random_state)
+    parts, sample = learn_embedding(cells, part_settings(settings), random_state, origins)
     if not len(sample):
         return parts, {"stability": np.zeros(0), "cohesion": np.zeros(0)}
     wanted = part_settings(settings)
@@ -153,9 +153,9 @@ def find_parts(
     }
 
 
-def _parts(shared: Shared, items: Sequence[Sequence[Cells]]) -> Iterable[Content]:
-    for cells in items:
-        parts, figures = find_parts(cells, shared.settings, shared.random_state)
+def _parts(shared: Shared, items: Sequence[tuple[Sequence[Cells], list[int]]]) -> Iterable[Content]:
+    for cells, origins in items:
+        parts, figures = find_parts(cells, shared.settings, shared.random_state, origins)
         plain, arrays = split_results("parts", [replace(parts, numbers=())])
         yield {"plain": plain, "numbers": [asdict(one) for one in parts.numbers], **arrays, **figures}
 
@@ -214,17 +214,18 @@ LABELS = Stage("labels", 1, _labels, settings=lambda s: asdict(part_settings(s))
 def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
     """Divide the evidence of all images among parts: one record an image, and one for the parts."""
     cells = _CellsOf(context, images, evidence)
-    names = cells.names()
-    if context.missing(PARTS, [names]):
+    names, origins = cells.names(), [image.origin for image in images]
+    inputs = [names, origins]
+    if context.missing(PARTS, [inputs]):
         cells.prepare(range(len(images)))
-    found = context.piece(PARTS, names, cells)
+    found = context.piece(PARTS, inputs, (cells, origins))
     (parts,) = join_results(Parts, "parts", found["plain"], found)
     parts = replace(parts, numbers=tuple(PartNumber(**one) for one in found["numbers"]))
-    sent, whole = Sent(parts), context.key(PARTS, names)
+    sent, whole = Sent(parts), context.key(PARTS, inputs)
     # An image's own cells do not vouch for it, so that its place among the others goes in.
-    inputs = [[whole, k, name] for k, name in enumerate(names)]
-    cells.prepare(context.missing(LABELS, inputs))
-    rows = context.map(LABELS, inputs, lambda k: (k, cells[k], evidence[k], sent))
+    each = [[whole, origin, name] for origin, name in zip(origins, names, strict=True)]
+    cells.prepare(context.missing(LABELS, each))
+    rows = context.map(LABELS, each, lambda k: (origins[k], cells[k], evidence[k], sent))
     regions: list[Region] = []
     part_of: list[int] = []
     descriptors = [np.zeros((0, parts.centers.shape[1]), np.float32)]
@@ -255,7 +256,7 @@ def summarize_parts(
     """
     settings = context.settings.summaries
     areas = np.array([int(region.mask.sum()) for region in division.regions], np.int64)
-    owner = np.array([region.image for region in division.regions], np.int64)
+    owner = np.array([images[region.image].origin for region in division.regions], np.int64)  # near copies count as one
     large = np.array([min(region.size) >= SMALLEST for region in division.regions], bool)
     needed = settings.images_needed(len(np.unique(owner)))
     groups: list[tuple[int, list[int], list[int]]] = []

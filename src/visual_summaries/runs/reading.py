@@ -19,6 +19,7 @@ from visual_summaries.classifiers import Target, classify
 from visual_summaries.errors import ImageError, NoImagesError, TargetError
 from visual_summaries.files.journal import Journal
 from visual_summaries.images import gather_images
+from visual_summaries.images.copies import near_copies
 from visual_summaries.progress import report_progress
 from visual_summaries.results import Image, Skipped
 from visual_summaries.runs.pieces import Content
@@ -117,6 +118,7 @@ def read_images(
     include_misclassified: bool = False,
     batch_size: int = 32,
     fewest: int = MIN_IMAGES,
+    distinct: bool = True,
 ) -> ImageSet:
     """Read images until `max_images` usable ones are found.
 
@@ -134,6 +136,8 @@ def read_images(
         Images that pass the network at a time.
     fewest : int
         Usable images that are needed.
+    distinct : bool
+        Set copies of an image aside; near copies are marked in any case.
 
     Returns
     -------
@@ -153,15 +157,22 @@ def read_images(
     images: list[Image] = []
     skipped: list[Skipped] = []
     others: Counter[str] = Counter()
+    names: dict[str, str] = {}  # of what the network has seen, by the hash of its pixels
     correct = total = 0
     while (max_images is None or len(images) < max_images) and (batch := list(islice(waiting, batch_size))):
         readable: list[tuple[str, str, tuple[int, int], NDArray[np.uint8]]] = []
         for item in batch:
             try:
                 loaded = item.load()
-                readable.append((item.name, item.sha256(), (loaded.height, loaded.width), classifier.view(loaded)))
+                view = classifier.view(loaded)
             except ImageError as error:
                 skipped.append(Skipped(item.name, error.reason, str(error)))
+                continue
+            first = names.setdefault(view_sha256(view), item.name)
+            if distinct and first != item.name:
+                skipped.append(Skipped(item.name, "copy", f"the same pixels as {first}"))
+                continue
+            readable.append((item.name, item.sha256(), (loaded.height, loaded.width), view))
         if not readable:
             continue
         answers = _answers(context, [view for *_, view in readable])
@@ -180,6 +191,12 @@ def read_images(
             images.append(Image(len(images), name, sha256, view, score, predicted, size))
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
+    origins = near_copies(image.view for image in images)
+    images = [
+        image if origin == image.index else replace(image, near=origin) for image, origin in zip(images, origins, strict=True)
+    ]
+    if near := [f"{image.name} ({images[image.near].name})" for image in images if image.near is not None]:
+        logger.warning("near copies of others: %s; they are resampled together", ", ".join(near))
     journal = context.pieces.journal
     former = former_images(journal)
     result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images))
