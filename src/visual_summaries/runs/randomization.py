@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from visual_summaries._statistics import seeded
 from visual_summaries.analyses.chance import moved_mask, some_images
-from visual_summaries.analyses.controls import seeded
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError, ConvergenceError

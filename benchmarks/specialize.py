@@ -36,6 +36,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+import visual_summaries as vs
 from specialize_ceilings import ceilings
 from specialize_figures import (
     LOSSES,
@@ -51,8 +53,6 @@ from specialize_figures import (
 )
 from specialize_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
 from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
-
-import visual_summaries as vs
 from visual_summaries.files.atomic import plain
 from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.specialization.fusion import margins

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from specialize_methods import pooled_features
 
+from specialize_methods import pooled_features
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.fusion import margins
 from visual_summaries.specialization.learning import average_precision

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score
-from specialize_methods import Method
 
 import visual_summaries as vs
+from specialize_methods import Method
 from visual_summaries.classifiers import Classifier
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.learning import Learnt
