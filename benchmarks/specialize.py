@@ -52,7 +52,7 @@ from specialize_figures import (
     trade_off,
 )
 from specialize_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
-from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
+from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world, subset
 from visual_summaries.files.atomic import plain
 from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.specialization.fusion import margins
@@ -79,7 +79,7 @@ def measure(
         places = np.flatnonzero(everything.groups == group)
         held[rng.permutation(places)[: len(places) // 2]] = True
     chosen = np.flatnonzero(~held)
-    fit, test = everything.examples.subset(chosen), everything.examples.subset(np.flatnonzero(held))
+    fit, test = subset(everything.examples, chosen), subset(everything.examples, np.flatnonzero(held))
     truth, groups = everything.indices[held], everything.groups[held]
     folds = cut(fit.labels, settings.folds, seed)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from specialize_methods import pooled_features
+from specialize_worlds import subset
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.fusion import margins
 from visual_summaries.specialization.learning import average_precision
@@ -35,13 +36,13 @@ def ceilings(fit: Examples, test: Examples, seed: int) -> dict[str, float]:
         for owner in range(len(fit.classes)):
             chosen.append(rng.permutation(np.flatnonzero(fit.labels == owner))[:count])
         rows = np.concatenate(chosen)
-        found[f"{count} images"] = _gain(fit.subset(rows), x[rows], [(test, z)], [None])
+        found[f"{count} images"] = _gain(subset(fit, rows), x[rows], [(test, z)], [None])
     # Half of the test images are learnt from as well, the other half is tested on; then the other way round.
     half = np.zeros(len(test), bool)
     for label in np.unique(test.labels):
         places = np.flatnonzero(test.labels == label)
         half[rng.permutation(places)[: len(places) // 2]] = True
-    halves = [(test.subset(np.flatnonzero(own)), z[own]) for own in (~half, half)]
+    halves = [(subset(test, np.flatnonzero(own)), z[own]) for own in (~half, half)]
     found["and half of the test images"] = _gain(fit, x, halves, [halves[1], halves[0]])
     return found
 

@@ -19,7 +19,7 @@ from specialize_methods import Method
 from visual_summaries.classifiers import Classifier
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.learning import Learnt
-from visual_summaries.specialization.method import build_network
+from visual_summaries.specialization.specializing import build_network
 
 #: Largest losses of bystanders, in points, at which methods are compared: other kinds, other dogs.
 LOSSES = (0.5, 2.0)

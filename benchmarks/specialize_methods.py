@@ -18,7 +18,7 @@ from visual_summaries.files.atomic import atomic_file
 from visual_summaries.specialization.detectors import Boxes
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.fusion import Fusion, choose_shift, fit_fusion, margins
-from visual_summaries.specialization.learning import Learnt, best_scores, evidence_of, parts_of, train_detectors, weigh
+from visual_summaries.specialization.learning import Learnt, best_scores, parts_of, train_detectors, weigh
 from visual_summaries.specialization.windows import bounded
 
 Scores = NDArray[np.float64]
@@ -85,7 +85,7 @@ def by_parts(
         scores[left_out] = np.load(file, allow_pickle=False)
     final = train_detectors(fit, np.ones(len(fit), bool), settings, seed)
     learnt = weigh(fit, final, scores, folds, settings)
-    tested = evidence_of(learnt.detectors, test, np.arange(len(test)), settings)
+    tested = bounded(best_scores(learnt.detectors, test, np.arange(len(test)), settings), settings.evidence_limit)
     offsets, known = (
         np.stack([values[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learnt.fusions)], axis=1)
         for values in (tested, learnt.evidence)

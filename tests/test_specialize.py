@@ -32,8 +32,8 @@ from visual_summaries.specialization.detectors import best_windows, described, s
 from visual_summaries.specialization.examples import best_matches, gather_examples
 from visual_summaries.specialization.files import read_description
 from visual_summaries.specialization.fusion import choose_shift, fit_fusion, fit_logistic, margins
-from visual_summaries.specialization.learning import ablate, best_scores, cut, evidence_of, learn, parts_of, train_detectors
-from visual_summaries.specialization.windows import place_weights, pool, slide, span_weights
+from visual_summaries.specialization.learning import ablate, best_scores, cut, learn, parts_of, train_detectors
+from visual_summaries.specialization.windows import bounded, place_weights, pool, slide, span_weights
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -329,11 +329,12 @@ def test_calibrated_scores_are_log_odds_at_even_odds(seed: int, count: int, apar
 
 def test_a_part_is_calibrated_where_it_counts(classifier: vs.Classifier, run: Run) -> None:
     """The evidence of the module is what `learn` weighed: above 0 where the part is, under 0 elsewhere."""
-    examples = gather_examples([run], classifier, draw(40, False, 1).images, settings=SETTINGS)
+    examples = gather_examples([run], classifier, draw(40, False, 1).images, None, SETTINGS)
     learnt = learn(examples, SETTINGS)
     assert learnt.evidence[examples.labels == 0, 0].mean() > 1
     assert learnt.evidence[examples.labels != 0, 0].mean() < -1
-    everywhere = evidence_of(learnt.detectors, examples, np.arange(len(examples)), SETTINGS)
+    found = best_scores(learnt.detectors, examples, np.arange(len(examples)), SETTINGS)
+    everywhere = bounded(found, SETTINGS.evidence_limit)
     np.testing.assert_allclose(everywhere, learnt.evidence, atol=1.5)  # nearly the same detector, the same scale
 
 
@@ -401,7 +402,7 @@ def test_folds_hold_every_class_and_too_few_images_are_refused() -> None:
 
 def test_detectors_never_see_the_images_that_they_are_judged_by(classifier: vs.Classifier, run: Run) -> None:
     """The order of images left out does not change with their own regions; the scale is given by other images."""
-    examples = gather_examples([run], classifier, draw(20, False, 1).images, settings=SETTINGS)
+    examples = gather_examples([run], classifier, draw(20, False, 1).images, None, SETTINGS)
     first = learn(examples, SETTINGS)
     part = examples.parts[0]
     fold = first.folds == first.folds[0]

@@ -14,7 +14,7 @@ from visual_summaries.pages.shell import base_style, data_uri, render_self_conta
 from visual_summaries.pages.strips import draw_member
 from visual_summaries.pages.words import text
 from visual_summaries.results import Run
-from visual_summaries.specialization.result import ClassResult, PartResult, Rates, Specialization
+from visual_summaries.specialization.specializing import ClassResult, PartResult, Rates, Specialization
 
 PAGE = "specialized.html"
 

@@ -20,7 +20,7 @@ from visual_summaries.flow.stages import Stage
 from visual_summaries.specialization.network import SpecializedNetwork
 
 if TYPE_CHECKING:
-    from visual_summaries.specialization.result import Specialization
+    from visual_summaries.classifiers import Classifier
 
 WEIGHTS, DESCRIPTION = "specialized.safetensors", "specialized.json"
 FORMAT = 1
@@ -30,8 +30,8 @@ _NETWORK = "network."
 _MOST = 2**20  # cells, channels, detectors: a description that says more is no description of a network
 
 
-def save_specialized(result: Specialization, folder: Path) -> None:
-    """Write a specialized network into a folder; what an older one left there is replaced.
+def save_specialized(folder: Path, module: SpecializedNetwork, original: Classifier, result: dict[str, Any]) -> None:
+    """Write a specialized network into a folder, with the result of specializing; what an older one left there is replaced.
 
     Raises
     ------
@@ -40,20 +40,11 @@ def save_specialized(result: Specialization, folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
-    module, classifier = result.module, result.original
+    transform, class_names = original.transform.to_dict(), list(original.class_names)
+    more = {"transform": transform, "class_names": class_names, "result": result}
+    write_json(folder / DESCRIPTION, plain(describe_module(module, original.spec) | more))
     # A tensor that two names share is written under both.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-    write_json(
-        folder / DESCRIPTION,
-        plain(
-            describe_module(module, classifier.spec)
-            | {
-                "transform": classifier.transform.to_dict(),
-                "class_names": list(classifier.class_names),
-                "result": result.to_dict(),
-            }
-        ),
-    )
     with atomic_file(folder / WEIGHTS) as file:
         file.write(save(weights))
 

@@ -1,27 +1,179 @@
-"""The whole job: from runs and training images to a specialized network."""
+"""The whole job, from runs and training images to a specialized network, and what it gives."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from visual_summaries._late import late
 from visual_summaries.classifiers import Classifier
 from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.runs.reading import ImageSources
+from visual_summaries.specialization.detectors import stacked
 from visual_summaries.specialization.examples import Examples, gather_examples
+from visual_summaries.specialization.files import save_specialized
 from visual_summaries.specialization.fusion import choose_shift, margins
 from visual_summaries.specialization.learning import Learnt, ablate, average_precision, learn, parts_of
 from visual_summaries.specialization.network import SpecializedNetwork
-from visual_summaries.specialization.result import ClassResult, PartResult, Rates, Specialization
 from visual_summaries.specialization.settings import SpecializeSettings
 from visual_summaries.specialization.windows import bounded
 
 logger = logging.getLogger("visual_summaries")
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How a class does on the training images, by cross-validation.
+
+    Attributes
+    ----------
+    precision : float
+        Average precision of the class's score against all other training images; no constant can move it.
+    right : int
+        Images of the class that get it as the first choice.
+    fired : int
+        Other images that do.
+    """
+
+    precision: float
+    right: int
+    fired: int
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One part detector.
+
+    Attributes
+    ----------
+    summary : int
+        Position of its summary in the run.
+    name : str
+    images, applied : int
+        Training images in which regions of it are known, and how many of them are not the run's own.
+    weight : float
+        How much its log odds count in the logit of the class; 0 for a detector that is not used.
+    own, others : float
+        Its mean evidence, in log odds, in images of the class and in all others; by detectors trained without the image.
+    gain, precision : float
+        What is lost without it, the others weighed anew: cross-validated log likelihood for each image, average precision.
+    """
+
+    summary: int
+    name: str
+    images: int
+    applied: int
+    weight: float
+    own: float
+    others: float
+    gain: float
+    precision: float
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One specialized class.
+
+    Attributes
+    ----------
+    index : int
+    name : str
+    images, others : int
+        Training images of the class, and all others.
+    unchanged : bool
+        Whether nothing is added: its parts tell no more than the network's own score.
+    gain, error : float
+        Cross-validated gain in log likelihood for each image, and its standard error.
+    shift : float
+        Constant that is added beside the evidence.
+    before, after : Rates
+        Of the network as it was and as it is.
+    shifted : Rates
+        Of the network with nothing but a constant added, chosen alike: the cheapest way to look good.
+    parts : tuple of PartResult
+    """
+
+    index: int
+    name: str
+    images: int
+    others: int
+    unchanged: bool
+    gain: float
+    error: float
+    shift: float
+    before: Rates
+    after: Rates
+    shifted: Rates
+    parts: tuple[PartResult, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Specialization:
+    """A network that was specialized, or left alone.
+
+    Attributes
+    ----------
+    classifier : Classifier
+        To be used like any other; the very classifier that was given where nothing helped.
+    module : SpecializedNetwork
+        The same as a module, which saves and loads.
+    classes : tuple of ClassResult
+    original : Classifier
+        The network as it was.
+    runs : tuple of Run
+    settings : SpecializeSettings
+    skipped : tuple of (str, str)
+        Files that were left out, and why.
+    random_state : int
+    """
+
+    classifier: Classifier
+    module: SpecializedNetwork
+    classes: tuple[ClassResult, ...]
+    original: Classifier
+    runs: tuple[Run, ...]
+    settings: SpecializeSettings
+    skipped: tuple[tuple[str, str], ...]
+    random_state: int
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing helped, so that the network is the one that was given."""
+        return all(one.unchanged for one in self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON, without weights."""
+        return {
+            "network": self.original.spec,
+            "unchanged": self.unchanged,
+            "classes": [asdict(one) for one in self.classes],
+            "settings": asdict(self.settings),
+            "random_state": self.random_state,
+            "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
+        }
+
+    def save(self, out: str | Path) -> Path:
+        """Write the network and the page ``specialized.html`` into a folder, and return the page's path.
+
+        ``specialized.safetensors`` holds the weights, ``specialized.json`` what they are of;
+        :func:`~visual_summaries.load_classifier` reads the folder.
+
+        Raises
+        ------
+        RunError
+            If the folder cannot be written to.
+        """
+        save_specialized(Path(out), self.module, self.original, self.to_dict())
+        page: Path = late("write_specialization")(self, Path(out))
+        return page
 
 
 def specialize(
@@ -73,55 +225,44 @@ def specialize(
     NoImagesError
         If there are too few images.
     """
-    settings = SpecializeSettings() if settings is None else settings
+    settings = settings or SpecializeSettings()
     runs = (runs,) if isinstance(runs, Run) else tuple(runs)
     examples = gather_examples(runs, classifier, negatives, images, settings, random_state=random_state, progress=progress)
     learnt = learn(examples, settings, random_state=random_state, progress=progress)
     module = build_network(classifier, examples, learnt, settings)
     classes = tuple(describe_class(examples, learnt, owner, classifier, settings) for owner in range(len(runs)))
-    unchanged = all(one.unchanged for one in classes)
-    if unchanged:
+    if all(one.unchanged for one in classes):
         logger.warning(
             "no part tells more than the network's own score: the network is returned unchanged (more training images, above "
             "all such that it gets wrong, may change that)"
         )
-    specialized = classifier if unchanged else wrap(module, classifier)
+        specialized = classifier
+    else:
+        names, spec = list(classifier.class_names), f"{classifier.spec}, specialized"
+        specialized = Classifier(module, transform=classifier.transform, class_names=names, spec=spec, device=classifier.device)
     return Specialization(specialized, module, classes, classifier, runs, settings, examples.skipped, random_state)
-
-
-def wrap(module: SpecializedNetwork, classifier: Classifier) -> Classifier:
-    """Return a specialized network as a classifier with the transform and names of the one that it was made from."""
-    return Classifier(
-        module,
-        transform=classifier.transform,
-        class_names=list(classifier.class_names),
-        spec=f"{classifier.spec}, specialized",
-        device=classifier.device,
-    )
 
 
 def build_network(
     classifier: Classifier, examples: Examples, learnt: Learnt, settings: SpecializeSettings
 ) -> SpecializedNetwork:
     """Return the network with those detectors that count; the given module is part of it and is not copied or changed."""
-    used, owners, weights = [], [], []
-    for owner, fusion in enumerate(learnt.fusions):
-        for position, weight in zip(parts_of(examples, owner), fusion.weights, strict=True):
-            if weight > 0:
-                used.append(learnt.detectors[position])
-                owners.append(owner)
-                weights.append(weight)
-    split = [one.shape[1] for one in examples.maps]
-    stacked = torch.from_numpy(np.stack([one.weights for one in used])) if used else torch.empty(0, sum(split))
+    used = [
+        (owner, learnt.detectors[position], weight)
+        for owner, fusion in enumerate(learnt.fusions)
+        for position, weight in zip(parts_of(examples, owner), fusion.weights, strict=True)
+        if weight > 0
+    ]
+    detectors, bias, sizes = stacked([detector for _, detector, _ in used], examples.maps, len(settings.scales))
     return SpecializedNetwork(
         classifier.module,
         examples.stages,
-        torch.tensor(owners, dtype=torch.int64),
+        torch.tensor([owner for owner, _, _ in used], dtype=torch.int64),
         torch.tensor(examples.classes, dtype=torch.int64),
-        [one.contiguous() for one in torch.split(stacked, split, 1)],
-        torch.tensor([one.bias for one in used], dtype=torch.float32),
-        torch.from_numpy(np.stack([one.sizes for one in used])) if used else torch.empty(0, len(settings.scales), 2),
-        torch.tensor(weights, dtype=torch.float32),
+        [one.contiguous() for one in detectors],
+        bias,
+        sizes,
+        torch.tensor([weight for _, _, weight in used], dtype=torch.float32),
         torch.tensor([fusion.shift for fusion in learnt.fusions], dtype=torch.float32),
         cells=settings.cells,
         evidence_limit=settings.evidence_limit,
@@ -136,13 +277,12 @@ def describe_class(
     """Return what became of a class."""
     index, labels, fusion = examples.classes[owner], examples.labels == owner, learnt.fusions[owner]
     own = parts_of(examples, owner)
-    evidence = learnt.evidence[:, own]
     nothing = np.zeros(len(labels))
     spare, limit = settings.spare / len(examples.classes), settings.offset_limit
     constant = choose_shift(examples.logits, nothing, index, labels, spare, limit)
-    offset = bounded(evidence @ fusion.weights, limit) + fusion.shift
+    offset = bounded(learnt.evidence[:, own] @ fusion.weights, limit) + fusion.shift
     parts = []
-    for position, weight, lost in zip(own, fusion.weights, ablate(examples, learnt, owner), strict=True):
+    for position, weight, (gain, precision) in zip(own, fusion.weights, ablate(examples, learnt, owner), strict=True):
         part, values = examples.parts[position], learnt.evidence[:, position]
         parts.append(
             PartResult(
@@ -153,8 +293,8 @@ def describe_class(
                 weight=float(weight),
                 own=float(values[labels].mean()),
                 others=float(values[~labels].mean()),
-                gain=lost.gain,
-                precision=lost.precision,
+                gain=gain,
+                precision=precision,
             )
         )
     return ClassResult(
