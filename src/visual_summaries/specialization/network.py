@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import logits_of
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.stages import Stage, as_map
+from visual_summaries.flow.stages import Stage, as_map, listening
 from visual_summaries.specialization.windows import bounded, reduced, slide
 
 
@@ -101,7 +101,8 @@ class SpecializedNetwork(nn.Module):
         """Return logits (N, K) of normalized images (N, C, H, W)."""
         if not len(self.weights):
             return self._logits(self.network(x), x.shape[0])
-        answer, maps = forward_with_maps(self.network, x, self.stages)
+        with kept_maps(self.network, self.stages) as maps:
+            answer = self.network(x)
         logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
         own = torch.nn.functional.one_hot(self.owners, len(self.classes)).to(evidence.dtype)
@@ -110,10 +111,12 @@ class SpecializedNetwork(nn.Module):
 
     def evidence(self, x: Tensor) -> Tensor:
         """Return the evidence (N, P) of each part in normalized images: log odds, in plus and minus `evidence_limit`."""
-        return self._evidence(forward_with_maps(self.network, x, self.stages)[1])
+        with kept_maps(self.network, self.stages) as maps:
+            self.network(x)
+        return self._evidence(maps)
 
-    def _evidence(self, maps: Sequence[Tensor]) -> Tensor:
-        small = [reduced(one, self.cells) for one in maps]
+    def _evidence(self, maps: Mapping[int, Tensor]) -> Tensor:
+        small = [reduced(maps[number], self.cells) for number in range(len(self.stages))]
         detectors = [getattr(self, f"detectors_{number}") for number in range(len(small))]
         # In a network of half precision the maps are brought to single, and so is what the detectors weigh them with.
         scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), self.places)
@@ -151,34 +154,14 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
             "give the network that was specialized"
         )
     found: dict[int, Tensor] = {}
-    calls: dict[str, int] = {}
-    handles = []
 
-    def listen(name: str) -> None:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            call = calls.get(name, 0)
-            calls[name] = call + 1
-            for number, stage in enumerate(stages):
-                if (stage.name, stage.call) == (name, call):
-                    tensor = output[0] if isinstance(output, tuple | list) else output
-                    found[number] = as_map(tensor, stage.layout, stage.grid)
+    def tell(name: str, call: int, tensor: Any) -> None:
+        for number, stage in enumerate(stages):
+            if (stage.name, stage.call) == (name, call):
+                found[number] = as_map(tensor, stage.layout, stage.grid)
 
-        handles.append(modules[name].register_forward_hook(hook))
-
-    for name in dict.fromkeys(stage.name for stage in stages):
-        listen(name)
-    try:
+    with listening({stage.name: modules[stage.name] for stage in stages}, tell):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()
     if len(found) < len(stages):
         lost = next(stage.name for number, stage in enumerate(stages) if number not in found)
         raise ClassifierError(f"module {lost!r}, which part detectors read, put nothing out in this forward pass")
-
-
-def forward_with_maps(network: nn.Module, x: Tensor, stages: Sequence[Stage]) -> tuple[Any, list[Tensor]]:
-    """Return a network's answer to a batch and the maps (N, C, h, w) that some of its modules put out on the way."""
-    with kept_maps(network, stages) as found:
-        answer = network(x)
-    return answer, [found[number] for number in range(len(stages))]
