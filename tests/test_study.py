@@ -661,15 +661,6 @@ def test_commands_from_runs_to_results(
 # ---- in a browser ----
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def visit(browser: Browser, study: Study) -> Iterator[Callable[..., Page]]:
     """Opens the study; at the end no console message, error or request may have been seen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,58 +39,27 @@ _BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class PartExamples:
-    """Regions of one summary in the training images.
+    """Regions of one summary in the training images."""
 
-    Attributes
-    ----------
-    owner : int
-        Position of its class among the specialized ones.
-    summary : int
-        Position of the summary in the run.
-    name : str
-    boxes : dict of int to ndarray, (n, 4)
-        Over width and height of the view, by position of the image.
-    applied : int
-        How many of these images are not the run's own.
-    """
-
-    owner: int
-    summary: int
+    owner: int  # position of its class among the specialized ones
+    summary: int  # position of the summary in its run
     name: str
-    boxes: dict[int, Boxes]
-    applied: int = 0
+    boxes: dict[int, Boxes]  # (n, 4) each, by position of the image
+    applied: int = 0  # how many of these images are not the run's own
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Training images.
-
-    Attributes
-    ----------
-    sha256 : tuple of str
-    labels : ndarray of int, (N,)
-        Position of the image's class among the specialized ones; -1 for all other images.
-    logits : ndarray of float32, (N, K)
-        Of the network as it is.
-    maps : tuple of Tensor of float16, (N, C, h, w)
-        Reduced feature maps, for each depth.
-    stages : tuple of Stage
-        Where they were read.
-    classes : tuple of int
-        Indices of the specialized classes.
-    parts : tuple of PartExamples
-    skipped : tuple of (str, str)
-        Files that were left out, and why.
-    """
+    """Training images."""
 
     sha256: tuple[str, ...]
-    labels: NDArray[np.intp]
-    logits: NDArray[np.float32]
-    maps: tuple[Tensor, ...]
-    stages: tuple[Stage, ...]
-    classes: tuple[int, ...]
+    labels: NDArray[np.intp]  # (N,), position of the image's class among the specialized ones; OTHER for all other images
+    logits: NDArray[np.float32]  # (N, K), of the network as it is
+    maps: tuple[Tensor, ...]  # float16 (N, C, h, w), reduced feature maps for each depth
+    stages: tuple[Stage, ...]  # where they were read
+    classes: tuple[int, ...]  # indices of the specialized classes
     parts: tuple[PartExamples, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()  # files that were left out, and why
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -252,9 +222,9 @@ def _more_images(
     if isinstance(images, str | Path) and Path(images).is_dir() and (folders := class_folders(images)):
         found: dict[int, tuple[ImageSource, ...]] = {}
         for folder in folders:
-            index = _meant(folder.name, classifier)
-            if index in classes:
-                found[classes.index(index)] = found.get(classes.index(index), ()) + gather_images(folder)
+            if (index := _meant(folder.name, classifier)) in classes:
+                owner = classes.index(index)
+                found[owner] = found.get(owner, ()) + gather_images(folder)
         if not found:
             names = ", ".join(repr(classifier.class_names[index]) for index in classes)
             raise NoImagesError(
@@ -273,15 +243,12 @@ def _others(
     negatives: ImageSources, classes: Sequence[int], classifier: Classifier, skipped: list[tuple[str, str]]
 ) -> Iterator[ImageSource]:
     """Give the images of other classes; those in a folder that is called like a specialized class are set aside."""
-    known: dict[str, int | None] = {}  # looking a name up among all classes takes its time
+    meant = cache(lambda folder: _meant(folder, classifier))  # looking a name up among all classes takes its time
     for source in gather_images(negatives):
         folders = source.name.split("/")[:-1]
         if isinstance(negatives, str | Path):
             folders.append(Path(negatives).resolve().name)
-        for folder in folders:
-            if folder not in known:
-                known[folder] = _meant(folder, classifier)
-        own = [index for index in (known[folder] for folder in folders) if index is not None and index in classes]
+        own = [index for index in map(meant, folders) if index is not None and index in classes]
         if own:
             skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialized"))
         else:

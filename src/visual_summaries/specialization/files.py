@@ -42,14 +42,14 @@ def save_specialized(folder: Path, module: SpecializedNetwork, original: Classif
         raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
     transform, class_names = original.transform.to_dict(), list(original.class_names)
     more = {"transform": transform, "class_names": class_names, "result": result}
-    write_json(folder / DESCRIPTION, plain(describe_module(module, original.spec) | more))
+    write_json(folder / DESCRIPTION, plain(_described(module, original.spec) | more))
     # A tensor that two names share is written under both.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
     with atomic_file(folder / WEIGHTS) as file:
         file.write(save(weights))
 
 
-def describe_module(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
+def _described(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
     """Return what is needed, beside weights, to make a specialized network again."""
     return {
         "format": FORMAT,
@@ -132,15 +132,7 @@ def transform_of(values: dict[str, Any]) -> ViewTransform:
 
 
 def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:
-    """Return the network of a folder with its weights.
-
-    Parameters
-    ----------
-    folder : Path
-    values : dict
-        Of :func:`read_description`.
-    network : nn.Module
-        Of the architecture that was specialized; its weights are replaced by the folder's.
+    """Return the network of a folder, given its description and a network of its architecture, whose weights are replaced.
 
     Raises
     ------

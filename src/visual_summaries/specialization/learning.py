@@ -50,15 +50,7 @@ def parts_of(examples: Examples, owner: int) -> list[int]:
 def learn(
     examples: Examples, settings: SpecializeSettings, *, random_state: int = 0, progress: Progress | None = None
 ) -> Learnt:
-    """Train part detectors, and find out by cross-validation what their evidence adds.
-
-    Parameters
-    ----------
-    examples : Examples
-    settings : SpecializeSettings
-    random_state : int
-    progress : callable, optional
-        Told of the stage ``"detectors"``.
+    """Train part detectors, and find out by cross-validation what their evidence adds; `progress` is told of ``"detectors"``.
 
     Raises
     ------
@@ -85,17 +77,12 @@ def weigh(
     folds: NDArray[np.intp],
     settings: SpecializeSettings,
 ) -> Learnt:
-    """Calibrate detectors and find out what their evidence adds.
+    """Calibrate detectors, which were trained on all images, and find out what their evidence adds.
 
     Parameters
     ----------
-    examples : Examples
-    detectors : sequence of Detector
-        Trained on all images.
     scores : ndarray of float64, (N, P)
         Best scores of each part's detectors in each image, of detectors that were trained without its fold.
-    folds : ndarray of int, (N,)
-    settings : SpecializeSettings
     """
     evidence, calibrated = np.zeros_like(scores), []
     for position, (part, detector) in enumerate(zip(examples.parts, detectors, strict=True)):

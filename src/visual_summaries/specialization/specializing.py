@@ -37,10 +37,8 @@ class Rates:
     ----------
     precision : float
         Average precision of the class's score against all other training images; no constant can move it.
-    right : int
-        Images of the class that get it as the first choice.
-    fired : int
-        Other images that do.
+    right, fired : int
+        Images of the class that get it as the first choice, and other images that do.
     """
 
     precision: float
