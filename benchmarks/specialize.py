@@ -84,7 +84,7 @@ def measure(
     folds = cut(fit.labels, settings.folds, seed)
 
     kept = folder / f"folds-{hash_of(settings)}"
-    summaries, learnt = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
+    summaries, learned = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
     shuffled = random_regions(fit, shuffled_salient(everything.salient, chosen), seed)
     regions, _ = by_parts(shuffled, test, folds, settings, seed, kept / f"regions-{seed}")
     pooled, joined = by_pooled(fit, test, folds, settings)
@@ -140,7 +140,7 @@ def measure(
         "ceilings": ceilings(fit, test, seed),
         "points": points,
         "seconds": time.perf_counter() - start,
-        "cost": cost(everything.classifier, fit, learnt, settings),
+        "cost": cost(everything.classifier, fit, learned, settings),
     }
     arrays = {"sha256": np.array(test.sha256, dtype=np.str_), "labels": test.labels, "network": scores[network]}
     arrays |= {name: scores[name] for name in ("summaries", "regions", "pooled", "pooled, joined")} | curves

@@ -18,7 +18,7 @@ import visual_summaries as vs
 from specialize_methods import Method
 from visual_summaries.classifiers import Classifier
 from visual_summaries.specialization.examples import Examples
-from visual_summaries.specialization.learning import Learnt
+from visual_summaries.specialization.learning import Learned
 from visual_summaries.specialization.specializing import build_network
 
 #: Largest losses of bystanders, in points, at which methods are compared: other kinds, other dogs.
@@ -108,9 +108,9 @@ def reached(curves: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
     }
 
 
-def cost(classifier: Classifier, fit: Examples, learnt: Learnt, settings: vs.SpecializeSettings) -> dict[str, float]:
+def cost(classifier: Classifier, fit: Examples, learned: Learned, settings: vs.SpecializeSettings) -> dict[str, float]:
     """Return how much longer a forward pass takes with every detector, used or not, over the plain one; one image, and 16."""
-    every = replace(learnt, fusions=tuple(replace(f, weights=np.ones(len(f.weights))) for f in learnt.fusions))
+    every = replace(learned, fusions=tuple(replace(f, weights=np.ones(len(f.weights))) for f in learned.fusions))
     module = build_network(classifier, fit, every, settings).eval()
     ratios = {}
     for batch in (1, 16):

@@ -308,7 +308,7 @@ def test_a_detector_that_tells_nothing_is_nothing() -> None:
     box = np.array([[0.2, 0.2, 0.6, 0.6]], np.float32)
     seen = train_detector(maps, dict.fromkeys(range(20), box), np.arange(20, 40), 8, replace(SETTINGS, svm=1.0, rounds=0), 0)
     own, _ = described(maps, dict.fromkeys(range(40), box))
-    assert (own @ seen.weights + seen.bias)[:20].min() > (own @ seen.weights + seen.bias)[20:].max()  # learnt by heart
+    assert (own @ seen.weights + seen.bias)[:20].min() > (own @ seen.weights + seen.bias)[20:].max()  # learned by heart
     rows = np.arange(40, 140)
     scores = scores_of([seen], maps, rows, 8).amax(dim=(1, 2, 3, 4)).double().numpy()
     slope, offset = sigmoid(scores, rows % 2 == 0)
@@ -329,12 +329,12 @@ def test_calibrated_scores_are_log_odds_at_even_odds(seed: int, count: int, apar
 def test_a_part_is_calibrated_where_it_counts(classifier: vs.Classifier, run: Run) -> None:
     """The evidence of the module is what `learn` weighed: above 0 where the part is, under 0 elsewhere."""
     examples = gather_examples([run], classifier, draw(40, False, 1).images, None, SETTINGS)
-    learnt = learn(examples, SETTINGS)
-    assert learnt.evidence[examples.labels == 0, 0].mean() > 1
-    assert learnt.evidence[examples.labels != 0, 0].mean() < -1
-    found = best_scores(learnt.detectors, examples, np.arange(len(examples)), SETTINGS)
+    learned = learn(examples, SETTINGS)
+    assert learned.evidence[examples.labels == 0, 0].mean() > 1
+    assert learned.evidence[examples.labels != 0, 0].mean() < -1
+    found = best_scores(learned.detectors, examples, np.arange(len(examples)), SETTINGS)
     everywhere = bounded(found, SETTINGS.evidence_limit)
-    np.testing.assert_allclose(everywhere, learnt.evidence, atol=1.5)  # nearly the same detector, the same scale
+    np.testing.assert_allclose(everywhere, learned.evidence, atol=1.5)  # nearly the same detector, the same scale
 
 
 def test_best_windows_lie_in_the_image() -> None:
@@ -561,7 +561,7 @@ def test_wrong_input_is_refused_with_a_remedy(run: Run, classifier: vs.Classifie
         vs.specialize(replace(run, manifest={**run.manifest, "classifier": flat.describe()}), flat, negatives)
 
 
-def test_further_images_and_folders_called_like_the_class(run: Run, classifier: vs.Classifier, tmp_path: Path) -> None:
+def test_further_images_and_folders_named_after_the_class(run: Run, classifier: vs.Classifier, tmp_path: Path) -> None:
     for folder, drawn in (
         ("more/0_patch", draw(5, True, 20)),
         ("rest/plain", draw(8, False, 21)),
@@ -577,7 +577,7 @@ def test_further_images_and_folders_called_like_the_class(run: Run, classifier: 
     reasons = dict(examples.skipped)
     assert len(reasons) == 4
     assert "specialized" in reasons["patch/0.png"]
-    with pytest.raises(NoImagesError, match="called like a specialized class"):
+    with pytest.raises(NoImagesError, match="named after a specialized class"):
         gather_examples([run], classifier, tmp_path / "rest", tmp_path, replace(SETTINGS))
 
 

@@ -228,8 +228,8 @@ def _more_images(
         if not found:
             names = ", ".join(repr(classifier.class_names[index]) for index in classes)
             raise NoImagesError(
-                f"none of the {len(folders)} folders in {images} is called like a specialized class ({names}); "
-                "call them by the classes' names or indices"
+                f"none of the {len(folders)} folders in {images} is named after a specialized class ({names}); "
+                "name them by the classes' names or indices"
             )
         return found
     if len(classes) > 1:
@@ -242,7 +242,7 @@ def _more_images(
 def _others(
     negatives: ImageSources, classes: Sequence[int], classifier: Classifier, skipped: list[tuple[str, str]]
 ) -> Iterator[ImageSource]:
-    """Give the images of other classes; those in a folder that is called like a specialized class are set aside."""
+    """Give the images of other classes; those in a folder named after a specialized class are set aside."""
     meant = cache(lambda folder: _meant(folder, classifier))  # looking a name up among all classes takes its time
     for source in gather_images(negatives):
         folders = source.name.split("/")[:-1]
@@ -250,13 +250,13 @@ def _others(
             folders.append(Path(negatives).resolve().name)
         own = [index for index in map(meant, folders) if index is not None and index in classes]
         if own:
-            skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialized"))
+            skipped.append((source.name, f"in a folder named after {classifier.class_names[own[0]]}, which is specialized"))
         else:
             yield source
 
 
 def _meant(folder: str, classifier: Classifier) -> int | None:
-    """Return the class that a folder is called like, None for any other name."""
+    """Return the class that a folder is named after, None for any other name."""
     try:
         return target_of_folder(folder, classifier)
     except TargetError:
@@ -287,7 +287,7 @@ class _Reader:
             for name, sha256, view in batch:
                 if sha256 not in self.known:
                     fresh.setdefault(sha256, view)
-                elif self.labels[self.known[sha256]] != label:  # what is said to show two things must not be learnt from twice
+                elif self.labels[self.known[sha256]] != label:  # what is said to show two things must not be learned from twice
                     self.skipped.append((name, "already there as an image of another class"))
             if fresh:
                 logits, maps = read_maps(self.classifier, list(fresh.values()), self.stages, self.cells)

@@ -22,7 +22,7 @@ _LEAST = 4  # images of a class: fewer cannot be cut into folds that say anythin
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class Learned:
     """Detectors, and the evidence that says what they are worth.
 
     Attributes
@@ -49,7 +49,7 @@ def parts_of(examples: Examples, owner: int) -> list[int]:
 
 def learn(
     examples: Examples, settings: SpecializeSettings, *, random_state: int = 0, progress: Progress | None = None
-) -> Learnt:
+) -> Learned:
     """Train part detectors, and find out by cross-validation what their evidence adds; `progress` is told of ``"detectors"``.
 
     Raises
@@ -76,7 +76,7 @@ def weigh(
     scores: NDArray[np.float64],
     folds: NDArray[np.intp],
     settings: SpecializeSettings,
-) -> Learnt:
+) -> Learned:
     """Calibrate detectors, which were trained on all images, and find out what their evidence adds.
 
     Parameters
@@ -106,7 +106,7 @@ def weigh(
             shift = choose_shift(examples.logits, offsets, index, labels, spare, settings.offset_limit)
             fusion = replace(fusion, shift=shift)
         fusions.append(fusion)
-    return Learnt(tuple(calibrated), evidence, folds, tuple(fusions))
+    return Learned(tuple(calibrated), evidence, folds, tuple(fusions))
 
 
 def train_detectors(
@@ -166,16 +166,16 @@ def choose_others(margin: NDArray[np.float64], settings: SpecializeSettings, ran
     return np.sort(np.concatenate([confused, drawn]))
 
 
-def ablate(examples: Examples, learnt: Learnt, owner: int) -> list[tuple[float, float]]:
+def ablate(examples: Examples, learned: Learned, owner: int) -> list[tuple[float, float]]:
     """Return what is lost without each part of a class, the others weighed anew: log likelihood for each image, precision."""
-    fusion = learnt.fusions[owner]
+    fusion = learned.fusions[owner]
     own = parts_of(examples, owner)
     if fusion.unchanged:
         return [(0.0, 0.0)] * len(own)
     margin, labels = margins(examples.logits, examples.classes[owner]), examples.labels == owner
 
     def measured(kept: Sequence[int]) -> tuple[float, float]:
-        scores = out_of_fold(margin, learnt.evidence[:, list(kept)], labels, learnt.folds, fusion.penalty)
+        scores = out_of_fold(margin, learned.evidence[:, list(kept)], labels, learned.folds, fusion.penalty)
         return -float(losses(scores, labels).mean()), average_precision(labels, scores)
 
     whole = measured(own)

@@ -21,7 +21,7 @@ from visual_summaries.specialization.detectors import stacked
 from visual_summaries.specialization.examples import Examples, gather_examples
 from visual_summaries.specialization.files import save_specialized
 from visual_summaries.specialization.fusion import choose_shift, margins
-from visual_summaries.specialization.learning import Learnt, ablate, average_precision, learn, parts_of
+from visual_summaries.specialization.learning import Learned, ablate, average_precision, learn, parts_of
 from visual_summaries.specialization.network import SpecializedNetwork
 from visual_summaries.specialization.settings import SpecializeSettings
 from visual_summaries.specialization.windows import bounded
@@ -199,7 +199,7 @@ def specialize(
         The network that the runs explain.
     negatives : str, Path, iterable or tensor
         Training images of other classes: above all of those that the network takes for the specialized ones, and of all sorts.
-        Images below a folder that is called like a specialized class are left out.
+        Images below a folder named after a specialized class are left out.
     images : str, Path, iterable or tensor, optional
         Further training images of the specialized classes, a folder of class folders (of one run: any images): also those that
         the network gets wrong, which a run sets aside. Images of the runs may be among them. The summaries are looked for in
@@ -226,9 +226,9 @@ def specialize(
     settings = settings or SpecializeSettings()
     runs = (runs,) if isinstance(runs, Run) else tuple(runs)
     examples = gather_examples(runs, classifier, negatives, images, settings, random_state=random_state, progress=progress)
-    learnt = learn(examples, settings, random_state=random_state, progress=progress)
-    module = build_network(classifier, examples, learnt, settings)
-    classes = tuple(describe_class(examples, learnt, owner, classifier, settings) for owner in range(len(runs)))
+    learned = learn(examples, settings, random_state=random_state, progress=progress)
+    module = build_network(classifier, examples, learned, settings)
+    classes = tuple(describe_class(examples, learned, owner, classifier, settings) for owner in range(len(runs)))
     if all(one.unchanged for one in classes):
         logger.warning(
             "no part tells more than the network's own score: the network is returned unchanged (more training images, above "
@@ -242,12 +242,12 @@ def specialize(
 
 
 def build_network(
-    classifier: Classifier, examples: Examples, learnt: Learnt, settings: SpecializeSettings
+    classifier: Classifier, examples: Examples, learned: Learned, settings: SpecializeSettings
 ) -> SpecializedNetwork:
     """Return the network with those detectors that count; the given module is part of it and is not copied or changed."""
     used = [
-        (owner, learnt.detectors[position], weight)
-        for owner, fusion in enumerate(learnt.fusions)
+        (owner, learned.detectors[position], weight)
+        for owner, fusion in enumerate(learned.fusions)
         for position, weight in zip(parts_of(examples, owner), fusion.weights, strict=True)
         if weight > 0
     ]
@@ -261,7 +261,7 @@ def build_network(
         bias,
         sizes,
         torch.tensor([weight for _, _, weight in used], dtype=torch.float32),
-        torch.tensor([fusion.shift for fusion in learnt.fusions], dtype=torch.float32),
+        torch.tensor([fusion.shift for fusion in learned.fusions], dtype=torch.float32),
         cells=settings.cells,
         evidence_limit=settings.evidence_limit,
         offset_limit=settings.offset_limit,
@@ -270,18 +270,18 @@ def build_network(
 
 
 def describe_class(
-    examples: Examples, learnt: Learnt, owner: int, classifier: Classifier, settings: SpecializeSettings
+    examples: Examples, learned: Learned, owner: int, classifier: Classifier, settings: SpecializeSettings
 ) -> ClassResult:
     """Return what became of a class."""
-    index, labels, fusion = examples.classes[owner], examples.labels == owner, learnt.fusions[owner]
+    index, labels, fusion = examples.classes[owner], examples.labels == owner, learned.fusions[owner]
     own = parts_of(examples, owner)
     nothing = np.zeros(len(labels))
     spare, limit = settings.spare / len(examples.classes), settings.offset_limit
     constant = choose_shift(examples.logits, nothing, index, labels, spare, limit)
-    offset = bounded(learnt.evidence[:, own] @ fusion.weights, limit) + fusion.shift
+    offset = bounded(learned.evidence[:, own] @ fusion.weights, limit) + fusion.shift
     parts = []
-    for position, weight, (gain, precision) in zip(own, fusion.weights, ablate(examples, learnt, owner), strict=True):
-        part, values = examples.parts[position], learnt.evidence[:, position]
+    for position, weight, (gain, precision) in zip(own, fusion.weights, ablate(examples, learned, owner), strict=True):
+        part, values = examples.parts[position], learned.evidence[:, position]
         parts.append(
             PartResult(
                 summary=part.summary,
