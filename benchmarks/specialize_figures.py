@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score
 
 import visual_summaries as vs
 from specialize_methods import Method
+from visual_summaries._statistics import percentile_interval, resamples
 from visual_summaries.classifiers import Classifier
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.learning import Learned
@@ -47,14 +48,13 @@ def first_choices(test: Examples, classes: Sequence[int], method: Method, shifts
 def comparison(before: NDArray[np.bool_], after: NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """Return accuracies in percent, the change with its paired bootstrap interval, and McNemar's exact test."""
     change = after.astype(float) - before.astype(float)
-    draws = np.random.default_rng(seed).integers(0, len(change), (2000, len(change)))
-    low, high = np.percentile(change[draws].mean(axis=1), [2.5, 97.5])
+    low, high = percentile_interval(change[resamples(len(change), 2000, seed)].mean(axis=1))
     better, worse = int((change > 0).sum()), int((change < 0).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
     return {
         "before": 100 * float(before.mean()),
         "after": 100 * float(after.mean()),
-        "change": {"mean": 100 * float(change.mean()), "low": 100 * float(low), "high": 100 * float(high)},
+        "change": {"mean": 100 * float(change.mean()), "low": 100 * low, "high": 100 * high},
         "mcnemar": {"better": better, "worse": worse, "p": p},
     }
 

@@ -29,21 +29,13 @@ class SpecializedNetwork(nn.Module):
         Takes normalized images ``(N, C, H, W)``.
     stages : sequence of Stage
         Whose outputs the detectors read, as found on images of the network's own size.
-    owners : Tensor of int64, (P,)
-        Position in `classes` of each detector's class.
-    classes : Tensor of int64, (K,)
-        Indices of the classes that are specialized.
-    detectors : sequence of Tensor, (P, C)
-        Weights of each detector, for each stage; calibrated, so that scores are log odds.
-    bias : Tensor, (P,)
-    sizes : Tensor, (P, S, 2)
-        Heights and widths of each detector's windows, over the image's.
-    weights : Tensor, (P,)
-        How much each detector's evidence counts.
-    shifts : Tensor, (K,)
-        Constant added to each class.
-    cells : int
-        See :class:`~visual_summaries.specialization.SpecializeSettings`; so are `evidence_limit` and `offset_limit`.
+    detectors : mapping of str to Tensor
+        ``classes`` (K,): indices of the classes that are specialized; ``shifts`` (K,): the constant added to each;
+        ``owners`` (P,): position in ``classes`` of each detector's class; ``weights`` (P,): how much its evidence counts;
+        ``detectors_0`` (P, C), ``detectors_1``, ...: its weights for each stage, and ``bias`` (P,), calibrated, so that scores
+        are log odds; ``sizes`` (P, S, 2): heights and widths of its windows, over the image's. They become buffers.
+    cells, evidence_limit, offset_limit : int, float, float
+        See :class:`~visual_summaries.specialization.SpecializeSettings`.
     probabilities : bool
         Whether `network` gives probabilities: then logits are their logarithms.
 
@@ -51,10 +43,10 @@ class SpecializedNetwork(nn.Module):
     --------
     >>> net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> _ = net[0].weight.data.copy_(torch.eye(3)[:, :, None, None])
-    >>> red = SpecializedNetwork(
-    ...     net, [Stage("0", 0, "nchw", (4, 6), 3)], torch.tensor([0]), torch.tensor([0]), [torch.tensor([[2.0, 0, 0]])],
-    ...     torch.zeros(1), torch.full((1, 1, 2), 0.5), torch.ones(1), torch.zeros(1),
-    ...     cells=14, evidence_limit=4, offset_limit=6)
+    >>> values = {"classes": torch.tensor([0]), "shifts": torch.zeros(1), "owners": torch.tensor([0]), "weights": torch.ones(1)}
+    >>> values |= {"detectors_0": torch.tensor([[2.0, 0, 0]]), "bias": torch.zeros(1), "sizes": torch.full((1, 1, 2), 0.5)}
+    >>> stages = [Stage("0", 0, "nchw", (4, 6), 3)]
+    >>> red = SpecializedNetwork(net, stages, values, cells=14, evidence_limit=4, offset_limit=6)
     >>> x = torch.zeros(1, 3, 4, 6)
     >>> x[:, 0, :2, :3] = 1
     >>> (red(x) - net(x)).detach().round(decimals=2)
@@ -72,13 +64,7 @@ class SpecializedNetwork(nn.Module):
         self,
         network: nn.Module,
         stages: Sequence[Stage],
-        owners: Tensor,
-        classes: Tensor,
-        detectors: Sequence[Tensor],
-        bias: Tensor,
-        sizes: Tensor,
-        weights: Tensor,
-        shifts: Tensor,
+        detectors: Mapping[str, Tensor],
         *,
         cells: int,
         evidence_limit: float,
@@ -91,9 +77,7 @@ class SpecializedNetwork(nn.Module):
         self.cells, self.evidence_limit, self.offset_limit = cells, evidence_limit, offset_limit
         self.probabilities = probabilities
         device = next((one.device for one in [*network.parameters(), *network.buffers()]), torch.device("cpu"))
-        values = {"owners": owners, "classes": classes, "bias": bias, "sizes": sizes, "weights": weights, "shifts": shifts}
-        values |= {f"detectors_{number}": one for number, one in enumerate(detectors)}
-        for name, value in values.items():
+        for name, value in detectors.items():
             self.register_buffer(name, value.to(device))
         self.train(network.training)
 

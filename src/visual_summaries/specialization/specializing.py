@@ -251,17 +251,19 @@ def build_network(
         for position, weight in zip(parts_of(examples, owner), fusion.weights, strict=True)
         if weight > 0
     ]
-    detectors, bias, sizes = stacked([detector for _, detector, _ in used], examples.maps, len(settings.scales))
+    depths, bias, sizes = stacked([detector for _, detector, _ in used], examples.maps, len(settings.scales))
+    detectors = {
+        "owners": torch.tensor([owner for owner, _, _ in used], dtype=torch.int64),
+        "classes": torch.tensor(examples.classes, dtype=torch.int64),
+        "bias": bias,
+        "sizes": sizes,
+        "weights": torch.tensor([weight for _, _, weight in used], dtype=torch.float32),
+        "shifts": torch.tensor([fusion.shift for fusion in learned.fusions], dtype=torch.float32),
+    }
     return SpecializedNetwork(
         classifier.module,
         examples.stages,
-        torch.tensor([owner for owner, _, _ in used], dtype=torch.int64),
-        torch.tensor(examples.classes, dtype=torch.int64),
-        [one.contiguous() for one in detectors],
-        bias,
-        sizes,
-        torch.tensor([weight for _, _, weight in used], dtype=torch.float32),
-        torch.tensor([fusion.shift for fusion in learned.fusions], dtype=torch.float32),
+        detectors | {f"detectors_{number}": one.contiguous() for number, one in enumerate(depths)},
         cells=settings.cells,
         evidence_limit=settings.evidence_limit,
         offset_limit=settings.offset_limit,
