@@ -63,15 +63,9 @@ def margins(logits: NDArray[np.floating], index: int) -> NDArray[np.float64]:
 def fit_logistic(
     margin: NDArray[np.float64], evidence: NDArray[np.float64], labels: NDArray[np.bool_], penalty: float
 ) -> tuple[float, NDArray[np.float64], float]:
-    """Return slope, weights and constant of the penalized logistic model; convex, so the answer is the only one.
+    """Return slope, weights (P,) and constant of the penalized logistic model; convex, so the answer is the only one.
 
-    Parameters
-    ----------
-    margin : ndarray, (N,)
-    evidence : ndarray, (N, P)
-    labels : ndarray of bool, (N,)
-    penalty : float
-        Half of it times the sum of squared weights is added to the sum of the images' negative log likelihoods.
+    Half of `penalty` times the sum of squared weights is added to the sum of the images' negative log likelihoods.
     """
     count = evidence.shape[1]
     x = np.column_stack([margin, evidence, np.ones(len(margin))])
