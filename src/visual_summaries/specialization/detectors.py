@@ -116,26 +116,19 @@ def train_detector(
     settings: SpecializeSettings,
     random_state: int,
 ) -> Detector:
-    """Train the detector of one part.
+    """Train the detector of one part; it is not calibrated, see :func:`sigmoid`.
 
     Parameters
     ----------
     maps : sequence of Tensor, (N, C, h, w)
         Reduced feature maps of all training images, for each depth.
     positives : mapping of int to ndarray, (n, 4)
-        Regions of the part, over width and height, by position of their image; at least one.
+        Regions of the part by position of their image; at least one.
     others : ndarray of int
         Images that do not show it: random windows of them are rejected first, then the windows that the detector so far takes
         for the part most.
     places : int
         Places of windows along each side.
-    settings : SpecializeSettings
-    random_state : int
-
-    Returns
-    -------
-    Detector
-        Not calibrated; see :func:`sigmoid`.
     """
     rng = np.random.default_rng(random_state)
     sizes = window_sizes(positives, settings.scales)

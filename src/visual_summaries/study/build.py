@@ -38,7 +38,17 @@ TITLE = "What do these pictures show?"
 
 @dataclass(frozen=True)
 class Study:
-    """A study that was written: the page that people take, the key to its ids, and what is asked."""
+    """A study that was written.
+
+    Attributes
+    ----------
+    page : Path
+        The page that people take.
+    key : Key
+        What the ids of the page stand for.
+    tasks : Tasks
+        What is asked.
+    """
 
     page: Path
     key: Key
