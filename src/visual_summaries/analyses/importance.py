@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
-from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
@@ -217,9 +218,8 @@ def bootstrap_interval(
     count = values.size
     if count < 2:
         return (float("nan"), float("nan"))
-    rng = np.random.default_rng(random_state)
-    means = values[rng.integers(count, size=(resamplings, count))].mean(axis=1)
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    means = values[resamples(count, resamplings, random_state)].mean(axis=1)
+    tails = (1 - level) / 2, (1 + level) / 2
     wider = stats.t.ppf(tails[1], count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(count / (count - 1))
-    low, high = values.mean() + wider * (np.quantile(means, tails) - values.mean())
+    low, high = values.mean() + wider * (np.array(percentile_interval(means, tails)) - values.mean())
     return (float(low), float(high))

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.importance import TINY, summary_pixels
-from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, Together
@@ -208,10 +209,6 @@ def join_together(
     taken, evidence, rest, control = (float(value) for value in losses.mean(axis=0)) if len(losses) else (float("nan"),) * 4
     interval = (float("nan"), float("nan"))
     if len(losses) > 1:
-        rng = np.random.default_rng(random_state)
-        drawn = losses[rng.integers(len(losses), size=(settings.bootstrap, len(losses)))].mean(axis=1)
-        shares = drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan)
-        if np.isfinite(shares).any():
-            low, high = np.nanquantile(shares, [0.025, 0.975])
-            interval = (float(low), float(high))
+        drawn = losses[resamples(len(losses), settings.bootstrap, random_state)].mean(axis=1)
+        interval = percentile_interval(drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan))
     return Together(taken, evidence, interval, rest, control, float(rest_area))
