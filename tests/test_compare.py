@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -340,15 +339,6 @@ def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.Captur
     assert main(["compare", small, "--out", str(tmp_path / "out")]) == 6
     assert main(["compare", str(tmp_path / "out"), "--out", str(tmp_path / "out")]) == 6
     assert "holds no complete run" in capfd.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra test)")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.mark.browser

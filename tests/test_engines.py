@@ -232,8 +232,8 @@ def test_a_run_on_a_cluster_equals_a_local_one(
     nodes.have(count)
     run = vs.summarize(shared_stripe_network, images, "marked", settings=tiny_settings(), engine="ray")
     assert same_results(run, local_run)
-    assert run.manifest["engine"] == "ray"
-    assert local_run.manifest["engine"] == "local"
+    assert run.info.engine == "ray"
+    assert local_run.info.engine == "local"
 
 
 @pytest.mark.cluster
@@ -278,7 +278,7 @@ def test_ray_client_gives_the_same_run(nodes: Nodes, images: Any, local_run: Run
     assert done.returncode == 0, done.stderr
     run = vs.load_run(tmp_path / "run")
     assert same_results(run, local_run)
-    assert run.manifest["engine"] == "ray"
+    assert run.info.engine == "ray"
 
 
 THROUGH_CLIENT = """

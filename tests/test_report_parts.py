@@ -19,7 +19,7 @@ from visual_summaries.pages.findings import relies_on
 from visual_summaries.pages.numbers import merges
 from visual_summaries.pages.rendering import DARK, FAINT, render_part
 from visual_summaries.pages.report import render_page
-from visual_summaries.pages.specialized import _tile as specialized_tile
+from visual_summaries.pages.specialized import tiles
 from visual_summaries.pages.strips import draw_member, part_pixels, render_strip
 from visual_summaries.results import Run, RunAnalysis
 from visual_summaries.study.pictures import region_picture
@@ -99,7 +99,7 @@ def test_a_member_shows_all_pieces_of_its_part_and_no_other(run: Run, region: in
 def test_all_pages_and_figures_draw_members_so(run: Run) -> None:
     view, pixels = run.images[0].view, boxes(0, 1)
     uris = [
-        specialized_tile(run, 0)["picture"],
+        tiles(run, 0)[0][0],
         (comparison_tile(run, run.summaries[0], run.images[0].sha256) or {})["picture"],
         re.findall(r'src="(data:[^"]*)"', render_strip(run))[0],
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +31,8 @@ from visual_summaries.specialization.detectors import best_windows, described, s
 from visual_summaries.specialization.examples import best_matches, gather_examples
 from visual_summaries.specialization.files import read_description
 from visual_summaries.specialization.fusion import choose_shift, fit_fusion, fit_logistic, margins
-from visual_summaries.specialization.learning import ablate, best_scores, cut, evidence_of, learn, parts_of, train_detectors
-from visual_summaries.specialization.windows import place_weights, pool, slide, span_weights
+from visual_summaries.specialization.learning import ablate, best_scores, cut, learn, parts_of, train_detectors
+from visual_summaries.specialization.windows import bounded, place_weights, pool, slide, span_weights
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -304,7 +303,7 @@ def test_a_detector_that_tells_nothing_is_nothing() -> None:
     box = np.array([[0.2, 0.2, 0.6, 0.6]], np.float32)
     seen = train_detector(maps, dict.fromkeys(range(20), box), np.arange(20, 40), 8, replace(SETTINGS, svm=1.0, rounds=0), 0)
     own, _ = described(maps, dict.fromkeys(range(40), box))
-    assert (own @ seen.weights + seen.bias)[:20].min() > (own @ seen.weights + seen.bias)[20:].max()  # learnt by heart
+    assert (own @ seen.weights + seen.bias)[:20].min() > (own @ seen.weights + seen.bias)[20:].max()  # learned by heart
     rows = np.arange(40, 140)
     scores = scores_of([seen], maps, rows, 8).amax(dim=(1, 2, 3, 4)).double().numpy()
     slope, offset = sigmoid(scores, rows % 2 == 0)
@@ -324,12 +323,13 @@ def test_calibrated_scores_are_log_odds_at_even_odds(seed: int, count: int, apar
 
 def test_a_part_is_calibrated_where_it_counts(classifier: vs.Classifier, run: Run) -> None:
     """The evidence of the module is what `learn` weighed: above 0 where the part is, under 0 elsewhere."""
-    examples = gather_examples([run], classifier, draw(40, False, 1).images, settings=SETTINGS)
-    learnt = learn(examples, SETTINGS)
-    assert learnt.evidence[examples.labels == 0, 0].mean() > 1
-    assert learnt.evidence[examples.labels != 0, 0].mean() < -1
-    everywhere = evidence_of(learnt.detectors, examples, np.arange(len(examples)), SETTINGS)
-    np.testing.assert_allclose(everywhere, learnt.evidence, atol=1.5)  # nearly the same detector, the same scale
+    examples = gather_examples([run], classifier, draw(40, False, 1).images, None, SETTINGS)
+    learned = learn(examples, SETTINGS)
+    assert learned.evidence[examples.labels == 0, 0].mean() > 1
+    assert learned.evidence[examples.labels != 0, 0].mean() < -1
+    found = best_scores(learned.detectors, examples, np.arange(len(examples)), SETTINGS)
+    everywhere = bounded(found, SETTINGS.evidence_limit)
+    np.testing.assert_allclose(everywhere, learned.evidence, atol=1.5)  # nearly the same detector, the same scale
 
 
 def test_best_windows_lie_in_the_image() -> None:
@@ -396,7 +396,7 @@ def test_folds_hold_every_class_and_too_few_images_are_refused() -> None:
 
 def test_detectors_never_see_the_images_that_they_are_judged_by(classifier: vs.Classifier, run: Run) -> None:
     """The order of images left out does not change with their own regions; the scale is given by other images."""
-    examples = gather_examples([run], classifier, draw(20, False, 1).images, settings=SETTINGS)
+    examples = gather_examples([run], classifier, draw(20, False, 1).images, None, SETTINGS)
     first = learn(examples, SETTINGS)
     part = examples.parts[0]
     fold = first.folds == first.folds[0]
@@ -556,7 +556,7 @@ def test_wrong_input_is_refused_with_a_remedy(run: Run, classifier: vs.Classifie
         vs.specialize(replace(run, info=replace(run.info, classifier=ClassifierInfo(**flat.describe()))), flat, negatives)
 
 
-def test_further_images_and_folders_called_like_the_class(run: Run, classifier: vs.Classifier, tmp_path: Path) -> None:
+def test_further_images_and_folders_named_after_the_class(run: Run, classifier: vs.Classifier, tmp_path: Path) -> None:
     for folder, drawn in (
         ("more/0_patch", draw(5, True, 20)),
         ("rest/plain", draw(8, False, 21)),
@@ -572,7 +572,7 @@ def test_further_images_and_folders_called_like_the_class(run: Run, classifier: 
     reasons = dict(examples.skipped)
     assert len(reasons) == 4
     assert "specialized" in reasons["patch/0.png"]
-    with pytest.raises(NoImagesError, match="called like a specialized class"):
+    with pytest.raises(NoImagesError, match="named after a specialized class"):
         gather_examples([run], classifier, tmp_path / "rest", tmp_path, replace(SETTINGS))
 
 
@@ -616,17 +616,6 @@ def test_the_page_escapes_and_requests_nothing(result: Specialization) -> None:
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert page == render_page(result)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed (pip install visual-summaries[test])"
-    )
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.mark.browser

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries._statistics import seeded
 from visual_summaries.analyses.cohesion import likeness, silhouettes
 from visual_summaries.errors import ConvergenceError
 from visual_summaries.flow import FlowSettings, compare_all
-from visual_summaries.masks.controls import moved, seeded
+from visual_summaries.masks.controls import moved
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.clusters import cluster
 from visual_summaries.parts.model import Sample, group, squared_distances, unit

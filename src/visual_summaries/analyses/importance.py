@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
-from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
@@ -164,6 +165,7 @@ def _before(order: Sequence[int], index: int) -> int:
 def _analysis(
     rows: Sequence[Effect], images: int, settings: AnalysisSettings, random_state: int, origins: Mapping[int, int]
 ) -> SummaryAnalysis:
+    groups = [origins.get(row.image, row.image) for row in rows]
     shares = np.array([row.share for row in rows], np.float32)
     share_controls = np.array([row.share_control for row in rows], np.float32)
     return SummaryAnalysis(
@@ -239,9 +241,9 @@ def bootstrap_interval(
     count = sizes.size
     if count < 2:
         return (float("nan"), float("nan"))
-    drawn = np.random.default_rng(random_state).integers(count, size=(resamplings, count))
+    drawn = resamples(count, resamplings, random_state)
     means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    tails = (1 - level) / 2, (1 + level) / 2
     wider = stats.t.ppf(tails[1], count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(count / (count - 1))
-    low, high = values.mean() + wider * (np.quantile(means, tails) - values.mean())
+    low, high = values.mean() + wider * (np.array(percentile_interval(means, tails)) - values.mean())
     return (float(low), float(high))

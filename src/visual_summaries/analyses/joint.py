@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.importance import TINY, summary_pixels
-from visual_summaries.masks.controls import moved_copies, object_mask, seeded
+from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, Together
@@ -217,9 +218,6 @@ def join_together(
     count = int(group.max(initial=-1)) + 1
     if count > 1:
         sums = np.stack([np.bincount(group, column) for column in losses.T[:2]], axis=1)
-        drawn = sums[np.random.default_rng(random_state).integers(count, size=(settings.bootstrap, count))].sum(axis=1)
-        shares = drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan)
-        if np.isfinite(shares).any():
-            low, high = np.nanquantile(shares, [0.025, 0.975])
-            interval = (float(low), float(high))
+        drawn = sums[resamples(count, settings.bootstrap, random_state)].mean(axis=1)
+        interval = percentile_interval(drawn[:, 0] / np.where(drawn[:, 1] > 0, drawn[:, 1], np.nan))
     return Together(taken, evidence, interval, rest, control, float(rest_area))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import rankdata
 
+from visual_summaries._statistics import percentile_interval, resamples
 from visual_summaries.results import Run
 from visual_summaries.settings.stages import SummarySettings
 
@@ -183,11 +184,9 @@ def correlate(
     found = rho(units) if len(first) > 2 else nan
     if len(units) < 3:
         return Correlation(found, nan, nan, len(first), nan)
-    rng = np.random.default_rng(random_state)
-    resampled = np.array([rho([units[i] for i in rng.integers(0, len(units), len(units))]) for _ in range(draws)])
-    usable = resampled[np.isfinite(resampled)]
-    low, high = np.percentile(usable, [2.5, 97.5]) if len(usable) else (nan, nan)
-    return Correlation(found, float(low), float(high), len(first), float(1 - len(usable) / draws))
+    resampled = np.array([rho([units[i] for i in drawn]) for drawn in resamples(len(units), draws, random_state)])
+    low, high = percentile_interval(resampled)
+    return Correlation(found, low, high, len(first), float(1 - np.isfinite(resampled).sum() / draws))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

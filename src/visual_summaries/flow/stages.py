@@ -8,7 +8,8 @@ vision transformer) is cut at several depths instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -103,35 +104,42 @@ def _missing(grid: tuple[int, int], size: tuple[int, int]) -> Iterator[tuple[flo
 
 
 @contextmanager
+def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], None]) -> Iterator[None]:
+    """Tell what modules put out while inside: name, which of its calls it is, and the output (the first, of several)."""
+    calls: Counter[str] = Counter()
+    handles = []
+
+    def listen(name: str, module: nn.Module) -> None:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            calls[name] += 1
+            tell(name, calls[name] - 1, output[0] if isinstance(output, tuple | list) and output else output)
+
+        handles.append(module.register_forward_hook(hook))
+
+    for name, module in modules.items():
+        listen(name, module)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
 def recorded(
     module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int]
 ) -> Iterator[list[tuple[Stage, Tensor | None]]]:
     """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without."""
     seen: list[tuple[Stage, Tensor | None]] = []
-    calls: dict[str, int] = {}
-    handles = []
 
-    def listen(name: str, submodule: nn.Module) -> None:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            call = calls.get(name, 0)
-            calls[name] = call + 1
-            if keep is not None and (name, call) not in keep:
-                return
-            tensor = output[0] if isinstance(output, tuple | list) and output else output
-            found = layout_of(tensor, size)
-            if found is not None:
-                seen.append((Stage(name, call, *found), None if keep is None else tensor.detach()))
+    def tell(name: str, call: int, tensor: Any) -> None:
+        found = layout_of(tensor, size) if keep is None or (name, call) in keep else None
+        if found is not None:
+            seen.append((Stage(name, call, *found), None if keep is None else tensor.detach()))
 
-        handles.append(submodule.register_forward_hook(hook))
-
-    for name, submodule in module.named_modules():
-        if name and (keep is None or any(name == kept for kept, _ in keep)):
-            listen(name, submodule)
-    try:
+    names = None if keep is None else {name for name, _ in keep}
+    with listening({name: one for name, one in module.named_modules() if name and (names is None or name in names)}, tell):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def choose_stages(seen: list[Stage]) -> tuple[Stage, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TypeVar
 
 import cv2
@@ -18,22 +17,6 @@ _GRABCUT_SIDE = 80  # pixels of the shorter side of what GrabCut sees
 _GRABCUT_STEPS = 2
 _RIM = 2  # pixels of that, along the border, that are taken for background
 _ON_OBJECT = 0.9  # places whose share on the object reaches this much of the best one's are all as good
-
-
-def seeded(random_state: int, *arrays: NDArray[np.generic]) -> np.random.Generator:
-    """Return a generator that depends on a seed and on arrays, and on nothing else (not on what was drawn before).
-
-    Examples
-    --------
-    >>> a, b = np.zeros((2, 3), np.uint8), np.ones((2, 3), np.uint8)
-    >>> draws = [int(seeded(0, array).integers(10**9)) for array in (a, a, b)]
-    >>> draws[0] == draws[1], draws[0] == draws[2]
-    (True, False)
-    """
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return np.random.default_rng([random_state, int.from_bytes(digest.digest()[:8], "big")])
 
 
 def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:

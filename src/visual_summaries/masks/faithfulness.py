@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.controls import moved, seeded
+from visual_summaries._statistics import seeded
+from visual_summaries.masks.controls import moved
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.perturb import gaussian_blur
 from visual_summaries.masks.scorer import Scorer

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from visual_summaries._statistics import seeded
 from visual_summaries.analyses.chance import some_images
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError, ConvergenceError
 from visual_summaries.masks import optimize_masks
-from visual_summaries.masks.controls import moved, seeded
+from visual_summaries.masks.controls import moved
 from visual_summaries.progress import Progress
 from visual_summaries.regions import full_mask
 from visual_summaries.results import Mask, Result, Run, Summary

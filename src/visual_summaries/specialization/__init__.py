@@ -1,9 +1,8 @@
 """Specializing: detectors of the parts that a network uses for a class, added to its own score."""
 
-from visual_summaries.specialization.method import specialize
 from visual_summaries.specialization.network import SpecializedNetwork
-from visual_summaries.specialization.result import ClassResult, PartResult, Rates, Specialization
 from visual_summaries.specialization.settings import SpecializeSettings
+from visual_summaries.specialization.specializing import ClassResult, PartResult, Rates, Specialization, specialize
 
 __all__ = [
     "ClassResult",

@@ -81,18 +81,20 @@ def random_boxes(sizes: NDArray[np.float32], count: int, rng: np.random.Generato
     return np.stack([x0, y0, x0 + width, y0 + height], 1).astype(np.float32)
 
 
+def stacked(detectors: Sequence[Detector], maps: Sequence[Tensor], scales: int) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Return the weights (P, C) for each depth, biases (P,) and sizes (P, S, 2) of some detectors, or of none."""
+    split = [one.shape[1] for one in maps]
+    weights = np.array([one.weights for one in detectors], np.float32).reshape(-1, sum(split))
+    sizes = np.array([one.sizes for one in detectors], np.float32).reshape(-1, scales, 2)
+    bias = torch.tensor([one.bias for one in detectors], dtype=torch.float32)
+    return list(torch.split(torch.from_numpy(weights), split, 1)), bias, torch.from_numpy(sizes)
+
+
 def scores_of(detectors: Sequence[Detector], maps: Sequence[Tensor], images: NDArray[np.intp], places: int) -> Tensor:
     """Return the scores of all windows of some images: (n, P, S, places, places)."""
-    split = [one.shape[1] for one in maps]
-    stacked = torch.from_numpy(np.stack([one.weights for one in detectors]))
-    bias = torch.tensor([one.bias for one in detectors], dtype=torch.float32)
-    sizes = torch.from_numpy(np.stack([one.sizes for one in detectors]))
-    parts = []
-    for start in range(0, len(images), _BATCH):
-        batch = torch.from_numpy(images[start : start + _BATCH])
-        small = [one[batch].float() for one in maps]
-        parts.append(slide(small, list(torch.split(stacked, split, 1)), bias, sizes, places))
-    return torch.cat(parts)
+    weights, bias, sizes = stacked(detectors, maps, len(detectors[0].sizes))
+    batches = torch.split(torch.from_numpy(images), _BATCH)
+    return torch.cat([slide([one[batch].float() for one in maps], weights, bias, sizes, places) for batch in batches])
 
 
 def best_windows(detector: Detector, maps: Sequence[Tensor], images: NDArray[np.intp], places: int) -> dict[int, Boxes]:
@@ -114,26 +116,19 @@ def train_detector(
     settings: SpecializeSettings,
     random_state: int,
 ) -> Detector:
-    """Train the detector of one part.
+    """Train the detector of one part; it is not calibrated, see :func:`sigmoid`.
 
     Parameters
     ----------
     maps : sequence of Tensor, (N, C, h, w)
         Reduced feature maps of all training images, for each depth.
     positives : mapping of int to ndarray, (n, 4)
-        Regions of the part, over width and height, by position of their image; at least one.
+        Regions of the part by position of their image; at least one.
     others : ndarray of int
         Images that do not show it: random windows of them are rejected first, then the windows that the detector so far takes
         for the part most.
     places : int
         Places of windows along each side.
-    settings : SpecializeSettings
-    random_state : int
-
-    Returns
-    -------
-    Detector
-        Not calibrated; see :func:`sigmoid`.
     """
     rng = np.random.default_rng(random_state)
     sizes = window_sizes(positives, settings.scales)

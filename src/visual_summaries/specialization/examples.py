@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -38,86 +39,34 @@ _BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class PartExamples:
-    """Regions of one summary in the training images.
+    """Regions of one summary in the training images."""
 
-    Attributes
-    ----------
-    owner : int
-        Position of its class among the specialized ones.
-    run, summary : int
-        Positions of the run, and of the summary in it.
-    name : str
-    boxes : dict of int to ndarray, (n, 4)
-        Over width and height of the view, by position of the image.
-    applied : int
-        How many of these images are not the run's own.
-    """
-
-    owner: int
-    run: int
-    summary: int
+    owner: int  # position of its class among the specialized ones
+    summary: int  # position of the summary in its run
     name: str
-    boxes: dict[int, Boxes]
-    applied: int = 0
+    boxes: dict[int, Boxes]  # (n, 4) each, by position of the image
+    applied: int = 0  # how many of these images are not the run's own
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Training images.
+    """Training images."""
 
-    Attributes
-    ----------
-    names : tuple of str
-    sha256 : tuple of str
-    labels : ndarray of int, (N,)
-        Position of the image's class among the specialized ones; -1 for all other images.
-    logits : ndarray of float32, (N, K)
-        Of the network as it is.
-    maps : tuple of Tensor of float16, (N, C, h, w)
-        Reduced feature maps, for each depth.
-    stages : tuple of Stage
-        Where they were read.
-    classes : tuple of int
-        Indices of the specialized classes.
-    parts : tuple of PartExamples
-    skipped : tuple of (str, str)
-        Files that were left out, and why.
-    """
-
-    names: tuple[str, ...]
     sha256: tuple[str, ...]
-    labels: NDArray[np.intp]
-    logits: NDArray[np.float32]
-    maps: tuple[Tensor, ...]
-    stages: tuple[Stage, ...]
-    classes: tuple[int, ...]
+    labels: NDArray[np.intp]  # (N,), position of the image's class among the specialized ones; OTHER for all other images
+    logits: NDArray[np.float32]  # (N, K), of the network as it is
+    maps: tuple[Tensor, ...]  # float16 (N, C, h, w), reduced feature maps for each depth
+    stages: tuple[Stage, ...]  # where they were read
+    classes: tuple[int, ...]  # indices of the specialized classes
     parts: tuple[PartExamples, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()  # files that were left out, and why
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.labels)
 
     def places(self, settings: SpecializeSettings) -> int:
         """Return how many places detectors look at along each side."""
         return places_of(self.stages, settings.cells)
-
-    def subset(self, chosen: NDArray[np.intp]) -> Examples:
-        """Return some of the images, with the regions in them; summaries that have none left are gone."""
-        place = {int(old): new for new, old in enumerate(chosen)}
-        parts = [
-            replace(part, boxes={place[image]: boxes for image, boxes in part.boxes.items() if image in place})
-            for part in self.parts
-        ]
-        index = torch.from_numpy(np.asarray(chosen, np.int64))
-        return replace(
-            self,
-            names=tuple(self.names[i] for i in chosen),
-            sha256=tuple(self.sha256[i] for i in chosen),
-            labels=self.labels[chosen],
-            logits=self.logits[chosen],
-            maps=tuple(one[index] for one in self.maps),
-            parts=tuple(part for part in parts if part.boxes),
-        )
 
 
 def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
@@ -161,28 +110,18 @@ def gather_examples(
     runs: Sequence[Run],
     classifier: Classifier,
     negatives: ImageSources,
-    images: ImageSources | None = None,
-    settings: SpecializeSettings | None = None,
+    images: ImageSources | None,
+    settings: SpecializeSettings,
     *,
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> Examples:
     """Read all training images, and find the summaries' regions in them.
 
-    Parameters
-    ----------
-    runs, classifier, negatives, images, settings, random_state, progress
-        As for :func:`~visual_summaries.specialization.specialize`.
-
-    Raises
-    ------
-    RunError, ClassifierError, TargetError, NoImagesError
-        As there.
+    Parameters and errors are those of :func:`~visual_summaries.specialization.specialize`.
     """
-    settings = SpecializeSettings() if settings is None else settings
     classes = _classes(runs, classifier)
-    stages = find_stages(classifier, settings.depths)
-    reader = _Reader(classifier, stages, settings.cells)
+    reader = _Reader(classifier, find_stages(classifier, settings.depths), settings.cells)
     parts: list[PartExamples] = []
     for owner, run in enumerate(runs):
         reader.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
@@ -193,21 +132,29 @@ def gather_examples(
                 boxes.setdefault(reader.known[run.images[region.image].sha256], []).append(region.box)
             size = run.images[0].view.shape[:2]
             own = {image: _relative(found, size) for image, found in boxes.items()}
-            parts.append(PartExamples(owner, owner, summary.index, summary.label, own))
+            parts.append(PartExamples(owner, summary.index, summary.label, own))
     more = _more_images(images, classes, classifier)
     for owner, run in enumerate(runs):
         fresh = reader.add_sources(more.get(owner, ()), owner, progress, "further images")
         if fresh and settings.apply:
-            content = [source.content for _, source in fresh]
+            content = [source.content for source in fresh.values()]
             matches = best_matches(run, content, classifier, random_state=random_state, progress=progress)
-            parts = with_matches(parts, owner, [place for place, _ in fresh], matches)
+            parts = with_matches(parts, owner, list(fresh), matches)
     reader.add_sources(_others(negatives, classes, classifier, reader.skipped), OTHER, progress, "negatives")
-    examples = reader.finish(tuple(classes), tuple(parts))
-    if not (examples.labels == OTHER).any():
+    if OTHER not in reader.labels:
         raise NoImagesError(
             "none of the negatives can be used: give a folder of images that show other classes than those of the runs"
         )
-    return examples
+    return Examples(
+        sha256=tuple(reader.known),
+        labels=np.array(reader.labels, np.intp),
+        logits=np.concatenate(reader.logits),
+        maps=tuple(torch.cat(own) for own in zip(*reader.maps, strict=True)),
+        stages=reader.stages,
+        classes=tuple(classes),
+        parts=tuple(parts),
+        skipped=tuple(reader.skipped),
+    )
 
 
 def _classes(runs: Sequence[Run], classifier: Classifier) -> list[int]:
@@ -276,14 +223,14 @@ def _more_images(
     if isinstance(images, str | Path) and Path(images).is_dir() and (folders := class_folders(images)):
         found: dict[int, tuple[ImageSource, ...]] = {}
         for folder in folders:
-            index = _meant(folder.name, classifier)
-            if index in classes:
-                found[classes.index(index)] = found.get(classes.index(index), ()) + gather_images(folder)
+            if (index := _meant(folder.name, classifier)) in classes:
+                owner = classes.index(index)
+                found[owner] = found.get(owner, ()) + gather_images(folder)
         if not found:
             names = ", ".join(repr(classifier.class_names[index]) for index in classes)
             raise NoImagesError(
-                f"none of the {len(folders)} folders in {images} is called like a specialized class ({names}); "
-                "call them by the classes' names or indices"
+                f"none of the {len(folders)} folders in {images} is named after a specialized class ({names}); "
+                "name them by the classes' names or indices"
             )
         return found
     if len(classes) > 1:
@@ -296,24 +243,21 @@ def _more_images(
 def _others(
     negatives: ImageSources, classes: Sequence[int], classifier: Classifier, skipped: list[tuple[str, str]]
 ) -> Iterator[ImageSource]:
-    """Give the images of other classes; those in a folder that is called like a specialized class are set aside."""
-    known: dict[str, int | None] = {}  # looking a name up among all classes takes its time
+    """Give the images of other classes; those in a folder named after a specialized class are set aside."""
+    meant = cache(lambda folder: _meant(folder, classifier))  # looking a name up among all classes takes its time
     for source in gather_images(negatives):
         folders = source.name.split("/")[:-1]
         if isinstance(negatives, str | Path):
             folders.append(Path(negatives).resolve().name)
-        for folder in folders:
-            if folder not in known:
-                known[folder] = _meant(folder, classifier)
-        own = [index for index in (known[folder] for folder in folders) if index is not None and index in classes]
+        own = [index for index in map(meant, folders) if index is not None and index in classes]
         if own:
-            skipped.append((source.name, f"in a folder called like {classifier.class_names[own[0]]}, which is specialized"))
+            skipped.append((source.name, f"in a folder named after {classifier.class_names[own[0]]}, which is specialized"))
         else:
             yield source
 
 
 def _meant(folder: str, classifier: Classifier) -> int | None:
-    """Return the class that a folder is called like, None for any other name."""
+    """Return the class that a folder is named after, None for any other name."""
     try:
         return target_of_folder(folder, classifier)
     except TargetError:
@@ -331,62 +275,43 @@ class _Reader:
     stages: tuple[Stage, ...]
     cells: int
     known: dict[str, int] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     logits: list[NDArray[np.float32]] = field(default_factory=list)
     maps: list[list[Tensor]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
-    def add_views(self, views: Iterator[tuple[str, str, NDArray[np.uint8]]], label: int) -> list[int]:
-        """Add views with their names and hashes, those not known yet; return their positions."""
-        added = []
-        while batch := list(islice(views, _BATCH)):
-            fresh: dict[str, tuple[str, NDArray[np.uint8]]] = {}
+    def add_views(self, views: Iterable[tuple[str, str, NDArray[np.uint8]]], label: int) -> None:
+        """Add views with their names and hashes, those not known yet."""
+        waiting = iter(views)
+        while batch := list(islice(waiting, _BATCH)):
+            fresh: dict[str, NDArray[np.uint8]] = {}
             for name, sha256, view in batch:
-                if sha256 in self.known or sha256 in fresh:
-                    # An image of a run is there already; one that is said to show two things must not be learnt from twice.
-                    if sha256 in self.known and self.labels[self.known[sha256]] != label:
-                        self.skipped.append((name, "already there as an image of another class"))
-                    continue
-                fresh[sha256] = (name, view)
-            if not fresh:
-                continue
-            logits, maps = read_maps(self.classifier, [view for _, view in fresh.values()], self.stages, self.cells)
-            self.logits.append(logits)
-            self.maps.append(maps)
-            for sha256, (name, _) in fresh.items():
-                self.known[sha256] = len(self.names)
-                added.append(len(self.names))
-                self.names.append(name)
-                self.labels.append(label)
-        return added
+                if sha256 not in self.known:
+                    fresh.setdefault(sha256, view)
+                elif self.labels[self.known[sha256]] != label:  # what is said to show two things must not be learned from twice
+                    self.skipped.append((name, "already there as an image of another class"))
+            if fresh:
+                logits, maps = read_maps(self.classifier, list(fresh.values()), self.stages, self.cells)
+                self.logits.append(logits)
+                self.maps.append(maps)
+                self.labels += [label] * len(fresh)
+                self.known |= {sha256: len(self.known) + number for number, sha256 in enumerate(fresh)}
 
     def add_sources(
-        self, sources: Iterator[ImageSource] | Sequence[ImageSource], label: int, progress: Progress | None, stage: str
-    ) -> list[tuple[int, ImageSource]]:
-        """Add images that can be read and are not known yet; return their positions and where they came from."""
+        self, sources: Iterable[ImageSource], label: int, progress: Progress | None, stage: str
+    ) -> dict[int, ImageSource]:
+        """Add images that can be read and are not known yet; return where they came from, by their positions."""
         waiting = list(sources)
-        added = []
+        added = {}
         for done, source in enumerate(waiting, 1):
+            position = len(self.known)
             try:
                 view = self.classifier.view(source.load())
-                positions = self.add_views(iter([(source.name, source.sha256(), view)]), label)
+                self.add_views([(source.name, source.sha256(), view)], label)
             except ImageError as error:
                 self.skipped.append((source.name, str(error)))
                 continue
-            added += [(position, source) for position in positions]
+            if len(self.known) > position:
+                added[position] = source
             report_progress(progress, stage, done, len(waiting))
         return added
-
-    def finish(self, classes: tuple[int, ...], parts: tuple[PartExamples, ...]) -> Examples:
-        return Examples(
-            names=tuple(self.names),
-            sha256=tuple(self.known),
-            labels=np.array(self.labels, np.intp),
-            logits=np.concatenate(self.logits),
-            maps=tuple(torch.cat([batch[number] for batch in self.maps]) for number in range(len(self.stages))),
-            stages=self.stages,
-            classes=classes,
-            parts=parts,
-            skipped=tuple(self.skipped),
-        )

@@ -20,7 +20,7 @@ from visual_summaries.flow.stages import Stage
 from visual_summaries.specialization.network import SpecializedNetwork
 
 if TYPE_CHECKING:
-    from visual_summaries.specialization.result import Specialization
+    from visual_summaries.classifiers import Classifier
 
 WEIGHTS, DESCRIPTION = "specialized.safetensors", "specialized.json"
 FORMAT = 1
@@ -30,8 +30,8 @@ _NETWORK = "network."
 _MOST = 2**20  # cells, channels, detectors: a description that says more is no description of a network
 
 
-def save_specialized(result: Specialization, folder: Path) -> None:
-    """Write a specialized network into a folder; what an older one left there is replaced.
+def save_specialized(folder: Path, module: SpecializedNetwork, original: Classifier, result: dict[str, Any]) -> None:
+    """Write a specialized network into a folder, with the result of specializing; what an older one left there is replaced.
 
     Raises
     ------
@@ -40,25 +40,16 @@ def save_specialized(result: Specialization, folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
-    module, classifier = result.module, result.original
+    transform, class_names = original.transform.to_dict(), list(original.class_names)
+    more = {"transform": transform, "class_names": class_names, "result": result}
+    write_json(folder / DESCRIPTION, plain(_described(module, original.spec) | more))
     # A tensor that two names share is written under both.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-    write_json(
-        folder / DESCRIPTION,
-        plain(
-            describe_module(module, classifier.spec)
-            | {
-                "transform": classifier.transform.to_dict(),
-                "class_names": list(classifier.class_names),
-                "result": result.to_dict(),
-            }
-        ),
-    )
     with atomic_file(folder / WEIGHTS) as file:
         file.write(save(weights))
 
 
-def describe_module(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
+def _described(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
     """Return what is needed, beside weights, to make a specialized network again."""
     return {
         "format": FORMAT,
@@ -141,15 +132,7 @@ def transform_of(values: dict[str, Any]) -> ViewTransform:
 
 
 def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:
-    """Return the network of a folder with its weights.
-
-    Parameters
-    ----------
-    folder : Path
-    values : dict
-        Of :func:`read_description`.
-    network : nn.Module
-        Of the architecture that was specialized; its weights are replaced by the folder's.
+    """Return the network of a folder, given its description and a network of its architecture, whose weights are replaced.
 
     Raises
     ------
@@ -170,13 +153,7 @@ def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> Spe
     return SpecializedNetwork(
         network,
         stages,
-        heads["owners"],
-        heads["classes"],
-        [heads[f"detectors_{number}"] for number in range(len(stages))],
-        heads["bias"],
-        heads["sizes"],
-        heads["weights"],
-        heads["shifts"],
+        heads,
         cells=values["cells"],
         evidence_limit=float(values["evidence_limit"]),
         offset_limit=float(values["offset_limit"]),

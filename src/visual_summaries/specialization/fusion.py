@@ -63,15 +63,9 @@ def margins(logits: NDArray[np.floating], index: int) -> NDArray[np.float64]:
 def fit_logistic(
     margin: NDArray[np.float64], evidence: NDArray[np.float64], labels: NDArray[np.bool_], penalty: float
 ) -> tuple[float, NDArray[np.float64], float]:
-    """Return slope, weights and constant of the penalized logistic model; convex, so the answer is the only one.
+    """Return slope, weights (P,) and constant of the penalized logistic model; convex, so the answer is the only one.
 
-    Parameters
-    ----------
-    margin : ndarray, (N,)
-    evidence : ndarray, (N, P)
-    labels : ndarray of bool, (N,)
-    penalty : float
-        Half of it times the sum of squared weights is added to the sum of the images' negative log likelihoods.
+    Half of `penalty` times the sum of squared weights is added to the sum of the images' negative log likelihoods.
     """
     count = evidence.shape[1]
     x = np.column_stack([margin, evidence, np.ones(len(margin))])
@@ -79,7 +73,7 @@ def fit_logistic(
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = x @ theta
-        value = float((np.logaddexp(0, z) - labels * z).sum() + 0.5 * (held * theta**2).sum())
+        value = float(losses(z, labels).sum() + 0.5 * (held * theta**2).sum())
         return value, x.T @ (expit(z) - labels) + held * theta
 
     start = np.concatenate([[1.0], np.zeros(count + 1)])
@@ -123,11 +117,10 @@ def fit_fusion(
     >>> fit_fusion(noise + 2 * labels, part[:, None], labels, folds, SpecializeSettings()).unchanged
     True
     """
-    nothing = evidence[:, :0]
-    alone = _losses(margin, nothing, labels, folds, 0.0)
+    alone = losses(out_of_fold(margin, evidence[:, :0], labels, folds, 0.0), labels)
     best: tuple[float, float, float] = (-np.inf, 0.0, np.inf)
     for penalty in sorted(settings.penalties, reverse=True):
-        gains = alone - _losses(margin, evidence, labels, folds, penalty)
+        gains = alone - losses(out_of_fold(margin, evidence, labels, folds, penalty), labels)
         gain, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
         if gain > best[0]:
             best = gain, error, penalty
@@ -154,14 +147,8 @@ def out_of_fold(
     return scores
 
 
-def _losses(
-    margin: NDArray[np.float64],
-    evidence: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    folds: NDArray[np.intp],
-    penalty: float,
-) -> NDArray[np.float64]:
-    scores = out_of_fold(margin, evidence, labels, folds, penalty)
+def losses(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the negative log likelihood (N,) of each image's label, given its log odds."""
     return np.asarray(np.logaddexp(0, scores) - labels * scores)
 
 

@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedKFold
 from visual_summaries.errors import NoImagesError
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.specialization.detectors import Detector, scores_of, sigmoid, train_detector
-from visual_summaries.specialization.examples import Examples, PartExamples
-from visual_summaries.specialization.fusion import Fusion, choose_shift, fit_fusion, margins, out_of_fold
+from visual_summaries.specialization.examples import Examples
+from visual_summaries.specialization.fusion import Fusion, choose_shift, fit_fusion, losses, margins, out_of_fold
 from visual_summaries.specialization.settings import SpecializeSettings
 from visual_summaries.specialization.windows import bounded
 
@@ -22,7 +22,7 @@ _LEAST = 4  # images of a class: fewer cannot be cut into folds that say anythin
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class Learned:
     """Detectors, and the evidence that says what they are worth.
 
     Attributes
@@ -49,16 +49,8 @@ def parts_of(examples: Examples, owner: int) -> list[int]:
 
 def learn(
     examples: Examples, settings: SpecializeSettings, *, random_state: int = 0, progress: Progress | None = None
-) -> Learnt:
-    """Train part detectors, and find out by cross-validation what their evidence adds.
-
-    Parameters
-    ----------
-    examples : Examples
-    settings : SpecializeSettings
-    random_state : int
-    progress : callable, optional
-        Told of the stage ``"detectors"``.
+) -> Learned:
+    """Train part detectors, and find out by cross-validation what their evidence adds; `progress` is told of ``"detectors"``.
 
     Raises
     ------
@@ -84,47 +76,57 @@ def weigh(
     scores: NDArray[np.float64],
     folds: NDArray[np.intp],
     settings: SpecializeSettings,
-) -> Learnt:
-    """Calibrate detectors and find out what their evidence adds.
+) -> Learned:
+    """Calibrate detectors, which were trained on all images, and find out what their evidence adds.
 
     Parameters
     ----------
-    examples : Examples
-    detectors : sequence of Detector
-        Trained on all images.
     scores : ndarray of float64, (N, P)
         Best scores of each part's detectors in each image, of detectors that were trained without its fold.
-    folds : ndarray of int, (N,)
-    settings : SpecializeSettings
     """
-    evidence, calibrated = np.empty_like(scores), []
+    evidence, calibrated = np.zeros_like(scores), []
     for position, (part, detector) in enumerate(zip(examples.parts, detectors, strict=True)):
         shows = np.isin(np.arange(len(examples)), list(part.boxes))
         known = shows | (examples.labels != part.owner)  # other images of the class may show it as well
         own = scores[:, position]
         for fold in np.unique(folds):
             out = folds == fold
-            evidence[out, position] = _log_odds(own, shows, known & ~out, out)
+            if shows[~out].any():
+                slope, offset = sigmoid(own[known & ~out], shows[known & ~out])
+                evidence[out, position] = slope * own[out] + offset
         calibrated.append(detector.calibrated(*sigmoid(own[known], shows[known])))
     evidence = bounded(evidence, settings.evidence_limit)
-    return Learnt(tuple(calibrated), evidence, folds, fuse(examples, evidence, folds, settings))
-
-
-def _log_odds(
-    scores: NDArray[np.float64], shows: NDArray[np.bool_], known: NDArray[np.bool_], asked: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    if not shows[known].any():
-        return np.zeros(int(asked.sum()))
-    slope, offset = sigmoid(scores[known], shows[known])
-    return slope * scores[asked] + offset
+    fusions = []
+    for owner, index in enumerate(examples.classes):
+        own, labels = evidence[:, parts_of(examples, owner)], examples.labels == owner
+        fusion = fit_fusion(margins(examples.logits, index), own, labels, folds, settings)
+        if not fusion.unchanged:
+            spare = settings.spare / len(examples.classes)
+            offsets = bounded(own @ fusion.weights, settings.offset_limit)
+            shift = choose_shift(examples.logits, offsets, index, labels, spare, settings.offset_limit)
+            fusion = replace(fusion, shift=shift)
+        fusions.append(fusion)
+    return Learned(tuple(calibrated), evidence, folds, tuple(fusions))
 
 
 def train_detectors(
     examples: Examples, training: NDArray[np.bool_], settings: SpecializeSettings, random_state: int
 ) -> tuple[Detector, ...]:
     """Return a detector of each part, trained on some of the images (N,)."""
-    chosen = np.flatnonzero(training)
-    return tuple(_train(examples, part, chosen, settings, random_state) for part in examples.parts)
+    detectors = []
+    for part in examples.parts:
+        positives = {image: boxes for image, boxes in part.boxes.items() if training[image]}
+        if not positives:  # all its images were left out: nothing is known of it
+            width = sum(one.shape[1] for one in examples.maps)
+            sizes = np.ones((len(settings.scales), 2), np.float32)
+            detectors.append(Detector(np.zeros(width, np.float32), 0.0, sizes))
+            continue
+        others = np.flatnonzero(training & (examples.labels != part.owner))
+        margin = margins(examples.logits[others], examples.classes[part.owner])
+        others = others[choose_others(margin, settings, random_state)]
+        places = examples.places(settings)
+        detectors.append(train_detector(examples.maps, positives, others, places, settings, random_state))
+    return tuple(detectors)
 
 
 def best_scores(
@@ -133,31 +135,6 @@ def best_scores(
     """Return the score (n, P) of each detector's best window in some images."""
     scores = scores_of(detectors, examples.maps, images, examples.places(settings))
     return np.asarray(scores.amax(dim=(2, 3, 4)).double().numpy())
-
-
-def evidence_of(
-    detectors: Sequence[Detector], examples: Examples, images: NDArray[np.intp], settings: SpecializeSettings
-) -> NDArray[np.float64]:
-    """Return the evidence (n, P) of parts in some images: the log odds of the best window, kept in the limit."""
-    return bounded(best_scores(detectors, examples, images, settings), settings.evidence_limit)
-
-
-def fuse(
-    examples: Examples, evidence: NDArray[np.float64], folds: NDArray[np.intp], settings: SpecializeSettings
-) -> tuple[Fusion, ...]:
-    """Return what is added to each class, its shift included."""
-    fusions = []
-    for owner, index in enumerate(examples.classes):
-        own = evidence[:, parts_of(examples, owner)]
-        labels = examples.labels == owner
-        fusion = fit_fusion(margins(examples.logits, index), own, labels, folds, settings)
-        if not fusion.unchanged:
-            spare = settings.spare / len(examples.classes)
-            offsets = bounded(own @ fusion.weights, settings.offset_limit)
-            shift = choose_shift(examples.logits, offsets, index, labels, spare, settings.offset_limit)
-            fusion = replace(fusion, shift=shift)
-        fusions.append(fusion)
-    return tuple(fusions)
 
 
 def cut(labels: NDArray[np.intp], folds: int, random_state: int) -> NDArray[np.intp]:
@@ -175,20 +152,6 @@ def cut(labels: NDArray[np.intp], folds: int, random_state: int) -> NDArray[np.i
     return result
 
 
-def _train(
-    examples: Examples, part: PartExamples, training: NDArray[np.intp], settings: SpecializeSettings, random_state: int
-) -> Detector:
-    allowed = set(training.tolist())
-    positives = {image: boxes for image, boxes in part.boxes.items() if image in allowed}
-    index = examples.classes[part.owner]
-    if not positives:  # all its images were left out: nothing is known of it
-        width = sum(one.shape[1] for one in examples.maps)
-        return Detector(np.zeros(width, np.float32), 0.0, np.ones((len(settings.scales), 2), np.float32))
-    others = training[examples.labels[training] != part.owner]
-    chosen = choose_others(margins(examples.logits[others], index), settings, random_state)
-    return train_detector(examples.maps, positives, others[chosen], examples.places(settings), settings, random_state)
-
-
 def choose_others(margin: NDArray[np.float64], settings: SpecializeSettings, random_state: int) -> NDArray[np.intp]:
     """Return which images of other classes a detector learns to reject: the most confused ones, and some of the rest.
 
@@ -203,37 +166,21 @@ def choose_others(margin: NDArray[np.float64], settings: SpecializeSettings, ran
     return np.sort(np.concatenate([confused, drawn]))
 
 
-@dataclass(frozen=True)
-class Ablation:
-    """What is lost without one part.
-
-    Attributes
-    ----------
-    gain : float
-        Loss of cross-validated log likelihood for each image.
-    precision : float
-        Loss of cross-validated average precision.
-    """
-
-    gain: float
-    precision: float
-
-
-def ablate(examples: Examples, learnt: Learnt, owner: int) -> list[Ablation]:
-    """Return what is lost without each part of a class: the others are weighed anew without it."""
-    fusion = learnt.fusions[owner]
+def ablate(examples: Examples, learned: Learned, owner: int) -> list[tuple[float, float]]:
+    """Return what is lost without each part of a class, the others weighed anew: log likelihood for each image, precision."""
+    fusion = learned.fusions[owner]
     own = parts_of(examples, owner)
     if fusion.unchanged:
-        return [Ablation(0.0, 0.0) for _ in own]
+        return [(0.0, 0.0)] * len(own)
     margin, labels = margins(examples.logits, examples.classes[owner]), examples.labels == owner
 
     def measured(kept: Sequence[int]) -> tuple[float, float]:
-        scores = out_of_fold(margin, learnt.evidence[:, list(kept)], labels, learnt.folds, fusion.penalty)
-        return -float((np.logaddexp(0, scores) - labels * scores).mean()), average_precision(labels, scores)
+        scores = out_of_fold(margin, learned.evidence[:, list(kept)], labels, learned.folds, fusion.penalty)
+        return -float(losses(scores, labels).mean()), average_precision(labels, scores)
 
     whole = measured(own)
     without = [measured([other for other in own if other != position]) for position in own]
-    return [Ablation(whole[0] - gain, whole[1] - precision) for gain, precision in without]
+    return [(whole[0] - gain, whole[1] - precision) for gain, precision in without]
 
 
 def average_precision(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:

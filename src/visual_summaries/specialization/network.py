@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import logits_of
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.stages import Stage, as_map
+from visual_summaries.flow.stages import Stage, as_map, listening
 from visual_summaries.specialization.windows import bounded, reduced, slide
 
 
@@ -29,21 +29,13 @@ class SpecializedNetwork(nn.Module):
         Takes normalized images ``(N, C, H, W)``.
     stages : sequence of Stage
         Whose outputs the detectors read, as found on images of the network's own size.
-    owners : Tensor of int64, (P,)
-        Position in `classes` of each detector's class.
-    classes : Tensor of int64, (K,)
-        Indices of the classes that are specialized.
-    detectors : sequence of Tensor, (P, C)
-        Weights of each detector, for each stage; calibrated, so that scores are log odds.
-    bias : Tensor, (P,)
-    sizes : Tensor, (P, S, 2)
-        Heights and widths of each detector's windows, over the image's.
-    weights : Tensor, (P,)
-        How much each detector's evidence counts.
-    shifts : Tensor, (K,)
-        Constant added to each class.
-    cells : int
-        See :class:`~visual_summaries.specialization.SpecializeSettings`; so are `evidence_limit` and `offset_limit`.
+    detectors : mapping of str to Tensor
+        ``classes`` (K,): indices of the classes that are specialized; ``shifts`` (K,): the constant added to each;
+        ``owners`` (P,): position in ``classes`` of each detector's class; ``weights`` (P,): how much its evidence counts;
+        ``detectors_0`` (P, C), ``detectors_1``, ...: its weights for each stage, and ``bias`` (P,), calibrated, so that scores
+        are log odds; ``sizes`` (P, S, 2): heights and widths of its windows, over the image's. They become buffers.
+    cells, evidence_limit, offset_limit : int, float, float
+        See :class:`~visual_summaries.specialization.SpecializeSettings`.
     probabilities : bool
         Whether `network` gives probabilities: then logits are their logarithms.
 
@@ -51,10 +43,10 @@ class SpecializedNetwork(nn.Module):
     --------
     >>> net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> _ = net[0].weight.data.copy_(torch.eye(3)[:, :, None, None])
-    >>> red = SpecializedNetwork(
-    ...     net, [Stage("0", 0, "nchw", (4, 6), 3)], torch.tensor([0]), torch.tensor([0]), [torch.tensor([[2.0, 0, 0]])],
-    ...     torch.zeros(1), torch.full((1, 1, 2), 0.5), torch.ones(1), torch.zeros(1),
-    ...     cells=14, evidence_limit=4, offset_limit=6)
+    >>> values = {"classes": torch.tensor([0]), "shifts": torch.zeros(1), "owners": torch.tensor([0]), "weights": torch.ones(1)}
+    >>> values |= {"detectors_0": torch.tensor([[2.0, 0, 0]]), "bias": torch.zeros(1), "sizes": torch.full((1, 1, 2), 0.5)}
+    >>> stages = [Stage("0", 0, "nchw", (4, 6), 3)]
+    >>> red = SpecializedNetwork(net, stages, values, cells=14, evidence_limit=4, offset_limit=6)
     >>> x = torch.zeros(1, 3, 4, 6)
     >>> x[:, 0, :2, :3] = 1
     >>> (red(x) - net(x)).detach().round(decimals=2)
@@ -72,13 +64,7 @@ class SpecializedNetwork(nn.Module):
         self,
         network: nn.Module,
         stages: Sequence[Stage],
-        owners: Tensor,
-        classes: Tensor,
-        detectors: Sequence[Tensor],
-        bias: Tensor,
-        sizes: Tensor,
-        weights: Tensor,
-        shifts: Tensor,
+        detectors: Mapping[str, Tensor],
         *,
         cells: int,
         evidence_limit: float,
@@ -91,9 +77,7 @@ class SpecializedNetwork(nn.Module):
         self.cells, self.evidence_limit, self.offset_limit = cells, evidence_limit, offset_limit
         self.probabilities = probabilities
         device = next((one.device for one in [*network.parameters(), *network.buffers()]), torch.device("cpu"))
-        values = {"owners": owners, "classes": classes, "bias": bias, "sizes": sizes, "weights": weights, "shifts": shifts}
-        values |= {f"detectors_{number}": one for number, one in enumerate(detectors)}
-        for name, value in values.items():
+        for name, value in detectors.items():
             self.register_buffer(name, value.to(device))
         self.train(network.training)
 
@@ -101,7 +85,8 @@ class SpecializedNetwork(nn.Module):
         """Return logits (N, K) of normalized images (N, C, H, W)."""
         if not len(self.weights):
             return self._logits(self.network(x), x.shape[0])
-        answer, maps = forward_with_maps(self.network, x, self.stages)
+        with kept_maps(self.network, self.stages) as maps:
+            answer = self.network(x)
         logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
         own = torch.nn.functional.one_hot(self.owners, len(self.classes)).to(evidence.dtype)
@@ -110,10 +95,12 @@ class SpecializedNetwork(nn.Module):
 
     def evidence(self, x: Tensor) -> Tensor:
         """Return the evidence (N, P) of each part in normalized images: log odds, in plus and minus `evidence_limit`."""
-        return self._evidence(forward_with_maps(self.network, x, self.stages)[1])
+        with kept_maps(self.network, self.stages) as maps:
+            self.network(x)
+        return self._evidence(maps)
 
-    def _evidence(self, maps: Sequence[Tensor]) -> Tensor:
-        small = [reduced(one, self.cells) for one in maps]
+    def _evidence(self, maps: Mapping[int, Tensor]) -> Tensor:
+        small = [reduced(maps[number], self.cells) for number in range(len(self.stages))]
         detectors = [getattr(self, f"detectors_{number}") for number in range(len(small))]
         # In a network of half precision the maps are brought to single, and so is what the detectors weigh them with.
         scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), self.places)
@@ -151,34 +138,14 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
             "give the network that was specialized"
         )
     found: dict[int, Tensor] = {}
-    calls: dict[str, int] = {}
-    handles = []
 
-    def listen(name: str) -> None:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            call = calls.get(name, 0)
-            calls[name] = call + 1
-            for number, stage in enumerate(stages):
-                if (stage.name, stage.call) == (name, call):
-                    tensor = output[0] if isinstance(output, tuple | list) else output
-                    found[number] = as_map(tensor, stage.layout, stage.grid)
+    def tell(name: str, call: int, tensor: Any) -> None:
+        for number, stage in enumerate(stages):
+            if (stage.name, stage.call) == (name, call):
+                found[number] = as_map(tensor, stage.layout, stage.grid)
 
-        handles.append(modules[name].register_forward_hook(hook))
-
-    for name in dict.fromkeys(stage.name for stage in stages):
-        listen(name)
-    try:
+    with listening({stage.name: modules[stage.name] for stage in stages}, tell):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()
     if len(found) < len(stages):
         lost = next(stage.name for number, stage in enumerate(stages) if number not in found)
         raise ClassifierError(f"module {lost!r}, which part detectors read, put nothing out in this forward pass")
-
-
-def forward_with_maps(network: nn.Module, x: Tensor, stages: Sequence[Stage]) -> tuple[Any, list[Tensor]]:
-    """Return a network's answer to a batch and the maps (N, C, h, w) that some of its modules put out on the way."""
-    with kept_maps(network, stages) as found:
-        answer = network(x)
-    return answer, [found[number] for number in range(len(stages))]

@@ -4,14 +4,14 @@
 evaluates the files that people save at its end. `simulate_answers` lets another network take the tasks that need no words.
 """
 
-from visual_summaries.study.agreement import krippendorff_alpha
 from visual_summaries.study.analysis import Analysis, analyze_answers
+from visual_summaries.study.answers import load_synonyms, normalize_name
 from visual_summaries.study.build import Study, build_study
 from visual_summaries.study.key import Key, load_key
-from visual_summaries.study.names import load_synonyms, normalize_name
 from visual_summaries.study.results_page import write_results
-from visual_summaries.study.settings import StudySettings
 from visual_summaries.study.simulate import simulate_answers
+from visual_summaries.study.statistics import krippendorff_alpha
+from visual_summaries.study.tasks import StudySettings
 
 __all__ = [
     "Analysis",

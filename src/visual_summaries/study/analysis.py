@@ -14,11 +14,9 @@ from visual_summaries._validate import require_in_range
 from visual_summaries._version import __version__
 from visual_summaries.errors import AnswersError
 from visual_summaries.files.atomic import write_json
-from visual_summaries.study.agreement import alpha_interval, krippendorff_alpha, pairwise_agreement
-from visual_summaries.study.answers import Answers, load_answers, study_of
+from visual_summaries.study.answers import Answers, load_answers, normalize_name, study_of
 from visual_summaries.study.key import Key, find_key, load_key
-from visual_summaries.study.names import normalize_name
-from visual_summaries.study.statistics import Rate, differ, holm, rate, sign_test
+from visual_summaries.study.statistics import agreement, differ, holm, known_or_none, pairwise_agreement, rate, sign_test
 from visual_summaries.study.tasks import CONDITIONS, OTHER, RANDOM
 
 ANALYSIS_FORMAT = "visual-summaries study analysis"
@@ -105,28 +103,28 @@ def analyze_answers(
     else:
         key = study if isinstance(study, Key) else load_key(study)
     answers = load_answers(paths, key)
-    groups = [[one for one in answers if (one.simulated is not None) == simulated] for simulated in (False, True)]
-    people, simulated = (_group(group, key, synonyms or {}, max_failed_checks, random_state) for group in groups)
     settings = {
         "synonyms": dict(synonyms or {}),
         "max_failed_checks": max_failed_checks,
         "random_state": random_state,
         "chance": key.data["settings"]["chance"],
     }
+    people, simulated = (
+        _group([one for one in answers if (one.simulated is not None) == simulated], key, settings)
+        for simulated in (False, True)
+    )
     return Analysis(key, people, simulated, settings)
 
 
-def _group(
-    answers: Sequence[Answers], key: Key, synonyms: Mapping[str, str], max_failed: int, random_state: int
-) -> dict[str, Any] | None:
+def _group(answers: Sequence[Answers], key: Key, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if not answers:
         return None
-    counted = [one for one in answers if one.failed_checks <= max_failed]
+    counted = [one for one in answers if one.failed_checks <= settings["max_failed_checks"]]
     return {
-        "participants": [_participant(one, key, one.failed_checks <= max_failed) for one in answers],
+        "participants": [_participant(one, key, one in counted) for one in answers],
         "counted": len(counted),
-        "intruder": _intruder(counted, key, random_state),
-        "name": _name([one for one in counted if one.simulated is None], key, synonyms, random_state),
+        "intruder": _intruder(counted, key, settings["random_state"]),
+        "name": _name([one for one in counted if one.simulated is None], key, settings["synonyms"], settings["random_state"]),
         "preference": _preference(counted, key),
     }
 
@@ -140,7 +138,7 @@ def _participant(one: Answers, key: Key, counts: bool) -> dict[str, Any]:
         "counted": counts,
         "failed_checks": one.failed_checks,
         "seconds": one.seconds,
-        "intruder": rate(hits, count, key.data["settings"]["chance"]).to_dict(),
+        "intruder": rate(hits, count, key.data["settings"]["chance"]),
         "comment": one.comment,
     }
 
@@ -156,35 +154,29 @@ def _intruder(answers: Sequence[Answers], key: Key, random_state: int) -> dict[s
         return None
     chance = key.data["settings"]["chance"]
 
-    def measured(**wanted: Any) -> Rate:
-        chosen = {name: task for name, task in tasks.items() if all(task[part] == value for part, value in wanted.items())}
-        return rate(*_hits(answers, chosen), chance)
+    def chosen(**wanted: Any) -> dict[str, Mapping[str, Any]]:
+        return {name: task for name, task in tasks.items() if wanted.items() <= task.items()}
 
-    pooled = {condition: measured(condition=condition) for condition in CONDITIONS}
+    def measured(**wanted: Any) -> dict[str, Any]:
+        return rate(*_hits(answers, chosen(**wanted)), chance)
+
+    def by_condition(**wanted: Any) -> dict[str, Any]:
+        return {"all": measured(**wanted)} | {name: measured(**wanted, condition=name) for name in CONDITIONS}
+
+    pooled = by_condition()
     summaries = []
     for run, summary in sorted({(task["run"], task["summary"]) for task in tasks.values()}):
-        rates = {condition: measured(run=run, summary=summary, condition=condition) for condition in CONDITIONS}
-        both = measured(run=run, summary=summary)
-        summaries.append(
-            {
-                "run": run,
-                "summary": summary,
-                "all": both.to_dict(),
-                **{condition: found.to_dict() for condition, found in rates.items()},
-                "seconds": _middle(answers, [n for n, t in tasks.items() if (t["run"], t["summary"]) == (run, summary)]),
-            }
-        )
+        own = {"run": run, "summary": summary}
+        summaries.append({**own, **by_condition(**own), "seconds": _middle(answers, chosen(**own))})
     for row, corrected in zip(summaries, holm([row["all"]["p"] for row in summaries]), strict=True):
         row["p_holm"] = corrected
-    units = [[one.answers[name]["choice"] for one in answers] for name in tasks]
     return {
         "chance": chance,
-        "all": measured().to_dict(),
-        **{condition: found.to_dict() for condition, found in pooled.items()},
+        **pooled,
         "conditions_differ_p": differ(pooled[OTHER], pooled[RANDOM]),
-        "runs": [{"run": run, **measured(run=run).to_dict()} for run in sorted({task["run"] for task in tasks.values()})],
+        "runs": [{"run": run, **measured(run=run)} for run in sorted({task["run"] for task in tasks.values()})],
         "summaries": summaries,
-        "agreement": _agreement(units, random_state),
+        "agreement": agreement([[one.answers[name]["choice"] for one in answers] for name in tasks], random_state),
     }
 
 
@@ -203,28 +195,25 @@ def _name(answers: Sequence[Answers], key: Key, synonyms: Mapping[str, str], ran
                 "task": name,
                 "run": task["run"],
                 "summary": task["summary"],
-                "named": rate(named, len(given[name])).to_dict(),
+                "named": rate(named, len(given[name])),
                 "names": dict(spoken),
                 "nothing": counts[NOTHING],
                 "top": spoken[0][0] if spoken else None,
-                "pairwise_agreement": _known(pairwise_agreement(given[name])),
+                "pairwise_agreement": known_or_none(pairwise_agreement(given[name])),
                 "seconds": _middle(answers, [name]),
             }
         )
-    result: dict[str, Any] = {
-        "items": sorted(items, key=lambda item: (item["summary"] is None, item["run"], item["summary"] or 0))
-    }
-    shares = {}
+    items.sort(key=lambda item: (item["summary"] is None, item["run"], item["summary"] or 0))
+    result: dict[str, Any] = {"items": items}
     for group, random in (("summaries", False), ("random_groups", True)):
         own = [name for name, task in tasks.items() if (task["summary"] is None) == random]
         words = [word for name in own for word in given[name]]
-        shares[group] = rate(sum(word != NOTHING for word in words), len(words))
         result[group] = {
-            "named": shares[group].to_dict(),
-            "agreement": _agreement([given[name] for name in own], random_state),
+            "named": rate(sum(word != NOTHING for word in words), len(words)),
+            "agreement": agreement([given[name] for name in own], random_state),
             "pairwise_agreement": _mean([pairwise_agreement([w for w in given[name] if w != NOTHING]) for name in own]),
         }
-    result["named_differ_p"] = differ(shares["summaries"], shares["random_groups"])
+    result["named_differ_p"] = differ(result["summaries"]["named"], result["random_groups"]["named"])
     return result
 
 
@@ -244,12 +233,12 @@ def _preference(answers: Sequence[Answers], key: Key) -> dict[str, Any] | None:
         pairs[task["runs"][0], task["runs"][1]].append(name)
     rows = [{"runs": list(pair), **_votes(answers, tasks, dict.fromkeys(names, pair[0]))} for pair, names in pairs.items()]
     # Pooled over classes: pairs of the same two networks, whichever of them comes first in a pair.
+    ids = [str(run["weights_sha256"] or run["spec"]) for run in key.runs]
     networks: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for (first, second), names in pairs.items():
-        a, b = (_network(key.runs[position]) for position in (first, second))
-        own = networks[min(a, b), max(a, b)]
-        own.update(dict.fromkeys(names, first if a <= b else second))
-    labels = {_network(run): run["network"] for run in key.runs}
+    for pair, names in pairs.items():
+        first, second = sorted(pair, key=lambda position: ids[position])
+        networks[ids[first], ids[second]] |= dict.fromkeys(names, first)
+    labels = {name: run["network"] for name, run in zip(ids, key.runs, strict=True)}
     pooled = [
         {
             "networks": [labels[a], labels[b]],
@@ -259,10 +248,6 @@ def _preference(answers: Sequence[Answers], key: Key) -> dict[str, Any] | None:
         for (a, b), firsts in networks.items()
     ]
     return {"pairs": rows, "networks": pooled}
-
-
-def _network(run: Mapping[str, Any]) -> str:
-    return str(run["weights_sha256"] or run["spec"])
 
 
 def _votes(answers: Sequence[Answers], tasks: Mapping[str, Mapping[str, Any]], firsts: Mapping[str, int]) -> dict[str, Any]:
@@ -282,32 +267,21 @@ def _votes(answers: Sequence[Answers], tasks: Mapping[str, Mapping[str, Any]], f
         "first": total[True],
         "second": total[False],
         "no_difference": total[None],
-        "sign_test": sign_test(total[True], total[False]).to_dict(),
+        "sign_test": sign_test(total[True], total[False]),
         "participants": {
             "first": leaning[True],
             "second": leaning[False],
             "undecided": len(answers) - leaning.total(),
-            "sign_test": sign_test(leaning[True], leaning[False]).to_dict(),
+            "sign_test": sign_test(leaning[True], leaning[False]),
         },
     }
 
 
-def _agreement(units: Sequence[Sequence[str]], random_state: int) -> dict[str, Any]:
-    low, high = alpha_interval(units, random_state)
-    return {"alpha": _known(krippendorff_alpha(units)), "low": _known(low), "high": _known(high), "units": len(units)}
-
-
-def _middle(answers: Sequence[Answers], tasks: Sequence[str]) -> float | None:
-    times = [one.answers[name].get("seconds") for one in answers for name in tasks]
-    known = [time for time in times if time is not None]
-    return round(median(known), 2) if known else None
+def _middle(answers: Sequence[Answers], tasks: Iterable[str]) -> float | None:
+    times = [one.answers[name]["seconds"] for name in tasks for one in answers if one.answers[name].get("seconds") is not None]
+    return round(median(times), 2) if times else None
 
 
 def _mean(values: Sequence[float]) -> float | None:
     known = [value for value in values if value == value]
-    return round(sum(known) / len(known), 6) if known else None
-
-
-def _known(value: float) -> float | None:
-    """Return a number that JSON can hold."""
-    return round(value, 6) if value == value else None
+    return known_or_none(sum(known) / len(known)) if known else None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,16 @@ from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Run
 from visual_summaries.runs.pieces import digest
 from visual_summaries.study.key import KEY_FORMAT, VERSION, Key, key_path
-from visual_summaries.study.pictures import SIDE, SMALL_SIDE, practice_picture, region_picture
-from visual_summaries.study.practice import Drawn, check_items, practice_items
-from visual_summaries.study.settings import StudySettings
-from visual_summaries.study.tasks import IntruderTask, NameTask, PreferenceTask, Tasks, draw_tasks
+from visual_summaries.study.pictures import (
+    SIDE,
+    SMALL_SIDE,
+    Drawn,
+    check_items,
+    practice_items,
+    practice_picture,
+    region_picture,
+)
+from visual_summaries.study.tasks import IntruderTask, NameTask, PreferenceTask, StudySettings, Tasks, draw_tasks
 
 TITLE = "What do these pictures show?"
 
@@ -76,28 +83,20 @@ class _Builder:
         self.pictures[name] = practice_picture(*picture, side=side)
         return name
 
-    def intruder(self, task: IntruderTask) -> dict[str, Any]:
+    def task(self, task: IntruderTask | NameTask | PreferenceTask) -> dict[str, Any]:
+        """Return what the page gets of a task, and keep what it does not."""
         name = self.id("t")
-        options = {self.region(task.run, region): region for region in (*task.members, task.intruder)}
-        self.key[name] = {
-            "kind": "intruder",
-            "run": task.run,
-            "summary": task.summary,
-            "condition": task.condition,
-            "source": task.source,
-            "options": options,
-            "answer": list(options)[-1],
-        }
+        if isinstance(task, PreferenceTask):
+            return self.preference(task, name)
+        shown = (*task.members, task.intruder) if isinstance(task, IntruderTask) else task.regions
+        options = {self.region(task.run, region): region for region in shown}
+        own: dict[str, Any] = {"kind": task.kind, "run": task.run, "summary": task.summary, "options": options}
+        if isinstance(task, IntruderTask):
+            own |= {"condition": task.condition, "source": task.source, "answer": list(options)[-1]}
+        self.key[name] = own
         return {"id": name, "options": sorted(options)}
 
-    def name(self, task: NameTask) -> dict[str, Any]:
-        name = self.id("t")
-        options = {self.region(task.run, region): region for region in task.regions}
-        self.key[name] = {"kind": "name", "run": task.run, "summary": task.summary, "options": options}
-        return {"id": name, "options": sorted(options)}
-
-    def preference(self, task: PreferenceTask) -> dict[str, Any]:
-        name = self.id("t")
+    def preference(self, task: PreferenceTask, name: str) -> dict[str, Any]:
         sides: dict[str, dict[str, Any]] = {
             self.id("s"): {
                 "run": run,
@@ -109,12 +108,6 @@ class _Builder:
         target = text(self.runs[task.runs[0]].info.target.name).replace("_", " ")
         shown = [{"id": side, "rows": [list(row) for row in sides[side]["rows"]]} for side in sorted(sides)]
         return {"id": name, "class": target, "sides": shown}
-
-    def task(self, drawn: IntruderTask | NameTask | PreferenceTask) -> dict[str, Any]:
-        """Return what the page gets of a task, and keep what it does not."""
-        if isinstance(drawn, IntruderTask):
-            return self.intruder(drawn)
-        return self.name(drawn) if isinstance(drawn, NameTask) else self.preference(drawn)
 
     def practice(self, kind: str) -> Iterator[dict[str, Any]]:
         for item in practice_items(kind, self.settings):
@@ -181,17 +174,14 @@ def build_study(
     _require_runs(runs, out)
     tasks = draw_tasks(runs, settings)
     builder = _Builder(runs, settings)
-    groups: dict[str, Sequence[Any]] = {"intruder": tasks.intruders, "name": tasks.names, "preference": tasks.preferences}
-    total, done = sum(map(len, groups.values())), 0
+    drawn = tasks.by_kind()
+    total, done = sum(map(len, drawn.values())), count(1)
     sections = []
-    for kind, drawn in groups.items():
-        if not drawn:
-            continue
+    for kind in filter(drawn.get, drawn):
         shown = []
-        for task in drawn:
+        for task in drawn[kind]:
             shown.append(builder.task(task))
-            done += 1
-            report_progress(progress, "pictures", done, total)
+            report_progress(progress, "pictures", next(done), total)
         sections.append({"kind": kind, "practice": list(builder.practice(kind)), "tasks": [*shown, *builder.checks(kind)]})
     described = _described(runs, out.parent)
     content = {"settings": settings.to_dict(), "runs": described, "tasks": builder.key}
@@ -212,15 +202,10 @@ def build_study(
     page = {"study": study, "title": title, "contact": contact, "sections": sections, "pictures": builder.pictures}
     # The key first: a page without its key could be taken, but never be analyzed.
     write_json(key.path, key.data)
-    write_text(out, render_study(page))
+    style, scripts = base_style() + resource("study.css"), {"script": resource("study.js")}
+    context = {"title": title, "study": page}
+    write_text(out, render_self_contained("study.html.j2", style=style, scripts=scripts, context=context))
     return Study(out, key, tasks)
-
-
-def render_study(page: dict[str, Any]) -> str:
-    """Return the HTML of a study's page."""
-    scripts = {"script": resource("study.js")}
-    style = base_style() + resource("study.css")
-    return render_self_contained("study.html.j2", style=style, scripts=scripts, context={"title": page["title"], "study": page})
 
 
 def _require_runs(runs: Sequence[Run], out: Path) -> None:

@@ -47,9 +47,9 @@ class Key:
         found: list[dict[str, Any]] = self.data["runs"]
         return found
 
-    def of_kind(self, kind: str, *, check: bool = False) -> dict[str, Mapping[str, Any]]:
-        """Return the tasks of one kind: those that count, or its checks of attention."""
-        return {name: task for name, task in self.tasks.items() if task["kind"] == kind and bool(task.get("check")) == check}
+    def of_kind(self, kind: str) -> dict[str, Mapping[str, Any]]:
+        """Return the tasks of one kind that count, without its checks of attention."""
+        return {name: task for name, task in self.tasks.items() if task["kind"] == kind and not task.get("check")}
 
     def page(self) -> Path:
         """Return where the study's page was written."""

@@ -1,12 +1,14 @@
-"""The pictures that people see: of each region all pixels of its part, bright in its whole image, which is dark and gray.
+"""The pictures that people see, and the practice and checks of attention, which show other birds than the study.
 
-Runs of all presets are drawn alike, so that a picture does not tell which method it is of.
+Of each region all pixels of its part are bright in its whole image, which is dark and gray. Runs of all presets are drawn
+alike, so that a picture does not tell which method it is of.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +21,17 @@ from visual_summaries.pages.rendering import render_part
 from visual_summaries.pages.shell import data_uri
 from visual_summaries.pages.strips import part_pixels
 from visual_summaries.results import Run
+from visual_summaries.study.tasks import StudySettings
 
 #: Pixels of a picture's longer side; those of a row of a comparison are smaller.
 SIDE, SMALL_SIDE = 300, 168
 #: A part of a drawn bird with fewer pixels is hidden by something else.
 SMALLEST = 50
+
+#: A practice picture: the part of the bird (None: any) and the seed of the bird.
+Drawn = tuple[str | None, int]
+
+_WORDS = ("river", "window", "garden", "pencil", "winter", "bridge")
 
 
 def region_picture(run: Run, region: int, side: int = SIDE) -> str:
@@ -75,3 +83,84 @@ def draw(view: NDArray[np.uint8], part: NDArray[np.bool_], side: int) -> NDArray
     top, left = (side - size[1]) // 2, (side - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = small
     return square
+
+
+def practice_items(kind: str, settings: StudySettings) -> list[dict[str, Any]]:
+    """Return the practice of one kind of task: what is shown, in a fixed order, and the feedback.
+
+    ``pictures`` (or ``sides`` of rows for a preference) hold :data:`Drawn` pictures; ``answer`` is a position in them, or the
+    answer itself; None where there is no wrong one.
+    """
+    if kind == "intruder":
+        wings, tails = _birds("wing", 100, settings.members), _birds("tail", 140, settings.members)
+        return [
+            {
+                "pictures": [*wings[:1], ("eye", 310), *wings[1:]],
+                "answer": 1,
+                "explanation": "All the others show a wing. The patterns differ, the part is the same.",
+            },
+            {
+                "pictures": [*tails[:2], ("crest", 350), *tails[2:]],
+                "answer": 2,
+                "explanation": "All the others show a tail, the odd one shows the crest on a head.",
+            },
+        ]
+    if kind == "name":
+        return [
+            {
+                "pictures": _birds("feet", 180, settings.named),
+                "answer": "text",
+                "explanation": "“Feet” is a good answer, so is “legs”. One or two plain words are enough.",
+            },
+            {
+                "pictures": _mixed(220, settings.named),
+                "answer": "nothing",
+                "explanation": "These are different parts: “Nothing in common” is the right answer here.",
+            },
+        ]
+    return [
+        {
+            "class": "bird",
+            "sides": [
+                [_birds(part, 400 + 20 * row, settings.row_members) for row, part in enumerate(("wing", "crest"))],
+                [_mixed(500 + 9 * row, settings.row_members) for row in range(2)],
+            ],
+            "answer": 0,
+            "explanation": "On one side each row shows one part, wings and crests; on the other side the rows are mixed up. "
+            "Most people choose the first. In the tasks that count there is no right or wrong: your opinion is asked.",
+        }
+    ]
+
+
+def check_items(kind: str, settings: StudySettings, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Return the attention checks of one kind: pictures as in :func:`practice_items`, the instruction, and the answer."""
+    if not settings.checks:
+        return []
+    if kind == "intruder":
+        position = int(rng.integers(settings.members + 1)) + 1
+        return [
+            {
+                "pictures": _mixed(600, settings.members + 1),
+                "instruction": f"A check that you are reading: please choose picture {position} here.",
+                "position": position,
+            }
+        ]
+    if kind == "name":
+        word = str(rng.choice(_WORDS))
+        return [
+            {
+                "pictures": _mixed(640, settings.named),
+                "instruction": f"A check that you are reading: please write the word “{word}” here.",
+                "text": word,
+            }
+        ]
+    return []
+
+
+def _birds(part: str, seed: int, count: int) -> list[Drawn]:
+    return [(part, seed + 5 * i) for i in range(count)]
+
+
+def _mixed(seed: int, count: int) -> list[Drawn]:
+    parts = ("tail", "eye", "wing", "feet", "crest", "beak")
+    return [(parts[i % len(parts)], seed + i) for i in range(count)]

@@ -73,16 +73,18 @@ def simulate_answers(
                 f"{classifier.spec} is the network that {described['path']} explains; its features would judge themselves: "
                 "give another network (--model)"
             )
-    tasks = [(name, task) for kind in SIMULATED_KINDS for name, task in key.of_kind(kind).items()]
+    tasks = {name: task for kind in SIMULATED_KINDS for name, task in key.of_kind(kind).items()}
     if not tasks:
         raise StudyError("this study has neither intruder nor preference tasks, the only ones that a network can take")
     runs = runs or [load_run(Path(os.path.normpath(key.path.parent / described["path"]))) for described in key.runs]
     _require_same(runs, key)
     vectors: dict[int, Vectors] = {}
     for position, run in enumerate(runs):
-        wanted = sorted({region for _, task in tasks for region in _regions_of(task, position)})
+        wanted = sorted({region for task in tasks.values() for region in _regions_of(task, position)})
         vectors[position] = _features(run, wanted, classifier, progress)
-    answers = [{"task": name, "kind": task["kind"], "choice": _choice(task, vectors), "seconds": None} for name, task in tasks]
+    answers = [
+        {"task": name, "kind": task["kind"], "choice": _choice(task, vectors), "seconds": None} for name, task in tasks.items()
+    ]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(
         Path(out),
@@ -129,21 +131,19 @@ def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress
     descriptor = deep_descriptor(classifier)
     if not descriptor.stages:
         raise StudyError(f"{classifier.spec} has no feature maps to judge by: give another network (--model)")
-    found: dict[int, list[torch.Tensor]] = {}
+    found: list[list[torch.Tensor]] = []
     with classifier.frozen(), torch.no_grad():
         for done, (image, own) in enumerate(of_image.items(), start=1):
             view = run.images[image].view
             boxes = np.array([run.regions[region].box for region in own], np.int32)
-            maps = [pooled(one, boxes, view.shape[:2]).mean(dim=(2, 3)).cpu() for one in descriptor.maps(view)]
-            for position, region in enumerate(own):
-                found[region] = [one[position] for one in maps]
+            found.append([pooled(one, boxes, view.shape[:2]).mean(dim=(2, 3)).cpu() for one in descriptor.maps(view)])
             report_progress(progress, "features", done, len(of_image))
     if not found:
         return {}
-    order = list(found)
-    stages = [torch.stack([found[region][stage] for region in order]) for stage in range(len(found[order[0]]))]
+    stages = [torch.cat(own) for own in zip(*found, strict=True)]
     # Without its mean, what all regions share (background, the style of the drawing) does not count as likeness.
     joined = torch.cat([normalize(stage - stage.mean(0, keepdim=True), dim=1) for stage in stages], dim=1)
+    order = [region for own in of_image.values() for region in own]
     return dict(zip(order, normalize(joined, dim=1).numpy(), strict=True))
 
 
@@ -153,10 +153,7 @@ def _choice(task: Mapping[str, Any], vectors: Mapping[int, Vectors]) -> str | No
         own = np.stack([vectors[task["run"]][task["options"][name]] for name in names])
         return str(names[int((own @ own.T).sum(axis=1).argmin())])
     coherence = {str(name): _coherence(side, vectors[side["run"]]) for name, side in task["sides"].items()}
-    first, second = sorted(coherence)
-    if coherence[first] == coherence[second]:
-        return None
-    return first if coherence[first] > coherence[second] else second
+    return max(coherence, key=coherence.__getitem__) if len(set(coherence.values())) > 1 else None
 
 
 def _coherence(side: Mapping[str, Any], vectors: Vectors) -> float:

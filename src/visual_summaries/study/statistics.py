@@ -1,53 +1,25 @@
-"""Shares with exact intervals, the sign test, and p-values corrected for their number."""
+"""Statistics of answers: shares with exact intervals and tests, p-values corrected for their number, agreement of people.
+
+Krippendorff's alpha is for nominal answers, with missing ones allowed. Source: K. Krippendorff, "Computing Krippendorff's
+Alpha-Reliability", 2011. The packages that offer it are under a license that does not go with this one's, or unkept; the
+formula is short, and tested against the worked examples of that paper.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest, fisher_exact
 
-LEVEL = 0.95
+from visual_summaries._statistics import percentile_interval, resamples
+
+_DRAWS = 2000
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A share of answers, with what is to be expected by chance.
-
-    Attributes
-    ----------
-    hits, count : int
-    low, high : float
-        Exact (Clopper-Pearson) 95 % interval of the share.
-    p : float or None
-        Exact binomial test; None where no chance level was given.
-    """
-
-    hits: int
-    count: int
-    low: float
-    high: float
-    p: float | None
-
-    @property
-    def share(self) -> float:
-        """The share; NaN of no answers."""
-        return self.hits / self.count if self.count else float("nan")
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """Return plain values for JSON, None for what is not known."""
-        known = self.count > 0
-        return {
-            "hits": self.hits,
-            "count": self.count,
-            "share": round(self.share, 6) if known else None,
-            "low": round(self.low, 6) if known else None,
-            "high": round(self.high, 6) if known else None,
-            "p": self.p,
-        }
-
-
-def rate(hits: int, count: int, chance: float | None = None, alternative: str = "greater") -> Rate:
+def rate(hits: int, count: int, chance: float | None = None, alternative: str = "greater") -> dict[str, Any]:
     """Return a share with its exact interval and, given a chance level, the exact test against it.
 
     Parameters
@@ -57,31 +29,38 @@ def rate(hits: int, count: int, chance: float | None = None, alternative: str = 
     alternative : str
         ``"greater"``: is it above chance? ``"two-sided"``: does it differ?
 
+    Returns
+    -------
+    dict
+        ``hits``, ``count``, ``share``, ``low`` and ``high`` (exact 95 % interval of the share, Clopper-Pearson), ``p`` (exact
+        binomial test), as JSON holds them: None for what is not known.
+
     Examples
     --------
     >>> found = rate(8, 10, chance=0.5, alternative="two-sided")
-    >>> round(found.low, 4), round(found.high, 4), round(found.p, 4)
-    (0.4439, 0.9748, 0.1094)
+    >>> found["low"], found["high"], round(found["p"], 4)
+    (0.443905, 0.974789, 0.1094)
     """
     if count == 0:
-        return Rate(0, 0, float("nan"), float("nan"), None)
-    interval = binomtest(hits, count).proportion_ci(LEVEL, method="exact")
+        return {"hits": 0, "count": 0, "share": None, "low": None, "high": None, "p": None}
+    interval = binomtest(hits, count).proportion_ci(0.95, method="exact")
     p = None if chance is None else float(binomtest(hits, count, chance, alternative=alternative).pvalue)
-    return Rate(hits, count, float(interval.low), float(interval.high), p)
+    shares = {"share": hits / count, "low": float(interval.low), "high": float(interval.high)}
+    return {"hits": hits, "count": count, **{name: round(value, 6) for name, value in shares.items()}, "p": p}
 
 
-def sign_test(first: int, second: int) -> Rate:
+def sign_test(first: int, second: int) -> dict[str, Any]:
     """Return the share of the first among those who had a preference; two-sided sign test against one half.
 
     Examples
     --------
-    >>> round(sign_test(9, 1).p, 4)
+    >>> round(sign_test(9, 1)["p"], 4)
     0.0215
     """
     return rate(first, first + second, 0.5, "two-sided")
 
 
-def differ(a: Rate, b: Rate) -> float | None:
+def differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> float | None:
     """Return the p-value of Fisher's exact test that two shares are the same; None where one has no answers.
 
     Examples
@@ -89,9 +68,9 @@ def differ(a: Rate, b: Rate) -> float | None:
     >>> round(differ(rate(8, 10), rate(1, 6)), 4)
     0.035
     """
-    if not (a.count and b.count):
+    if not (a["count"] and b["count"]):
         return None
-    return float(fisher_exact([[a.hits, a.count - a.hits], [b.hits, b.count - b.hits]]).pvalue)
+    return float(fisher_exact([[one["hits"], one["count"] - one["hits"]] for one in (a, b)]).pvalue)
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -109,3 +88,76 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
         highest = max(highest, min(1.0, (len(known) - rank) * value))
         result[position] = highest
     return result
+
+
+def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float:
+    """Return Krippendorff's alpha for nominal values.
+
+    Parameters
+    ----------
+    units : sequence of sequences
+        For each thing that was judged, the answers it got, in any order; those who did not answer are left out.
+
+    Returns
+    -------
+    float
+        1: all agree; 0: as by chance; below: less. NaN where no unit has two answers, or all answers are the same (then
+        agreement by chance is complete as well, and alpha is not defined).
+
+    Examples
+    --------
+    >>> meg, owen = "0100000010", "1110010000"
+    >>> round(krippendorff_alpha(list(zip(meg, owen))), 3)
+    0.095
+    """
+    return _alpha([Counter(unit) for unit in units if len(unit) > 1])
+
+
+def agreement(units: Sequence[Sequence[Hashable]], random_state: int = 0) -> dict[str, Any]:
+    """Return alpha with its 95 % interval by resampling the units (percentile bootstrap; None with fewer than three of them).
+
+    Examples
+    --------
+    >>> agreement([["a", "a"], ["b", "b"], ["a", "a"], ["b", "b"]])
+    {'alpha': 1.0, 'low': 1.0, 'high': 1.0, 'units': 4}
+    """
+    counts = [Counter(unit) for unit in units if len(unit) > 1]
+    low = high = float("nan")
+    if len(counts) > 2:
+        drawn = resamples(len(counts), _DRAWS, random_state)
+        low, high = percentile_interval(np.array([_alpha([counts[i] for i in own]) for own in drawn]))
+    known = {name: known_or_none(value) for name, value in {"alpha": _alpha(counts), "low": low, "high": high}.items()}
+    return {**known, "units": len(units)}
+
+
+def pairwise_agreement(answers: Sequence[Hashable]) -> float:
+    """Return the share of pairs of answers that are the same; NaN with fewer than two.
+
+    Examples
+    --------
+    >>> pairwise_agreement(["wing", "wing", "tail"])
+    0.3333333333333333
+    """
+    count = len(answers)
+    if count < 2:
+        return float("nan")
+    return sum(n * (n - 1) for n in Counter(answers).values()) / (count * (count - 1))
+
+
+def known_or_none(value: float) -> float | None:
+    """Return a number as JSON holds it, None for NaN."""
+    return None if np.isnan(value) else round(value, 6)
+
+
+def _alpha(counts: Sequence[Counter[Hashable]]) -> float:
+    totals: Counter[Hashable] = Counter()
+    disagreements = 0.0
+    for unit in counts:
+        size = unit.total()
+        totals.update(unit)
+        disagreements += (size * size - sum(n * n for n in unit.values())) / (size - 1)
+    answers = totals.total()
+    expected = answers * answers - sum(n * n for n in totals.values())
+    if expected == 0:
+        return float("nan")
+    return 1 - (answers - 1) * disagreements / expected

@@ -1,19 +1,21 @@
-"""What people are asked, drawn at random from runs: intruders, parts to name, networks to compare."""
+"""What people are asked, drawn at random from runs: intruders, parts to name, networks to compare; and how much of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations, zip_longest
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from visual_summaries.errors import StudyError
+from visual_summaries._validate import require_in_range
+from visual_summaries.errors import SettingsError, StudyError
 from visual_summaries.regions.salient import redundant_pairs
 from visual_summaries.results import Region, Run, Summary
-from visual_summaries.study.settings import KINDS, StudySettings
 
+#: The kinds of tasks, in the order in which people take them.
+KINDS = ("intruder", "name", "preference")
 #: Where an intruder comes from: another summary of the run, or (the control) any salient region outside the summary.
 OTHER, RANDOM = "other-summary", "random-region"
 CONDITIONS = (OTHER, RANDOM)
@@ -24,25 +26,75 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class IntruderTask:
-    """Regions of one summary and one that does not belong; each from another image.
+class StudySettings:
+    """How many tasks of each kind a study has, and what they show.
 
     Attributes
     ----------
-    run : int
-        Position of the run in the study.
-    summary : int
-        Index of the summary in ``run.summaries``.
-    condition : str
-        One of :data:`CONDITIONS`.
-    members : tuple of int
-        Regions of the summary.
-    intruder : int
-        The region that does not belong.
-    source : int or None
-        The summary that the intruder comes from; None for a region of no kept summary.
+    kinds : tuple of str or None
+        Which of ``"intruder"`` (which region does not belong), ``"name"`` (name the part) and ``"preference"`` (which network's
+        summaries explain the class better). None: all that the runs allow; preference needs two
+        of one class by different networks.
+    intruders, names, preferences : int
+        The most tasks of each kind.
+    members : int
+        Regions of the summary in an intruder task; the intruder comes on top, so that chance is ``1 / (members + 1)``.
+    named : int
+        The most regions in a task to name.
+    random_groups : int
+        Control of the naming: this many groups of random salient regions are asked about besides.
+    rows, row_members : int
+        The most summaries on each side of a preference task, and the most regions of each.
+    checks : bool
+        Whether there are attention checks, one in each of the first two kinds.
+    random_state : int
+        Seed of everything drawn.
+
+    Examples
+    --------
+    >>> StudySettings(members=5).chance
+    0.16666666666666666
     """
 
+    kinds: tuple[str, ...] | None = None
+    intruders: int = 16
+    names: int = 9
+    preferences: int = 6
+    members: int = 4
+    named: int = 6
+    random_groups: int = 3
+    rows: int = 3
+    row_members: int = 4
+    checks: bool = True
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kinds is not None and (not self.kinds or not set(self.kinds) <= set(KINDS)):
+            raise SettingsError(f"kinds is {self.kinds!r}, but must name one or more of {', '.join(map(repr, KINDS))}")
+        require_in_range("members", self.members, 2, 8)  # one digit on the keyboard for each picture
+        lows = {"intruders": 1, "names": 1, "preferences": 1, "rows": 1, "named": 2, "row_members": 2, "random_groups": 0}
+        for name, low in {**lows, "random_state": 0}.items():
+            require_in_range(name, getattr(self, name), low)
+
+    @property
+    def chance(self) -> float:
+        """Share of intruders that are found by guessing."""
+        return 1 / (self.members + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary, for JSON."""
+        return {**asdict(self), "kinds": None if self.kinds is None else list(self.kinds), "chance": self.chance}
+
+
+@dataclass(frozen=True)
+class IntruderTask:
+    """Regions of one summary (`members`) and the one that does not belong (`intruder`), each of another image.
+
+    `run` is the position of the run in the study, `condition` one of :data:`CONDITIONS`, `source` the summary that the intruder
+    comes from; None for a region of no kept summary.
+    """
+
+    kind: ClassVar[str] = "intruder"
     run: int
     summary: int
     condition: str
@@ -53,16 +105,9 @@ class IntruderTask:
 
 @dataclass(frozen=True)
 class NameTask:
-    """Regions whose common part is to be named.
+    """Regions whose common part is to be named; `summary` is None for the control, random regions of different images."""
 
-    Attributes
-    ----------
-    run : int
-    summary : int or None
-        None for the control, a group of random salient regions of different images.
-    regions : tuple of int
-    """
-
+    kind: ClassVar[str] = "name"
     run: int
     summary: int | None
     regions: tuple[int, ...]
@@ -70,37 +115,25 @@ class NameTask:
 
 @dataclass(frozen=True)
 class PreferenceTask:
-    """The best summaries of two networks for one class, as many of each.
+    """The best summaries of two networks for one class, as many of each: for both runs the regions of each summary."""
 
-    Attributes
-    ----------
-    runs : tuple of int
-        The two runs, the earlier in the study first.
-    rows : tuple of two tuples of tuples of int
-        For each of the two runs, regions of each of its best summaries.
-    """
-
+    kind: ClassVar[str] = "preference"
     runs: tuple[int, int]
-    rows: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
+    rows: tuple[tuple[tuple[int, ...], ...], ...]
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """All tasks of a study.
-
-    Attributes
-    ----------
-    intruders : tuple of IntruderTask
-    names : tuple of NameTask
-    preferences : tuple of PreferenceTask
-    notes : tuple of str
-        What could not be asked, and why.
-    """
+    """All tasks of a study, by kind, and what could not be asked and why (`notes`)."""
 
     intruders: tuple[IntruderTask, ...]
     names: tuple[NameTask, ...]
     preferences: tuple[PreferenceTask, ...]
     notes: tuple[str, ...]
+
+    def by_kind(self) -> dict[str, Sequence[IntruderTask | NameTask | PreferenceTask]]:
+        """Return the tasks of each kind, in the order of :data:`KINDS`."""
+        return dict(zip(KINDS, (self.intruders, self.names, self.preferences), strict=True))
 
 
 def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
@@ -126,24 +159,17 @@ def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
     """
     rng = np.random.default_rng(settings.random_state)
     notes: list[str] = []
-    intruders: list[IntruderTask] = []
-    names: list[NameTask] = []
-    preferences: list[PreferenceTask] = []
+    drawn: dict[str, Sequence[Any]] = dict.fromkeys(KINDS, ())
     for kind in settings.kinds or KINDS:
         try:
-            if kind == "intruder":
-                intruders = _intruders(runs, settings, rng, notes)
-            elif kind == "name":
-                names = _names(runs, settings, rng, notes)
-            else:
-                preferences = _preferences(runs, settings, rng)
+            drawn[kind] = _DRAW[kind](runs, settings, rng, notes)
         except StudyError as error:
             if settings.kinds is not None:
                 raise
             notes.append(str(error))
-    if not (intruders or names or preferences):
+    if not any(drawn.values()):
         raise StudyError(f"these runs give no task at all: {'; '.join(notes)}")
-    return Tasks(tuple(intruders), tuple(names), tuple(preferences), tuple(notes))
+    return Tasks(tuple(drawn["intruder"]), tuple(drawn["name"]), tuple(drawn["preference"]), tuple(notes))
 
 
 def label(run: Run) -> str:
@@ -157,15 +183,14 @@ def _intruders(runs: Sequence[Run], settings: StudySettings, rng: np.random.Gene
         run = runs[position]
         if len(found) >= settings.intruders:
             break
+        name = f"summary {summary.index + 1} of {label(run)}"
         if len(_one_per_image(run, summary, rng)) < settings.members:
-            notes.append(
-                f"summary {summary.index + 1} of {label(run)} has regions in fewer than {settings.members} images: no intruder"
-            )
+            notes.append(f"{name} has regions in fewer than {settings.members} images: no intruder")
             continue
         for condition in CONDITIONS[: settings.intruders - len(found)]:
             task = _intruder(run, position, summary, condition, settings.members, rng)
             if task is None:
-                notes.append(f"summary {summary.index + 1} of {label(run)}: no intruder ({condition}) elsewhere")
+                notes.append(f"{name}: no intruder ({condition}) elsewhere")
             else:
                 found.append(task)
     if not found:
@@ -218,7 +243,9 @@ def _names(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generato
     return found
 
 
-def _preferences(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator) -> list[PreferenceTask]:
+def _preferences(
+    runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator, _notes: list[str]
+) -> list[PreferenceTask]:
     pairs = [pair for pair in comparable_pairs(runs) if all(runs[position].summaries for position in pair)]
     if not pairs:
         raise StudyError(
@@ -229,15 +256,22 @@ def _preferences(runs: Sequence[Run], settings: StudySettings, rng: np.random.Ge
     for number in range(settings.preferences):
         first, second = pairs[number % len(pairs)]
         rows = min(settings.rows, len(runs[first].summaries), len(runs[second].summaries))
-        sides = [
+        sides = (
             tuple(
                 tuple(_one_per_image(runs[position], summary, rng, members_only=True)[: settings.row_members])
                 for summary in runs[position].summaries[:rows]
             )
             for position in (first, second)
-        ]
-        found.append(PreferenceTask((first, second), (sides[0], sides[1])))
+        )
+        found.append(PreferenceTask((first, second), tuple(sides)))
     return found
+
+
+_DRAW: dict[str, Callable[[Sequence[Run], StudySettings, np.random.Generator, list[str]], Sequence[Any]]] = {
+    "intruder": _intruders,
+    "name": _names,
+    "preference": _preferences,
+}
 
 
 def comparable_pairs(runs: Sequence[Run]) -> list[tuple[int, int]]:

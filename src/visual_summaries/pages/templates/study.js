@@ -29,41 +29,26 @@
       return memory;
     }
   }
-  function write() {
+  function store(change) {
     memory = state;
     try {
-      localStorage.setItem(KEY, JSON.stringify(state));
+      change(localStorage);
       kept = true;
     } catch {
       kept = false;
     }
   }
-  function forget() {
-    memory = null;
-    try {
-      localStorage.removeItem(KEY);
-    } catch {
-      kept = false;
-    }
+  function write() {
+    store((storage) => storage.setItem(KEY, JSON.stringify(state)));
   }
   let state = read();
   let choose = null; // what a key does on this screen
   let welcomed = false;
   const introduced = new Set();
 
-  function random(limit) {
-    const values = new Uint32Array(1);
-    const highest = Math.floor(2 ** 32 / limit) * limit;
-    do crypto.getRandomValues(values); while (values[0] >= highest);
-    return values[0] % limit;
-  }
   function shuffled(items) {
-    const result = [...items];
-    for (let i = result.length - 1; i > 0; i -= 1) {
-      const j = random(i + 1);
-      [result[i], result[j]] = [result[j], result[i]];
-    }
-    return result;
+    const places = crypto.getRandomValues(new Uint32Array(items.length));
+    return [...places.keys()].sort((a, b) => places[a] - places[b]).map((index) => items[index]);
   }
   function newState() {
     const bytes = crypto.getRandomValues(new Uint8Array(6));
@@ -133,11 +118,8 @@
   }
 
   // ---- where we are ----
-  function done(section) {
-    return state.answers.filter((answer) => answer.kind === section.kind).length;
-  }
-  function practiced(section) {
-    return state.practice.filter((answer) => answer.kind === section.kind).length;
+  function given(answers, section) {
+    return answers.filter((answer) => answer.kind === section.kind).length;
   }
   function progress(section, practice) {
     const track = document.getElementById("track");
@@ -148,7 +130,7 @@
     track.setAttribute("aria-valuenow", count);
     document.getElementById("fill").setAttribute("width", (100 * count) / total);
     const part = section ? `Part ${study.sections.indexOf(section) + 1} of ${study.sections.length}` : "";
-    const step = section && !practice ? ` · ${Math.min(done(section) + 1, section.tasks.length)} of ${section.tasks.length}` : "";
+    const step = section && !practice ? ` · ${Math.min(given(state.answers, section) + 1, section.tasks.length)} of ${section.tasks.length}` : "";
     document.getElementById("where").textContent = part + (practice ? " · practice" : step);
   }
 
@@ -156,12 +138,12 @@
     since = null;
     if (!state || !welcomed) return welcome();
     for (const section of study.sections) {
-      const practice = section.practice[practiced(section)];
+      const practice = section.practice[given(state.practice, section)];
       if (practice) {
         if (!introduced.has(section.kind)) return introduce(section);
         return ask(section, practice, true);
       }
-      const id = state.order[section.kind][done(section)];
+      const id = state.order[section.kind][given(state.answers, section)];
       if (id) return ask(section, byId.get(id), false);
     }
     return finish();
@@ -208,8 +190,8 @@
         made.textContent = state.saved ? "Really start again?" : "Really start again? These answers are not saved as a file yet";
         return;
       }
-      forget();
       state = null;
+      store((storage) => storage.removeItem(KEY));
       welcomed = false;
       introduced.clear();
       next();
@@ -282,7 +264,7 @@
         part.reveal(task.answer);
         feedback.className = `feedback ${right ? "right" : "wrong"}`;
         feedback.replaceChildren(node("b", {}, section.kind === "preference" ? (right ? "Most people agree. " : "Most people see it differently. ") : right ? "Right. " : "Not quite. "), task.explanation);
-        const last = practiced(section) === section.practice.length;
+        const last = given(state.practice, section) === section.practice.length;
         proceed.textContent = last ? `Start the ${section.tasks.length} tasks` : "Next";
         proceed.focus({ preventScroll: true });
         feedback.scrollIntoView({ block: "nearest" });
@@ -508,11 +490,9 @@
   theme.hidden = false;
   colors();
   // Finds out whether anything can be kept before the first answer is given.
-  try {
-    localStorage.setItem(`${KEY}:try`, "1");
-    localStorage.removeItem(`${KEY}:try`);
-  } catch {
-    kept = false;
-  }
+  store((storage) => {
+    storage.setItem(`${KEY}:try`, "1");
+    storage.removeItem(`${KEY}:try`);
+  });
   next();
 })();

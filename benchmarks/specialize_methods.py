@@ -18,7 +18,7 @@ from visual_summaries.files.atomic import atomic_file
 from visual_summaries.specialization.detectors import Boxes
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.fusion import Fusion, choose_shift, fit_fusion, margins
-from visual_summaries.specialization.learning import Learnt, best_scores, evidence_of, parts_of, train_detectors, weigh
+from visual_summaries.specialization.learning import Learned, best_scores, parts_of, train_detectors, weigh
 from visual_summaries.specialization.windows import bounded
 
 Scores = NDArray[np.float64]
@@ -28,7 +28,7 @@ Scores = NDArray[np.float64]
 class Method:
     """What a method adds to the specialized classes' logits (n, C), beside its constants (C,); `alone`: scores of its own.
 
-    `known` is what it adds to them in the training images, by what was learnt without the image: constants are chosen by it.
+    `known` is what it adds to them in the training images, by what was learned without the image: constants are chosen by it.
     """
 
     offsets: Scores
@@ -72,7 +72,7 @@ def shuffled_salient(salient: Sequence[dict[int, Boxes]], chosen: NDArray[np.int
 
 def by_parts(
     fit: Examples, test: Examples, folds: NDArray[np.intp], settings: vs.SpecializeSettings, seed: int, kept: Path
-) -> tuple[Method, Learnt]:
+) -> tuple[Method, Learned]:
     """Do what :func:`visual_summaries.specialization.learning.learn` does, and keep each fold's part of it."""
     scores = np.empty((len(fit), len(fit.parts)))
     for fold in range(int(folds.max()) + 1):
@@ -84,13 +84,13 @@ def by_parts(
                 np.save(opened, best_scores(detectors, fit, np.flatnonzero(left_out), settings))
         scores[left_out] = np.load(file, allow_pickle=False)
     final = train_detectors(fit, np.ones(len(fit), bool), settings, seed)
-    learnt = weigh(fit, final, scores, folds, settings)
-    tested = evidence_of(learnt.detectors, test, np.arange(len(test)), settings)
+    learned = weigh(fit, final, scores, folds, settings)
+    tested = bounded(best_scores(learned.detectors, test, np.arange(len(test)), settings), settings.evidence_limit)
     offsets, known = (
-        np.stack([values[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learnt.fusions)], axis=1)
-        for values in (tested, learnt.evidence)
+        np.stack([values[:, parts_of(fit, owner)] @ f.weights for owner, f in enumerate(learned.fusions)], axis=1)
+        for values in (tested, learned.evidence)
     )
-    return _method(offsets, known, learnt.fusions, settings), learnt
+    return _method(offsets, known, learned.fusions, settings), learned
 
 
 def constants(method: Method, fit: Examples, settings: vs.SpecializeSettings) -> Scores:

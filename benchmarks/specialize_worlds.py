@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +177,7 @@ def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.Sp
             for region in summary.cluster:
                 image = place[run.images[run.regions[region].image].sha256]
                 boxes[image] = np.concatenate([boxes.get(image, np.empty((0, 4), np.float32)), relative_box(run, region)])
-            parts.append(PartExamples(owner, owner, summary.index, summary.label, boxes))
+            parts.append(PartExamples(owner, summary.index, summary.label, boxes))
         seen = {place[image.sha256] for image in run.images}
         fresh = [k for k in np.flatnonzero((groups == "fit") & (indices == classes[owner])).tolist() if k not in seen]
         if fresh and settings.apply:
@@ -186,7 +186,7 @@ def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.Sp
     labels = np.array(
         [classes.index(index) if group in ("fit", "test") else OTHER for index, group in zip(indices, groups, strict=True)]
     )
-    examples = Examples(tuple(hashes), tuple(hashes), labels, logits, tuple(maps), stages, classes, tuple(parts))
+    examples = Examples(tuple(hashes), labels, logits, tuple(maps), stages, classes, tuple(parts))
     salient = []
     for run in own:
         every: dict[int, Boxes] = {}
@@ -195,6 +195,23 @@ def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.Sp
             every[image] = np.concatenate([every.get(image, np.empty((0, 4), np.float32)), relative_box(run, region)])
         salient.append(every)
     return Everything(world, classifier, examples, groups, indices, tuple(salient))
+
+
+def subset(examples: Examples, chosen: NDArray[np.intp]) -> Examples:
+    """Return some of the images, with the regions in them; summaries that have none left are gone."""
+    place = {int(old): new for new, old in enumerate(chosen)}
+    parts = [
+        replace(part, boxes={place[image]: boxes for image, boxes in part.boxes.items() if image in place})
+        for part in examples.parts
+    ]
+    return replace(
+        examples,
+        sha256=tuple(examples.sha256[i] for i in chosen),
+        labels=examples.labels[chosen],
+        logits=examples.logits[chosen],
+        maps=tuple(one[torch.from_numpy(chosen)] for one in examples.maps),
+        parts=tuple(part for part in parts if part.boxes),
+    )
 
 
 def relative_box(run: vs.Run, region: int) -> Boxes:

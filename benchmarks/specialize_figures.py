@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score
-from specialize_methods import Method
 
 import visual_summaries as vs
+from specialize_methods import Method
+from visual_summaries._statistics import percentile_interval, resamples
 from visual_summaries.classifiers import Classifier
 from visual_summaries.specialization.examples import Examples
-from visual_summaries.specialization.learning import Learnt
-from visual_summaries.specialization.method import build_network
+from visual_summaries.specialization.learning import Learned
+from visual_summaries.specialization.specializing import build_network
 
 #: Largest losses of bystanders, in points, at which methods are compared: other kinds, other dogs.
 LOSSES = (0.5, 2.0)
@@ -47,14 +48,13 @@ def first_choices(test: Examples, classes: Sequence[int], method: Method, shifts
 def comparison(before: NDArray[np.bool_], after: NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """Return accuracies in percent, the change with its paired bootstrap interval, and McNemar's exact test."""
     change = after.astype(float) - before.astype(float)
-    draws = np.random.default_rng(seed).integers(0, len(change), (2000, len(change)))
-    low, high = np.percentile(change[draws].mean(axis=1), [2.5, 97.5])
+    low, high = percentile_interval(change[resamples(len(change), 2000, seed)].mean(axis=1))
     better, worse = int((change > 0).sum()), int((change < 0).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
     return {
         "before": 100 * float(before.mean()),
         "after": 100 * float(after.mean()),
-        "change": {"mean": 100 * float(change.mean()), "low": 100 * float(low), "high": 100 * float(high)},
+        "change": {"mean": 100 * float(change.mean()), "low": 100 * low, "high": 100 * high},
         "mcnemar": {"better": better, "worse": worse, "p": p},
     }
 
@@ -108,9 +108,9 @@ def reached(curves: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
     }
 
 
-def cost(classifier: Classifier, fit: Examples, learnt: Learnt, settings: vs.SpecializeSettings) -> dict[str, float]:
+def cost(classifier: Classifier, fit: Examples, learned: Learned, settings: vs.SpecializeSettings) -> dict[str, float]:
     """Return how much longer a forward pass takes with every detector, used or not, over the plain one; one image, and 16."""
-    every = replace(learnt, fusions=tuple(replace(f, weights=np.ones(len(f.weights))) for f in learnt.fusions))
+    every = replace(learned, fusions=tuple(replace(f, weights=np.ones(len(f.weights))) for f in learned.fusions))
     module = build_network(classifier, fit, every, settings).eval()
     ratios = {}
     for batch in (1, 16):

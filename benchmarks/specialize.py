@@ -36,6 +36,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+import visual_summaries as vs
 from specialize_ceilings import ceilings
 from specialize_figures import (
     LOSSES,
@@ -50,9 +52,7 @@ from specialize_figures import (
     trade_off,
 )
 from specialize_methods import by_parts, by_pooled, by_shift, constants, hash_of, nothing, random_regions, shuffled_salient
-from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world
-
-import visual_summaries as vs
+from specialize_worlds import Everything, classifier_of, drawn_birds, photographs, read_world, subset
 from visual_summaries.files.atomic import plain
 from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.specialization.fusion import margins
@@ -79,12 +79,12 @@ def measure(
         places = np.flatnonzero(everything.groups == group)
         held[rng.permutation(places)[: len(places) // 2]] = True
     chosen = np.flatnonzero(~held)
-    fit, test = everything.examples.subset(chosen), everything.examples.subset(np.flatnonzero(held))
+    fit, test = subset(everything.examples, chosen), subset(everything.examples, np.flatnonzero(held))
     truth, groups = everything.indices[held], everything.groups[held]
     folds = cut(fit.labels, settings.folds, seed)
 
     kept = folder / f"folds-{hash_of(settings)}"
-    summaries, learnt = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
+    summaries, learned = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
     shuffled = random_regions(fit, shuffled_salient(everything.salient, chosen), seed)
     regions, _ = by_parts(shuffled, test, folds, settings, seed, kept / f"regions-{seed}")
     pooled, joined = by_pooled(fit, test, folds, settings)
@@ -140,7 +140,7 @@ def measure(
         "ceilings": ceilings(fit, test, seed),
         "points": points,
         "seconds": time.perf_counter() - start,
-        "cost": cost(everything.classifier, fit, learnt, settings),
+        "cost": cost(everything.classifier, fit, learned, settings),
     }
     arrays = {"sha256": np.array(test.sha256, dtype=np.str_), "labels": test.labels, "network": scores[network]}
     arrays |= {name: scores[name] for name in ("summaries", "regions", "pooled", "pooled, joined")} | curves

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from specialize_methods import pooled_features
 
+from specialize_methods import pooled_features
+from specialize_worlds import subset
 from visual_summaries.specialization.examples import Examples
 from visual_summaries.specialization.fusion import margins
 from visual_summaries.specialization.learning import average_precision
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 
-#: Images of each class that are learnt from.
+#: Images of each class that are learned from.
 COUNTS = (12, 25, 50)
 
 #: The margin is hardly held back by the penalty.
@@ -23,7 +24,7 @@ FREE = 10.0
 
 
 def ceilings(fit: Examples, test: Examples, seed: int) -> dict[str, float]:
-    """Return gains in points of mAP by how many images of each class are learnt from; the last learns from test images as well.
+    """Return gains in points of mAP by how many images of each class are learned from; the last: and from test images.
 
     Each class's best strength is chosen on the very images that it is measured on, so no honest choice can do better.
     """
@@ -35,13 +36,13 @@ def ceilings(fit: Examples, test: Examples, seed: int) -> dict[str, float]:
         for owner in range(len(fit.classes)):
             chosen.append(rng.permutation(np.flatnonzero(fit.labels == owner))[:count])
         rows = np.concatenate(chosen)
-        found[f"{count} images"] = _gain(fit.subset(rows), x[rows], [(test, z)], [None])
-    # Half of the test images are learnt from as well, the other half is tested on; then the other way round.
+        found[f"{count} images"] = _gain(subset(fit, rows), x[rows], [(test, z)], [None])
+    # Half of the test images are learned from as well, the other half is tested on; then the other way round.
     half = np.zeros(len(test), bool)
     for label in np.unique(test.labels):
         places = np.flatnonzero(test.labels == label)
         half[rng.permutation(places)[: len(places) // 2]] = True
-    halves = [(test.subset(np.flatnonzero(own)), z[own]) for own in (~half, half)]
+    halves = [(subset(test, np.flatnonzero(own)), z[own]) for own in (~half, half)]
     found["and half of the test images"] = _gain(fit, x, halves, [halves[1], halves[0]])
     return found
 
