@@ -257,7 +257,7 @@ def test_misclassified_images_are_kept_when_asked(folder: Path, stripe_network: 
 
 
 def plain(count: int) -> list[np.ndarray]:
-    return [np.full((64, 112, 3), 120, np.uint8)] * count
+    return [np.full((64, 112, 3), 120 - number, np.uint8) for number in range(count)]
 
 
 def test_a_class_that_no_image_is_classified_as(stripe_network: torch.nn.Module) -> None:

@@ -172,12 +172,7 @@ def _analysis(
         images=np.array([row.image for row in rows], np.int64),
         shares=shares,
         share_controls=share_controls,
-        interval=bootstrap_interval(
-            shares - share_controls,
-            settings.bootstrap,
-            random_state,
-            groups=[origins.get(row.image, row.image) for row in rows],
-        ),
+        interval=bootstrap_interval(shares - share_controls, settings.bootstrap, random_state, groups=groups),
         coverage=len(rows) / images if images else float("nan"),
     )
 

@@ -192,9 +192,8 @@ def read_images(
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
     origins = near_copies(image.view for image in images)
-    images = [
-        image if origin == image.index else replace(image, near=origin) for image, origin in zip(images, origins, strict=True)
-    ]
+    pairs = zip(images, origins, strict=True)
+    images = [image if image.index == origin else replace(image, near=origin) for image, origin in pairs]
     if near := [f"{image.name} ({images[image.near].name})" for image in images if image.near is not None]:
         logger.warning("near copies of others: %s; they are resampled together", ", ".join(near))
     journal = context.pieces.journal
