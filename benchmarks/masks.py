@@ -36,7 +36,7 @@ from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.plan import find_batch_size
-from visual_summaries.settings.masks import MaskSettings, fast_mask_settings
+from visual_summaries.settings.masks import MaskSettings
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
 #: horn, goldfinch and dingo.
@@ -79,7 +79,7 @@ def photographs(classifier: Classifier, folder: Path, target: Target, count: int
 
 
 #: The default's optimizer under the published blur alone.
-FAST_BLUR = replace(fast_mask_settings(), infill="blur")
+FAST_BLUR = MaskSettings(infill="blur")
 
 
 def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> torch.Tensor:
@@ -92,7 +92,7 @@ def ways_of_a_run(classifier: Classifier, images: torch.Tensor, target: Target) 
     """Return the infills that a run on these images has: those of the mix that take the class away."""
     views = [(image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy() for image in images[::2]]
     with classifier.frozen():
-        return effective_infills(classifier, views, target, fast_mask_settings())[0]
+        return effective_infills(classifier, views, target, MaskSettings())[0]
 
 
 def quality(
@@ -102,7 +102,7 @@ def quality(
 
     Whether masks hold is asked under those of the fills that take the class away.
     """
-    settings = MaskSettings()
+    settings = vs.preset("paper").masks
     evidence = torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]).to(images)
     m = 1 - evidence
     before = scores_of(classifier, target, images)
@@ -237,7 +237,8 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     folder, index = CASES[name]
     target = Target(index, classifier.class_names[index])
     images = photographs(classifier, data / "images" / folder, target, count)
-    first = replace(MaskSettings(), batch_size=1, smooth=replace(MaskSettings().smooth, iterations=3))
+    paper = vs.preset("paper").masks
+    first = replace(paper, batch_size=1, smooth=replace(paper.smooth, iterations=3))
     vs.optimize_masks(classifier, images[:1], index, settings=first)
     infills = ways_of_a_run(classifier, images, target)
     ours = {name: replace(vs.preset(name).masks, infill="+".join(infills)) for name in ("default", "quick")} | {

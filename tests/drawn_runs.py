@@ -24,7 +24,7 @@ from visual_summaries.results import (
     SummaryAnalysis,
     Together,
 )
-from visual_summaries.settings import Settings, preset
+from visual_summaries.settings import preset
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (
@@ -93,7 +93,7 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
             Skipped("b.png", "misclassified", "seen as collie"),
             Skipped("c.png", "misclassified", "seen as collie"),
         ),
-        settings=Settings(),
+        settings=preset("paper"),
         manifest={
             "format": 1,
             "complete": True,

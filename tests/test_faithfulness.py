@@ -17,6 +17,7 @@ from visual_summaries.classifiers import resolve_target
 from visual_summaries.masks.faithfulness import first_pixels, measure_faithfulness, moved, pixel_order, shifted
 from visual_summaries.masks.infill import hide
 from visual_summaries.results import Faithfulness, Mask, area_under
+from visual_summaries.settings import preset
 from visual_summaries.settings.masks import MaskSettings, infills_of
 
 H, W = 20, 30
@@ -54,7 +55,7 @@ def measured(mask: Mask, steps: int = 15) -> Faithfulness:
     view[PATCH] = 255
     target = resolve_target(classifier, lambda logits: logits[:, 0])
     # A very wide blur is nearly the mean of its window; the patch is small, so what is hidden is dark.
-    return measure_faithfulness(classifier, [view], [mask], target, MaskSettings(), steps=steps)
+    return measure_faithfulness(classifier, [view], [mask], target, preset("paper").masks, steps=steps)
 
 
 def test_deletion_falls_with_the_first_pixels_and_insertion_rises_with_them() -> None:

@@ -19,6 +19,7 @@ from visual_summaries.analyses.controls import moved_copies, object_mask
 from visual_summaries.analyses.importance import divide_pixels
 from visual_summaries.classifiers import Classifier, Target, ViewTransform, resolve_target
 from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
+from visual_summaries.settings import preset
 
 H, W = 24, 40
 #: Squares of 6 x 6 pixels that a network may look at, and two that it does not.
@@ -100,7 +101,8 @@ def measure(
         case.evidence,
         case.regions,
         case.summaries,
-        settings=AnalysisSettings(**settings),
+        preset("paper").masks,
+        AnalysisSettings(**settings),
     )
 
 
@@ -239,7 +241,14 @@ def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings
     analyses = measure(needs, names)
     summaries = [replace(summary, analysis=found) for summary, found in zip(case.summaries, analyses, strict=True)]
     found = measure_joint(
-        case.classifier, case.target, case.images, case.evidence, case.regions, summaries, settings=AnalysisSettings(**settings)
+        case.classifier,
+        case.target,
+        case.images,
+        case.evidence,
+        case.regions,
+        summaries,
+        preset("paper").masks,
+        AnalysisSettings(**settings),
     )
     assert found is not None
     return found

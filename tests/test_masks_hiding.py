@@ -16,6 +16,7 @@ from visual_summaries.classifiers import Classifier, ViewTransform, resolve_targ
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.infill import INFILLS, chessboard, effective_infills, hide, scores_in_views, scores_without
 from visual_summaries.pages.report import render_page
+from visual_summaries.settings import preset
 from visual_summaries.settings.masks import MaskSettings
 
 
@@ -189,7 +190,7 @@ def test_masks_of_several_views_are_asked_as_those_of_each_alone() -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(48, 3))
     classifier = Classifier(net, transform=ViewTransform((20, 28)), class_names=["a", "b", "c"])
-    target, settings, rng = resolve_target(classifier, "b"), MaskSettings(), np.random.default_rng(0)
+    target, settings, rng = resolve_target(classifier, "b"), preset("paper").masks, np.random.default_rng(0)
     asked = []
     for count in (3, 0, 2, 1):
         view, masks = rng.integers(0, 256, (20, 28, 3), dtype=np.uint8), rng.random((count, 20, 28)) < 0.5

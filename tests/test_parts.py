@@ -48,7 +48,7 @@ from visual_summaries.parts import (
     with_centers,
 )
 from visual_summaries.parts.cells import cut_cells
-from visual_summaries.parts.model import Sample
+from visual_summaries.parts.embedding import Sample
 from visual_summaries.results import Parts, Run
 from visual_summaries.runs.dividing import find_parts
 

@@ -7,8 +7,7 @@ import pytest
 from skimage import data
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.regions.proposals import propose_all, propose_boxes
-from visual_summaries.regions.sources import edge_boxes, selective_search
+from visual_summaries.regions.proposals import edge_boxes, propose_all, propose_boxes, selective_search
 from visual_summaries.settings.stages import SOURCES, RegionSettings
 
 

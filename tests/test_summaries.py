@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.parts.clusters import Clusters
-from visual_summaries.parts.likeness import consistent_members, pairwise_ssim, ssim
+from visual_summaries.parts.ssim import consistent_members, pairwise_ssim, ssim
 from visual_summaries.parts.summaries import build_summaries, rank_summaries
 from visual_summaries.results import Region, Summary, SummaryAnalysis
-from visual_summaries.settings.stages import SummarySettings
+from visual_summaries.settings import preset
+
+PAPER = preset("paper").summaries
 
 H, W = 16, 24
 
@@ -60,7 +64,7 @@ def test_clusters_that_look_alike_are_kept_and_noise_is_rejected() -> None:
     def warp(exemplar: Region, member: Region) -> np.ndarray:
         return texture(member.index + 100) if labels[exemplar.index] == 2 else texture(labels[exemplar.index])
 
-    result = build_summaries(regions, similarity, clusters_of(labels, [0, 3, 6, 9]), warp)
+    result = build_summaries(regions, similarity, clusters_of(labels, [0, 3, 6, 9]), warp, PAPER)
     assert [s.exemplar for s in result.kept] == [0, 3]
     assert [s.index for s in result.kept] == [0, 1]
     assert all(s.score == pytest.approx(1.0) for s in result.kept)
@@ -77,7 +81,7 @@ def test_a_member_that_does_not_look_like_the_others_is_dropped() -> None:
     def warp(_: Region, member: Region) -> np.ndarray:
         return texture(7) if member.index != 3 else texture(8)
 
-    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 5, [0]), warp).kept
+    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 5, [0]), warp, PAPER).kept
     assert [m.region for m in summary.members] == [0, 1, 2, 4]
     assert summary.cluster == (0, 1, 2, 3, 4)
 
@@ -86,7 +90,7 @@ def test_members_are_ordered_by_similarity_one_an_image_and_at_most_ten() -> Non
     regions = [region(i, min(i, 13)) for i in range(15)]  # 13 and 14 share an image
     similarity = np.zeros((15, 15))
     similarity[0, :] = similarity[:, 0] = np.linspace(0, 1, 15)
-    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 15, [0]), lambda *_: texture(0)).kept
+    (summary,) = build_summaries(regions, similarity, clusters_of([0] * 15, [0]), lambda *_: texture(0), PAPER).kept
     assert [m.region for m in summary.members] == [0, 14, 12, 11, 10, 9, 8, 7, 6, 5]
     assert summary.members[0].similarity == pytest.approx(1.0)  # the exemplar's own: the best of the others
 
@@ -103,13 +107,13 @@ def test_rank_by_quality_or_by_importance(rank: str, order: list[int]) -> None:
             crop = (crop.astype(int) + noise).clip(0, 255).astype(np.uint8)
         return crop
 
-    result = build_summaries(regions, similarity, clusters_of([0, 0, 0, 1, 1, 1], [0, 3]), warp, SummarySettings(rank=rank))
+    result = build_summaries(regions, similarity, clusters_of([0, 0, 0, 1, 1, 1], [0, 3]), warp, replace(PAPER, rank=rank))
     assert [s.exemplar for s in result.kept] == order
     assert {s.exemplar: s.importance for s in result.kept} == pytest.approx({0: 0.9, 3: 0.1})
 
 
 def test_no_clusters_no_summaries() -> None:
-    result = build_summaries([], np.zeros((0, 0)), clusters_of([], []), lambda *_: texture(0))
+    result = build_summaries([], np.zeros((0, 0)), clusters_of([], []), lambda *_: texture(0), PAPER)
     assert (result.kept, result.rejected, result.small) == ((), (), 0)
 
 
@@ -121,11 +125,11 @@ def test_what_is_used_may_look_any_way_but_must_be_in_enough_images() -> None:
     def warp(exemplar: Region, member: Region) -> np.ndarray:
         return texture(member.index)  # no two alike
 
-    settings = SummarySettings(keep="used", min_coverage=0.5)
+    settings = replace(PAPER, keep="used", min_coverage=0.5)
     found = build_summaries(regions, similarity, clusters, warp, settings)
     assert [len(summary.members) for summary in found.kept] == [5]
     assert (found.rejected, found.small) == ((), 1)
-    both = build_summaries(regions, similarity, clusters, warp, SummarySettings(keep="used", min_coverage=0.4))
+    both = build_summaries(regions, similarity, clusters, warp, replace(PAPER, keep="used", min_coverage=0.4))
     assert [len(summary.members) for summary in both.kept] == [5, 2]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries._validate import require_choice
+from visual_summaries._validate import require_choice, require_contrib
 from visual_summaries.flow.features import Features
 from visual_summaries.results import Box
 
@@ -210,6 +210,7 @@ def _completed(
     nearest = _nearest(flow, valid)
     if completion == "none":
         return np.where(valid[:, :, None], flow, nearest)
+    require_contrib()
     weight = valid.astype(np.float32)
     image = np.zeros((*valid.shape, 3), np.uint8) if guide is None else np.ascontiguousarray(guide)
     planes = [weight, np.where(valid, flow[:, :, 0], 0), np.where(valid, flow[:, :, 1], 0)]

@@ -132,7 +132,7 @@ def describe(
         )
     if descriptor != "hog" and classifier is not None:
         deep = deep_descriptor(classifier)
-        if deep.stages or descriptor == "deep":
+        if deep.layers or descriptor == "deep":
             return Features(array, deep(image, array), size, POWER)
     whitening = Whitening.default() if whitening is None else whitening
     return Features(array, whitening(hog_boxes(image, array)), size)

@@ -122,7 +122,7 @@ def infill_of(view: NDArray[np.uint8], settings: MaskSettings) -> MaskSettings:
     >>> views = [np.full((4, 4, 3), shade, np.uint8) for shade in range(40)]
     >>> len({infill_of(view, MaskSettings(infill="mix")).infill for view in views})
     4
-    >>> infill_of(views[0], MaskSettings()).infill
+    >>> infill_of(views[0], MaskSettings(infill="blur")).infill
     'blur'
     """
     infills = infills_of(settings.infill)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from visual_summaries.parts.model import Sample, group, squared_distances
+from visual_summaries.parts.embedding import Sample, group, squared_distances
 from visual_summaries.results import REPRODUCIBLE, PartNumber
 from visual_summaries.settings.stages import PartSettings
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.parts.clusters import Clusters
-from visual_summaries.parts.likeness import consistent_members, pairwise_ssim, upper
+from visual_summaries.parts.ssim import consistent_members, pairwise_ssim, upper
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Member, Region, Result, Summary
 from visual_summaries.settings.stages import SummarySettings
@@ -113,7 +113,7 @@ def build_summaries(
     similarity: NDArray[np.floating],
     clusters: Clusters,
     warp: Warp,
-    settings: SummarySettings | None = None,
+    settings: SummarySettings,
     *,
     progress: Progress | None = None,
 ) -> SummarySet:
@@ -134,14 +134,13 @@ def build_summaries(
     clusters : Clusters
     warp : callable
         ``warp(exemplar, member) -> uint8 (h, w, 3)`` with the size of the exemplar's box.
-    settings : SummarySettings, optional
+    settings : SummarySettings
     progress : callable, optional
 
     Returns
     -------
     SummarySet
     """
-    settings = settings or SummarySettings()
     candidates: list[_Candidate] = []
     found = choose_candidates(clusters, regions, similarity, settings)
     small = len(clusters.exemplars) - len(found)

@@ -26,7 +26,7 @@ from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
-from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag
+from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag, label_map, owned_by_summaries
 
 __all__ = [
     "REPRODUCIBLE",
@@ -54,5 +54,7 @@ __all__ = [
     "Tag",
     "Together",
     "area_under",
+    "label_map",
+    "owned_by_summaries",
     "same",
 ]

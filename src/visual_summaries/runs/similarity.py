@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.engines import Part
+from visual_summaries.engines import Handle
 from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.flow import Features
 from visual_summaries.flow.pairs import best_of, compare_block, mean_of
@@ -54,7 +54,7 @@ def image_blocks(names: Sequence[str]) -> list[list[int]]:
 
 
 #: A block of pairs: features and salient boxes of its images, and which of these are compared.
-Block = tuple[dict[int, Part[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
+Block = tuple[dict[int, Handle[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
 
 
 def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
@@ -117,7 +117,7 @@ class _Blocks:
         def item(position: int) -> Block:
             pairs = self._pairs[position]
             members = _members(pairs)
-            return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, pairs
+            return {i: features.handle(i) for i in members}, {i: salient[i] for i in members}, pairs
 
         self._records = context.each(SIMILARITY, keys, item)
 

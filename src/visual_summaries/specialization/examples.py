@@ -16,7 +16,7 @@ from torch import Tensor
 from visual_summaries.batch.jobs import class_folders, target_of_folder
 from visual_summaries.classifiers import find_class
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
-from visual_summaries.flow.stages import Stage, choose_stages, recorded
+from visual_summaries.flow.feature_maps import Layer, choose_layers, recorded
 from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Box, Run
@@ -75,7 +75,7 @@ class Examples:
         Of the network as it is.
     maps : tuple of Tensor of float16, (N, C, h, w)
         Reduced feature maps, for each depth.
-    stages : tuple of Stage
+    layers : tuple of Layer
         Where they were read.
     classes : tuple of int
         Indices of the specialized classes.
@@ -89,7 +89,7 @@ class Examples:
     labels: NDArray[np.intp]
     logits: NDArray[np.float32]
     maps: tuple[Tensor, ...]
-    stages: tuple[Stage, ...]
+    layers: tuple[Layer, ...]
     classes: tuple[int, ...]
     parts: tuple[PartExamples, ...]
     skipped: tuple[tuple[str, str], ...] = ()
@@ -99,7 +99,7 @@ class Examples:
 
     def places(self, settings: SpecializeSettings) -> int:
         """Return how many places detectors look at along each side."""
-        return places_of(self.stages, settings.cells)
+        return places_of(self.layers, settings.cells)
 
     def subset(self, chosen: NDArray[np.intp]) -> Examples:
         """Return some of the images, with the regions in them; summaries that have none left are gone."""
@@ -120,8 +120,8 @@ class Examples:
         )
 
 
-def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
-    """Return the last stages of a network, as it is when it sees images of its own size; finest first.
+def find_layers(classifier: Classifier, depths: int) -> tuple[Layer, ...]:
+    """Return the last layers of a network, as it is when it sees images of its own size; finest first.
 
     Raises
     ------
@@ -132,25 +132,25 @@ def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
     x = torch.zeros(1, *classifier.input_size, device=classifier.device)
     with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, size) as seen:
         classifier.logits(x)
-    stages = choose_stages([stage for stage, _ in seen])
-    if not stages:
+    layers = choose_layers([layer for layer, _ in seen])
+    if not layers:
         raise ClassifierError(
             f"no submodule of {classifier.spec} puts out a feature map, so there is nothing that part detectors could read: "
             "give the network as an nn.Module of several layers"
         )
-    return stages[-depths:]
+    return layers[-depths:]
 
 
 def read_maps(
-    classifier: Classifier, views: Sequence[NDArray[np.uint8]], stages: Sequence[Stage], cells: int
+    classifier: Classifier, views: Sequence[NDArray[np.uint8]], layers: Sequence[Layer], cells: int
 ) -> tuple[NDArray[np.float32], list[Tensor]]:
-    """Return the logits (N, K) of views, and their reduced maps (N, C, h, w) in half precision, for each stage."""
+    """Return the logits (N, K) of views, and their reduced maps (N, C, h, w) in half precision, for each layer."""
     logits: list[NDArray[np.float32]] = []
-    maps: list[list[Tensor]] = [[] for _ in stages]
+    maps: list[list[Tensor]] = [[] for _ in layers]
     with classifier.frozen(), torch.no_grad():
         for start in range(0, len(views), _BATCH):
             x = classifier.to_tensor(views[start : start + _BATCH])
-            with kept_maps(classifier.module, stages) as found:
+            with kept_maps(classifier.module, layers) as found:
                 logits.append(classifier.logits(x).cpu().numpy())
             for number, own in enumerate(maps):
                 own.append(reduced(found[number], cells).half().cpu())
@@ -181,8 +181,8 @@ def gather_examples(
     """
     settings = SpecializeSettings() if settings is None else settings
     classes = _classes(runs, classifier)
-    stages = find_stages(classifier, settings.depths)
-    reader = _Reader(classifier, stages, settings.cells)
+    layers = find_layers(classifier, settings.depths)
+    reader = _Reader(classifier, layers, settings.cells)
     parts: list[PartExamples] = []
     for owner, run in enumerate(runs):
         reader.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
@@ -327,7 +327,7 @@ class _Reader:
     """Training images one after the other; each is kept as logits and reduced maps, its pixels are not."""
 
     classifier: Classifier
-    stages: tuple[Stage, ...]
+    layers: tuple[Layer, ...]
     cells: int
     known: dict[str, int] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
@@ -350,7 +350,7 @@ class _Reader:
                 fresh[sha256] = (name, view)
             if not fresh:
                 continue
-            logits, maps = read_maps(self.classifier, [view for _, view in fresh.values()], self.stages, self.cells)
+            logits, maps = read_maps(self.classifier, [view for _, view in fresh.values()], self.layers, self.cells)
             self.logits.append(logits)
             self.maps.append(maps)
             for sha256, (name, _) in fresh.items():
@@ -383,8 +383,8 @@ class _Reader:
             sha256=tuple(self.known),
             labels=np.array(self.labels, np.intp),
             logits=np.concatenate(self.logits),
-            maps=tuple(torch.cat([batch[number] for batch in self.maps]) for number in range(len(self.stages))),
-            stages=self.stages,
+            maps=tuple(torch.cat([batch[number] for batch in self.maps]) for number in range(len(self.layers))),
+            layers=self.layers,
             classes=classes,
             parts=parts,
             skipped=tuple(self.skipped),

@@ -115,7 +115,7 @@ def build_network(
     stacked = torch.from_numpy(np.stack([one.weights for one in used])) if used else torch.empty(0, sum(split))
     return SpecializedNetwork(
         classifier.module,
-        examples.stages,
+        examples.layers,
         torch.tensor(owners, dtype=torch.int64),
         torch.tensor(examples.classes, dtype=torch.int64),
         [one.contiguous() for one in torch.split(stacked, split, 1)],

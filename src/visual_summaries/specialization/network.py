@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import logits_of
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.stages import Stage, as_map
+from visual_summaries.flow.feature_maps import Layer, as_map
 from visual_summaries.specialization.windows import bounded, reduced, slide
 
 
@@ -27,14 +27,14 @@ class SpecializedNetwork(nn.Module):
     ----------
     network : nn.Module
         Takes normalized images ``(N, C, H, W)``.
-    stages : sequence of Stage
+    layers : sequence of Layer
         Whose outputs the detectors read, as found on images of the network's own size.
     owners : Tensor of int64, (P,)
         Position in `classes` of each detector's class.
     classes : Tensor of int64, (K,)
         Indices of the classes that are specialized.
     detectors : sequence of Tensor, (P, C)
-        Weights of each detector, for each stage; calibrated, so that scores are log odds.
+        Weights of each detector, for each layer; calibrated, so that scores are log odds.
     bias : Tensor, (P,)
     sizes : Tensor, (P, S, 2)
         Heights and widths of each detector's windows, over the image's.
@@ -52,7 +52,7 @@ class SpecializedNetwork(nn.Module):
     >>> net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     >>> _ = net[0].weight.data.copy_(torch.eye(3)[:, :, None, None])
     >>> red = SpecializedNetwork(
-    ...     net, [Stage("0", 0, "nchw", (4, 6), 3)], torch.tensor([0]), torch.tensor([0]), [torch.tensor([[2.0, 0, 0]])],
+    ...     net, [Layer("0", 0, "nchw", (4, 6), 3)], torch.tensor([0]), torch.tensor([0]), [torch.tensor([[2.0, 0, 0]])],
     ...     torch.zeros(1), torch.full((1, 1, 2), 0.5), torch.ones(1), torch.zeros(1),
     ...     cells=14, evidence_limit=4, offset_limit=6)
     >>> x = torch.zeros(1, 3, 4, 6)
@@ -71,7 +71,7 @@ class SpecializedNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        stages: Sequence[Stage],
+        layers: Sequence[Layer],
         owners: Tensor,
         classes: Tensor,
         detectors: Sequence[Tensor],
@@ -87,7 +87,7 @@ class SpecializedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.stages = tuple(stages)
+        self.layers = tuple(layers)
         self.cells, self.evidence_limit, self.offset_limit = cells, evidence_limit, offset_limit
         self.probabilities = probabilities
         device = next((one.device for one in [*network.parameters(), *network.buffers()]), torch.device("cpu"))
@@ -101,7 +101,7 @@ class SpecializedNetwork(nn.Module):
         """Return logits (N, K) of normalized images (N, C, H, W)."""
         if not len(self.weights):
             return self._logits(self.network(x), x.shape[0])
-        answer, maps = forward_with_maps(self.network, x, self.stages)
+        answer, maps = forward_with_maps(self.network, x, self.layers)
         logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
         own = torch.nn.functional.one_hot(self.owners, len(self.classes)).to(evidence.dtype)
@@ -110,7 +110,7 @@ class SpecializedNetwork(nn.Module):
 
     def evidence(self, x: Tensor) -> Tensor:
         """Return the evidence (N, P) of each part in normalized images: log odds, in plus and minus `evidence_limit`."""
-        return self._evidence(forward_with_maps(self.network, x, self.stages)[1])
+        return self._evidence(forward_with_maps(self.network, x, self.layers)[1])
 
     def _evidence(self, maps: Sequence[Tensor]) -> Tensor:
         small = [reduced(one, self.cells) for one in maps]
@@ -122,21 +122,21 @@ class SpecializedNetwork(nn.Module):
     @property
     def places(self) -> int:
         """Places of windows along each side."""
-        return places_of(self.stages, self.cells)
+        return places_of(self.layers, self.cells)
 
     def _logits(self, answer: Any, count: int) -> Tensor:
         logits = logits_of(answer, count)
         return logits.clamp_min(1e-12).log() if self.probabilities else logits
 
 
-def places_of(stages: Sequence[Stage], cells: int) -> int:
+def places_of(layers: Sequence[Layer], cells: int) -> int:
     """Return how many places windows have along each side: the cells of the finest map, at most `cells`."""
-    return min(max((max(stage.grid) for stage in stages), default=1), cells)
+    return min(max((max(layer.grid) for layer in layers), default=1), cells)
 
 
 @contextmanager
-def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int, Tensor]]:
-    """Keep the maps (N, C, h, w) that some modules put out while inside, under the positions of their stages; gradients pass.
+def kept_maps(network: nn.Module, layers: Sequence[Layer]) -> Iterator[dict[int, Tensor]]:
+    """Keep the maps (N, C, h, w) that some modules put out while inside, under the positions of their layers; gradients pass.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
         If the network has no such module, or one put nothing out.
     """
     modules = dict(network.named_modules())
-    missing = [stage.name for stage in stages if stage.name not in modules]
+    missing = [layer.name for layer in layers if layer.name not in modules]
     if missing:
         raise ClassifierError(
             f"the network {type(network).__name__} has no module {missing[0]!r}, which part detectors read: "
@@ -158,27 +158,27 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             call = calls.get(name, 0)
             calls[name] = call + 1
-            for number, stage in enumerate(stages):
-                if (stage.name, stage.call) == (name, call):
+            for number, layer in enumerate(layers):
+                if (layer.name, layer.call) == (name, call):
                     tensor = output[0] if isinstance(output, tuple | list) else output
-                    found[number] = as_map(tensor, stage.layout, stage.grid)
+                    found[number] = as_map(tensor, layer.layout, layer.grid)
 
         handles.append(modules[name].register_forward_hook(hook))
 
-    for name in dict.fromkeys(stage.name for stage in stages):
+    for name in dict.fromkeys(layer.name for layer in layers):
         listen(name)
     try:
         yield found
     finally:
         for handle in handles:
             handle.remove()
-    if len(found) < len(stages):
-        lost = next(stage.name for number, stage in enumerate(stages) if number not in found)
+    if len(found) < len(layers):
+        lost = next(layer.name for number, layer in enumerate(layers) if number not in found)
         raise ClassifierError(f"module {lost!r}, which part detectors read, put nothing out in this forward pass")
 
 
-def forward_with_maps(network: nn.Module, x: Tensor, stages: Sequence[Stage]) -> tuple[Any, list[Tensor]]:
+def forward_with_maps(network: nn.Module, x: Tensor, layers: Sequence[Layer]) -> tuple[Any, list[Tensor]]:
     """Return a network's answer to a batch and the maps (N, C, h, w) that some of its modules put out on the way."""
-    with kept_maps(network, stages) as found:
+    with kept_maps(network, layers) as found:
         answer = network(x)
-    return answer, [found[number] for number in range(len(stages))]
+    return answer, [found[number] for number in range(len(layers))]

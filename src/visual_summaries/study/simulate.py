@@ -127,7 +127,7 @@ def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress
     for region in regions:
         of_image.setdefault(run.regions[region].image, []).append(region)
     descriptor = deep_descriptor(classifier)
-    if not descriptor.stages:
+    if not descriptor.layers:
         raise StudyError(f"{classifier.spec} has no feature maps to judge by: give another network (--model)")
     found: dict[int, list[torch.Tensor]] = {}
     with classifier.frozen(), torch.no_grad():
@@ -141,9 +141,9 @@ def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress
     if not found:
         return {}
     order = list(found)
-    stages = [torch.stack([found[region][stage] for region in order]) for stage in range(len(found[order[0]]))]
+    layers = [torch.stack([found[region][layer] for region in order]) for layer in range(len(found[order[0]]))]
     # Without its mean, what all regions share (background, the style of the drawing) does not count as likeness.
-    joined = torch.cat([normalize(stage - stage.mean(0, keepdim=True), dim=1) for stage in stages], dim=1)
+    joined = torch.cat([normalize(layer - layer.mean(0, keepdim=True), dim=1) for layer in layers], dim=1)
     return dict(zip(order, normalize(joined, dim=1).numpy(), strict=True))
 
 
