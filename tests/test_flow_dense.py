@@ -10,11 +10,13 @@ from skimage import data
 
 import visual_summaries as vs
 from visual_summaries.errors import MissingExtraError, SettingsError
-from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, dense_flow, describe, match, warp
+from visual_summaries.flow import Features, dense_flow, describe, match, warp
+from visual_summaries.flow.dense import FILTERS
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.results import Region
 from visual_summaries.runs.warping import warp_member
 from visual_summaries.settings import preset
+from visual_summaries.settings.stages import ASSIGNMENTS
 
 PAPER = preset("paper").flow
 

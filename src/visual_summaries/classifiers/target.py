@@ -17,7 +17,6 @@ from visual_summaries._batches import in_batches
 from visual_summaries._validate import require_choice
 from visual_summaries.classifiers.classifier import Classifier
 from visual_summaries.errors import ClassifierError, TargetError
-from visual_summaries.progress import Progress, report_progress
 
 KINDS = ("probability", "logit")
 
@@ -169,7 +168,6 @@ def classify(
     target: int | str | Callable[[Tensor], Tensor] | Target,
     *,
     batch_size: int = 32,
-    progress: Progress | None = None,
 ) -> Classified:
     """Return scores and predictions for views, without gradients.
 
@@ -182,8 +180,6 @@ def classify(
         As for :func:`~visual_summaries.classifiers.resolve_target`.
     batch_size : int
         Images at a time.
-    progress : callable, optional
-        Told of the stage ``"images"``, if `views` has a length.
 
     Examples
     --------
@@ -199,9 +195,7 @@ def classify(
     if batch_size < 1:
         raise ClassifierError(f"batch_size is {batch_size}, but must be at least 1")
     resolved = resolve_target(classifier, target)
-    total = len(views) if isinstance(views, Sequence | np.ndarray) else None
     scores, predicted, hits = [], [], []
-    done = 0
     remaining = iter(views)
     with classifier.frozen(), torch.no_grad():
         while batch := list(islice(remaining, batch_size)):
@@ -209,9 +203,6 @@ def classify(
             scores.append(resolved.score(logits).float().cpu().numpy())
             predicted.append(logits.argmax(dim=1).cpu().numpy())
             hits.append(resolved.hits(logits).cpu().numpy())
-            done += len(batch)
-            if total is not None:
-                report_progress(progress, "images", done, total)
     return Classified(
         np.concatenate([np.empty(0, np.float32), *scores]),
         np.concatenate([np.empty(0, np.int64), *predicted]),

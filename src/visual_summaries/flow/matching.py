@@ -34,9 +34,7 @@ from torch import Tensor
 
 from visual_summaries._validate import require_choice
 from visual_summaries.flow.features import Features
-
-#: Names accepted by :func:`match`.
-METHODS = ("nam", "phm", "lom")
+from visual_summaries.settings.stages import METHODS
 
 _STEPS = 20  # reweighting steps of the geometric median
 _NEAREST = 1e-2  # closer than this counts as this close

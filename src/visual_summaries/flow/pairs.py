@@ -13,7 +13,6 @@ from torch import Tensor
 
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
-from visual_summaries.progress import Progress, report_progress
 from visual_summaries.settings.stages import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
@@ -43,7 +42,6 @@ def compare_all(
     settings: FlowSettings | None = None,
     *,
     best: int = 100,
-    progress: Progress | None = None,
 ) -> PairwiseSimilarity:
     """Compare the salient boxes of every image with all boxes of every other image.
 
@@ -60,8 +58,6 @@ def compare_all(
         Method, exponent, and which boxes can match; a pair is compared as it is, whatever ``mirror`` says.
     best : int
         How many best confidences are averaged for `best_mean`.
-    progress : Progress, optional
-        Called with stage ``"similarity"`` and the number of pairs of images done.
 
     Returns
     -------
@@ -92,7 +88,7 @@ def compare_all(
     settings = FlowSettings() if settings is None else settings
     rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
     pairs = list(combinations(range(len(features)), 2))
-    block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best, progress=progress)
+    block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best)
     start = [0, *accumulate(len(chosen) for chosen in rows)]
     similarity = np.zeros((start[-1], start[-1]), np.float32)
     for (i, j), part in zip(block.pairs, block.similarities, strict=True):
@@ -128,7 +124,6 @@ def compare_block(
     settings: FlowSettings | None = None,
     *,
     best: int = 100,
-    progress: Progress | None = None,
 ) -> BlockSimilarity:
     """Compare the salient boxes of some pairs of images, as :func:`compare_all` does for all pairs.
 
@@ -140,7 +135,7 @@ def compare_block(
     features, salient : mapping
         Of the images in `pairs`; as for :func:`compare_all`.
     pairs : sequence of (int, int)
-    settings, best, progress
+    settings, best
         As for :func:`compare_all`.
 
     Examples
@@ -157,7 +152,6 @@ def compare_block(
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
     top = {i: _Best(len(rows[i]), best) for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
-    done = 0
     for tile in _tiles(pairs):
         directed = _DirectedPairs(rows, geometry, settings)
         for position in tile:
@@ -175,8 +169,6 @@ def compare_block(
                 top[i].add(forward)
                 top[j].add(backward)
                 similarities[position] = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
-        done += len(tile)
-        report_progress(progress, "similarity", done, len(pairs))
     return BlockSimilarity(list(pairs), similarities, {i: one.values() for i, one in top.items()})
 
 

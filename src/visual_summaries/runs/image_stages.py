@@ -16,7 +16,7 @@ from visual_summaries._batches import even_batch
 from visual_summaries.classifiers import Classifier
 from visual_summaries.engines import Handle
 from visual_summaries.files.arrays import pack, unpack
-from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
+from visual_summaries.flow import Features, FlowSettings, describe
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.gradients import fast_float32
@@ -225,8 +225,7 @@ def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray
 
 def describe_view(view: View, boxes: ArrayLike, settings: FlowSettings, classifier: Classifier) -> Features:
     """Describe boxes as the settings ask for it: by which descriptor, and whether turned left to right as well."""
-    look = describe_mirrored if settings.mirror else describe
-    return look(view, boxes, settings.descriptor, classifier=classifier)
+    return describe(view, boxes, settings.descriptor, classifier=classifier, mirrored=settings.mirror)
 
 
 def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]) -> Iterable[Content]:

@@ -76,6 +76,12 @@ class ClusterSettings:
         )
 
 
+#: Descriptors of boxes, ways of matching them, and of assigning matches to pixels.
+DESCRIPTORS = ("auto", "deep", "hog")
+METHODS = ("nam", "phm", "lom")
+ASSIGNMENTS = ("best", "vote")
+
+
 @dataclass(frozen=True)
 class FlowSettings:
     """Parameters of descriptors and semantic flow.
@@ -111,10 +117,10 @@ class FlowSettings:
     mirror: bool = True
 
     def __post_init__(self) -> None:
-        require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
-        require_choice("method", self.method, ("nam", "phm", "lom"))
+        require_choice("descriptor", self.descriptor, DESCRIPTORS)
+        require_choice("method", self.method, METHODS)
         require_ranges(self, max_aspect_ratio=(1.0,), border=(0.0, 0.5), exponent=(0.0, 10.0))
-        require_choice("assignment", self.assignment, ("best", "vote"))
+        require_choice("assignment", self.assignment, ASSIGNMENTS)
 
 
 @dataclass(frozen=True)
