@@ -70,7 +70,7 @@ def test_salient_means_more_than_the_share() -> None:
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 3), (0, 0, 13, 3), (-1, 0, 3, 3), (0, 3, 3, 3)])
 def test_boxes_outside_the_image_are_refused(box: tuple[int, ...]) -> None:
-    with pytest.raises(SettingsError, match="inside the 12 x 8"):
+    with pytest.raises(SettingsError, match="is empty or leaves the image of 12 x 8 pixels"):
         evidence_shares(np.array([box]), np.ones((8, 12), bool))
 
 

@@ -140,12 +140,14 @@ def load_exported(path: str | os.PathLike[str], device: str | torch.device | Non
     path = Path(path)
     if not path.is_file():
         raise ClassifierError(f"model file {path} does not exist: give a file written by torch.export.save")
-    require_plain_program(path)
     try:
+        require_plain_program(path)
         with weights_only():
             program = torch.export.load(path)
             if device is not None:
                 program = move_to_device_pass(program, torch.device(device))
+    except ClassifierError:
+        raise
     except UnpicklingError as error:
         raise ClassifierError(f"{path} holds pickled code, which is refused: {error}") from error
     except Exception as error:
@@ -198,27 +200,20 @@ def require_plain_program(path: Path) -> None:
     ClassifierError
         If it holds pickled objects, compiled code, or a graph that calls anything else; the message names what.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if _EXECUTABLE.search(member):
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if _EXECUTABLE.search(member):
+                raise ClassifierError(
+                    f"{path} holds pickled objects or compiled code ({member}), which is refused: "
+                    "export a network of plain tensors"
+                )
+            if member.endswith(".json"):
+                for what, text in _suspects(json.loads(archive.read(member))):
                     raise ClassifierError(
-                        f"{path} holds pickled objects or compiled code ({member}), which is refused: "
+                        f"{path} would execute code: its graph has the {what} {text[:80]!r}, which is refused. "
+                        "Only operators on tensors (torch.ops.aten and the like) and arithmetic on sizes are loaded: "
                         "export a network of plain tensors"
                     )
-                if member.endswith(".json"):
-                    for what, text in _suspects(json.loads(archive.read(member))):
-                        raise ClassifierError(
-                            f"{path} would execute code: its graph has the {what} {text[:80]!r}, which is refused. "
-                            "Only operators on tensors (torch.ops.aten and the like) and arithmetic on sizes are loaded: "
-                            "export a network of plain tensors"
-                        )
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, RecursionError) as error:
-        reason = str(error) or type(error).__name__
-        raise ClassifierError(
-            f"{path} is not a program that torch.export of PyTorch {torch.__version__} can load ({reason}): "
-            "write it with torch.export.save"
-        ) from error
 
 
 def is_plain_expression(text: str) -> bool:

@@ -13,6 +13,7 @@ from visual_summaries._validate import require_choice
 from visual_summaries.flow.deep import POWER, deep_descriptor
 from visual_summaries.flow.hog import hog_boxes
 from visual_summaries.flow.whitening import Whitening
+from visual_summaries.results.base import require_boxes, require_image
 from visual_summaries.settings.stages import DESCRIPTORS
 
 if TYPE_CHECKING:
@@ -57,20 +58,6 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.boxes)
-
-
-def checked_boxes(boxes: ArrayLike, size: tuple[int, int]) -> NDArray[np.int32]:
-    """Return `boxes` as int32 (n, 4), or raise if one is empty or leaves an image of `size` (H, W)."""
-    array = np.asarray(boxes, np.int32).reshape(-1, 4)
-    height, width = size
-    wrong = (array[:, 0] < 0) | (array[:, 1] < 0) | (array[:, 2] > width) | (array[:, 3] > height)
-    wrong |= (array[:, 2] <= array[:, 0]) | (array[:, 3] <= array[:, 1])
-    if wrong.any():
-        raise ValueError(
-            f"box {array[wrong][0].tolist()} is empty or leaves the image of {width} x {height} pixels; "
-            "boxes are (x0, y0, x1, y1), half open"
-        )
-    return array
 
 
 def describe(
@@ -121,11 +108,9 @@ def describe(
     >>> describe(image, [(10, 10, 40, 30)], mirrored=True).mirrored.boxes.tolist()
     [[40, 10, 70, 30]]
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
+    size = require_image(image)
     require_choice("descriptor", descriptor, DESCRIPTORS)
-    size = (image.shape[0], image.shape[1])
-    array = checked_boxes(boxes, size)
+    array = require_boxes(boxes, size)
     if mirrored:
         features = describe(image, array, descriptor, whitening, classifier)
         turned = np.ascontiguousarray(image[:, ::-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -16,6 +16,7 @@ from visual_summaries.flow.matching import BestMatches, Geometry, appearance, ho
 from visual_summaries.settings.stages import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
+_WAITING = 16  # best confidences of so many images wait before they are merged
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,43 +89,19 @@ def compare_all(
     settings = FlowSettings() if settings is None else settings
     rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
     pairs = list(combinations(range(len(features)), 2))
-    block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best)
-    start = [0, *accumulate(len(chosen) for chosen in rows)]
-    similarity = np.zeros((start[-1], start[-1]), np.float32)
-    for (i, j), part in zip(block.pairs, block.similarities, strict=True):
-        similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = part
-        similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = part.T
-    means = [mean_of(block.best.get(i, np.zeros((len(own), 0), np.float32))) for i, own in enumerate(rows)]
+    similarities, top = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best)
+    similarity = joined_blocks(zip(pairs, similarities, strict=True), [len(chosen) for chosen in rows])
+    means = [mean_of(top.get(i, np.zeros((len(own), 0), np.float32))) for i, own in enumerate(rows)]
     return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
-
-
-@dataclass(frozen=True, eq=False)
-class BlockSimilarity:
-    """What comparing some pairs of images leaves; those of several blocks make a :class:`PairwiseSimilarity`.
-
-    Attributes
-    ----------
-    pairs : list of (int, int)
-        Images i, j.
-    similarities : list of ndarray of float32, (r_i, r_j)
-        For each pair, of the salient boxes of i and j.
-    best : dict of int to ndarray of float32, (r_i, <= best)
-        For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
-    """
-
-    pairs: list[tuple[int, int]]
-    similarities: list[NDArray[np.float32]]
-    best: dict[int, NDArray[np.float32]]
 
 
 def compare_block(
     features: Mapping[int, Features],
     salient: Mapping[int, ArrayLike],
     pairs: Sequence[tuple[int, int]],
-    settings: FlowSettings | None = None,
-    *,
+    settings: FlowSettings,
     best: int = 100,
-) -> BlockSimilarity:
+) -> tuple[list[NDArray[np.float32]], dict[int, NDArray[np.float32]]]:
     """Compare the salient boxes of some pairs of images, as :func:`compare_all` does for all pairs.
 
     A pair's similarities do not depend on the block it is in, and the best of all blocks' best are the best of all: the
@@ -138,19 +115,25 @@ def compare_block(
     settings, best
         As for :func:`compare_all`.
 
+    Returns
+    -------
+    similarities : list of ndarray of float32, (r_i, r_j)
+        For each pair, of the salient boxes of i and j.
+    best : dict of int to ndarray of float32, (r_i, <= best)
+        For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
+
     Examples
     --------
     >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
     >>> images = {i: Features(boxes, torch.eye(2), (80, 90)) for i in range(3)}
-    >>> block = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], best=1)
-    >>> [part.shape for part in block.similarities], block.best[0].tolist()
+    >>> similarities, best = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], FlowSettings(), best=1)
+    >>> [part.shape for part in similarities], best[0].tolist()
     ([(1, 2), (1, 0)], [[1.0]])
     """
-    settings = FlowSettings() if settings is None else settings
     images = sorted({image for pair in pairs for image in pair})
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
-    top = {i: _Best(len(rows[i]), best) for i in images}
+    top = {i: [np.zeros((len(rows[i]), 0), np.float32)] for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
     for tile in _tiles(pairs):
         directed = _DirectedPairs(rows, geometry, settings)
@@ -166,10 +149,13 @@ def compare_block(
             i, j = pairs[position]
             if (i, j) in confidences:
                 forward, backward = confidences[i, j], confidences[j, i]
-                top[i].add(forward)
-                top[j].add(backward)
+                for image, values in ((i, forward), (j, backward)):
+                    # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
+                    top[image].append(values.topk(min(best, values.shape[1]), 1).values.cpu().numpy())
+                    if len(top[image]) > _WAITING:
+                        top[image] = [best_of(top[image], best)]
                 similarities[position] = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
-    return BlockSimilarity(list(pairs), similarities, {i: one.values() for i, one in top.items()})
+    return similarities, {i: best_of(parts, best) for i, parts in top.items()}
 
 
 def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
@@ -211,6 +197,16 @@ class _DirectedPairs:
                 self._done[a, b] = one.confidences(scores)
         exponent = self._settings.exponent
         return self._done if exponent == 1 else {pair: values**exponent for pair, values in self._done.items()}
+
+
+def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]], counts: Sequence[int]) -> NDArray[np.float32]:
+    """Return the symmetric similarities (R, R) whose blocks (i, j) are given, of images with so many boxes each."""
+    start = [0, *accumulate(counts)]
+    similarity = np.zeros((start[-1], start[-1]), np.float32)
+    for (i, j), block in blocks:
+        similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = block
+        similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = block.T
+    return similarity
 
 
 def best_of(parts: Sequence[NDArray[np.float32]], best: int = 100) -> NDArray[np.float32]:
@@ -258,29 +254,3 @@ def facing(a: Features, b: Features, max_aspect_ratio: float = 2.0, border: floa
     own = Geometry.of(a, border)
     found = [likeness(appearance(a, one, own, Geometry.of(one, border), max_aspect_ratio)) for one in (b, b.mirrored)]
     return b.mirrored if found[1] > found[0] else b
-
-
-class _Best:
-    """The largest values that each of some rows has seen so far."""
-
-    def __init__(self, rows: int, best: int) -> None:
-        self._best = best
-        self._values = torch.zeros(rows, 0)
-        self._waiting: list[Tensor] = []
-
-    def add(self, values: Tensor) -> None:
-        """Take in new values (rows, n)."""
-        # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
-        self._waiting.append(values.topk(min(self._best, values.shape[1]), 1).values.cpu())
-        if len(self._waiting) == 16:
-            self._merge()
-
-    def _merge(self) -> None:
-        both = torch.cat([self._values, *self._waiting], 1)
-        self._values, self._waiting = both.topk(min(self._best, both.shape[1]), 1).values, []
-
-    def values(self) -> NDArray[np.float32]:
-        """Return the best values of each row, the best first, (rows, <= best)."""
-        self._merge()
-        result: NDArray[np.float32] = self._values.numpy()
-        return result

@@ -75,16 +75,10 @@ def choose_members(
     >>> choose_members(range(5), 0, regions, similarity)  # 1 is of the same image as the better 2, 3 of the exemplar's
     [0, 2, 4]
     """
-    chosen = [exemplar]
-    seen = {regions[exemplar].image}
-    others = [index for index in cluster if index != exemplar]
-    for index in sorted(others, key=lambda i: (-float(similarity[exemplar, i]), i)):
-        if len(chosen) == limit:
-            break
-        if regions[index].image not in seen:
-            seen.add(regions[index].image)
-            chosen.append(index)
-    return chosen
+    best = {regions[exemplar].image: exemplar}
+    for index in sorted(set(cluster) - {exemplar}, key=lambda i: (-float(similarity[exemplar, i]), i)):
+        best.setdefault(regions[index].image, index)
+    return list(best.values())[:limit]
 
 
 def choose_candidates(

@@ -113,7 +113,7 @@ def hidden_scores(
     views: Sequence[NDArray[np.uint8]],
     target: Target,
     regions: Sequence[Regions],
-    settings: MaskSettings | None = None,
+    settings: MaskSettings,
 ) -> list[NDArray[np.float32]]:
     """Return the class scores of views with each of their regions alone hidden (docs/paper.md, regions), in float32.
 
@@ -124,7 +124,7 @@ def hidden_scores(
     target : Target
     regions : sequence of Regions
         Of each view.
-    settings : MaskSettings, optional
+    settings : MaskSettings
         How pixels are hidden.
 
     Returns
@@ -132,7 +132,6 @@ def hidden_scores(
     list of ndarray of float32, (number of regions,)
         Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
     """
-    settings = settings or MaskSettings()
     asked = []
     for view, own in zip(views, regions, strict=True):
         shape = (view.shape[0], view.shape[1])

@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from visual_summaries._validate import require_contrib, require_in_range
 from visual_summaries.errors import SettingsError
+from visual_summaries.results.base import require_image
 from visual_summaries.settings.stages import check_source
 
 Picture = NDArray[np.uint8]
@@ -63,9 +64,7 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     Raises
     ------
     SettingsError
-        If there is no such source, `n` is below 1, or the edge model cannot be read.
-    ValueError
-        If the image is not uint8 (H, W, 3).
+        If there is no such source, `n` is below 1, the image is not uint8 (H, W, 3), or the edge model cannot be read.
 
     Examples
     --------
@@ -79,9 +78,7 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     if source != "grid":
         require_contrib()
     require_in_range("n", n, 1)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
-    height, width = image.shape[:2]
+    height, width = require_image(image)
     whole = np.array([[0, 0, width, height]], np.int32)
     boxes = usable_boxes(_all_boxes(image, n, source), (height, width))
     boxes = boxes[(boxes != whole).any(1)]
@@ -113,13 +110,11 @@ def propose_all(
 ) -> Iterator[Boxes]:
     """Yield :func:`propose_boxes` of each image, in order, several images at a time.
 
-    OpenCV releases Python's lock, so threads run side by side and nothing has to be copied to other processes. Only as many
-    images as there are workers are held.
+    OpenCV releases Python's lock, so threads run side by side and nothing has to be copied to other processes.
 
     Parameters
     ----------
     images : iterable of ndarray of uint8, (H, W, 3)
-        Taken lazily.
     n, source, random_state
         As in :func:`propose_boxes`.
     workers : int, optional
@@ -131,14 +126,8 @@ def propose_all(
     >>> [len(boxes) for boxes in propose_all(images, n=10, workers=2)]
     [1, 1]
     """
-    workers = workers or os.cpu_count() or 1
-    stream = iter(images)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, workers)]
-        while waiting:
-            boxes = waiting.pop(0).result()
-            waiting.extend(pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, 1))
-            yield boxes
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        yield from pool.map(partial(propose_boxes, n=n, source=source, random_state=random_state), images)
 
 
 def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
