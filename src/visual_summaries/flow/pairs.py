@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visual_summaries.flow.features import Features
-from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
+from visual_summaries.flow.matching import Geometry, appearance, confidences
 from visual_summaries.settings.stages import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
@@ -136,19 +136,25 @@ def compare_block(
     top = {i: [np.zeros((len(rows[i]), 0), np.float32)] for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
     for tile in _tiles(pairs):
-        directed = _DirectedPairs(rows, geometry, settings)
-        for position in tile:
-            i, j = pairs[position]
+        scores: dict[tuple[int, int], Tensor] = {}
+        partners: dict[int, list[int]] = {}
+        for i, j in (pairs[position] for position in tile):
             if len(rows[i]) or len(rows[j]):
-                scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
-                directed.add(i, j, scores)
+                scores[i, j] = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
                 # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-                directed.add(j, i, scores.T.contiguous())
-        confidences = directed.confidences()
+                scores[j, i] = scores[i, j].T.contiguous()
+                partners.setdefault(i, []).append(j)
+                partners.setdefault(j, []).append(i)
+        found: dict[tuple[int, int], Tensor] = {}
+        for a, own in partners.items():
+            asked = [scores.pop((a, b)) for b in own]
+            values_of = confidences(asked, geometry[a], [geometry[b] for b in own], settings.method, rows[a])
+            for b, values in zip(own, values_of, strict=True):
+                found[a, b] = values if settings.exponent == 1 else values**settings.exponent
         for position in tile:
             i, j = pairs[position]
-            if (i, j) in confidences:
-                forward, backward = confidences[i, j], confidences[j, i]
+            if (i, j) in found:
+                forward, backward = found[i, j], found[j, i]
                 for image, values in ((i, forward), (j, backward)):
                     # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
                     top[image].append(values.topk(min(best, values.shape[1]), 1).values.cpu().numpy())
@@ -164,39 +170,6 @@ def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     for position, (i, j) in enumerate(pairs):
         tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
     yield from tiles.values()
-
-
-class _DirectedPairs:
-    """Pairs in one direction each, worked out for all partners of an image at once.
-
-    Of the scores of a pair only what the confidences of its salient boxes need is kept until then.
-    """
-
-    def __init__(self, rows: Mapping[int, Tensor], geometry: Mapping[int, Geometry], settings: FlowSettings) -> None:
-        self._rows, self._geometry, self._settings = rows, geometry, settings
-        self._waiting: dict[int, list[tuple[int, BestMatches, Tensor]]] = {}
-        self._done: dict[tuple[int, int], Tensor] = {}
-
-    def add(self, a: int, b: int, scores: Tensor) -> None:
-        """Take in the appearance scores of all boxes of image a with those of image b."""
-        rows, own, other = self._rows[a], self._geometry[a], self._geometry[b]
-        if self._settings.method == "lom":
-            best = BestMatches.of(scores, other)
-            self._waiting.setdefault(a, []).append((b, best, scores[rows]))
-        elif self._settings.method == "phm":
-            self._done[a, b] = (scores * hough_votes(scores, own, other))[rows]
-        else:
-            self._done[a, b] = scores[rows]
-
-    def confidences(self) -> dict[tuple[int, int], Tensor]:
-        """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
-        for a, partners in self._waiting.items():
-            best = [matches for _, matches, _ in partners]
-            offsets = local_offsets(best, self._geometry[a], self._rows[a])
-            for (b, _, scores), one in zip(partners, offsets, strict=True):
-                self._done[a, b] = one.confidences(scores)
-        exponent = self._settings.exponent
-        return self._done if exponent == 1 else {pair: values**exponent for pair, values in self._done.items()}
 
 
 def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]], counts: Sequence[int]) -> NDArray[np.float32]:
