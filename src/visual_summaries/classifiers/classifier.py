@@ -92,16 +92,14 @@ class Classifier:
     @property
     def device(self) -> torch.device:
         """Where the network runs."""
-        return self._device or self._home
-
-    @property
-    def _home(self) -> torch.device:
+        if self._device is not None:
+            return self._device
         tensor = next(chain(self.module.parameters(), self.module.buffers()), None)
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 over the names, types, shapes and bytes of all parameters and buffers, in the order of their names."""
+        """See :func:`module_sha256`."""
         return module_sha256(self.module)
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:

@@ -73,11 +73,8 @@ class Settings:
         True
         """
         masks = dict(data["masks"])
-        for stage in ("smooth", "sharp", "superpixel"):
-            if masks.get(stage) is not None:
-                masks[stage] = MaskSchedule(**masks[stage])
-        if masks.get("fast") is not None:
-            masks["fast"] = FastSchedule(**masks["fast"])
+        kinds = {"smooth": MaskSchedule, "sharp": MaskSchedule, "superpixel": MaskSchedule, "fast": FastSchedule}
+        masks |= {name: kind(**masks[name]) for name, kind in kinds.items() if masks.get(name) is not None}
         return cls(
             masks=MaskSettings(**masks),
             regions=RegionSettings(**data["regions"]),
