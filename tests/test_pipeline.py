@@ -18,7 +18,7 @@ from visual_summaries.analyses import measure_importance
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.files.journal import Journal
-from visual_summaries.masks import MaskStage
+from visual_summaries.masks import MaskSchedule
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Accuracy, Run, RunInfo, TargetInfo
 
@@ -28,7 +28,9 @@ COUNT = 6
 def quick_settings() -> vs.Settings:
     """The published method with fewer steps: enough for a network with two patches of evidence."""
     settings = vs.preset("paper")
-    masks = replace(settings.masks, smooth=MaskStage(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskStage(60, l1=0.01, l2=1.0, l3=2.0))
+    masks = replace(
+        settings.masks, smooth=MaskSchedule(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskSchedule(60, l1=0.01, l2=1.0, l3=2.0)
+    )
     masks = replace(masks, batch_size=2)
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=250))
 
