@@ -229,7 +229,7 @@ def test_there_and_back(offset: float, scale_x: float, scale_y: float) -> None:
 
 
 def test_a_run_that_does_not_know_its_images_sizes_says_what_to_do() -> None:
-    described = {"transform": ViewTransform(size=(60, 80), resize=(70, 90)).to_dict()}
+    described = ViewTransform(size=(60, 80), resize=(70, 90)).to_dict()
     assert frame_of(described, (140, 180)) == view_frame(ViewTransform(size=(60, 80), resize=(70, 90)), (140, 180))
     with pytest.raises(RunError, match=r"how large a\.jpg is.*--resume"):
         frame_of(described, None, "a.jpg")

@@ -20,6 +20,7 @@ from visual_summaries.classifiers import Classifier, Target, ViewTransform, reso
 from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
+from visual_summaries.settings.masks import MaskSettings
 
 H, W = 24, 40
 #: Squares of 6 x 6 pixels that a network may look at, and two that it does not.
@@ -94,7 +95,7 @@ def measure(
     needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
 ) -> list[SummaryAnalysis]:
     case = set_up(needs, names, count)
-    scorer = Scorer(case.classifier, case.target)
+    scorer = Scorer(case.classifier, case.target, MaskSettings(infill="blur"))
     return measure_importance(scorer, case.images, case.evidence, case.regions, case.summaries, AnalysisSettings(**settings))
 
 
@@ -232,7 +233,7 @@ def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings
     case = set_up(needs, names)
     analyses = measure(needs, names)
     summaries = [replace(summary, analysis=found) for summary, found in zip(case.summaries, analyses, strict=True)]
-    scorer = Scorer(case.classifier, case.target)
+    scorer = Scorer(case.classifier, case.target, MaskSettings(infill="blur"))
     found = measure_joint(scorer, case.images, case.evidence, case.regions, summaries, AnalysisSettings(**settings))
     assert found is not None
     return found
@@ -273,7 +274,8 @@ def test_evidence_without_effect_needs_no_set() -> None:
 
 def test_no_summaries_no_joint_effects() -> None:
     case = set_up(both, ())
-    assert measure_joint(Scorer(case.classifier, case.target), case.images, case.evidence, [], []) is None
+    scorer = Scorer(case.classifier, case.target)
+    assert measure_joint(scorer, case.images, case.evidence, [], []) is None
 
 
 def test_no_two_summaries_share_a_pixel() -> None:
