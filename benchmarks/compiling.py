@@ -21,7 +21,7 @@ from visual_summaries.masks.gradients import agrees, fold, measure
 from visual_summaries.masks.infill import hide
 from visual_summaries.masks.network import GradientMode, Network
 from visual_summaries.runs.manifest import hardware, versions
-from visual_summaries.settings.masks import FastSchedule, fast_mask_settings
+from visual_summaries.settings.masks import FastSchedule, MaskSettings
 
 #: Network -> folder and index of the class.
 CASES = {
@@ -52,7 +52,7 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
     classifier = vs.load_classifier(f"{data / 'weights' / 'nets.py'}:{name}", device=device)
     paths = sorted((data / "images" / folder).iterdir())[:batch]
     images = torch.cat([classifier.to_tensor([classifier.view(path)]) for path in paths])
-    settings = fast_mask_settings()
+    settings = MaskSettings()
     target = Target(index, classifier.class_names[index])
     with classifier.frozen():
         plain = GradientMode(channels_last=True, classifier=fold(classifier, images[:2]))

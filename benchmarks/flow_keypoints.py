@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from visual_summaries.flow import ASSIGNMENTS, METHODS, Features, Whitening, dense_flow, describe, hog_boxes, match
+from visual_summaries.flow import Features, Whitening, dense_flow, describe, hog_boxes, match
 from visual_summaries.images import open_image
 from visual_summaries.regions.proposals import propose_all
+from visual_summaries.settings.stages import ASSIGNMENTS, METHODS
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier

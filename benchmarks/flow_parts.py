@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from visual_summaries.parts.clusters import cluster
 from visual_summaries.parts.summaries import choose_members
 from visual_summaries.regions.proposals import propose_all
 from visual_summaries.results import Region
+from visual_summaries.settings import preset
 
 Row = dict[str, Any]
 
@@ -80,7 +82,7 @@ def measure_parts(data: Path, size: str) -> list[Row]:
             features = [describe(a.image, b, descriptor, classifier=classifier) for a, b in zip(images, proposed, strict=True)]
             for kind, method, exponent in SIMILARITIES:
                 if kind == descriptor:
-                    settings = FlowSettings(descriptor=descriptor, method=method, exponent=exponent)
+                    settings = replace(preset("paper").flow, descriptor=descriptor, method=method, exponent=exponent)
                     rows.append({"section": "parts", "species": species, "images": len(images), "descriptor": descriptor})
                     rows[-1] |= {"method": method, "exponent": exponent, **purity(features, chosen, labels, settings)}
                     print(rows[-1], flush=True)

@@ -80,7 +80,7 @@ def photographs(classifier: Classifier, folder: Path, target: Target, count: int
 
 
 #: The default's optimizer under the published blur alone.
-FAST_BLUR = replace(fast_mask_settings(), infill="blur")
+FAST_BLUR = MaskSettings(infill="blur")
 
 
 def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> torch.Tensor:
@@ -102,7 +102,7 @@ def quality(
 
     Whether masks hold is asked under those of the fills that take the class away.
     """
-    settings = MaskSettings()
+    settings = vs.preset("paper").masks
     evidence = torch.stack([torch.from_numpy(mask.sharp).float() for mask in masks]).to(images)
     m = 1 - evidence
     before = scores_of(classifier, target, images)
@@ -237,7 +237,8 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     folder, index = CASES[name]
     target = Target(index, classifier.class_names[index])
     images = photographs(classifier, data / "images" / folder, target, count)
-    first = replace(MaskSettings(), batch_size=1, smooth=replace(MaskSettings().smooth, iterations=3))
+    paper = vs.preset("paper").masks
+    first = replace(paper, batch_size=1, smooth=replace(paper.smooth, iterations=3))
     vs.optimize_masks(classifier, images[:1], index, settings=first)
     infills = ways_of_a_run(classifier, images, target)
     ours = {name: replace(vs.preset(name).masks, infill="+".join(infills)) for name in ("default", "quick")} | {

@@ -123,7 +123,7 @@ def pooled_crops(classifier: Classifier, views: Sequence[View]) -> NDArray[np.fl
             for x in np.linspace(0, width - columns, _CROPS).astype(int):
                 crops.append(cv2.resize(view[y : y + rows, x : x + columns], (width, height)))
     seen: list[torch.Tensor] = []
-    stage = deep_descriptor(classifier).stages[-1].name
+    stage = deep_descriptor(classifier).layers[-1].name
     handle = classifier.module.get_submodule(stage).register_forward_hook(
         lambda _module, _inputs, output: seen.append(output.detach().clamp(min=0).mean((2, 3)))
     )

@@ -18,7 +18,7 @@ from visual_summaries.classifiers import Classifier, load_classifier, resolve_tr
 from visual_summaries.demo import demo_network
 from visual_summaries.errors import NoImagesError, RunError, TargetError
 from visual_summaries.files.atomic import atomic_file
-from visual_summaries.flow.stages import Stage
+from visual_summaries.flow.feature_maps import Layer
 from visual_summaries.images import ImageSource
 from visual_summaries.specialization.detectors import Boxes
 from visual_summaries.specialization.examples import (
@@ -26,7 +26,7 @@ from visual_summaries.specialization.examples import (
     Examples,
     PartExamples,
     best_matches,
-    find_stages,
+    find_layers,
     read_maps,
     with_matches,
 )
@@ -139,27 +139,27 @@ class Everything:
 
 def read_images(
     world: World, classifier: Classifier, folder: Path, settings: vs.SpecializeSettings
-) -> tuple[NDArray[np.float32], list[torch.Tensor], tuple[Stage, ...]]:
+) -> tuple[NDArray[np.float32], list[torch.Tensor], tuple[Layer, ...]]:
     """Return logits and reduced maps of all images of a world, some at a time, each read once."""
-    stages = find_stages(classifier, settings.depths)
+    layers = find_layers(classifier, settings.depths)
     logits, maps = [], []
     for start in range(0, len(world.images), CHUNK):
         kept = folder / "maps" / f"{settings.depths}-{settings.cells}-{start}.npz"
         if not kept.is_file():
             paths = [path for path, _, _ in world.images[start : start + CHUNK]]
-            own_logits, own = read_maps(classifier, [classifier.view(path) for path in paths], stages, settings.cells)
+            own_logits, own = read_maps(classifier, [classifier.view(path) for path in paths], layers, settings.cells)
             with atomic_file(kept) as file:
                 np.savez(file, logits=own_logits, **{f"m{k}": one.numpy() for k, one in enumerate(own)})
         with np.load(kept, allow_pickle=False) as loaded:
             logits.append(loaded["logits"])
-            maps.append([torch.from_numpy(loaded[f"m{k}"]) for k in range(len(stages))])
-    return np.concatenate(logits), [torch.cat([own[k] for own in maps]) for k in range(len(stages))], stages
+            maps.append([torch.from_numpy(loaded[f"m{k}"]) for k in range(len(layers))])
+    return np.concatenate(logits), [torch.cat([own[k] for own in maps]) for k in range(len(layers))], layers
 
 
 def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.SpecializeSettings) -> Everything | None:
     """Read all images, with the summaries' regions in them; None where no class has a summary."""
     folder = runs / world.name / world.network
-    logits, maps, stages = read_images(world, classifier, folder, settings)
+    logits, maps, layers = read_images(world, classifier, folder, settings)
     found = {index: run_of(world, index, classifier, runs) for index in world.classes}
     own = [run for run in found.values() if run is not None]
     if not own:
@@ -186,7 +186,7 @@ def read_world(world: World, classifier: Classifier, runs: Path, settings: vs.Sp
     labels = np.array(
         [classes.index(index) if group in ("fit", "test") else OTHER for index, group in zip(indices, groups, strict=True)]
     )
-    examples = Examples(tuple(hashes), labels, logits, tuple(maps), stages, classes, tuple(parts))
+    examples = Examples(tuple(hashes), labels, logits, tuple(maps), layers, classes, tuple(parts))
     salient = []
     for run in own:
         every: dict[int, Boxes] = {}

@@ -28,7 +28,7 @@ from visual_summaries.results import (
     TargetInfo,
     Together,
 )
-from visual_summaries.settings import Settings, preset
+from visual_summaries.settings import preset
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (
@@ -97,7 +97,7 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
             Skipped("b.png", "misclassified", "seen as collie"),
             Skipped("c.png", "misclassified", "seen as collie"),
         ),
-        settings=Settings(),
+        settings=preset("paper"),
         info=RunInfo(
             ClassifierInfo(f"net.py:{SCRIPT}", input_size=(3, *size), num_classes=2, transform={"crop_pct": 1.0}),
             TargetInfo(0, f"robin {SCRIPT}"),

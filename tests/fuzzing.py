@@ -38,7 +38,7 @@ from visual_summaries.classifiers.checkpoints import read_checkpoint
 from visual_summaries.classifiers.names import resolve_class_names
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import VisualSummariesError
-from visual_summaries.files.checksums import ENTRY, sha256_of
+from visual_summaries.files.atomic import CHECKSUMS, sha256_of
 from visual_summaries.images import open_image
 from visual_summaries.pages.report import render_page
 from visual_summaries.results import (
@@ -407,8 +407,8 @@ def forge_checksums(folder: Path) -> None:
     """Make the checksums of a run's manifest fit its files, as somebody who means harm would."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         manifest = json.loads((folder / "manifest.json").read_bytes())
-        if isinstance(manifest.get(ENTRY), dict):
-            manifest[ENTRY] = sha256_of(folder, [name for name in FILES if (folder / name).is_file()])
+        if isinstance(manifest.get(CHECKSUMS), dict):
+            manifest[CHECKSUMS] = sha256_of(folder, [name for name in FILES if (folder / name).is_file()])
             (folder / "manifest.json").write_bytes(write_json(manifest))
 
 

@@ -20,7 +20,7 @@ import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, resolve_transform
 from visual_summaries.cli.applying import network_of
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
-from visual_summaries.masks import MaskStage
+from visual_summaries.masks import MaskSchedule
 from visual_summaries.pages.application import render_application
 from visual_summaries.results import Application, Run, TargetInfo
 from visual_summaries.runs.finding_boxes import fit_matcher
@@ -44,7 +44,7 @@ def run(request: pytest.FixtureRequest, classifier: Classifier, striped: Any) ->
     settings = vs.preset(request.param)
     masks = settings.masks
     if request.param == "paper":
-        stages = {"smooth": MaskStage(40, l1=0.5, l2=0.01, l3=0.0), "sharp": MaskStage(60, l1=0.01, l2=1.0, l3=2.0)}
+        stages = {"smooth": MaskSchedule(40, l1=0.5, l2=0.01, l3=0.0), "sharp": MaskSchedule(60, l1=0.01, l2=1.0, l3=2.0)}
         masks = replace(masks, **stages)
     settings = replace(
         settings,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import visual_summaries as vs
-from visual_summaries.settings.stages import SummarySettings
+from visual_summaries.settings import preset
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,7 +68,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
-    tags, counts = claims.claim_a(rows), claims.claim_c(rows, SummarySettings())
+    tags, counts = claims.claim_a(rows), claims.claim_c(rows, preset("paper").summaries)
     box = next(found for found in tags if found["input"] == "box")
     assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
     assert box["over_random"]["mean"] == pytest.approx(0.3)
@@ -94,7 +94,7 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
 
 def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
     turned = [{**one, "accuracy": 1 - one["accuracy"]} for one in rows]
-    counts = claims.claim_c(turned, SummarySettings())
+    counts = claims.claim_c(turned, preset("paper").summaries)
     [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
     assert (bar["holds"], bar["value"], bar["mean"]) == (False, pytest.approx(-1), pytest.approx(-1))
     # the very same rows, read the other way: clusters as published are more for the more accurate
@@ -118,7 +118,7 @@ def test_published_clusters_are_counted_by_their_images(claims: ModuleType) -> N
 def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
     divided = [{**one, "published_clusters": None} for one in rows[:2]]  # runs that compare no pairs of regions
     for few in (rows[:2], divided):
-        bars = claims.bars_of(claims.claim_a(few), claims.claim_c(few, SummarySettings()))
+        bars = claims.bars_of(claims.claim_a(few), claims.claim_c(few, preset("paper").summaries))
         assert bars
         assert not any(bar["holds"] for bar in bars)
 
@@ -165,7 +165,7 @@ def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(
     assert row() == {"content": "first"}
     assert done == ["run"]
     # other settings: what is there does not count any more
-    changed = replace(vs.preset("default"), summaries=SummarySettings())
+    changed = replace(vs.preset("default"), summaries=preset("paper").summaries)
     monkeypatch.setattr(claims.vs, "preset", lambda name: changed)
     content = "second"
     assert row(late=True) is None

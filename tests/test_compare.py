@@ -238,7 +238,7 @@ def test_equal_numbers_of_images(pair: tuple[Run, Run]) -> None:
 
 
 def test_equal_numbers_of_images_ask_for_the_share_of_images_that_the_run_asks_for() -> None:
-    half = SummarySettings(min_coverage=0.5)
+    half = SummarySettings(min_members=2, min_coverage=0.5)
     # four of eight images: a summary must be in two; one in three images is, in half of the draws: (3 * 10 + 1 * 5) / 70
     assert at_equal_images([8, 3], 8, 8, 4, half) == pytest.approx(1.5)
     # all eight: it must be in four, as in the run itself, which would not have kept the second

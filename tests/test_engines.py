@@ -23,11 +23,11 @@ import visual_summaries as vs
 from visual_summaries.batch.jobs import plan_jobs
 from visual_summaries.batch.work import run_audit
 from visual_summaries.classifiers import load_classifier
-from visual_summaries.engines import LocalEngine, Part, make_engine
+from visual_summaries.engines import Handle, LocalEngine, make_engine
 from visual_summaries.engines.ray_engine import RayEngine
 from visual_summaries.engines.shipping import own_modules, pack_for
 from visual_summaries.errors import EngineError, ImageError, MissingExtraError, SettingsError
-from visual_summaries.masks import MaskStage
+from visual_summaries.masks import MaskSchedule
 from visual_summaries.results import Run, RunInfo
 
 ray = pytest.importorskip("ray")
@@ -38,7 +38,9 @@ from ray_nodes import Nodes  # noqa: E402 - needs Ray
 def tiny_settings() -> vs.Settings:
     """All stages, each as short as it gets."""
     settings = vs.preset("paper")
-    masks = replace(settings.masks, smooth=MaskStage(15, l1=0.5, l2=0.01, l3=0.0), sharp=MaskStage(15, l1=0.01, l2=1.0, l3=2.0))
+    masks = replace(
+        settings.masks, smooth=MaskSchedule(15, l1=0.5, l2=0.01, l3=0.0), sharp=MaskSchedule(15, l1=0.01, l2=1.0, l3=2.0)
+    )
     return replace(settings, masks=replace(masks, batch_size=1), regions=replace(settings.regions, boxes=100))
 
 
@@ -378,23 +380,23 @@ def test_arrays_that_come_back_are_ours(nodes: Nodes) -> None:
 
 
 @pytest.mark.cluster
-def test_parts_are_sent_once_and_no_longer_than_they_are_held(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handles_are_sent_once_and_no_longer_than_they_are_held(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes.have(1)
     sent: list[Any] = []
     put = ray.put
     monkeypatch.setattr(ray, "put", lambda value: (sent.append(value), put(value))[1])
-    engine, part = RayEngine(), Part(np.ones(4))
-    items = (([k], [{"parts": [part], "k": k}]) for k in range(3))
+    engine, handle = RayEngine(), Handle(np.ones(4))
+    items = (([k], [{"handles": [handle], "k": k}]) for k in range(3))
     assert dict_of(engine.run("sums", total, None, items, accelerator=False, whole=True)) == {0: 4.0, 1: 5.0, 2: 6.0}
-    assert sum(value is part.value for value in sent) == 1
-    assert len(engine._parts) == 1
-    del part, items
+    assert sum(value is handle.value for value in sent) == 1
+    assert len(engine._handles) == 1
+    del handle, items
     gc.collect()
-    assert len(engine._parts) == 0
+    assert len(engine._handles) == 0
 
 
 def total(shared: None, items: list[Any]) -> list[float]:
-    return [float(sum(part.get().sum() for part in item["parts"])) + item["k"] for item in items]
+    return [float(sum(handle.get().sum() for handle in item["handles"])) + item["k"] for item in items]
 
 
 def zeros(shared: None, items: list[int]) -> list[dict[str, np.ndarray]]:

@@ -56,7 +56,7 @@ def measured(mask: Mask, steps: int = 15) -> Faithfulness:
     view[PATCH] = 255
     target = resolve_target(classifier, lambda logits: logits[:, 0])
     # A very wide blur is nearly the mean of its window; the patch is small, so what is hidden is dark.
-    return measure_faithfulness(Scorer(classifier, target), [view], [mask], steps=steps)
+    return measure_faithfulness(Scorer(classifier, target, MaskSettings(infill="blur")), [view], [mask], steps=steps)
 
 
 def test_deletion_falls_with_the_first_pixels_and_insertion_rises_with_them() -> None:

@@ -1,4 +1,4 @@
-"""Deep descriptors: stages found without asking for a layer, pooling by hand, networks without maps, the module left alone."""
+"""Deep descriptors: layers found without asking for one, pooling by hand, networks without maps, the module left alone."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow import describe, match
 from visual_summaries.flow.deep import DeepDescriptor, deep_descriptor, join, pooled
-from visual_summaries.flow.stages import Stage, as_map, layout_of
+from visual_summaries.flow.feature_maps import Layer, as_map, layout_of
 
 
 class Strided(nn.Module):
-    """Three stages of stride 2 each; a block is convolution and ReLU."""
+    """Three layers of stride 2 each; a block is convolution and ReLU."""
 
     def __init__(self, channels=3):
         super().__init__()
@@ -41,7 +41,7 @@ def noise(height, width, seed=0):
 
 def test_stages_are_the_last_outputs_of_each_resolution():
     descriptor = DeepDescriptor(wrapped(network()))
-    assert [stage.name for stage in descriptor.stages] == ["blocks.2", "blocks"]
+    assert [layer.name for layer in descriptor.layers] == ["blocks.2", "blocks"]
     assert descriptor.any_size
 
 
@@ -68,11 +68,11 @@ def test_architectures(name, any_size, layout, count):
     classifier = wrapped(module, tuple(size))
     descriptor = deep_descriptor(classifier)
     assert descriptor.any_size is any_size
-    assert [stage.layout for stage in descriptor.stages] == [layout] * count
+    assert [layer.layout for layer in descriptor.layers] == [layout] * count
     features = describe(noise(150, 200), [(0, 0, 200, 150), (20, 30, 90, 80)], "deep", classifier=classifier)
     assert features.descriptors.shape == (
         2,
-        sum(16 * min(stage.channels, 96) for stage in descriptor.stages),
+        sum(16 * min(layer.channels, 96) for layer in descriptor.layers),
     )
     torch.testing.assert_close(features.descriptors.norm(dim=1), torch.ones(2))
     assert deep_descriptor(classifier) is descriptor
@@ -144,7 +144,7 @@ def test_layouts():
     assert layout_of(torch.zeros(1, 8), (224, 224)) is None
     tokens = torch.arange(2.0 * 13 * 5).view(2, 13, 5)
     assert as_map(tokens, "tokens", (3, 4))[1, 2, 1, 3] == tokens[1, 1 + 1 * 4 + 3, 2]
-    assert Stage("a", 0, "nchw", (2, 3), 4) == Stage("a", 0, "nchw", (2, 3), 4)
+    assert Layer("a", 0, "nchw", (2, 3), 4) == Layer("a", 0, "nchw", (2, 3), 4)
 
 
 def test_maps_of_a_network_with_batch_norms_are_its_own_and_asked_for_once():

@@ -1,15 +1,24 @@
 """Dense flow on matches whose displacement can be worked out by hand, and on photographs with a known warp."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from visual_summaries.errors import SettingsError
-from visual_summaries.flow import ASSIGNMENTS, FILTERS, Features, FlowSettings, dense_flow, describe, match, warp
+import visual_summaries as vs
+from visual_summaries.errors import MissingExtraError, SettingsError
+from visual_summaries.flow import Features, dense_flow, describe, match, warp
+from visual_summaries.flow.dense import FILTERS
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.results import Region
 from visual_summaries.runs.warping import warp_member
+from visual_summaries.settings import preset
+from visual_summaries.settings.stages import ASSIGNMENTS
+
+PAPER = preset("paper").flow
 
 
 def features(boxes, size):
@@ -139,7 +148,7 @@ def test_members_are_warped_by_the_matcher_of_the_settings():
     )
 
     def warped(**settings):
-        return warp_member(exemplar, member, (a, b), views, FlowSettings(**settings))
+        return warp_member(exemplar, member, (a, b), views, replace(PAPER, **settings))
 
     expected = {
         name: warp(views[1], dense_flow(a, b, match(a, b, name), guide=views[0], assignment="best"), exemplar.box)
@@ -156,6 +165,20 @@ def test_a_member_of_the_exemplars_own_image_is_cut_out_as_it_is():
     view = np.random.default_rng(0).integers(0, 256, (50, 80, 3), np.uint8)
     one = features([[10, 12, 30, 40]], (50, 80))
     exemplar = Region(0, 3, (10, 12, 30, 40), np.ones((28, 20), bool), 1.0, 0.0, 0.0, 0.0)
-    crop, confidence = warp_member(exemplar, exemplar, (one, one), (view, view), FlowSettings())
+    crop, confidence = warp_member(exemplar, exemplar, (one, one), (view, view), PAPER)
     np.testing.assert_array_equal(crop, view[12:40, 10:30])
     assert confidence == 0
+
+
+def test_an_opencv_without_contrib_is_said_before_anything_is_computed(monkeypatch, tmp_path):
+    monkeypatch.delattr(cv2.ximgproc, "createFastGlobalSmootherFilter")  # what a plain build over contrib leaves
+    box = np.array([[10, 10, 30, 40]], np.int32)
+    features = Features(box, torch.ones(1, 1), (60, 90))
+    for ask in (
+        lambda: vs.summarize("no/such.py:network", tmp_path, 0),
+        lambda: dense_flow(features, features, torch.ones(1, 1)),
+        lambda: propose_boxes(np.zeros((60, 90, 3), np.uint8)),
+    ):
+        with pytest.raises(MissingExtraError, match="--force-reinstall --no-deps opencv-contrib-python-headless"):
+            ask()
+    assert len(propose_boxes(np.zeros((60, 90, 3), np.uint8), source="grid")) > 1

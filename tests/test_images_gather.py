@@ -1,6 +1,7 @@
 """Folders, lists, arrays and tensors as sequences of named sources."""
 
 import hashlib
+import io
 
 import numpy as np
 import PIL.Image
@@ -9,6 +10,7 @@ import torch
 
 from visual_summaries.errors import ImageError, NoImagesError
 from visual_summaries.images import gather_images
+from visual_summaries.images.copies import near_copies
 
 
 def save(path, color=(10, 20, 30)):
@@ -110,3 +112,28 @@ def test_empty_and_missing_sources_say_what_was_found(tmp_path):
         gather_images(torch.zeros(2, 3, 4, 5, 6))
     with pytest.raises(NoImagesError, match="max_images is 0"):
         gather_images(tmp_path, max_images=0)
+
+
+def photograph(seed: int, side: int = 160) -> np.ndarray:
+    """Something with shapes of all sizes, as photographs have."""
+    rng, image = np.random.default_rng(seed), np.zeros((side, side, 3))
+    for cells in (3, 6, 12, 24):
+        coarse = PIL.Image.fromarray(rng.integers(0, 256, (cells, cells, 3), np.uint8))
+        image += np.asarray(coarse.resize((side, side), PIL.Image.Resampling.BICUBIC), float) / cells
+    return (image / image.max() * 255).astype(np.uint8)
+
+
+def saved_again(view: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(view).save(buffer, "JPEG", quality=quality)
+    return np.asarray(PIL.Image.open(buffer))
+
+
+def test_near_copies_are_found_and_other_images_are_not() -> None:
+    views = [photograph(seed) for seed in range(12)]
+    assert near_copies(views) == list(range(12))
+    first = views[0].astype(float)
+    changed = [saved_again(views[0], 30), (first * 0.7).astype(np.uint8), np.ascontiguousarray(views[0][:, ::-1])]
+    resized = PIL.Image.fromarray(views[0]).resize((90, 90)).resize((160, 160))
+    cut = PIL.Image.fromarray(views[0]).crop((3, 3, 157, 157)).resize((160, 160))
+    assert near_copies([*views, *changed, np.asarray(resized), np.asarray(cut)]) == [*range(12), 0, 0, 0, 0, 0]

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from visual_summaries.analyses import AnalysisSettings, measure_importance, measure_joint
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, shapley
-from visual_summaries.analyses.importance import divide_pixels
+from visual_summaries.analyses.importance import bootstrap_interval, divide_pixels
+from visual_summaries.analyses.joint import join_together
 from visual_summaries.classifiers import Classifier, Target, ViewTransform, resolve_target
 from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Image, JointEffects, Region, Summary, SummaryAnalysis
+from visual_summaries.settings.masks import MaskSettings
 
 H, W = 24, 40
 #: Squares of 6 x 6 pixels that a network may look at, and two that it does not.
@@ -94,7 +96,7 @@ def measure(
     needs: Callable[..., torch.Tensor], names: tuple[str, ...], count: int = 3, **settings: Any
 ) -> list[SummaryAnalysis]:
     case = set_up(needs, names, count)
-    scorer = Scorer(case.classifier, case.target)
+    scorer = Scorer(case.classifier, case.target, MaskSettings(infill="blur"))
     return measure_importance(scorer, case.images, case.evidence, case.regions, case.summaries, AnalysisSettings(**settings))
 
 
@@ -232,7 +234,7 @@ def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings
     case = set_up(needs, names)
     analyses = measure(needs, names)
     summaries = [replace(summary, analysis=found) for summary, found in zip(case.summaries, analyses, strict=True)]
-    scorer = Scorer(case.classifier, case.target)
+    scorer = Scorer(case.classifier, case.target, MaskSettings(infill="blur"))
     found = measure_joint(scorer, case.images, case.evidence, case.regions, summaries, AnalysisSettings(**settings))
     assert found is not None
     return found
@@ -273,7 +275,8 @@ def test_evidence_without_effect_needs_no_set() -> None:
 
 def test_no_summaries_no_joint_effects() -> None:
     case = set_up(both, ())
-    assert measure_joint(Scorer(case.classifier, case.target), case.images, case.evidence, [], []) is None
+    scorer = Scorer(case.classifier, case.target)
+    assert measure_joint(scorer, case.images, case.evidence, [], []) is None
 
 
 def test_no_two_summaries_share_a_pixel() -> None:
@@ -287,3 +290,19 @@ def test_no_two_summaries_share_a_pixel() -> None:
     np.testing.assert_array_equal(found[7], expected)
     np.testing.assert_array_equal(found[4], ~expected)
     assert sorted(divide_pixels([(0, (0, 0, 9, 6), whole), (1, (0, 0, 9, 6), whole)], (6, 9))) == [1]  # of equals one has all
+
+
+def test_values_of_one_group_are_drawn_together() -> None:
+    """Copies prove nothing: the interval of values that are all there three times is that of the values."""
+    values = np.random.default_rng(3).normal(0.1, 0.2, 7)
+    once = bootstrap_interval(values)
+    assert bootstrap_interval(np.repeat(values, 3), groups=np.repeat(np.arange(7), 3)) == pytest.approx(once)
+    low, high = bootstrap_interval(np.repeat(values, 3))
+    assert once[0] < low < high < once[1]
+
+
+def test_near_copies_are_resampled_together_in_the_share_of_summaries() -> None:
+    losses = np.random.default_rng(0).uniform(0.2, 0.6, (5, 4))
+    once = join_together(losses, 0.1)
+    thrice = join_together(np.repeat(losses, 3, axis=0), 0.1, origins=np.repeat(np.arange(5), 3))
+    assert thrice.interval == pytest.approx(once.interval)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d, label
 from torch import nn
 
 from visual_summaries.classifiers import Classifier, Target, ViewTransform
-from visual_summaries.masks import MaskSettings, MaskStage, iter_masks, optimize_masks
+from visual_summaries.masks import MaskSchedule, MaskSettings, iter_masks, optimize_masks
 from visual_summaries.masks.fast import FastSolver
 from visual_summaries.masks.gradients import Measured, agrees, fast_float32, fastest_gradient_mode, fold, fold_batch_norms
 from visual_summaries.masks.infill import hidden_pixels
@@ -23,12 +23,12 @@ from visual_summaries.masks.optimize import iter_fast, uses_fast
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.plan import make_network
 from visual_summaries.settings import PRESETS
-from visual_summaries.settings.masks import FastSchedule, fast_mask_settings, infills_of, quick_mask_settings
+from visual_summaries.settings.masks import FastSchedule, infills_of
 
 H, W = 48, 64
 PATCH = (slice(14, 32), slice(22, 44))
 PATCH_AREA = 18 * 22 / (H * W)
-SETTINGS = replace(fast_mask_settings(), infill="blur", precision="float32", batch_size=4)
+SETTINGS = MaskSettings(infill="blur", precision="float32", batch_size=4)
 
 
 class PatchClassifier(nn.Module):
@@ -157,7 +157,8 @@ def test_finished_images_leave_their_place_to_others():
 
 
 @pytest.mark.parametrize(
-    "change", [{"fast": None}, {"noise": 0.1}, {"less": 1.0}, {"score": "logit"}, {"superpixel": MaskStage(1, 0.2, 1.0, 4.0)}]
+    "change",
+    [{"fast": None}, {"noise": 0.1}, {"less": 1.0}, {"score": "logit"}, {"superpixel": MaskSchedule(1, 0.2, 1.0, 4.0)}],
 )
 def test_what_the_fast_optimizer_does_not_do_goes_to_the_published_one(change):
     assert uses_fast(SETTINGS, Target(1, "patch"))
@@ -420,13 +421,23 @@ def test_default_preset_is_fast_quick_is_faster_and_paper_is_published():
     from visual_summaries.settings import Settings, preset
 
     default, quick, paper = (preset(name).masks for name in ("default", "quick", "paper"))
-    assert default == fast_mask_settings()
-    assert quick == quick_mask_settings()
-    assert paper == MaskSettings()
+    assert default.fast is not None
+    assert paper.fast is None
+    assert infills_of(paper.infill) == ("blur",)
     assert quick.fast.steps + quick.fast.extra_rounds * quick.fast.extra_steps <= default.fast.steps / 2
     assert infills_of(default.infill) == ("strong-blur", "mean", "noise", "inpaint")
     assert set(infills_of(quick.infill)) < set(infills_of(default.infill))
     assert preset("quick").parts == preset("default").parts
+    assert Settings() == preset("default")
+    paper = preset("paper")
+    assert (paper.regions.proposals, paper.regions.boxes, paper.regions.salient_share) == ("selective_search", 500, 0.75)
+    flow = paper.flow
+    assert (flow.descriptor, flow.method, flow.assignment, flow.mirror) == ("hog", "lom", "best", False)
+    assert (flow.max_aspect_ratio, flow.border, flow.exponent) == (2.0, 0.01, 1.0)
+    summaries = paper.summaries
+    assert (summaries.keep, summaries.rank, summaries.min_members, summaries.min_coverage) == ("alike", "score", 2, 0.0)
+    assert paper.masks.precision == "float32"
+    assert paper.parts is None
     for name in PRESETS:
         assert Settings.from_dict(preset(name).to_dict()) == preset(name)
 

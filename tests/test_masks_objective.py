@@ -11,7 +11,7 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.masks.objective import area, geometry, grayness, less, total_variation
 from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb, straight_through_blur
 from visual_summaries.masks.published import label_images, paint, segment_means
-from visual_summaries.settings.masks import MaskSettings, MaskStage
+from visual_summaries.settings.masks import MaskSchedule, MaskSettings
 
 TWO = torch.tensor(
     [
@@ -46,14 +46,14 @@ def test_total_variation_of_one_row_has_no_vertical_part():
 
 
 def test_geometry_weighs_the_terms_with_the_stage():
-    stage = MaskStage(1, l1=0.5, l2=0.25, l3=2.0)
+    stage = MaskSchedule(1, l1=0.5, l2=0.25, l3=2.0)
     expected = 0.5 * area(TWO) + 0.25 * total_variation(TWO, 3.0) + 2 * grayness(TWO)
     torch.testing.assert_close(geometry(TWO, stage), expected)
-    assert geometry(TWO, MaskStage(1, 0, 0, 0)).tolist() == [0, 0]
+    assert geometry(TWO, MaskSchedule(1, 0, 0, 0)).tolist() == [0, 0]
 
 
 def test_gradient_of_an_image_does_not_know_its_batch():
-    stage = MaskStage(1, l1=0.5, l2=0.25, l3=2.0)
+    stage = MaskSchedule(1, l1=0.5, l2=0.25, l3=2.0)
     batch = TWO.clone().requires_grad_()
     geometry(batch, stage).sum().backward()
     for i in range(2):

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks import MaskSettings, MaskStage, iter_masks
+from visual_summaries.masks import MaskSchedule, iter_masks
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import iter_tensors
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.plan import bytes_of_a_pass, find_batch_size
 from visual_summaries.masks.published import initial_mask, label_images, rescale
+from visual_summaries.settings import preset
 from visual_summaries.settings.masks import FastSchedule
 
 H, W = 40, 56
@@ -97,8 +98,8 @@ def view(channels: int = 3) -> np.ndarray:
     return (checkerboard(3).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
 
 
-PAPER = MaskSettings(batch_size=4)
-SHORT = replace(PAPER, smooth=MaskStage(20, 0.5, 0.01, 0.0), sharp=MaskStage(15, 0.01, 1.0, 2.0))
+PAPER = replace(preset("paper").masks, batch_size=4)
+SHORT = replace(PAPER, smooth=MaskSchedule(20, 0.5, 0.01, 0.0), sharp=MaskSchedule(15, 0.01, 1.0, 2.0))
 
 
 def masks_of(classifier, tensors, target, settings, random_state=0):
@@ -215,7 +216,7 @@ def test_logit_scores_need_a_class():
 
 def test_superpixel_mask_is_constant_on_each_superpixel():
     classifier = TinyClassifier(PatchDetector(gain=50.0, against=-50.0))
-    settings = replace(PAPER, superpixel=MaskStage(50, 0.2, 1.0, 4.0), segments=60)
+    settings = replace(PAPER, superpixel=MaskSchedule(50, 0.2, 1.0, 4.0), segments=60)
     slope = torch.linspace(0.2, 0.8, W).expand(1, 3, H, W)  # SLIC makes one segment of a full checkerboard
     image = slope + 0.1 * checkerboard()
     (mask,) = masks_of(classifier, image, OutputTarget(), settings)

@@ -1,5 +1,7 @@
 """`optimize_masks` with a real Classifier: what it takes, what it refuses, and that the network is left as found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,10 @@ from torch import nn
 
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ImageError, SettingsError, TargetError
-from visual_summaries.masks import MaskSettings, MaskStage, optimize_masks
+from visual_summaries.masks import MaskSchedule, optimize_masks
+from visual_summaries.settings import preset
 
-SHORT = MaskSettings(smooth=MaskStage(4, 0.5, 0.01, 0.0), sharp=MaskStage(3, 0.01, 1.0, 2.0))
+SHORT = replace(preset("paper").masks, smooth=MaskSchedule(4, 0.5, 0.01, 0.0), sharp=MaskSchedule(3, 0.01, 1.0, 2.0))
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 import visual_summaries as vs
-from visual_summaries.masks import MaskStage
+from visual_summaries.masks import MaskSchedule
 
 
 def few_steps(preset: str) -> vs.Settings:
     settings = vs.preset(preset)
     masks = replace(
         settings.masks,
-        smooth=MaskStage(6, l1=0.05, l2=0.01, l3=0.0),
-        sharp=MaskStage(6, l1=0.01, l2=1.0, l3=2.0),
+        smooth=MaskSchedule(6, l1=0.05, l2=0.01, l3=0.0),
+        sharp=MaskSchedule(6, l1=0.01, l2=1.0, l3=2.0),
         fast=settings.masks.fast and replace(settings.masks.fast, steps=10, extra_rounds=0),
     )
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=120))

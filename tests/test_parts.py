@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import binary_erosion
+from visual_summaries.parts.model import Sample
 
 import visual_summaries as vs
 from square_world import (
@@ -36,11 +37,11 @@ from visual_summaries.parts import (
     choose_number,
     describe_cells,
     embed,
+    embedding,
     group,
     join_specks,
     label_pixels,
     learn_embedding,
-    model,
     pieces,
     resampled_jaccard,
     silhouettes_of_parts,
@@ -48,7 +49,6 @@ from visual_summaries.parts import (
     with_centers,
 )
 from visual_summaries.parts.cells import cut_cells
-from visual_summaries.parts.model import Sample
 from visual_summaries.results import Parts, Run, RunInfo
 from visual_summaries.runs.dividing import find_parts
 
@@ -135,7 +135,7 @@ def test_cells_of_one_color_are_alike_and_those_of_others_are_not(shows: str, an
         y, x = np.divmod(found.index, found.grid[1])
         middle = (np.array([y, x]) + 0.5) * (np.array([SIZE]).T / np.array([found.grid]).T)
         own = inner[:, middle[0].astype(int), middle[1].astype(int)]
-        looks.append(model.unit(found.features - found.mean)[own.any(axis=0)])
+        looks.append(embedding.unit(found.features - found.mean)[own.any(axis=0)])
         colors.append(own.argmax(axis=0)[own.any(axis=0)])
     look, color = np.concatenate(looks), np.concatenate(colors)
     cosine = look @ look.T
@@ -245,8 +245,8 @@ def test_cells_are_averaged_with_the_most_similar_ones_of_other_images() -> None
 
 
 def test_memory_is_bounded_whatever_the_number_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "MOST_CELLS", 200)
-    monkeypatch.setattr(model, "MOST_REFERENCES", 50)
+    monkeypatch.setattr(embedding, "MOST_CELLS", 200)
+    monkeypatch.setattr(embedding, "MOST_REFERENCES", 50)
     world = squares(5)
     cells = hand_made(world)  # 104 cells of evidence in each
     parts, sample = learn_embedding(cells, PartSettings())
@@ -259,8 +259,8 @@ def test_memory_is_bounded_whatever_the_number_of_images(monkeypatch: pytest.Mon
 
 def test_mini_batches_find_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     sample, truth = planted(4, 600)
-    monkeypatch.setattr(model, "MOST_AT_ONCE", 100)
-    monkeypatch.setattr(model, "KMeans", None)
+    monkeypatch.setattr(embedding, "MOST_AT_ONCE", 100)
+    monkeypatch.setattr(embedding, "KMeans", None)
     centers = group(sample, 4)
     assert sorted(names_of(squared_distances(sample.features, centers).argmin(axis=1), truth)) == [0, 1, 2, 3]
 

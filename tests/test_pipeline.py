@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from visual_summaries.analyses import measure_importance
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import ConvergenceError, NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.files.journal import Journal
-from visual_summaries.masks import MaskStage
+from visual_summaries.masks import MaskSchedule
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Accuracy, Run, RunInfo, TargetInfo
 
@@ -28,7 +29,9 @@ COUNT = 6
 def quick_settings() -> vs.Settings:
     """The published method with fewer steps: enough for a network with two patches of evidence."""
     settings = vs.preset("paper")
-    masks = replace(settings.masks, smooth=MaskStage(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskStage(60, l1=0.01, l2=1.0, l3=2.0))
+    masks = replace(
+        settings.masks, smooth=MaskSchedule(40, l1=0.5, l2=0.01, l3=0.0), sharp=MaskSchedule(60, l1=0.01, l2=1.0, l3=2.0)
+    )
     masks = replace(masks, batch_size=2)
     return replace(settings, masks=masks, regions=replace(settings.regions, boxes=250))
 
@@ -316,3 +319,21 @@ def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
 def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:
     with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'quick', 'paper'"):
         vs.summarize(stripe_network, list(striped.images), "marked", preset="papers")
+
+
+def test_copies_of_an_image_count_once(tmp_path: Path, folder: Path, stripe_network: torch.nn.Module, run: Run) -> None:
+    """The same bytes under another name, and the same pixels in another format, prove nothing."""
+    for file in folder.iterdir():
+        shutil.copy(file, tmp_path / file.name)
+    shutil.copy(folder / "0.png", tmp_path / "9_copy.png")
+    cv2.imwrite(str(tmp_path / "9_other.bmp"), cv2.imread(str(folder / "1.png")))
+    found = vs.summarize(stripe_network, tmp_path, "marked", settings=quick_settings())
+    assert {item.name: item.detail for item in found.skipped if item.reason == "copy"} == {
+        "9_copy.png": "the same pixels as 0.png",
+        "9_other.bmp": "the same pixels as 1.png",
+    }
+    assert found.info.accuracy == run.info.accuracy
+    assert found.images == run.images
+    assert found.summaries == run.summaries
+    several = found.apply([folder / "0.png", tmp_path / "9_copy.png"], vs.load_classifier(stripe_network))
+    assert len(several.images) == 2  # what is asked about is answered

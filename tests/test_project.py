@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -137,3 +138,35 @@ def test_what_is_called_public_exists() -> None:
     assert all(hasattr(vs, name) for name in vs.__all__)
     assert "number `FORMAT`" in section
     assert f"format {FORMAT} (`format` in the manifest)" in (ROOT / "docs" / "run-format.md").read_text(encoding="utf-8")
+
+
+def _packages() -> list[str]:
+    root = ROOT / "src" / "visual_summaries"
+    return sorted(path.name for path in root.iterdir() if (path / "__init__.py").is_file())
+
+
+@pytest.mark.parametrize("page", ["design.md", "paper.md", "masks.md", "flow.md", "analyses.md", "specialize.md"])
+def test_code_that_a_page_names_is_there(page: str) -> None:
+    """`package.module` and `package.module.name`, wherever pages put them in code."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    names = set(re.findall(rf"`(?![\w.]*\.json`)((?:{'|'.join(_packages())})(?:\.[A-Za-z_]\w*)+)`", text))
+    missing = []
+    for name in sorted(names):
+        parts = f"visual_summaries.{name}".split(".")
+        for end in range(len(parts), 0, -1):
+            try:
+                found = importlib.import_module(".".join(parts[:end]))
+            except ModuleNotFoundError:
+                continue
+            for attribute in parts[end:]:
+                found = getattr(found, attribute, None)
+            if found is None:
+                missing.append(name)
+            break
+    assert missing == []
+
+
+def test_the_design_lists_every_package_once() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text[text.index("| layer | package |") : text.index("The preset `paper` has boxes")]
+    assert sorted(re.findall(r"^\| [^|]*\| `(\w+)` \|", table, re.MULTILINE)) == _packages()

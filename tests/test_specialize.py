@@ -504,7 +504,7 @@ def test_nothing_is_loaded_because_a_file_says_so(result: Specialization, tmp_pa
         ({"offset_limit": float("inf")}, "offset_limit"),
         ({"classes": []}, "classes"),
         ({"classes": [2]}, "impossible"),
-        ({"stages": [{"name": "cells"}]}, "stage"),
+        ({"stages": [{"name": "cells"}]}, "layer"),
         ({"stages": [{"name": "nowhere", "call": 0, "layout": "nchw", "grid": [12, 16], "channels": 3}]}, "no module"),
         ({"transform": {"size": "large"}}, "size"),
         ({"class_names": None}, "class_names"),

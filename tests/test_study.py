@@ -28,7 +28,7 @@ from visual_summaries.cli import main
 from visual_summaries.errors import AnswersError, SettingsError, StudyError
 from visual_summaries.results import Accuracy, ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, TargetInfo
 from visual_summaries.runs.directory import save_run
-from visual_summaries.settings import Settings
+from visual_summaries.settings import preset
 from visual_summaries.study import (
     Study,
     StudySettings,
@@ -84,7 +84,7 @@ def make_run(path: Path | None = None, network: str = "alpha", target: str = "sm
         summaries=(summary(0), summary(1)),
         rejected=(),
         skipped=(),
-        settings=Settings(),
+        settings=preset("paper"),
         info=RunInfo(
             ClassifierInfo(f"nets/{network}.py:build", hashlib.sha256(network.encode()).hexdigest()),
             TargetInfo(3, target),

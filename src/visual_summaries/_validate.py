@@ -1,4 +1,4 @@
-"""Small checks of parameters; each error names the parameter, the value given and what is accepted.
+"""Small checks of parameters and of what is installed; each error names the parameter, the value given and what is accepted.
 
 Examples
 --------
@@ -11,7 +11,7 @@ visual_summaries.errors.SettingsError: damping is 2, but must lie in [0.5, 1.0]
 
 from __future__ import annotations
 
-from visual_summaries.errors import SettingsError
+from visual_summaries.errors import MissingExtraError, SettingsError
 
 
 def require_in_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
@@ -22,8 +22,28 @@ def require_in_range(name: str, value: float, low: float, high: float = float("i
         raise SettingsError(f"{name} is {value}, but {verb} {accepted}")
 
 
+def require_ranges(settings: object, **ranges: tuple[float, ...]) -> None:
+    """Raise SettingsError unless each attribute named lies between its lowest value and its highest, if given, or is None."""
+    for name, bounds in ranges.items():
+        value = getattr(settings, name)
+        if value is not None:
+            require_in_range(name, value, *bounds)
+
+
 def require_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise SettingsError unless `value` is one of `choices`."""
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise SettingsError(f"{name} is {value!r}, but must be one of {listed}")
+
+
+def require_contrib() -> None:
+    """Raise MissingExtraError unless OpenCV has contrib's modules: another distribution may have been installed over it."""
+    import cv2  # settings are made without it
+
+    if not hasattr(getattr(cv2, "ximgproc", None), "createFastGlobalSmootherFilter"):  # stubs may be left without the functions
+        raise MissingExtraError(
+            "OpenCV here lacks its contrib modules (cv2.ximgproc): another OpenCV package was installed over "
+            "opencv-contrib-python-headless, or in its place; install it last: "
+            "pip install --force-reinstall --no-deps opencv-contrib-python-headless"
+        )

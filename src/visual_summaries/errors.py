@@ -35,7 +35,7 @@ class ClassifierError(VisualSummariesError):
 
 
 class MissingExtraError(VisualSummariesError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """An optional dependency, or a part of one, is needed and not installed."""
 
     exit_code = 3
 

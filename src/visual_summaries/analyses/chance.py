@@ -15,7 +15,7 @@ from visual_summaries.flow import FlowSettings, compare_all
 from visual_summaries.masks.controls import moved
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.clusters import cluster
-from visual_summaries.parts.model import Sample, group, squared_distances, unit
+from visual_summaries.parts.embedding import Sample, group, squared_distances, unit
 from visual_summaries.parts.number import silhouettes_of_parts
 from visual_summaries.regions import RegionSettings, prune, salient_boxes
 from visual_summaries.results import Chance, Parts

@@ -6,7 +6,7 @@ of smaller regions of other summaries, by the infill that masks were made with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,8 @@ from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes, random_orders, sets_of, shapley
 from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.scorer import Scorer
-from visual_summaries.regions import full_mask
-from visual_summaries.results import Box, Image, Region, Summary, SummaryAnalysis
+from visual_summaries.results import Image, Region, Summary, SummaryAnalysis, label_map, owned_by_summaries
+from visual_summaries.results.summaries import Owned
 from visual_summaries.settings.stages import AnalysisSettings
 
 #: Relative losses are over the score of the image, never over less than this.
@@ -41,32 +41,17 @@ def summary_pixels(
     >>> {index: mask.astype(int).tolist() for index, mask in pixels.items()}
     {0: [[1, 0, 1, 0]], 1: [[0, 1, 0, 0]]}
     """
-    own = [
-        (position, regions[index].box, regions[index].mask)
-        for position, summary in enumerate(summaries)
-        for index in summary.cluster
-        if regions[index].image == image
-    ]
-    return divide_pixels(own, shape)
+    return divide_pixels(owned_by_summaries(summaries, regions, image), shape)
 
 
-def divide_pixels(parts: Sequence[tuple[int, Box, NDArray[np.bool_]]], shape: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
+def divide_pixels(owned: Iterable[Owned], shape: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
     """Return the pixels ``bool (H, W)`` of each owner of regions, none of them shared; owners left with nothing are not there.
 
-    Regions lie within each other: one around all of the evidence holds those around its parts. A pixel counts for the owner of
-    the smallest region that holds it.
-
-    Parameters
-    ----------
-    parts : sequence of (int, Box, ndarray of bool)
-        Owner, box and evidence within the box of each region.
-    shape : tuple of int
-        H and W.
+    Regions lie within each other: one around all of the evidence holds those around its parts
+    (:func:`~visual_summaries.results.label_map`).
     """
-    owner = np.full(shape, -1)
-    for position, box, mask in sorted(parts, key=lambda part: (-int(part[2].sum()), part[0])):  # the smallest comes last
-        owner[full_mask(box, mask, shape)] = position
-    return {int(position): owner == position for position in np.unique(owner[owner >= 0])}
+    labels = label_map(owned, shape)
+    return {int(owner): labels == owner for owner in np.unique(labels[labels >= 0])}
 
 
 @dataclass(frozen=True)

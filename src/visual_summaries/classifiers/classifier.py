@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from visual_summaries._batches import in_batches
 from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
-from visual_summaries.classifiers.target import Target, resolve_target
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import ClassifierError, ImageError
 from visual_summaries.images import ImageLike, open_image
-from visual_summaries.progress import Progress, report_progress
 
 # ITU-R BT.601, what Pillow and OpenCV call gray
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -96,16 +92,14 @@ class Classifier:
     @property
     def device(self) -> torch.device:
         """Where the network runs."""
-        return self._device or self._home
-
-    @property
-    def _home(self) -> torch.device:
+        if self._device is not None:
+            return self._device
         tensor = next(chain(self.module.parameters(), self.module.buffers()), None)
         return torch.device("cpu") if tensor is None else tensor.device
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 over the names, types, shapes and bytes of all parameters and buffers, in the order of their names."""
+        """See :func:`module_sha256`."""
         return module_sha256(self.module)
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
@@ -179,10 +173,8 @@ class Classifier:
                 f"logits() got {got}, but takes a float tensor (N, {channels}, {height}, {width}) with values in [0, 1]: "
                 "make it with classifier.to_tensor(views)"
             )
-        if not self._depth:
-            with self._borrow():
-                return self._forward(x)
-        return self._forward(x)
+        with nullcontext() if self._depth else self._borrow():
+            return self._forward(x)
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Return the softmax of :meth:`logits`: ``(N, K)``, each row sums to 1."""
@@ -277,91 +269,6 @@ def module_sha256(module: nn.Module) -> str:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """What a network says of some images.
-
-    Attributes
-    ----------
-    scores : ndarray of float32, (N,)
-        The target's score of each image.
-    predicted : ndarray of int64, (N,)
-        Index of the class with the highest logit.
-    hits : ndarray of bool, (N,)
-        Whether that is the target's class; all True for a function as target.
-    """
-
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    hits: NDArray[np.bool_]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of hits; NaN without images."""
-        return float(self.hits.mean()) if len(self.hits) else float("nan")
-
-
-def _logits_in_batches(classifier: Classifier, views: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Return the logits (N, K) of views, in smaller batches where memory runs out."""
-    parts, _ = in_batches(lambda part: classifier.logits(classifier.to_tensor(views[part])), len(views), len(views))
-    return torch.cat(parts)
-
-
-def classify(
-    classifier: Classifier,
-    views: Iterable[NDArray[np.uint8]],
-    target: int | str | Callable[[Tensor], Tensor] | Target,
-    *,
-    batch_size: int = 32,
-    progress: Progress | None = None,
-) -> Classified:
-    """Return scores and predictions for views, without gradients.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    views : iterable of ndarray of uint8, (H, W, 3)
-        Read batch by batch.
-    target : int, str, callable or Target
-        As for :func:`~visual_summaries.classifiers.resolve_target`.
-    batch_size : int
-        Images at a time.
-    progress : callable, optional
-        Told of the stage ``"images"``, if `views` has a length.
-
-    Examples
-    --------
-    >>> import PIL.Image
-    >>> net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
-    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), color)) for color in ("red", "lime", "red")]
-    >>> answer = classify(classifier, views, "red")
-    >>> answer.predicted, answer.hits, round(answer.accuracy, 3)
-    (array([0, 1, 0]), array([ True, False,  True]), 0.667)
-    """
-    if batch_size < 1:
-        raise ClassifierError(f"batch_size is {batch_size}, but must be at least 1")
-    resolved = resolve_target(classifier, target)
-    total = len(views) if isinstance(views, Sequence | np.ndarray) else None
-    scores, predicted, hits = [], [], []
-    done = 0
-    remaining = iter(views)
-    with classifier.frozen(), torch.no_grad():
-        while batch := list(islice(remaining, batch_size)):
-            logits = _logits_in_batches(classifier, batch)
-            scores.append(resolved.score(logits).float().cpu().numpy())
-            predicted.append(logits.argmax(dim=1).cpu().numpy())
-            hits.append(resolved.hits(logits).cpu().numpy())
-            done += len(batch)
-            if total is not None:
-                report_progress(progress, "images", done, total)
-    return Classified(
-        np.concatenate([np.empty(0, np.float32), *scores]),
-        np.concatenate([np.empty(0, np.int64), *predicted]),
-        np.concatenate([np.empty(0, np.bool_), *hits]),
-    )
 
 
 def _column(values: tuple[float, ...]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,33 +72,10 @@ def view_frame(transform: ViewTransform, size: tuple[int, int]) -> Frame:
     Frame(left=200.0, top=100.0, scale_x=2.0, scale_y=2.0, height=400, width=600)
     """
     height, width = size
-    resized = _resized(transform, height, width)
+    resized = transform.resized_size(height, width)
     offsets = [_offset(long, short) for long, short in zip(resized, transform.size, strict=True)]
     scale_y, scale_x = height / resized[0], width / resized[1]
     return Frame(offsets[1] * scale_x, offsets[0] * scale_y, scale_x, scale_y, height, width)
-
-
-def _resized(transform: ViewTransform, height: int, width: int) -> tuple[int, int]:
-    """Height and width of the whole image after resizing, before the center is cut."""
-    if isinstance(transform.resize, int):
-        return _shorter_side(height, width, transform.resize)
-    if transform.resize is not None:
-        return transform.resize
-    goal = tuple(math.floor(side / transform.crop_pct) for side in transform.size)
-    if transform.crop_mode == "squash":
-        return goal[0], goal[1]
-    if transform.crop_mode == "center" and goal[0] == goal[1]:
-        return _shorter_side(height, width, goal[0])
-    ratios = (height / goal[0], width / goal[1])
-    ratio = max(ratios) if transform.crop_mode == "border" else min(ratios)
-    return round(height / ratio), round(width / ratio)
-
-
-def _shorter_side(height: int, width: int, length: int) -> tuple[int, int]:
-    """Return the size that torchvision gives an image whose shorter side becomes `length`; the longer one is rounded down."""
-    if height <= width:
-        return length, int(length * width / height)
-    return int(length * height / width), length
 
 
 def _offset(long: int, short: int) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from timm.data import ImageNetInfo
@@ -107,14 +106,10 @@ def _own_names(module: nn.Module | None, num_classes: int) -> tuple[str, ...]:
     if labels is not None and len(labels) == num_classes:
         return tuple(str(label) for label in labels)
     id2label = getattr(getattr(module, "config", None), "id2label", None)
-    if isinstance(id2label, Mapping) and len(id2label) == num_classes and not _made_up(id2label):
+    made_up = isinstance(id2label, Mapping) and all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
+    if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
         return _listed(id2label, "id2label")
     return imagenet_names() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
-
-
-def _made_up(id2label: Mapping[Any, Any]) -> bool:
-    """Whether these are the names that transformers makes up when there are none."""
-    return all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
 
 
 def _read(path: Path) -> Any:
@@ -159,5 +154,5 @@ def short_spec(spec: str) -> str:
     """
     path, colon, function = spec.partition(".py:")
     if colon or spec.endswith(".pt2"):
-        return re.split(r"[/\\]", path)[-1] + colon + function
+        return PureWindowsPath(path).name + colon + function
     return spec

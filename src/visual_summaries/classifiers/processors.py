@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import PIL.Image
+
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import ClassifierError
-
-# Pillow's numbers of the interpolations, which transformers writes into its files
-_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
 
 def transform_of_preset(preset: Any) -> ViewTransform:
@@ -77,12 +76,12 @@ def transform_of_processor(processor: Mapping[str, Any], channels: int = 3) -> V
     mean, std = _statistics(processor, channels)
     resample = processor.get("resample", 2)
     interpolation = getattr(resample, "value", resample)
+    if isinstance(interpolation, int):  # Pillow's numbers, which transformers writes into its files
+        interpolation = PIL.Image.Resampling(interpolation).name.lower()
     return ViewTransform(
         size=target,
         crop_pct=1.0,
-        interpolation=_RESAMPLE.get(interpolation, str(interpolation))
-        if isinstance(interpolation, int)
-        else str(interpolation),
+        interpolation=str(interpolation),
         mean=mean,
         std=std,
         channels=channels,

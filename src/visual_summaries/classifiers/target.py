@@ -1,43 +1,24 @@
-"""What is explained: the score of a class, found by index or name, or a function of the outputs."""
+"""What is explained: the score of a class, found by index or name, or a function of the outputs; and the scores of images."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from visual_summaries._batches import in_batches
 from visual_summaries._validate import require_choice
-from visual_summaries.errors import TargetError
-
-#: What the user may give as a target.
-TargetLike = "int | str | Callable[[Tensor], Tensor] | Target"
+from visual_summaries.classifiers.classifier import Classifier
+from visual_summaries.errors import ClassifierError, TargetError
 
 KINDS = ("probability", "logit")
-
-
-class HasClasses(Protocol):
-    """What is asked of a classifier to find a class; :class:`~visual_summaries.classifiers.Classifier` has it."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """One for each class."""
-        ...
-
-    @property
-    def synonyms(self) -> Sequence[Sequence[str]] | None:
-        """Other names of each class."""
-        ...
-
-    @property
-    def num_classes(self) -> int:
-        """How many there are."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -106,7 +87,7 @@ class Target:
 
 
 def resolve_target(
-    classifier: HasClasses, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str = "probability"
+    classifier: Classifier, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str = "probability"
 ) -> Target:
     """Find the class that is meant.
 
@@ -127,7 +108,7 @@ def resolve_target(
 
     Examples
     --------
-    >>> from visual_summaries.classifiers import Classifier, ViewTransform
+    >>> from visual_summaries.classifiers import ViewTransform
     >>> net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     >>> names = ["tabby, tabby cat", "Old English sheepdog", "tiger cat"]
     >>> classifier = Classifier(net, transform=ViewTransform((8, 10)), class_names=names)
@@ -155,6 +136,84 @@ def resolve_target(
             f"target is {index}, but the network has {classifier.num_classes} classes: 0 to {classifier.num_classes - 1}"
         )
     return Target(index, classifier.class_names[index], kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What a network says of some images.
+
+    Attributes
+    ----------
+    scores : ndarray of float32, (N,)
+        The target's score of each image.
+    predicted : ndarray of int64, (N,)
+        Index of the class with the highest logit.
+    hits : ndarray of bool, (N,)
+        Whether that is the target's class; all True for a function as target.
+    """
+
+    scores: NDArray[np.float32]
+    predicted: NDArray[np.int64]
+    hits: NDArray[np.bool_]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of hits; NaN without images."""
+        return float(self.hits.mean()) if len(self.hits) else float("nan")
+
+
+def classify(
+    classifier: Classifier,
+    views: Iterable[NDArray[np.uint8]],
+    target: int | str | Callable[[Tensor], Tensor] | Target,
+    *,
+    batch_size: int = 32,
+) -> Classified:
+    """Return scores and predictions for views, without gradients.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    views : iterable of ndarray of uint8, (H, W, 3)
+        Read batch by batch.
+    target : int, str, callable or Target
+        As for :func:`~visual_summaries.classifiers.resolve_target`.
+    batch_size : int
+        Images at a time.
+
+    Examples
+    --------
+    >>> import PIL.Image
+    >>> from visual_summaries.classifiers import ViewTransform
+    >>> net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    >>> classifier = Classifier(net, transform=ViewTransform((6, 8)), class_names=["red", "green", "blue"])
+    >>> views = [classifier.view(PIL.Image.new("RGB", (40, 30), color)) for color in ("red", "lime", "red")]
+    >>> answer = classify(classifier, views, "red")
+    >>> answer.predicted, answer.hits, round(answer.accuracy, 3)
+    (array([0, 1, 0]), array([ True, False,  True]), 0.667)
+    """
+    if batch_size < 1:
+        raise ClassifierError(f"batch_size is {batch_size}, but must be at least 1")
+    resolved = resolve_target(classifier, target)
+    scores, predicted, hits = [], [], []
+    remaining = iter(views)
+    with classifier.frozen(), torch.no_grad():
+        while batch := list(islice(remaining, batch_size)):
+            logits = _logits_in_batches(classifier, batch)
+            scores.append(resolved.score(logits).float().cpu().numpy())
+            predicted.append(logits.argmax(dim=1).cpu().numpy())
+            hits.append(resolved.hits(logits).cpu().numpy())
+    return Classified(
+        np.concatenate([np.empty(0, np.float32), *scores]),
+        np.concatenate([np.empty(0, np.int64), *predicted]),
+        np.concatenate([np.empty(0, np.bool_), *hits]),
+    )
+
+
+def _logits_in_batches(classifier: Classifier, views: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Return the logits (N, K) of views, in smaller batches where memory runs out."""
+    pieces, _ = in_batches(lambda part: classifier.logits(classifier.to_tensor(views[part])), len(views), len(views))
+    return torch.cat(pieces)
 
 
 def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequence[str]] | None = None) -> int:
@@ -189,14 +248,14 @@ def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequenc
     key, words = _key(name), f" {_words(name)} "
     if not words.strip():
         raise TargetError(f"target is {name!r}, which names no class: give the index of a class or its name")
-    stages = (
+    rules = (
         lambda index: class_names[index] == name.strip(),
         lambda index: bool(key) and _key(class_names[index]) == key,
         lambda index: name.strip().isdecimal() and int(name) == index,
         lambda index: bool(key) and any(_key(other) == key for other in others[index]),
         lambda index: any(words in f" {_words(other)} " for other in [class_names[index], *others[index]]),
     )
-    for fits in stages:
+    for fits in rules:
         found = [index for index in range(len(class_names)) if fits(index)]
         if len(found) == 1:
             return found[0]

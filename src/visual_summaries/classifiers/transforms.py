@@ -102,13 +102,19 @@ class ViewTransform:
         ImageError
             If the image is so long and thin that it cannot be resized, with the reason ``"too-elongated"``.
         """
-        self._require_resizable(image)
+        resized = self.resized_size(image.height, image.width)
+        if resized[0] * resized[1] > MAX_PIXELS or min(resized) < 1:
+            raise ImageError(
+                f"an image of {image.height} x {image.width} pixels (H x W) is too long and thin for this network, which would "
+                f"see it resized to {resized[0]:,} x {resized[1]:,}: cut out what matters of it",
+                "too-elongated",
+            )
         if self.resize is not None:
             mode = functional.InterpolationMode(self.interpolation)
-            resized = functional.resize(
+            whole = functional.resize(
                 image, [self.resize] if isinstance(self.resize, int) else list(self.resize), interpolation=mode
             )
-            return np.array(functional.center_crop(resized, list(self.size)))
+            return np.array(functional.center_crop(whole, list(self.size)))
         fill = self.mean if self.channels == 3 else self.mean * 3  # "border" pads RGB
         pipeline = timm.data.create_transform(
             input_size=(3, *self.size),
@@ -121,23 +127,19 @@ class ViewTransform:
         )
         return np.ascontiguousarray(np.asarray(pipeline(image)).transpose(1, 2, 0))
 
-    def _require_resizable(self, image: PIL.Image.Image) -> None:
-        """Refuse what keeping the aspect ratio would blow up to more pixels than any image may have, or shrink to nothing."""
-        height, width = image.height, image.width
-        if isinstance(self.resize, int):
-            scale = self.resize / min(height, width)
-        elif self.resize is not None or self.crop_mode == "squash":
-            return
-        else:
-            ratios = [side / self.crop_pct / given for side, given in zip(self.size, (height, width), strict=True)]
-            scale = min(ratios) if self.crop_mode == "border" else max(ratios)
-        resized = height * scale, width * scale
-        if resized[0] * resized[1] > MAX_PIXELS or min(resized) < 0.5:
-            raise ImageError(
-                f"an image of {height} x {width} pixels (H x W) is too long and thin for this network, which would see it "
-                f"resized to {resized[0]:,.0f} x {resized[1]:,.0f}: cut out what matters of it",
-                "too-elongated",
-            )
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the whole of an image after resizing, before the center is cut."""
+        if self.resize is not None and not isinstance(self.resize, int):
+            return self.resize
+        goal = [math.floor(side / self.crop_pct) for side in self.size]
+        if self.resize is None and self.crop_mode == "squash":
+            return goal[0], goal[1]
+        if self.resize is not None or (self.crop_mode == "center" and goal[0] == goal[1]):
+            shorter = self.resize or goal[0]  # as torchvision has it: the longer side is rounded down
+            return (shorter, int(shorter * width / height)) if height <= width else (int(shorter * height / width), shorter)
+        ratios = (height / goal[0], width / goal[1])
+        ratio = max(ratios) if self.crop_mode == "border" else min(ratios)
+        return round(height / ratio), round(width / ratio)
 
     def replace(self, **overrides: Any) -> ViewTransform:
         """Return the transform with some parameters changed; see :func:`~visual_summaries.classifiers.load_classifier`.

@@ -123,7 +123,7 @@ def at_equal_images(presence: Sequence[int], images: int, with_regions: int, dra
 
     Examples
     --------
-    >>> half = SummarySettings(min_coverage=0.5)
+    >>> half = SummarySettings(min_members=2, min_coverage=0.5)
     >>> at_equal_images([4, 2], images=4, with_regions=4, drawn=4, settings=half)  # both in half of the images or more
     2.0
     """

@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Part(Generic[T]):
+class Handle(Generic[T]):
     """Something large that several work items hold: an engine that computes elsewhere sends it once for all of them.
 
     It may lie in lists, tuples and values of dictionaries of an item.
 
     Examples
     --------
-    >>> Part("a large thing").get()
+    >>> Handle("a large thing").get()
     'a large thing'
     """
 

@@ -6,20 +6,25 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from visual_summaries._allocator import freed_memory_kept
 from visual_summaries._validate import require_in_range
-from visual_summaries.engines.base import Batch, Compute, Part
+from visual_summaries.engines.base import Batch, Compute, Handle
 from visual_summaries.engines.shipping import pack_for
-from visual_summaries.engines.worker import RemoteReference, compute_batch
 from visual_summaries.errors import EngineError, MissingExtraError
 
 #: How often a task is given to another worker when its own dies.
 _RETRIES = 5
+
+# What a run's items have in common, unpickled once in each process of the cluster; that of one run at a time.
+_SHARED: dict[str, Any] = {}
 
 
 class RayEngine:
@@ -70,7 +75,7 @@ class RayEngine:
         self._ray: Any = None
         self._started = False
         self._shared: tuple[Any, str, Any] | None = None
-        self._parts: WeakKeyDictionary[Part[Any], Any] = WeakKeyDictionary()
+        self._handles: WeakKeyDictionary[Handle[Any], Any] = WeakKeyDictionary()
         self._import()
 
     @staticmethod
@@ -189,11 +194,11 @@ class RayEngine:
         return self._shared[1], self._shared[2]
 
     def _sent(self, item: Any) -> Any:
-        """Return an item whose parts are in the cluster's memory, each put there once, for as long as somebody holds it."""
-        if isinstance(item, Part):
-            if item not in self._parts:
-                self._parts[item] = self._ray.put(item.value)
-            return RemoteReference(self._parts[item])
+        """Return an item whose handles are of the cluster's memory, each put there once, for as long as somebody holds it."""
+        if isinstance(item, Handle):
+            if item not in self._handles:
+                self._handles[item] = self._ray.put(item.value)
+            return RemoteHandle(self._handles[item])
         if isinstance(item, dict):
             return {name: self._sent(value) for name, value in item.items()}
         return type(item)(map(self._sent, item)) if type(item) in (list, tuple) else item
@@ -201,7 +206,7 @@ class RayEngine:
     def close(self) -> None:
         """Leave the cluster; one that was started for this engine ends."""
         self._shared = None
-        self._parts.clear()
+        self._handles.clear()
         if self._started and self._ray is not None:
             self._ray.shutdown()
         self._ray, self._started = None, False
@@ -217,3 +222,51 @@ def _own(record: Any) -> Any:
 def _line(error: Exception) -> str:
     """Return the first line of what an error says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@dataclass(frozen=True)
+class RemoteHandle:
+    """What a :class:`~visual_summaries.engines.Handle` is for a worker: its value lies in the cluster's memory.
+
+    Attributes
+    ----------
+    reference : ObjectRef
+    """
+
+    reference: Any
+
+    def get(self) -> Any:
+        """Return a copy of it."""
+        import ray
+
+        return ray.get(self.reference)
+
+
+def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, items: Sequence[Any]) -> list[Any]:
+    """Compute a batch of items, in a process of the cluster.
+
+    Parameters
+    ----------
+    token : str
+        Name of `shared`.
+    shared : list of one ObjectRef
+        Bytes of what all items of the run have in common; in a list, so that Ray does not fetch it for every task.
+    cpus : int
+        Threads to use.
+    compute : callable
+    items : sequence
+    """
+    if token not in _SHARED:
+        import pickle
+
+        import ray
+        import torch
+
+        torch.set_num_threads(cpus)
+        # Arrays that Ray hands out cannot be written. Nobody here does.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        _SHARED.clear()
+        # From the process that runs the job, by way of the cluster's memory: no file.
+        _SHARED[token] = pickle.loads(ray.get(shared[0]))  # noqa: S301
+    with freed_memory_kept():
+        return list(compute(_SHARED[token], items))

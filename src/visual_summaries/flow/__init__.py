@@ -1,18 +1,14 @@
 """Proposal Flow: what boxes look like, how boxes of two images match, and the pixel flow that follows."""
 
-from visual_summaries.flow.dense import ASSIGNMENTS, FILTERS, DenseFlow, dense_flow, warp
-from visual_summaries.flow.features import DESCRIPTORS, Features, describe, describe_mirrored
+from visual_summaries.flow.dense import DenseFlow, dense_flow, warp
+from visual_summaries.flow.features import Features, describe
 from visual_summaries.flow.hog import hog_boxes
-from visual_summaries.flow.matching import METHODS, match
+from visual_summaries.flow.matching import match
 from visual_summaries.flow.pairs import PairwiseSimilarity, compare_all, facing
 from visual_summaries.flow.whitening import Whitening
 from visual_summaries.settings.stages import FlowSettings
 
 __all__ = [
-    "ASSIGNMENTS",
-    "DESCRIPTORS",
-    "FILTERS",
-    "METHODS",
     "DenseFlow",
     "Features",
     "FlowSettings",
@@ -21,7 +17,6 @@ __all__ = [
     "compare_all",
     "dense_flow",
     "describe",
-    "describe_mirrored",
     "facing",
     "hog_boxes",
     "match",

@@ -23,7 +23,7 @@ from torchvision.ops import roi_align
 
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.stages import Stage, as_map, choose_stages, recorded
+from visual_summaries.flow.feature_maps import Layer, as_map, choose_layers, recorded
 from visual_summaries.masks.gradients import fold
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 #: The appearance score of two boxes is the fourth power of their cosine, 0 if that is negative.
 POWER = 4.0
 
-_LAST = 2  # how many stages, counted from the last
+_LAST = 2  # how many layers, counted from the last
 _CELLS = 4  # RoIAlign cells along each side of a box
-_CHANNELS = 96  # channels of a stage that are left after projection
+_CHANNELS = 96  # channels of a layer that are left after projection
 _ENLARGE = 10 / 7  # networks that take any size see the image this much larger than their input (320 for 224)
 _MULTIPLE = 32
 _MAPS = 2**27  # bytes of maps that are kept: those of an image are divided among cells first, later they describe its boxes
@@ -51,7 +51,7 @@ class DeepDescriptor:
 
     Attributes
     ----------
-    stages : tuple of Stage
+    layers : tuple of Layer
         The modules whose outputs are used, found by a forward pass; none if the network exposes nothing but scores.
     any_size : bool
         Whether the network takes images of another size than its own; then it is shown larger ones, in their own aspect ratio.
@@ -70,9 +70,9 @@ class DeepDescriptor:
         if not seen:
             seen = self._probe((height, width))
         # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
-        self.stages = tuple(stage for stage in choose_stages(seen) if min(stage.grid) >= 4)[-_LAST:]
+        self.layers = tuple(layer for layer in choose_layers(seen) if min(layer.grid) >= 4)[-_LAST:]
 
-    def _probe(self, size: tuple[int, int]) -> list[Stage]:
+    def _probe(self, size: tuple[int, int]) -> list[Layer]:
         x = torch.zeros(1, self._classifier.input_size[0], *size, device=self._classifier.device)
         module = self._classifier.module
         with torch.inference_mode(False), torch.no_grad(), recorded(module, None, size) as seen:
@@ -82,17 +82,17 @@ class DeepDescriptor:
                 if size == self._classifier.input_size[1:]:
                     raise
                 return []
-        return [stage for stage, _ in seen]
+        return [layer for layer, _ in seen]
 
     def maps(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
-        """Return the feature maps of an image, one (C, h, w) for each stage.
+        """Return the feature maps of an image, one (C, h, w) for each layer.
 
         Raises
         ------
         ClassifierError
             If the network has none.
         """
-        if not self.stages:
+        if not self.layers:
             raise ClassifierError(
                 f"no submodule of {self._classifier.spec} puts out a feature map, so boxes cannot be described by it; "
                 "use descriptor='hog'"
@@ -108,14 +108,14 @@ class DeepDescriptor:
         if channels == 1:
             x = (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
         x = x.contiguous(memory_format=torch.channels_last)
-        wanted = {(stage.name, stage.call): i for i, stage in enumerate(self.stages)}
+        wanted = {(layer.name, layer.call): i for i, layer in enumerate(self.layers)}
         with torch.inference_mode(False), torch.no_grad(), recorded(self._classifier.module, frozenset(wanted), size) as seen:
             self._classifier.logits(x)
         found: dict[int, Tensor] = {}
-        for stage, tensor in seen:
+        for layer, tensor in seen:
             if tensor is not None:
-                found[wanted[stage.name, stage.call]] = as_map(tensor, stage.layout, stage.grid)[0].float()
-        return tuple(found[i] for i in range(len(self.stages)))
+                found[wanted[layer.name, layer.call]] = as_map(tensor, layer.layout, layer.grid)[0].float()
+        return tuple(found[i] for i in range(len(self.layers)))
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         factor = self._shorter / min(height, width)

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visual_summaries._validate import require_choice
+from visual_summaries._validate import require_choice, require_contrib
 from visual_summaries.flow.features import Features
 from visual_summaries.results import Box
+from visual_summaries.settings.stages import ASSIGNMENTS
 
-#: Names of edge-aware filters accepted by :func:`dense_flow`.
-FILTERS = ("fast_global_smoother", "guided", "none")
-#: Ways of assigning matches to pixels accepted by :func:`dense_flow`.
-ASSIGNMENTS = ("best", "vote")
+#: Edge-aware filters accepted by :func:`dense_flow`.
+FILTERS = ("fast_global_smoother", "none")
 
 _LAMBDA = 500.0  # fast global smoother: strength ...
 _SIGMA = 8.0  # ... and the color difference that stops it
@@ -73,8 +72,7 @@ def dense_flow(
         densest group of displacements, each match weighted by its confidence and by how nearly it is its partner's best match,
         too.
     completion : str
-        ``"fast_global_smoother"``, ``"guided"`` (guided filter) or ``"none"`` (pixels without a match take the displacement
-        of the nearest valid one).
+        ``"fast_global_smoother"``, or ``"none"``: pixels without a match take the displacement of the nearest valid one.
     tolerance : float
         A pixel is confirmed when going to B and back ends at most this share of the image's longer side away from it.
 
@@ -210,15 +208,12 @@ def _completed(
     nearest = _nearest(flow, valid)
     if completion == "none":
         return np.where(valid[:, :, None], flow, nearest)
+    require_contrib()
     weight = valid.astype(np.float32)
     image = np.zeros((*valid.shape, 3), np.uint8) if guide is None else np.ascontiguousarray(guide)
     planes = [weight, np.where(valid, flow[:, :, 0], 0), np.where(valid, flow[:, :, 1], 0)]
-    if completion == "guided":
-        guided = cv2.ximgproc.createGuidedFilter(image, max(4, min(valid.shape) // 16), (0.05 * 255) ** 2)
-        share, dx, dy = (guided.filter(np.ascontiguousarray(plane, np.float32)) for plane in planes)
-    else:
-        smoother = cv2.ximgproc.createFastGlobalSmootherFilter(image, _LAMBDA, _SIGMA)
-        share, dx, dy = (smoother.filter(np.ascontiguousarray(plane, np.float32)) for plane in planes)
+    smoother = cv2.ximgproc.createFastGlobalSmootherFilter(image, _LAMBDA, _SIGMA)
+    share, dx, dy = (smoother.filter(np.ascontiguousarray(plane, np.float32)) for plane in planes)
     # The filtered flow over the filtered validity is a weighted mean of valid displacements only.
     reached = share > _FLOOR
     smooth = np.stack([dx, dy], 2) / np.where(reached, share, 1)[:, :, None]

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from visual_summaries._validate import require_choice
 from visual_summaries.flow.deep import POWER, deep_descriptor
 from visual_summaries.flow.hog import hog_boxes
 from visual_summaries.flow.whitening import Whitening
+from visual_summaries.results.base import require_boxes, require_image
+from visual_summaries.settings.stages import DESCRIPTORS
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
-
-#: Names accepted by :func:`describe`.
-DESCRIPTORS = ("auto", "deep", "hog")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class Features:
     power : float
         1 for whitened HOG, 4 for deep descriptors.
     mirrored : Features or None
-        The same boxes, in the same order, of the image turned left to right; see :func:`describe_mirrored`.
+        The same boxes, in the same order, of the image turned left to right.
     """
 
     boxes: NDArray[np.int32]
@@ -60,25 +59,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def to(self, device: torch.device | str) -> Features:
-        """Return the same features with the descriptors on another device."""
-        mirrored = None if self.mirrored is None else self.mirrored.to(device)
-        return replace(self, descriptors=self.descriptors.to(device), mirrored=mirrored)
-
-
-def checked_boxes(boxes: ArrayLike, size: tuple[int, int]) -> NDArray[np.int32]:
-    """Return `boxes` as int32 (n, 4), or raise if one is empty or leaves an image of `size` (H, W)."""
-    array = np.asarray(boxes, np.int32).reshape(-1, 4)
-    height, width = size
-    wrong = (array[:, 0] < 0) | (array[:, 1] < 0) | (array[:, 2] > width) | (array[:, 3] > height)
-    wrong |= (array[:, 2] <= array[:, 0]) | (array[:, 3] <= array[:, 1])
-    if wrong.any():
-        raise ValueError(
-            f"box {array[wrong][0].tolist()} is empty or leaves the image of {width} x {height} pixels; "
-            "boxes are (x0, y0, x1, y1), half open"
-        )
-    return array
-
 
 def describe(
     image: NDArray[np.uint8],
@@ -86,6 +66,8 @@ def describe(
     descriptor: str = "hog",
     whitening: Whitening | None = None,
     classifier: Classifier | None = None,
+    *,
+    mirrored: bool = False,
 ) -> Features:
     """Describe boxes of an image.
 
@@ -101,6 +83,10 @@ def describe(
         Statistics of natural HOG cells; the shipped ones by default.
     classifier : Classifier, optional
         The network whose feature maps describe the boxes.
+    mirrored : bool
+        Whether to describe the same boxes of the image turned left to right as well. Objects face either way, and neither
+        descriptors nor offsets agree between one that faces left and one that faces right: with these,
+        :func:`~visual_summaries.flow.facing` says which side looks more alike.
 
     Returns
     -------
@@ -119,20 +105,24 @@ def describe(
     >>> features = describe(image, [(0, 0, 80, 60), (10, 10, 40, 30)])
     >>> features.size, features.descriptors.shape
     ((60, 80), torch.Size([2, 1984]))
+    >>> describe(image, [(10, 10, 40, 30)], mirrored=True).mirrored.boxes.tolist()
+    [[40, 10, 70, 30]]
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
-    if descriptor not in DESCRIPTORS:
-        raise ValueError(f"descriptor is {descriptor!r}, but must be one of {', '.join(map(repr, DESCRIPTORS))}")
-    size = (image.shape[0], image.shape[1])
-    array = checked_boxes(boxes, size)
+    size = require_image(image)
+    require_choice("descriptor", descriptor, DESCRIPTORS)
+    array = require_boxes(boxes, size)
+    if mirrored:
+        features = describe(image, array, descriptor, whitening, classifier)
+        turned = np.ascontiguousarray(image[:, ::-1])
+        other = describe(turned, mirrored_boxes(array, size[1]), descriptor, whitening, classifier)
+        return replace(features, mirrored=other)
     if descriptor == "deep" and classifier is None:
         raise ValueError(
             "descriptor is 'deep', which needs the network: give describe(..., classifier=...), or use descriptor='hog'"
         )
     if descriptor != "hog" and classifier is not None:
         deep = deep_descriptor(classifier)
-        if deep.stages or descriptor == "deep":
+        if deep.layers or descriptor == "deep":
             return Features(array, deep(image, array), size, POWER)
     whitening = Whitening.default() if whitening is None else whitening
     return Features(array, whitening(hog_boxes(image, array)), size)
@@ -149,38 +139,3 @@ def mirrored_boxes(boxes: NDArray[np.integer], width: int) -> NDArray[np.int32]:
     turned = np.array(boxes, np.int32)
     turned[:, [0, 2]] = width - turned[:, [2, 0]]
     return turned
-
-
-def describe_mirrored(
-    image: NDArray[np.uint8],
-    boxes: ArrayLike,
-    descriptor: str = "hog",
-    whitening: Whitening | None = None,
-    classifier: Classifier | None = None,
-) -> Features:
-    """Describe boxes of an image, and the same boxes of the image turned left to right.
-
-    Objects face either way. Neither descriptors nor offsets agree between one that faces left and one that faces right, but
-    they do once one of the two images is turned: with these, :func:`~visual_summaries.flow.facing` says which side looks more
-    alike.
-
-    Parameters
-    ----------
-    image, boxes, descriptor, whitening, classifier
-        As in :func:`describe`.
-
-    Returns
-    -------
-    Features
-        With ``mirrored``.
-
-    Examples
-    --------
-    >>> image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    >>> describe_mirrored(image, [(10, 10, 40, 30)]).mirrored.boxes.tolist()
-    [[40, 10, 70, 30]]
-    """
-    features = describe(image, boxes, descriptor, whitening, classifier)
-    turned = np.ascontiguousarray(image[:, ::-1])
-    mirrored = describe(turned, mirrored_boxes(features.boxes, image.shape[1]), descriptor, whitening, classifier)
-    return replace(features, mirrored=mirrored)

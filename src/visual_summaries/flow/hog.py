@@ -25,9 +25,9 @@ CHANNELS = 31  #: 18 signed + 9 unsigned directions + 4 textures
 DIMENSION = CELLS * CELLS * CHANNELS  #: 1984
 
 _SIDE = CELL * (CELLS + 2)  # the padded box: one cell more on each side
+_BATCH = 64  # boxes worked on at once, which bounds the memory
 _TRUNCATION = 0.2
-# The sum of four normalized histograms is halved and the texture divided by sqrt(18): both then lie in [0, 0.4 * 2]
-# or so and no
+# The sum of four normalized histograms is halved and the texture divided by sqrt(18): both then lie in [0, 0.8] or so and no
 # channel group outweighs the others before whitening, which makes the choice immaterial but for its ridge.
 _DIRECTION_SCALE = 0.5
 _TEXTURE_SCALE = 1 / math.sqrt(18)
@@ -173,7 +173,7 @@ def _resized(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return patch
 
 
-def hog_boxes(image: NDArray[np.uint8], boxes: ArrayLike, *, batch_size: int = 64) -> Tensor:
+def hog_boxes(image: NDArray[np.uint8], boxes: ArrayLike) -> Tensor:
     """Return the HOG descriptor of each box.
 
     Parameters
@@ -181,8 +181,6 @@ def hog_boxes(image: NDArray[np.uint8], boxes: ArrayLike, *, batch_size: int = 6
     image : ndarray of uint8, (H, W, 3)
     boxes : array_like of int, (n, 4)
         ``(x0, y0, x1, y1)``, half open.
-    batch_size : int
-        Boxes worked on at once; bounds the memory, does not change the result.
 
     Returns
     -------
@@ -196,5 +194,5 @@ def hog_boxes(image: NDArray[np.uint8], boxes: ArrayLike, *, batch_size: int = 6
     torch.Size([2, 1984])
     """
     crops = torch.from_numpy(crop_boxes(image, boxes))
-    parts = [hog_cells(chunk.permute(0, 3, 1, 2)).flatten(1) for chunk in torch.split(crops, batch_size)]
+    parts = [hog_cells(chunk.permute(0, 3, 1, 2)).flatten(1) for chunk in torch.split(crops, _BATCH)]
     return torch.cat(parts) if parts else torch.zeros(0, DIMENSION)

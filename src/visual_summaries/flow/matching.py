@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,9 +33,7 @@ from torch import Tensor
 
 from visual_summaries._validate import require_choice
 from visual_summaries.flow.features import Features
-
-#: Names accepted by :func:`match`.
-METHODS = ("nam", "phm", "lom")
+from visual_summaries.settings.stages import METHODS
 
 _STEPS = 20  # reweighting steps of the geometric median
 _NEAREST = 1e-2  # closer than this counts as this close
@@ -157,90 +154,43 @@ def match(
     require_choice("method", method, METHODS)
     geometry_a, geometry_b = Geometry.of(a, border), Geometry.of(b, border)
     scores = appearance(a, b, geometry_a, geometry_b, max_aspect_ratio)
-    if method == "lom":
-        (offsets,) = local_offsets([BestMatches.of(scores, geometry_b)], geometry_a)
-        return offsets.confidences(scores)
-    if method == "phm":
-        return scores * hough_votes(scores, geometry_a, geometry_b)
-    return scores
+    return confidences([scores], geometry_a, [geometry_b], method)[0]
 
 
-class BestMatches(NamedTuple):
-    """The best match of each box of A in an image B.
-
-    Attributes
-    ----------
-    score : Tensor of float32, (n_a,)
-    partner : Tensor of int64, (n_a,)
-        The box of B.
-    target : Geometry
-        The boxes of B.
-    """
-
-    score: Tensor
-    partner: Tensor
-    target: Geometry
-
-    @classmethod
-    def of(cls, scores: Tensor, target: Geometry) -> BestMatches:
-        """Find them among the appearance scores (n_a, n_b)."""
-        score, partner = scores.max(1)
-        return cls(score, partner, target)
-
-
-@dataclass(frozen=True, eq=False)
-class LocalOffsets:
-    """What the neighbors of some boxes of A agree on, and what is needed to judge matches by it.
-
-    Attributes
-    ----------
-    position : Tensor of float32, (k, 2)
-        Where the center of each box is expected in B.
-    scale : Tensor of float32, (k,)
-        Expected ratio of areas, B over A.
-    weight : Tensor of float32, (k,)
-        The neighbors' share of all best scores.
-    area : Tensor of float32, (k,)
-        Areas of the boxes in A.
-    target : Geometry
-        The boxes of B.
-    """
-
-    position: Tensor
-    scale: Tensor
-    weight: Tensor
-    area: Tensor
-    target: Geometry
-
-    def confidences(self, scores: Tensor) -> Tensor:
-        """Return LOM's confidences (k, n_b) from the appearance scores (k, n_b) of the same boxes."""
-        x, y = self.target.center.T
-        distance = (x - self.position[:, :1]).square_()
-        distance += (y - self.position[:, 1:]).square_()
-        exponent = distance.sqrt_().mul_(-_PER_PIXEL)
-        exponent.sub_((self.target.area / self.area[:, None]).sub_(self.scale[:, None]).abs_(), alpha=_PER_SCALE)
-        confidences: Tensor = exponent.exp_().mul_(scores).mul_(self.weight[:, None])
-        return confidences
-
-
-def local_offsets(best: Sequence[BestMatches], a: Geometry, rows: Tensor | None = None) -> list[LocalOffsets]:
-    """Return on what offset the neighbors of each box of A agree, for several images B at once.
+def confidences(
+    scores: Sequence[Tensor], a: Geometry, others: Sequence[Geometry], method: str, rows: Tensor | None = None
+) -> list[Tensor]:
+    """Return the confidences (k, n_b) of the matches of boxes of A with all boxes of each of several images B.
 
     Parameters
     ----------
-    best : sequence of BestMatches
-        One for each image B.
-    a : Geometry
+    scores : sequence of Tensor, (n_a, n_b)
+        Appearance scores of all boxes of A with those of each image B.
+    a, others : Geometry
+        Of image A, and of each image B.
+    method : str
+        As for :func:`match`.
     rows : Tensor of int64, (k,), optional
         Only these boxes of A; all by default.
 
     Returns
     -------
-    list of LocalOffsets
+    list of Tensor
         One for each image B; what is in it does not depend on the others.
     """
-    score = torch.stack([one.score for one in best])
-    offset = torch.stack([_offsets(a, one.target, one.partner) for one in best])
+    chosen = slice(None) if rows is None else rows
+    if method == "lom":
+        return _by_local_offsets(scores, a, others, rows)
+    if method == "phm":
+        return [(own * hough_votes(own, a, b))[chosen] for own, b in zip(scores, others, strict=True)]
+    return [own[chosen] for own in scores]
+
+
+def _by_local_offsets(scores: Sequence[Tensor], a: Geometry, others: Sequence[Geometry], rows: Tensor | None) -> list[Tensor]:
+    """LOM: the scores, weighed by how well each match agrees with the offset on which the neighbors of its box of A agree."""
+    found = [own.max(1) for own in scores]
+    score = torch.stack([best.values for best in found])
+    offset = torch.stack([_offsets(a, b, best.indices) for b, best in zip(others, found, strict=True)])
     median, weight = torch.zeros_like(offset), torch.zeros_like(score)
     # Only boxes that are not left out are worked on, of these all: what is added up must not depend on the other images.
     wanted = a.used if rows is None else torch.unique(rows)
@@ -253,10 +203,17 @@ def local_offsets(best: Sequence[BestMatches], a: Geometry, rows: Tensor | None 
     weight /= score.sum(1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
     median, weight = median * (score > 0)[:, :, None], weight * (score > 0)
     chosen = slice(None) if rows is None else rows
-    return [
-        LocalOffsets((a.center + median[g, :, :2])[chosen], median[g, chosen, 2], weight[g, chosen], a.area[chosen], one.target)
-        for g, one in enumerate(best)
-    ]
+    results = []
+    for g, (own, b) in enumerate(zip(scores, others, strict=True)):
+        position = (a.center + median[g, :, :2])[chosen]  # where the center of each box is expected in B
+        x, y = b.center.T
+        distance = (x - position[:, :1]).square_()
+        distance += (y - position[:, 1:]).square_()
+        exponent = distance.sqrt_().mul_(-_PER_PIXEL)
+        scale = median[g, chosen, 2]  # the ratio of areas, B over A, that is expected
+        exponent.sub_((b.area / a.area[chosen][:, None]).sub_(scale[:, None]).abs_(), alpha=_PER_SCALE)
+        results.append(exponent.exp_().mul_(own[chosen]).mul_(weight[g, chosen][:, None]))
+    return results
 
 
 def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from visual_summaries.flow.features import Features
-from visual_summaries.flow.matching import BestMatches, Geometry, appearance, hough_votes, local_offsets
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.flow.matching import Geometry, appearance, confidences
 from visual_summaries.settings.stages import FlowSettings
 
 _TILE = 8  # images on each side of the groups of pairs that are worked on at once
+_WAITING = 16  # best confidences of so many images wait before they are merged
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,6 @@ def compare_all(
     settings: FlowSettings | None = None,
     *,
     best: int = 100,
-    progress: Progress | None = None,
 ) -> PairwiseSimilarity:
     """Compare the salient boxes of every image with all boxes of every other image.
 
@@ -60,8 +59,6 @@ def compare_all(
         Method, exponent, and which boxes can match; a pair is compared as it is, whatever ``mirror`` says.
     best : int
         How many best confidences are averaged for `best_mean`.
-    progress : Progress, optional
-        Called with stage ``"similarity"`` and the number of pairs of images done.
 
     Returns
     -------
@@ -92,44 +89,19 @@ def compare_all(
     settings = FlowSettings() if settings is None else settings
     rows = [np.asarray(chosen, np.int64).reshape(-1) for chosen in salient]
     pairs = list(combinations(range(len(features)), 2))
-    block = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best=best, progress=progress)
-    start = [0, *accumulate(len(chosen) for chosen in rows)]
-    similarity = np.zeros((start[-1], start[-1]), np.float32)
-    for (i, j), part in zip(block.pairs, block.similarities, strict=True):
-        similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = part
-        similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = part.T
-    means = [mean_of(block.best.get(i, np.zeros((len(own), 0), np.float32))) for i, own in enumerate(rows)]
+    similarities, top = compare_block(dict(enumerate(features)), dict(enumerate(rows)), pairs, settings, best)
+    similarity = joined_blocks(zip(pairs, similarities, strict=True), [len(chosen) for chosen in rows])
+    means = [mean_of(top.get(i, np.zeros((len(own), 0), np.float32))) for i, own in enumerate(rows)]
     return PairwiseSimilarity(similarity, np.concatenate(means) if means else np.zeros(0, np.float32))
-
-
-@dataclass(frozen=True, eq=False)
-class BlockSimilarity:
-    """What comparing some pairs of images leaves; those of several blocks make a :class:`PairwiseSimilarity`.
-
-    Attributes
-    ----------
-    pairs : list of (int, int)
-        Images i, j.
-    similarities : list of ndarray of float32, (r_i, r_j)
-        For each pair, of the salient boxes of i and j.
-    best : dict of int to ndarray of float32, (r_i, <= best)
-        For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
-    """
-
-    pairs: list[tuple[int, int]]
-    similarities: list[NDArray[np.float32]]
-    best: dict[int, NDArray[np.float32]]
 
 
 def compare_block(
     features: Mapping[int, Features],
     salient: Mapping[int, ArrayLike],
     pairs: Sequence[tuple[int, int]],
-    settings: FlowSettings | None = None,
-    *,
+    settings: FlowSettings,
     best: int = 100,
-    progress: Progress | None = None,
-) -> BlockSimilarity:
+) -> tuple[list[NDArray[np.float32]], dict[int, NDArray[np.float32]]]:
     """Compare the salient boxes of some pairs of images, as :func:`compare_all` does for all pairs.
 
     A pair's similarities do not depend on the block it is in, and the best of all blocks' best are the best of all: the
@@ -140,44 +112,56 @@ def compare_block(
     features, salient : mapping
         Of the images in `pairs`; as for :func:`compare_all`.
     pairs : sequence of (int, int)
-    settings, best, progress
+    settings, best
         As for :func:`compare_all`.
+
+    Returns
+    -------
+    similarities : list of ndarray of float32, (r_i, r_j)
+        For each pair, of the salient boxes of i and j.
+    best : dict of int to ndarray of float32, (r_i, <= best)
+        For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
 
     Examples
     --------
     >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
     >>> images = {i: Features(boxes, torch.eye(2), (80, 90)) for i in range(3)}
-    >>> block = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], best=1)
-    >>> [part.shape for part in block.similarities], block.best[0].tolist()
+    >>> similarities, best = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], FlowSettings(), best=1)
+    >>> [part.shape for part in similarities], best[0].tolist()
     ([(1, 2), (1, 0)], [[1.0]])
     """
-    settings = FlowSettings() if settings is None else settings
     images = sorted({image for pair in pairs for image in pair})
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
-    top = {i: _Best(len(rows[i]), best) for i in images}
+    top = {i: [np.zeros((len(rows[i]), 0), np.float32)] for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
-    done = 0
     for tile in _tiles(pairs):
-        directed = _DirectedPairs(rows, geometry, settings)
-        for position in tile:
-            i, j = pairs[position]
+        scores: dict[tuple[int, int], Tensor] = {}
+        partners: dict[int, list[int]] = {}
+        for i, j in (pairs[position] for position in tile):
             if len(rows[i]) or len(rows[j]):
-                scores = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
-                directed.add(i, j, scores)
+                scores[i, j] = appearance(features[i], features[j], geometry[i], geometry[j], settings.max_aspect_ratio)
                 # Transposed in memory, not only in name: the row maxima of the other direction run over contiguous values.
-                directed.add(j, i, scores.T.contiguous())
-        confidences = directed.confidences()
+                scores[j, i] = scores[i, j].T.contiguous()
+                partners.setdefault(i, []).append(j)
+                partners.setdefault(j, []).append(i)
+        found: dict[tuple[int, int], Tensor] = {}
+        for a, own in partners.items():
+            asked = [scores.pop((a, b)) for b in own]
+            values_of = confidences(asked, geometry[a], [geometry[b] for b in own], settings.method, rows[a])
+            for b, values in zip(own, values_of, strict=True):
+                found[a, b] = values if settings.exponent == 1 else values**settings.exponent
         for position in tile:
             i, j = pairs[position]
-            if (i, j) in confidences:
-                forward, backward = confidences[i, j], confidences[j, i]
-                top[i].add(forward)
-                top[j].add(backward)
+            if (i, j) in found:
+                forward, backward = found[i, j], found[j, i]
+                for image, values in ((i, forward), (j, backward)):
+                    # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
+                    top[image].append(values.topk(min(best, values.shape[1]), 1).values.cpu().numpy())
+                    if len(top[image]) > _WAITING:
+                        top[image] = [best_of(top[image], best)]
                 similarities[position] = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
-        done += len(tile)
-        report_progress(progress, "similarity", done, len(pairs))
-    return BlockSimilarity(list(pairs), similarities, {i: one.values() for i, one in top.items()})
+    return similarities, {i: best_of(parts, best) for i, parts in top.items()}
 
 
 def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
@@ -188,37 +172,14 @@ def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     yield from tiles.values()
 
 
-class _DirectedPairs:
-    """Pairs in one direction each, worked out for all partners of an image at once.
-
-    Of the scores of a pair only what the confidences of its salient boxes need is kept until then.
-    """
-
-    def __init__(self, rows: Mapping[int, Tensor], geometry: Mapping[int, Geometry], settings: FlowSettings) -> None:
-        self._rows, self._geometry, self._settings = rows, geometry, settings
-        self._waiting: dict[int, list[tuple[int, BestMatches, Tensor]]] = {}
-        self._done: dict[tuple[int, int], Tensor] = {}
-
-    def add(self, a: int, b: int, scores: Tensor) -> None:
-        """Take in the appearance scores of all boxes of image a with those of image b."""
-        rows, own, other = self._rows[a], self._geometry[a], self._geometry[b]
-        if self._settings.method == "lom":
-            best = BestMatches.of(scores, other)
-            self._waiting.setdefault(a, []).append((b, best, scores[rows]))
-        elif self._settings.method == "phm":
-            self._done[a, b] = (scores * hough_votes(scores, own, other))[rows]
-        else:
-            self._done[a, b] = scores[rows]
-
-    def confidences(self) -> dict[tuple[int, int], Tensor]:
-        """Return the confidences, to the power of the settings, of the salient boxes of a with all boxes of b, (k, n_b)."""
-        for a, partners in self._waiting.items():
-            best = [matches for _, matches, _ in partners]
-            offsets = local_offsets(best, self._geometry[a], self._rows[a])
-            for (b, _, scores), one in zip(partners, offsets, strict=True):
-                self._done[a, b] = one.confidences(scores)
-        exponent = self._settings.exponent
-        return self._done if exponent == 1 else {pair: values**exponent for pair, values in self._done.items()}
+def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]], counts: Sequence[int]) -> NDArray[np.float32]:
+    """Return the symmetric similarities (R, R) whose blocks (i, j) are given, of images with so many boxes each."""
+    start = [0, *accumulate(counts)]
+    similarity = np.zeros((start[-1], start[-1]), np.float32)
+    for (i, j), block in blocks:
+        similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = block
+        similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = block.T
+    return similarity
 
 
 def best_of(parts: Sequence[NDArray[np.float32]], best: int = 100) -> NDArray[np.float32]:
@@ -266,29 +227,3 @@ def facing(a: Features, b: Features, max_aspect_ratio: float = 2.0, border: floa
     own = Geometry.of(a, border)
     found = [likeness(appearance(a, one, own, Geometry.of(one, border), max_aspect_ratio)) for one in (b, b.mirrored)]
     return b.mirrored if found[1] > found[0] else b
-
-
-class _Best:
-    """The largest values that each of some rows has seen so far."""
-
-    def __init__(self, rows: int, best: int) -> None:
-        self._best = best
-        self._values = torch.zeros(rows, 0)
-        self._waiting: list[Tensor] = []
-
-    def add(self, values: Tensor) -> None:
-        """Take in new values (rows, n)."""
-        # The best of the new ones alone first, so that what waits stays small; merged when a few are waiting.
-        self._waiting.append(values.topk(min(self._best, values.shape[1]), 1).values.cpu())
-        if len(self._waiting) == 16:
-            self._merge()
-
-    def _merge(self) -> None:
-        both = torch.cat([self._values, *self._waiting], 1)
-        self._values, self._waiting = both.topk(min(self._best, both.shape[1]), 1).values, []
-
-    def values(self) -> NDArray[np.float32]:
-        """Return the best values of each row, the best first, (rows, <= best)."""
-        self._merge()
-        result: NDArray[np.float32] = self._values.numpy()
-        return result

@@ -108,9 +108,8 @@ class Whitening:
         *,
         ridge: float = 0.1,
         shrinkage: Whitening | None = None,
-        weight: float = 0.5,
     ) -> Whitening:
-        """Estimate the statistics from photographs, one at a time.
+        """Estimate the statistics from photographs; their cells are held, under three bytes a pixel.
 
         Each image is described whole at its own size and at sizes halved again and again, as boxes of many sizes are when
         they are all resized to 80 x 80. The sums over pairs of cells are divided by the number of all cells, not of the pairs:
@@ -121,9 +120,7 @@ class Whitening:
         images : iterable of ndarray of uint8, (H, W, 3)
         ridge : float
         shrinkage : Whitening, optional
-            Statistics to fall back on ...
-        weight : float
-            ... and the share that they get.
+            Statistics to fall back on: half of the result is theirs.
 
         Raises
         ------
@@ -136,24 +133,18 @@ class Whitening:
         >>> Whitening.fit([noise]).mean.shape
         (31,)
         """
-        sums = np.zeros(CHANNELS)
-        cells = 0
-        moments = _Moments()
-        for image in images:
-            for grid in _pyramid(image):
-                sums += grid.sum((0, 1))
-                cells += grid.shape[0] * grid.shape[1]
-                moments.add(grid)
+        grids = [grid for image in images for grid in _pyramid(image)]
+        cells = sum(grid.shape[0] * grid.shape[1] for grid in grids)
         if not cells:
             least = CELL * (CELLS + 2)
             raise ValueError(
                 f"no image of at least {least} x {least} pixels was given; whitening needs natural images of that size"
             )
-        mean = sums / cells
-        autocovariance = moments.about(mean) / cells
+        mean = sum(grid.sum((0, 1), dtype=np.float64) for grid in grids) / cells
+        autocovariance = sum(_products(grid - mean) for grid in grids) / cells
         if shrinkage is not None:
-            mean = (1 - weight) * mean + weight * shrinkage.mean
-            autocovariance = (1 - weight) * autocovariance + weight * shrinkage.autocovariance
+            mean = (mean + shrinkage.mean) / 2
+            autocovariance = (autocovariance + shrinkage.autocovariance) / 2
         return cls(mean.astype(np.float32), autocovariance.astype(np.float32), ridge)
 
     def save(self, path: str | Path) -> None:
@@ -176,49 +167,25 @@ class Whitening:
         return cls.load(str(files("visual_summaries.flow") / "data" / "whitening.npz"))
 
 
-def _pyramid(image: NDArray[np.uint8]) -> Iterable[NDArray[np.float64]]:
+def _pyramid(image: NDArray[np.uint8]) -> Iterable[NDArray[np.float32]]:
     """Yield the HOG cells of the image at its own size, half of it, and so on while it holds a descriptor."""
     while min(image.shape[:2]) >= CELL * (CELLS + 2):
         height, width = (side - side % CELL for side in image.shape[:2])
         tensor = torch.from_numpy(np.ascontiguousarray(image[:height, :width])).permute(2, 0, 1)[None]
-        yield hog_cells(tensor)[0].numpy().astype(np.float64)
+        yield hog_cells(tensor)[0].numpy()
         size = (image.shape[1] // 2, image.shape[0] // 2)
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-class _Moments:
-    """Running sums over all pairs of cells at each offset."""
-
-    def __init__(self) -> None:
-        self._products = np.zeros((_OFFSETS, _OFFSETS, CHANNELS, CHANNELS))
-        self._first = np.zeros((_OFFSETS, _OFFSETS, CHANNELS))
-        self._second = np.zeros((_OFFSETS, _OFFSETS, CHANNELS))
-        self._counts = np.zeros((_OFFSETS, _OFFSETS, 1, 1))
-
-    def add(self, grid: NDArray[np.float64]) -> None:
-        """Take in the cells of one image, (rows, columns, 31)."""
-        rows, columns, _ = grid.shape
-        reach = CELLS - 1
-        for dy in range(min(reach, rows - 1) + 1):
-            for dx in range(-min(reach, columns - 1) if dy else 0, min(reach, columns - 1) + 1):
-                first = grid[: rows - dy, max(0, -dx) : columns - max(0, dx)].reshape(-1, CHANNELS)
-                second = grid[dy:, max(0, dx) : columns - max(0, -dx)].reshape(-1, CHANNELS)
-                self._put(reach + dy, reach + dx, first, second)
-                if dy or dx:  # an offset and its opposite are each other's transpose
-                    self._put(reach - dy, reach - dx, second, first)
-
-    def _put(self, i: int, j: int, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
-        self._products[i, j] += first.T @ second
-        self._first[i, j] += first.sum(0)
-        self._second[i, j] += second.sum(0)
-        self._counts[i, j] += len(first)
-
-    def about(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums of products of what remains when the mean is taken off, (15, 15, 31, 31)."""
-        centered: NDArray[np.float64] = (
-            self._products
-            - self._first[:, :, :, None] * mean
-            - mean[:, None] * self._second[:, :, None, :]
-            + self._counts * np.multiply.outer(mean, mean)
-        )
-        return centered
+def _products(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums over all pairs of centered cells (rows, columns, 31) at each offset, (15, 15, 31, 31)."""
+    rows, columns, _ = cells.shape
+    products = np.zeros((_OFFSETS, _OFFSETS, CHANNELS, CHANNELS))
+    reach = CELLS - 1
+    for dy in range(min(reach, rows - 1) + 1):
+        for dx in range(-min(reach, columns - 1), min(reach, columns - 1) + 1):
+            first = cells[: rows - dy, max(0, -dx) : columns - max(0, dx)].reshape(-1, CHANNELS)
+            second = cells[dy:, max(0, dx) : columns - max(0, -dx)].reshape(-1, CHANNELS)
+            products[reach + dy, reach + dx] = first.T @ second
+            products[reach - dy, reach - dx] = second.T @ first  # an offset and its opposite are each other's transpose
+    return products

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from visual_summaries.errors import ImageError, NoImagesError
-from visual_summaries.images.decode import MAX_PIXELS, MIN_SIDE, ImageLike, open_file, open_image
+from visual_summaries.images.decode import ImageLike, open_file, open_image
 
 #: Endings of the files that a folder is searched for, lower case.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
@@ -45,7 +45,7 @@ class ImageSource:
     name: str
     content: ImageLike = field(repr=False, compare=False)
 
-    def load(self, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
+    def load(self) -> PIL.Image.Image:
         """Return the upright RGB image; see :func:`~visual_summaries.images.open_image`.
 
         Raises
@@ -53,7 +53,7 @@ class ImageSource:
         ImageError
             If it cannot be used; its ``reason`` says why.
         """
-        return open_image(self.content, min_side=min_side, max_pixels=max_pixels)
+        return open_image(self.content)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file's bytes, or of the pixel data of an array, tensor or image.

@@ -1,6 +1,6 @@
 """Stage 1: the evidence mask of each image, by sparse optimization of what can be hidden to destroy the class."""
 
 from visual_summaries.masks.optimize import iter_masks, optimize_masks
-from visual_summaries.settings.masks import MaskSettings, MaskStage
+from visual_summaries.settings.masks import MaskSchedule, MaskSettings
 
-__all__ = ["MaskSettings", "MaskStage", "iter_masks", "optimize_masks"]
+__all__ = ["MaskSchedule", "MaskSettings", "iter_masks", "optimize_masks"]

@@ -102,7 +102,7 @@ def infill_of(view: NDArray[np.uint8], settings: MaskSettings) -> str:
     >>> views = [np.full((4, 4, 3), shade, np.uint8) for shade in range(40)]
     >>> len({infill_of(view, MaskSettings(infill="mix")) for view in views})
     4
-    >>> infill_of(views[0], MaskSettings())
+    >>> infill_of(views[0], MaskSettings(infill="blur"))
     'blur'
     """
     infills = infills_of(settings.infill)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from visual_summaries.settings.masks import MaskStage
+from visual_summaries.settings.masks import MaskSchedule
 
 
 def area(mask: Tensor) -> Tensor:
@@ -66,14 +66,14 @@ def _power(magnitude: Tensor, exponent: float) -> Tensor:
     return magnitude if exponent == 1.0 else magnitude**exponent
 
 
-def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
+def geometry(mask: Tensor, stage: MaskSchedule, exponent: float = 3.0) -> Tensor:
     """Return the part of L that needs no network: ``l1 area + l2 TV + l3 grayness``.
 
     Parameters
     ----------
     mask : Tensor, (N, H, W)
         Values in [0, 1]; 1 = untouched.
-    stage : MaskStage
+    stage : MaskSchedule
         Gives l1, l2, l3.
     exponent : float
         Beta of the total variation.
@@ -85,7 +85,7 @@ def geometry(mask: Tensor, stage: MaskStage, exponent: float = 3.0) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> stage = MaskStage(1, l1=0.01, l2=1.0, l3=2.0)
+    >>> stage = MaskSchedule(1, l1=0.01, l2=1.0, l3=2.0)
     >>> round(geometry(torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), stage).item(), 6)  # 0.01 / 2 + 1 * (0 + 1) + 2 * 0
     1.005
     """

@@ -52,7 +52,7 @@ def iter_masks(
         What the network sees; sizes may differ where the network takes any.
     target : Target
     settings : MaskSettings, optional
-        The published procedure when left out.
+        The default.
     progress : callable, optional
     random_state : int
         Seed of the noise and of the mix of infills, when there are any. An image's noise depends on the seed and its

@@ -24,7 +24,7 @@ from torch import Tensor
 from visual_summaries.masks.network import Extra, Network
 from visual_summaries.masks.objective import geometry, total_variation
 from visual_summaries.masks.perturb import straight_through_blur
-from visual_summaries.settings.masks import MaskSettings, MaskStage
+from visual_summaries.settings.masks import MaskSchedule, MaskSettings
 
 
 def label_images(images: Tensor, segments: int = 2000, compactness: float = 10.0, sigma: float = 0.5) -> Tensor:
@@ -173,7 +173,7 @@ def solve_sharp(start: Tensor, ask: AskNetwork, settings: MaskSettings) -> tuple
 
 
 def solve_superpixel(
-    smooth: Tensor, labels: Tensor, ask: AskNetwork, stage: MaskStage, exponent: float
+    smooth: Tensor, labels: Tensor, ask: AskNetwork, stage: MaskSchedule, exponent: float
 ) -> tuple[Tensor, list[Tensor]]:
     """Return masks (N, H, W) that are constant on each superpixel, and the objective (N,) at each iteration.
 
@@ -197,7 +197,7 @@ def descend(
     to_mask: Callable[[Tensor], Tensor],
     ask: AskNetwork,
     terms: Callable[[Tensor, Tensor], Tensor],
-    stage: MaskStage,
+    stage: MaskSchedule,
 ) -> tuple[Tensor, list[Tensor]]:
     """Run Adam on `start`, clamped to [0, 1] after each step.
 
@@ -211,7 +211,7 @@ def descend(
         Full mask -> the network's loss (N,) and its gradient (N, H, W).
     terms : callable
         Parameter, full mask -> the rest of the objective (N,), differentiable.
-    stage : MaskStage
+    stage : MaskSchedule
         Iterations and learning rate.
 
     Returns

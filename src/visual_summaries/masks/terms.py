@@ -4,7 +4,7 @@ Examples
 --------
 >>> terms_of(MaskSettings(infill="blur+mean"))
 (Term(infill=0, shown=False), Term(infill=1, shown=False))
->>> terms_of(MaskSettings(mode="both"))
+>>> terms_of(MaskSettings(infill="blur", mode="both"))
 (Term(infill=0, shown=False), Term(infill=0, shown=True))
 """
 

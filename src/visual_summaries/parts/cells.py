@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate, normalize
 
 from visual_summaries.flow.deep import deep_descriptor
+from visual_summaries.regions import full_mask
 from visual_summaries.results import Box
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Cells:
     place : ndarray of float32, (n, 2)
         Distance from the middle of the evidence, in units of its spread: downwards (signed), and to either side.
     features : ndarray of float32, (n, D)
-        Each stage of length 1.
+        Each layer of length 1.
     mean : ndarray of float32, (D,)
         Mean features of all cells of the image, with evidence or without.
     """
@@ -60,11 +61,10 @@ class Cells:
         return self.weight >= CORE
 
     def mean_over(
-        self, values: NDArray[np.floating], box: Box, pixels: NDArray[np.bool_], shape: tuple[int, ...]
+        self, values: NDArray[np.floating], box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]
     ) -> NDArray[np.float64]:
         """Return the mean of values ``(n, d)`` of the cells over pixels inside a box of the image (H, W): ``(d,)``."""
-        mask = np.zeros(shape, np.float32)
-        mask[box[1] : box[3], box[0] : box[2]] = pixels
+        mask = full_mask(box, pixels, shape).astype(np.float32)
         shares = cv2.resize(mask, self.grid[::-1], interpolation=cv2.INTER_AREA).ravel()[self.index]
         return np.asarray(np.average(values, axis=0, weights=shares))
 
@@ -72,9 +72,9 @@ class Cells:
 def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classifier: Classifier, cells: int = 28) -> Cells:
     """Describe the evidence of an image by the feature maps of the network that is explained.
 
-    The maps are those of the last two stages (:mod:`visual_summaries.flow.stages`; no layer is asked for), averaged with the
-    mirrored maps of the mirrored image, so that it does not matter which way an object faces. A network that shows only its
-    scores is described by color, texture and the directions of edges.
+    The maps are those of the last two resolutions (:mod:`visual_summaries.flow.feature_maps`; no layer is asked for), averaged
+    with the mirrored maps of the mirrored image, so that it does not matter which way an object faces. A network that
+    shows only its scores is described by color, texture and the directions of edges.
 
     Parameters
     ----------
@@ -97,12 +97,12 @@ def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classif
 def grid_features(view: NDArray[np.uint8], classifier: Classifier, grid: tuple[int, int]) -> NDArray[np.float32]:
     """Return the features of all cells of an image, ``(rows * columns, D)``, as :func:`describe_cells` has them."""
     descriptor = deep_descriptor(classifier)
-    if not descriptor.stages:
+    if not descriptor.layers:
         return appearance(view, grid)
     maps = descriptor.maps(view)
     mirrored = descriptor.maps(np.ascontiguousarray(view[:, ::-1]))
-    stages = [_on_grid(a, grid) + _on_grid(b, grid).flip(-1) for a, b in zip(maps, mirrored, strict=True)]
-    return np.asarray(torch.cat([normalize(stage, dim=0) for stage in stages]).flatten(1).T.cpu().numpy(), np.float32)
+    layers = [_on_grid(a, grid) + _on_grid(b, grid).flip(-1) for a, b in zip(maps, mirrored, strict=True)]
+    return np.asarray(torch.cat([normalize(layer, dim=0) for layer in layers]).flatten(1).T.cpu().numpy(), np.float32)
 
 
 def cut_cells(features: NDArray[np.floating], evidence: NDArray[np.bool_], grid: tuple[int, int]) -> Cells:

@@ -1,4 +1,4 @@
-"""What clustering gives, and what it asks of a similarity."""
+"""Affinity propagation of regions, the published way to groups."""
 
 from __future__ import annotations
 
@@ -35,87 +35,11 @@ class Clusters(Result):
         return np.flatnonzero(self.labels == index).astype(np.int64)
 
 
-def checked_similarity(similarity: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return a similarity as float64.
-
-    Raises
-    ------
-    SettingsError
-        If it is not a square, symmetric, finite matrix.
-    """
-    checked: NDArray[np.float64] = np.asarray(similarity, dtype=np.float64)
-    if checked.ndim != 2 or checked.shape[0] != checked.shape[1]:
-        raise SettingsError(f"similarity has shape {checked.shape}, but must be square (regions x regions)")
-    if not np.isfinite(checked).all():
-        raise SettingsError("similarity holds NaN or infinite values; every pair of regions needs a finite similarity")
-    if not np.allclose(checked, checked.T, rtol=1e-4, atol=1e-6):
-        raise SettingsError("similarity is not symmetric; average it with its transpose first")
-    return checked
-
-
-def largest_first(labels: NDArray[np.integer], exemplars: NDArray[np.integer]) -> Clusters:
-    """Return the clusters in the order of their sizes.
-
-    Examples
-    --------
-    >>> largest_first(np.array([1, 0, 1]), np.array([1, 2])).labels.tolist()
-    [0, 1, 0]
-    """
-    sizes = np.bincount(labels, minlength=len(exemplars))
-    order = np.lexsort((exemplars, -sizes))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return Clusters(rank[labels], exemplars[order].astype(np.int64))
-
-
-def affinity_propagation(similarity: NDArray[np.float64], settings: ClusterSettings, random_state: int = 0) -> Clusters:
-    """Group regions by affinity propagation; the number of groups is not given.
-
-    The similarities are shifted by their maximum, the preference of every region is ``settings.preference_factor`` (1.3) times
-    the median of the shifted off-diagonal similarities.
-
-    Parameters
-    ----------
-    similarity : ndarray of float64, (R, R)
-        Symmetric, R at least 2; the diagonal is not used.
-    settings : ClusterSettings
-    random_state : int
-        Seed of the tiny noise that breaks ties between equal messages.
-
-    Raises
-    ------
-    ConvergenceError
-        If the messages do not settle within ``settings.max_iterations`` steps.
-    """
-    count = len(similarity)
-    off_diagonal = ~np.eye(count, dtype=bool)
-    shifted = similarity - similarity[off_diagonal].max()
-    preference = settings.preference_factor * float(np.median(shifted[off_diagonal]))
-    model = AffinityPropagation(
-        affinity="precomputed",
-        preference=preference,
-        damping=settings.damping,
-        max_iter=settings.max_iterations,
-        convergence_iter=settings.convergence_iterations,
-        random_state=random_state,
-    )
-    with warnings.catch_warnings():
-        # scikit-learn tells of both failures by a warning only, with labels that look like a result.
-        warnings.simplefilter("error", ConvergenceWarning)
-        warnings.filterwarnings("ignore", message="All samples have mutually equal similarities")
-        try:
-            model.fit(shifted)
-        except ConvergenceWarning as error:
-            raise ConvergenceError(
-                f"affinity propagation did not converge on {count} regions within {settings.max_iterations} steps "
-                f"(damping {settings.damping}, preference {preference:.4g}); raise ClusterSettings.max_iterations or damping "
-                "(below 1), or use the preset 'default'"
-            ) from error
-    return largest_first(np.asarray(model.labels_), np.asarray(model.cluster_centers_indices_))
-
-
 def cluster(similarity: NDArray[np.floating], settings: ClusterSettings | None = None, *, random_state: int = 0) -> Clusters:
     """Group regions that are alike by affinity propagation; the number of groups is not given.
+
+    The similarities are shifted by their maximum; the preference of every region is ``settings.preference_factor`` (1.3) times
+    the median of the shifted off-diagonal similarities.
 
     Parameters
     ----------
@@ -143,7 +67,46 @@ def cluster(similarity: NDArray[np.floating], settings: ClusterSettings | None =
     >>> cluster(similarity).labels.tolist()
     [0, 0, 0, 1, 1, 1]
     """
-    checked = checked_similarity(similarity)
-    if len(checked) < 2:
-        return Clusters(np.zeros(len(checked), dtype=np.int64), np.arange(len(checked), dtype=np.int64))
-    return affinity_propagation(checked, settings or ClusterSettings(), random_state)
+    similarity = np.asarray(similarity, dtype=np.float64)
+    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
+        raise SettingsError(f"similarity has shape {similarity.shape}, but must be square (regions x regions)")
+    if not np.isfinite(similarity).all():
+        raise SettingsError("similarity holds NaN or infinite values; every pair of regions needs a finite similarity")
+    if not np.allclose(similarity, similarity.T, rtol=1e-4, atol=1e-6):
+        raise SettingsError("similarity is not symmetric; average it with its transpose first")
+    count = len(similarity)
+    if count < 2:
+        return Clusters(np.zeros(count, dtype=np.int64), np.arange(count, dtype=np.int64))
+    settings = settings or ClusterSettings()
+    off_diagonal = ~np.eye(count, dtype=bool)
+    shifted = similarity - similarity[off_diagonal].max()
+    preference = settings.preference_factor * float(np.median(shifted[off_diagonal]))
+    model = AffinityPropagation(
+        affinity="precomputed",
+        preference=preference,
+        damping=settings.damping,
+        max_iter=settings.max_iterations,
+        convergence_iter=settings.convergence_iterations,
+        random_state=random_state,
+    )
+    with warnings.catch_warnings():
+        # scikit-learn tells of both failures by a warning only, with labels that look like a result.
+        warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="All samples have mutually equal similarities")
+        try:
+            model.fit(shifted)
+        except ConvergenceWarning as error:
+            raise ConvergenceError(
+                f"affinity propagation did not converge on {count} regions within {settings.max_iterations} steps "
+                f"(damping {settings.damping}, preference {preference:.4g}); raise ClusterSettings.max_iterations or damping "
+                "(below 1), or use the preset 'default'"
+            ) from error
+    return _largest_first(np.asarray(model.labels_), np.asarray(model.cluster_centers_indices_))
+
+
+def _largest_first(labels: NDArray[np.integer], exemplars: NDArray[np.integer]) -> Clusters:
+    sizes = np.bincount(labels, minlength=len(exemplars))
+    order = np.lexsort((exemplars, -sizes))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return Clusters(rank[labels], exemplars[order].astype(np.int64))

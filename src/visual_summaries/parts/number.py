@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from visual_summaries.parts.model import Sample, group, squared_distances
+from visual_summaries.parts.embedding import Sample, group, squared_distances
 from visual_summaries.results import REPRODUCIBLE, PartNumber
 from visual_summaries.settings.stages import PartSettings
 
@@ -58,7 +60,7 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
         if stability >= settings.stable and share >= _SHARE:
             best = count
         found.append(PartNumber(count, explained, stability, share, False))
-    return tuple(PartNumber(o.count, o.explained, o.stability, o.reproducible, o.count == best) for o in found)
+    return tuple(replace(number, chosen=number.count == best) for number in found)
 
 
 def resampled_jaccard(

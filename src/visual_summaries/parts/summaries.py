@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.parts.clusters import Clusters
-from visual_summaries.parts.likeness import consistent_members, pairwise_ssim, upper
+from visual_summaries.parts.ssim import consistent_members, pairwise_ssim, upper
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Member, Region, Result, Summary
 from visual_summaries.settings.stages import SummarySettings
@@ -75,16 +75,10 @@ def choose_members(
     >>> choose_members(range(5), 0, regions, similarity)  # 1 is of the same image as the better 2, 3 of the exemplar's
     [0, 2, 4]
     """
-    chosen = [exemplar]
-    seen = {regions[exemplar].image}
-    others = [index for index in cluster if index != exemplar]
-    for index in sorted(others, key=lambda i: (-float(similarity[exemplar, i]), i)):
-        if len(chosen) == limit:
-            break
-        if regions[index].image not in seen:
-            seen.add(regions[index].image)
-            chosen.append(index)
-    return chosen
+    best = {regions[exemplar].image: exemplar}
+    for index in sorted(set(cluster) - {exemplar}, key=lambda i: (-float(similarity[exemplar, i]), i)):
+        best.setdefault(regions[index].image, index)
+    return list(best.values())[:limit]
 
 
 def choose_candidates(
@@ -113,7 +107,7 @@ def build_summaries(
     similarity: NDArray[np.floating],
     clusters: Clusters,
     warp: Warp,
-    settings: SummarySettings | None = None,
+    settings: SummarySettings,
     *,
     progress: Progress | None = None,
 ) -> SummarySet:
@@ -134,14 +128,13 @@ def build_summaries(
     clusters : Clusters
     warp : callable
         ``warp(exemplar, member) -> uint8 (h, w, 3)`` with the size of the exemplar's box.
-    settings : SummarySettings, optional
+    settings : SummarySettings
     progress : callable, optional
 
     Returns
     -------
     SummarySet
     """
-    settings = settings or SummarySettings()
     candidates: list[_Candidate] = []
     found = choose_candidates(clusters, regions, similarity, settings)
     small = len(clusters.exemplars) - len(found)

@@ -1,8 +1,6 @@
-"""Stage 2: regions of the evidence - connected components, proposed boxes, salient boxes."""
+"""Regions of the evidence - connected components, proposed boxes, salient boxes."""
 
-from visual_summaries.regions.annotations import run_length, view_file
-from visual_summaries.regions.components import connected_components
-from visual_summaries.regions.contributions import full_mask, hidden_scores
+from visual_summaries.regions.components import connected_components, full_mask, hidden_scores, run_length, view_file
 from visual_summaries.regions.proposals import propose_boxes
 from visual_summaries.regions.salient import evidence_shares, prune, redundant_pairs, salient_boxes
 from visual_summaries.settings.stages import RegionSettings

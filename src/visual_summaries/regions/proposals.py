@@ -1,35 +1,40 @@
-"""Boxes that may hold an object or a part, from one of several sources, chosen evenly over all scales."""
+"""Boxes that may hold an object or a part, from one of several sources, chosen evenly over all scales.
+
+- *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, by OpenCV contrib);
+- *grid*: all places and sizes at regular steps;
+- *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, by OpenCV contrib), on edges found by a structured
+  forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
+
+Every source gives all boxes that it can think of, sorted and without repeats; :func:`propose_boxes` chooses among them.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries._validate import require_in_range
-from visual_summaries.regions.sources import (
-    OCTAVE,
-    Boxes,
-    Picture,
-    edge_boxes,
-    grid,
-    selective_search,
-    usable_boxes,
-)
+from visual_summaries._validate import require_contrib, require_in_range
+from visual_summaries.errors import SettingsError
+from visual_summaries.results.base import require_image
 from visual_summaries.settings.stages import check_source
 
+Picture = NDArray[np.uint8]
+Boxes = NDArray[np.int32]
 
-def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
-    """All boxes of a source."""
-    name, _, model = source.partition(":")
-    if name == "edge_boxes":
-        return edge_boxes(image, n, Path(model) if model else None)
-    return {"selective_search": selective_search, "grid": grid}[name](image, n)
+_SMALLEST = 8  # boxes with a side below this many pixels, or ...
+_SMALLEST_SHARE = 0.04  # ... below this share of the image's shorter side, show nothing that can be compared
+_SLIMMEST = 5.0  # boxes with a larger aspect ratio are slivers of the segmentation
+_SEARCH_SIDES = (160, 192)  # shorter side, in pixels, within which Selective Search works
+_OCTAVE = 0.5  # width of a scale bin, in octaves of the side
+_BLUR = 1.5  # pixels by which an image is blurred before Canny's edges are looked for
 
 
 def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search", random_state: int = 0) -> Boxes:
@@ -59,9 +64,7 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     Raises
     ------
     SettingsError
-        If there is no such source, `n` is below 1, or the edge model cannot be read.
-    ValueError
-        If the image is not uint8 (H, W, 3).
+        If there is no such source, `n` is below 1, the image is not uint8 (H, W, 3), or the edge model cannot be read.
 
     Examples
     --------
@@ -72,16 +75,16 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     (array([ 0,  0, 64, 48], dtype=int32), True)
     """
     check_source(source)
+    if source != "grid":
+        require_contrib()
     require_in_range("n", n, 1)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
-    height, width = image.shape[:2]
+    height, width = require_image(image)
     whole = np.array([[0, 0, width, height]], np.int32)
     boxes = usable_boxes(_all_boxes(image, n, source), (height, width))
     boxes = boxes[(boxes != whole).any(1)]
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)
     if len(boxes) > n - 1:
-        level = np.floor(0.5 * np.log2(height * width / area) / OCTAVE).astype(np.int64)
+        level = np.floor(0.5 * np.log2(height * width / area) / _OCTAVE).astype(np.int64)
         keep = _stratified(level, n - 1, np.random.default_rng(random_state))
         boxes, area = boxes[keep], area[keep]
     return np.concatenate([whole, boxes[np.argsort(-area, kind="stable")]])
@@ -107,13 +110,11 @@ def propose_all(
 ) -> Iterator[Boxes]:
     """Yield :func:`propose_boxes` of each image, in order, several images at a time.
 
-    OpenCV releases Python's lock, so threads run side by side and nothing has to be copied to other processes. Only as many
-    images as there are workers are held.
+    OpenCV releases Python's lock, so threads run side by side and nothing has to be copied to other processes.
 
     Parameters
     ----------
     images : iterable of ndarray of uint8, (H, W, 3)
-        Taken lazily.
     n, source, random_state
         As in :func:`propose_boxes`.
     workers : int, optional
@@ -125,11 +126,159 @@ def propose_all(
     >>> [len(boxes) for boxes in propose_all(images, n=10, workers=2)]
     [1, 1]
     """
-    workers = workers or os.cpu_count() or 1
-    stream = iter(images)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = [pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, workers)]
-        while waiting:
-            boxes = waiting.pop(0).result()
-            waiting.extend(pool.submit(propose_boxes, image, n, source, random_state) for image in islice(stream, 1))
-            yield boxes
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        yield from pool.map(partial(propose_boxes, n=n, source=source, random_state=random_state), images)
+
+
+def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
+    """All boxes of a source."""
+    name, _, model = source.partition(":")
+    if name == "edge_boxes":
+        return edge_boxes(image, n, Path(model) if model else None)
+    return {"selective_search": selective_search, "grid": grid}[name](image, n)
+
+
+def selective_search(image: Picture, n: int) -> Boxes:
+    """Return the boxes of Selective Search: its fast strategy, joined by the thorough one if that gives fewer than `n`.
+
+    Images whose shorter side lies outside 160 to 192 pixels are resized into that range first: below it there are too few
+    segments, above it only time is lost. OpenCV ranks boxes by the C library's random numbers; the *set* of boxes does not
+    depend on them, and only the set is used.
+
+    Examples
+    --------
+    >>> image = np.zeros((48, 64, 3), np.uint8)
+    >>> image[10:30, 20:50] = 255
+    >>> bool((selective_search(image, 10) == selective_search(image, 10)).all())
+    True
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    factor = min(max(shorter, _SEARCH_SIDES[0]), _SEARCH_SIDES[1]) / shorter
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    if size != (width, height):
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        image = cv2.resize(image, size, interpolation=method)
+    search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    search.setBaseImage(np.ascontiguousarray(image[:, :, ::-1]))  # OpenCV expects blue first
+    search.switchToSelectiveSearchFast()
+    found = [np.asarray(search.process(), np.int32)]
+    if len(usable_boxes(_in_pixels(found[0], size, (width, height)), (height, width))) < n:
+        search.switchToSelectiveSearchQuality()
+        found.append(np.asarray(search.process(), np.int32))
+    return unique_boxes(_in_pixels(np.concatenate(found), size, (width, height)))
+
+
+def _in_pixels(found: Boxes, size: tuple[int, int], original: tuple[int, int]) -> Boxes:
+    """Turn (x, y, w, h) at the working size into (x0, y0, x1, y1) at the original one."""
+    boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], 1) * np.tile(np.divide(original, size), 2)
+    inside: Boxes = np.clip(np.rint(boxes), 0, np.tile(original, 2)).astype(np.int32)
+    return inside
+
+
+def grid(image: Picture, n: int) -> Boxes:
+    """Return regular grids of square, lying and upright boxes, a little over `n` in all, as many of each scale as of any other.
+
+    Scales are half an octave of the side apart, from the image's shorter side down to a twelfth of it.
+
+    Examples
+    --------
+    >>> boxes = grid(np.zeros((100, 150, 3), np.uint8), 200)
+    >>> 200 <= len(boxes) < 400
+    True
+    """
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    octaves = math.log2(max(shorter / max(_SMALLEST, shorter / 12), 1))
+    layers = [
+        (min(side * math.sqrt(aspect), width), min(side / math.sqrt(aspect), height))
+        for side in shorter * 2.0 ** -np.arange(0, octaves + 0.01, _OCTAVE)
+        for aspect in (1.0, 2.0, 0.5)
+    ]
+    return unique_boxes(np.concatenate([_layer(width - w, height - h, w, h, math.ceil(n / len(layers))) for w, h in layers]))
+
+
+def _layer(free_x: float, free_y: float, w: float, h: float, count: int) -> Boxes:
+    """Lay boxes of w x h pixels at equal steps: the largest steps that give at least `count` boxes, but none below a pixel."""
+    for step in np.geomspace(max(free_x, free_y, 1), 1, 64):
+        columns, rows = int(free_x / step) + 1, int(free_y / step) + 1
+        if columns * rows >= count:
+            break
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, free_x, columns), np.linspace(0, free_y, rows)))
+    return np.rint(np.stack([x, y, x + w, y + h], 1)).astype(np.int32)
+
+
+def edge_boxes(image: Picture, n: int, model: Path | None = None) -> Boxes:
+    """Return the windows of Edge Boxes, at least `n` where it finds as many.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, (H, W, 3)
+    n : int
+    model : Path, optional
+        Structured forest for edges, in OpenCV's format (``model.yml.gz`` of ``opencv_extra``). Without it edges are those of
+        Canny on the slightly blurred image, weighted by their gradient.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file, or it is not a structured forest.
+
+    Examples
+    --------
+    >>> image = np.zeros((60, 80, 3), np.uint8)
+    >>> image[15:45, 20:60] = 255
+    >>> boxes = edge_boxes(image, 50)
+    >>> bool((abs(boxes - [20, 15, 60, 45]) <= 5).all(1).any())
+    True
+    """
+    edges, direction = _canny(image) if model is None else _forest(image, model)
+    finder = cv2.ximgproc.createEdgeBoxes()
+    finder.setMaxBoxes(max(10 * n, 1000))  # many are too small, too slim, or alike in scale
+    finder.setMinScore(0.0)
+    finder.setMinBoxArea(_SMALLEST**2)
+    found = finder.getBoundingBoxes(edges, direction)[0]
+    size = (image.shape[1], image.shape[0])
+    return unique_boxes(_in_pixels(np.asarray(found, np.int32).reshape(-1, 4), size, size))
+
+
+def _canny(image: Picture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return strength in [0, 1] and direction in [0, pi) of the edges, thinned to a pixel."""
+    smooth = cv2.GaussianBlur(image, (0, 0), _BLUR).astype(np.float32)
+    dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, x, 1 - x) for x in (1, 0))
+    strongest = (dx * dx + dy * dy).argmax(2)[:, :, None]  # the color channel that changes most
+    dx, dy = (np.take_along_axis(part, strongest, 2)[:, :, 0] for part in (dx, dy))
+    strength = np.hypot(dx, dy)
+    high = max(float(np.quantile(strength, 0.9)), 1.0)
+    x, y = (np.rint(part).astype(np.int16) for part in (dx, dy))
+    thin = cv2.Canny(x, y, 0.3 * high, high, L2gradient=True)
+    edges = np.where(thin > 0, np.minimum(strength / (2 * high), 1), 0)
+    return edges.astype(np.float32), np.mod(np.arctan2(dy, dx), np.pi).astype(np.float32)
+
+
+def _forest(image: Picture, model: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return strength and direction of the edges that a structured forest finds, thinned to a pixel."""
+    remedy = "give one in OpenCV's format (model.yml.gz of opencv_extra), or 'edge_boxes' without a path to use Canny's edges"
+    if not model.is_file():
+        raise SettingsError(f"there is no structured edge model {model}; {remedy}")
+    try:
+        detector = cv2.ximgproc.createStructuredEdgeDetection(str(model))
+        edges = detector.detectEdges(np.ascontiguousarray(image, np.float32) / 255)
+    except (cv2.error, SystemError) as error:
+        raise SettingsError(f"{model} is not a structured edge model that OpenCV can read; {remedy}") from error
+    direction = detector.computeOrientation(edges)
+    return np.asarray(detector.edgesNms(edges, direction), np.float32), np.asarray(direction, np.float32)
+
+
+def usable_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
+    """Return the boxes (n, 4) that are neither too small nor too slim for an image of `size` (H, W)."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    smallest = max(_SMALLEST, _SMALLEST_SHARE * min(size))
+    shorter, longer = sides.min(1), sides.max(1)
+    usable: Boxes = boxes[(shorter >= smallest) & (longer <= _SLIMMEST * shorter)]
+    return usable
+
+
+def unique_boxes(boxes: Boxes) -> Boxes:
+    """Sorted boxes without repeats: an order that owes nothing to the source's."""
+    return np.unique(boxes.reshape(-1, 4), axis=0)

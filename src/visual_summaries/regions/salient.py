@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.errors import SettingsError
+from visual_summaries.results.base import require_boxes
 
 
 def evidence_shares(boxes: NDArray[np.integer], binary: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -35,14 +35,8 @@ def evidence_shares(boxes: NDArray[np.integer], binary: NDArray[np.bool_]) -> ND
     >>> evidence_shares(np.array([[0, 0, 6, 4], [0, 1, 2, 3], [4, 0, 6, 1]]), binary).tolist()
     [0.5, 1.0, 0.0]
     """
-    boxes = np.asarray(boxes).reshape(-1, 4)
     height, width = binary.shape
-    x0, y0, x1, y1 = boxes.T
-    if np.any((x0 < 0) | (y0 < 0) | (x1 > width) | (y1 > height) | (x0 >= x1) | (y0 >= y1)):
-        raise SettingsError(
-            f"boxes must be non-empty (x0, y0, x1, y1) inside the {width} x {height} (width x height) image; "
-            "clip them to it and drop the empty ones"
-        )
+    x0, y0, x1, y1 = require_boxes(boxes, (height, width)).astype(np.int64).T
     # Summed-area table: the sum over any box is four look-ups, whatever its size.
     table = np.zeros((height + 1, width + 1), dtype=np.int64)
     table[1:, 1:] = binary.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)

@@ -27,7 +27,7 @@ from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import Accuracy, ClassifierInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
-from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag
+from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag, label_map, owned_by_summaries
 
 __all__ = [
     "REPRODUCIBLE",
@@ -59,5 +59,7 @@ __all__ = [
     "TargetInfo",
     "Together",
     "area_under",
+    "label_map",
+    "owned_by_summaries",
     "same",
 ]

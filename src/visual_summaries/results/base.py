@@ -7,8 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
+
+from visual_summaries.errors import SettingsError
 
 #: ``(x0, y0, x1, y1)`` in view pixels, half open.
 Box = tuple[int, int, int, int]
@@ -63,3 +65,23 @@ class Result:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def require_image(image: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return height and width of an image, or raise SettingsError unless it is uint8 (H, W, 3)."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SettingsError(f"image has shape {image.shape} and type {image.dtype}, but must be uint8 (H, W, 3)")
+    return image.shape[0], image.shape[1]
+
+
+def require_boxes(boxes: ArrayLike, size: tuple[int, int]) -> NDArray[np.int32]:
+    """Return boxes as int32 (n, 4), or raise SettingsError if one is empty or leaves an image of `size` (H, W)."""
+    array = np.asarray(boxes, np.int32).reshape(-1, 4)
+    height, width = size
+    wrong = (array[:, :2] < 0).any(1) | (array[:, 2:] > (width, height)).any(1) | (array[:, 2:] <= array[:, :2]).any(1)
+    if wrong.any():
+        raise SettingsError(
+            f"box {array[wrong][0].tolist()} is empty or leaves the image of {width} x {height} pixels; "
+            "boxes are (x0, y0, x1, y1), half open"
+        )
+    return array

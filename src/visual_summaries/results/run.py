@@ -15,7 +15,7 @@ from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import RunInfo
 from visual_summaries.results.parts import Parts
-from visual_summaries.results.summaries import Component, Region, Summary
+from visual_summaries.results.summaries import Component, Region, Summary, label_map, owned_by_summaries
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -114,14 +114,7 @@ class Run(Result):
         summary of the smallest one that holds it.
         """
         height, width = self.images[image].view.shape[:2]
-        labels = np.full((height, width), -1, np.int16)
-        own = [
-            (k, self.regions[r]) for k, one in enumerate(self.summaries) for r in one.cluster if self.regions[r].image == image
-        ]
-        for position, region in sorted(own, key=lambda pair: (-int(pair[1].mask.sum()), pair[0])):  # the smallest comes last
-            x0, y0, x1, y1 = region.box
-            labels[y0:y1, x0:x1][region.mask] = position
-        return labels
+        return label_map(owned_by_summaries(self.summaries, self.regions, image), (height, width))
 
     def coarser(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Return the summaries, as positions in ``run.summaries``, grouped as `count` parts would have them.

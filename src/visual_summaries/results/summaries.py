@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,3 +183,29 @@ class Summary(Result):
     def plot(self, run: Result, ax: Any = None, **options: Any) -> Any:
         """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.pages.figures.plot_summary`."""
         return late("plot_summary")(run, self, ax, **options)
+
+
+#: A region, whoever it belongs to: the number of its owner, its box, and its pixels inside the box.
+Owned = tuple[int, Box, NDArray[np.bool_]]
+
+
+def label_map(owned: Iterable[Owned], shape: tuple[int, int]) -> NDArray[np.int16]:
+    """Return the owner of each pixel of an image (H, W), -1 for none; a pixel counts for the smallest region that holds it.
+
+    Examples
+    --------
+    >>> label_map([(1, (1, 0, 2, 1), np.array([[True]])), (0, (0, 0, 3, 1), np.array([[True, True, False]]))], (1, 4)).tolist()
+    [[0, 1, -1, -1]]
+    """
+    labels = np.full(shape, -1, np.int16)
+    for owner, (x0, y0, x1, y1), mask in sorted(owned, key=lambda one: (-int(one[2].sum()), one[0])):  # the smallest comes last
+        labels[y0:y1, x0:x1][mask] = owner
+    return labels
+
+
+def owned_by_summaries(summaries: Sequence[Summary], regions: Sequence[Region], image: int) -> Iterator[Owned]:
+    """Yield the regions that an image has of the clusters of summaries; owners are positions in `summaries`."""
+    for position, summary in enumerate(summaries):
+        for region in (regions[index] for index in summary.cluster):
+            if region.image == image:
+                yield position, region.box, region.mask

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
 from visual_summaries.files.arrays import load_arrays, pack, save_arrays, unpack
-from visual_summaries.files.atomic import temporary_of, write_json, writing
-from visual_summaries.files.checksums import ENTRY, sha256_of, take_checksums
+from visual_summaries.files.atomic import CHECKSUMS, sha256_of, take_checksums, temporary_of, write_json, writing
 from visual_summaries.files.journal import JOURNAL
 from visual_summaries.files.lock import HOLDER, LOCK
 from visual_summaries.results import (
@@ -121,7 +120,7 @@ def save_run(run: Run, path: Path) -> None:
             "settings": run.settings.to_dict(),
         },
     )
-    write_json(path / MANIFEST, {"format": FORMAT, "complete": True, **asdict(run.info), ENTRY: sha256_of(path, FILES)})
+    write_json(path / MANIFEST, {"format": FORMAT, "complete": True, **asdict(run.info), CHECKSUMS: sha256_of(path, FILES)})
 
 
 def load_run(path: str | Path) -> Run:

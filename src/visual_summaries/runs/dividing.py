@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.analyses import measure_part_chance, some_images
-from visual_summaries.engines import Part as Sent
+from visual_summaries.engines import Handle
 from visual_summaries.errors import SettingsError
 from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.parts import (
@@ -195,7 +195,7 @@ def divide_image(
     return embedded, pieces(join_specks(labels, round(settings.min_piece * evidence.size), gap), gap)
 
 
-def _labels(shared: Shared, items: Sequence[tuple[int, Cells, Pixels, Sent[Parts]]]) -> Iterable[Content]:
+def _labels(shared: Shared, items: Sequence[tuple[int, Cells, Pixels, Handle[Parts]]]) -> Iterable[Content]:
     for position, cells, evidence, sent in items:
         embedded, found = divide_image(sent.get(), cells, evidence, part_settings(shared.settings), position=position)
         yield {
@@ -221,7 +221,7 @@ def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequenc
     found = context.piece(PARTS, inputs, (cells, origins))
     (parts,) = join_results(Parts, "parts", found["plain"], found)
     parts = replace(parts, numbers=tuple(PartNumber(**one) for one in found["numbers"]))
-    sent, whole = Sent(parts), context.key(PARTS, inputs)
+    sent, whole = Handle(parts), context.key(PARTS, inputs)
     # An image's own cells do not vouch for it, so that its place among the others goes in.
     each = [[whole, origin, name] for origin, name in zip(origins, names, strict=True)]
     cells.prepare(context.missing(LABELS, each))

@@ -130,7 +130,7 @@ class BoxFinder:
             wanted += [region.index for region in own]
             report_progress(progress, "references", done, len(chosen))
         pairs = [(a, b) for position, a in enumerate(chosen) for b in chosen[position + 1 :]]
-        blocks = compare_block(features, regions, pairs, run.settings.flow).similarities
+        blocks, _ = compare_block(features, regions, pairs, run.settings.flow)
         place = {k: np.flatnonzero(np.array(owner) == k) for k in chosen}
         similarity = np.zeros((len(owner), len(owner)))
         for (a, b), block in zip(pairs, blocks, strict=True):
@@ -174,8 +174,8 @@ class BoxFinder:
         new = -1  # no image of the run has this number
         pairs = [(k, new) for k in self.features]
         flow = self.run.settings.flow
-        blocks = compare_block({**self.features, new: features}, {**self.regions, new: salient}, pairs, flow)
-        return np.concatenate([block.T for block in blocks.similarities], axis=1)
+        blocks, _ = compare_block({**self.features, new: features}, {**self.regions, new: salient}, pairs, flow)
+        return np.concatenate([block.T for block in blocks], axis=1)
 
 
 def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:

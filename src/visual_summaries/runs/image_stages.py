@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from visual_summaries._batches import even_batch
 from visual_summaries.classifiers import Classifier
-from visual_summaries.engines import Part
+from visual_summaries.engines import Handle
 from visual_summaries.files.arrays import pack, unpack
-from visual_summaries.flow import Features, FlowSettings, describe, describe_mirrored
+from visual_summaries.flow import Features, FlowSettings, describe
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
 from visual_summaries.masks.gradients import fast_float32
@@ -215,8 +215,7 @@ def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray
 
 def describe_view(view: View, boxes: ArrayLike, settings: FlowSettings, classifier: Classifier) -> Features:
     """Describe boxes as the settings ask for it: by which descriptor, and whether turned left to right as well."""
-    look = describe_mirrored if settings.mirror else describe
-    return look(view, boxes, settings.descriptor, classifier=classifier)
+    return describe(view, boxes, settings.descriptor, classifier=classifier, mirrored=settings.mirror)
 
 
 def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]) -> Iterable[Content]:
@@ -265,7 +264,7 @@ class Described(Sequence[Features]):
     ) -> None:
         self._context, self._images, self.boxes = context, images, boxes
         self._watch, self._limit, self._bytes = watch or Stopwatch(), held, 0
-        self._held: OrderedDict[int, Part[Features]] = OrderedDict()
+        self._held: OrderedDict[int, Handle[Features]] = OrderedDict()
         self._records: dict[int, tuple[Records, int]] = {}
 
     def prepare(self, positions: Iterable[int]) -> None:
@@ -290,10 +289,10 @@ class Described(Sequence[Features]):
     def __getitem__(self, position: int | slice) -> Features | Sequence[Features]:
         if isinstance(position, slice):
             return [self[index] for index in range(*position.indices(len(self)))]
-        return self.part(position).get()
+        return self.handle(position).get()
 
-    def part(self, position: int) -> Part[Features]:
-        """Return the features of an image for work items to hold: the same part for all, as long as it is held."""
+    def handle(self, position: int) -> Handle[Features]:
+        """Return the features of an image for work items to hold: the same for all, as long as it is held."""
         position = range(len(self))[position]
         if position in self._held:
             self._held.move_to_end(position)
@@ -309,11 +308,11 @@ class Described(Sequence[Features]):
             turned = torch.from_numpy(record["mirrored"]).to(record["device"])
             mirrored = Features(mirrored_boxes(self.boxes[position], size[1]), turned, size, power)
         features = Features(self.boxes[position], descriptors, size, power, mirrored)
-        self._held[position] = part = Part(features)
+        self._held[position] = handle = Handle(features)
         self._bytes += _bytes(features)
         while self._bytes > self._limit and len(self._held) > 1:
             self._bytes -= _bytes(self._held.popitem(last=False)[1].value)
-        return part
+        return handle
 
 
 def _bytes(features: Features) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, combinations
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.engines import Part
+from visual_summaries.engines import Handle
 from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.flow import Features
-from visual_summaries.flow.pairs import best_of, compare_block, mean_of
+from visual_summaries.flow.pairs import best_of, compare_block, joined_blocks, mean_of
 from visual_summaries.parts.clusters import Clusters, cluster
 from visual_summaries.regions import prune, salient_boxes
 from visual_summaries.regions.salient import evidence_shares
@@ -57,15 +57,15 @@ def image_blocks(names: Sequence[str]) -> list[list[int]]:
 SMALLEST = 3
 
 #: A block of pairs: features and salient boxes of its images, and which of these are compared.
-Block = tuple[dict[int, Part[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
+Block = tuple[dict[int, Handle[Features]], dict[int, NDArray[np.intp]], list[tuple[int, int]]]
 
 
 def _similarity(shared: Shared, items: Sequence[Block]) -> Iterable[Content]:
     for parts, salient, pairs in items:
         features = {image: part.get() for image, part in parts.items()}
-        block = compare_block(features, salient, pairs, shared.settings.flow, best=shared.settings.regions.best)
-        best = {f"best{image}": values for image, values in enumerate(block.best.values())}
-        yield {**pack("similarity", block.similarities, 2, np.float32), **best}
+        similarities, top = compare_block(features, salient, pairs, shared.settings.flow, shared.settings.regions.best)
+        best = {f"best{image}": values for image, values in enumerate(top.values())}
+        yield {**pack("similarity", similarities, 2, np.float32), **best}
 
 
 def _flow(settings: Settings) -> Any:
@@ -122,14 +122,12 @@ class _Blocks:
 
     def similarity(self, kept: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
         """Return the similarities (R, R) of these salient boxes of each image."""
-        start = [0, *accumulate(len(rows) for rows in kept)]
-        similarity = np.zeros((start[-1], start[-1]), np.float32)
-        for pairs, record in zip(self.pairs, self.records, strict=True):
-            for (i, j), part in zip(pairs, unpack("similarity", record), strict=True):
-                chosen = part[np.ix_(kept[i], kept[j])]
-                similarity[start[i] : start[i + 1], start[j] : start[j + 1]] = chosen
-                similarity[start[j] : start[j + 1], start[i] : start[i + 1]] = chosen.T
-        return similarity
+        blocks = (
+            ((i, j), part[np.ix_(kept[i], kept[j])])
+            for pairs, record in zip(self.pairs, self.records, strict=True)
+            for (i, j), part in zip(pairs, unpack("similarity", record), strict=True)
+        )
+        return joined_blocks(blocks, [len(rows) for rows in kept])
 
 
 def _compare_blocks(
@@ -147,7 +145,7 @@ def _compare_blocks(
 
     def item(position: int) -> Block:
         members = _members(divided[position])
-        return {i: features.part(i) for i in members}, {i: salient[i] for i in members}, divided[position]
+        return {i: features.handle(i) for i in members}, {i: salient[i] for i in members}, divided[position]
 
     return _Blocks(salient, context.settings.regions.best, divided, context.each(SIMILARITY, keys, item))
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from visual_summaries._allocator import freed_memory_kept
+from visual_summaries._validate import require_contrib
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.files.journal import JOURNAL, Journal
@@ -99,10 +100,11 @@ def summarize(
     ClassifierError, TargetError, NoImagesError
         If the model, the class or the images cannot be used; the message says what to do.
     EngineError, MissingExtraError
-        If the cluster that is to do the work cannot be reached, or its library is not installed.
+        If the cluster that is to do the work cannot be reached, or its library or OpenCV's contrib modules are not installed.
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
+    require_contrib()  # in every preset members are warped by its filter, after masks have been made
     if not isinstance(classifier, Classifier):
         classifier = load_classifier(classifier)
     resolved = resolve_target(classifier, target)

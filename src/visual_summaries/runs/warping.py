@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.engines import Part
+from visual_summaries.engines import Handle
 from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.flow import Features, FlowSettings, dense_flow, facing, match, warp
 from visual_summaries.results import Box, Image, Region
@@ -18,15 +18,15 @@ from visual_summaries.runs.reading import view_sha256
 from visual_summaries.runs.stages import Context, Records, Shared, Stage
 
 #: An exemplar and members with the features and views of their images, that of the exemplar first.
-WarpItem = tuple[list[Region], list[Part[Features]], list[View]]
+WarpItem = tuple[list[Region], list[Handle[Features]], list[View]]
 
 
 def _warped(shared: Shared, items: Sequence[WarpItem]) -> Iterable[Content]:
-    for regions, parts, views in items:
-        exemplar = parts[0].get()
+    for regions, handles, views in items:
+        exemplar = handles[0].get()
         found = [
-            warp_member(regions[0], region, (exemplar, part.get()), (views[0], view), shared.settings.flow)
-            for region, part, view in zip(regions, parts, views, strict=True)
+            warp_member(regions[0], region, (exemplar, handle.get()), (views[0], view), shared.settings.flow)
+            for region, handle, view in zip(regions, handles, views, strict=True)
         ]
         crops, confidences = zip(*found, strict=True)
         yield {**pack("warped", crops, 3, np.uint8), "confidences": np.array(confidences, np.float64)}
@@ -79,7 +79,7 @@ def warp_groups(
 
     def item(position: int) -> WarpItem:
         own = [regions[member] for member in chosen[position]]
-        return own, [features.part(region.image) for region in own], [images[region.image].view for region in own]
+        return own, [features.handle(region.image) for region in own], [images[region.image].view for region in own]
 
     return Warped(context.each(WARPS, inputs, item))
 

@@ -1,4 +1,9 @@
-"""All parameters of the method, one settings object for each stage, and the presets."""
+"""All parameters of the method, one settings object for each group of stages, and the presets.
+
+One rule for what is left out: ``Settings()``, each settings object and every function that takes one default to the preset
+``"default"``; ``preset("paper")`` gives the published constants. Only functions of the published procedure alone, of which the
+default has no values of its own, keep published ones: ``cluster`` and the arguments of ``match`` and ``propose_boxes``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from visual_summaries._validate import require_choice
-from visual_summaries.settings.masks import FastSchedule, MaskSettings, MaskStage, fast_mask_settings, quick_mask_settings
+from visual_summaries.settings.masks import FastSchedule, MaskSchedule, MaskSettings
 from visual_summaries.settings.stages import (
     AnalysisSettings,
     ClusterSettings,
@@ -52,7 +57,7 @@ class Settings:
     clusters: ClusterSettings = field(default_factory=ClusterSettings)
     summaries: SummarySettings = field(default_factory=SummarySettings)
     analyses: AnalysisSettings = field(default_factory=AnalysisSettings)
-    parts: PartSettings | None = None
+    parts: PartSettings | None = field(default_factory=PartSettings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain dictionaries, for JSON."""
@@ -68,11 +73,8 @@ class Settings:
         True
         """
         masks = dict(data["masks"])
-        for stage in ("smooth", "sharp", "superpixel"):
-            if masks.get(stage) is not None:
-                masks[stage] = MaskStage(**masks[stage])
-        if masks.get("fast") is not None:
-            masks["fast"] = FastSchedule(**masks["fast"])
+        kinds = {"smooth": MaskSchedule, "sharp": MaskSchedule, "superpixel": MaskSchedule, "fast": FastSchedule}
+        masks |= {name: kind(**masks[name]) for name, kind in kinds.items() if masks.get(name) is not None}
         return cls(
             masks=MaskSettings(**masks),
             regions=RegionSettings(**data["regions"]),
@@ -102,16 +104,36 @@ def preset(name: str) -> Settings:
     --------
     >>> preset("paper").masks.smooth.iterations
     300
+    >>> Settings() == preset("default")
+    True
     """
     require_choice("preset", name, PRESETS)
-    if name == "paper":
-        return Settings()
-    quick = name == "quick"
+    return {"default": Settings, "quick": _quick, "paper": _paper}[name]()
+
+
+def _quick() -> Settings:
+    schedule = FastSchedule(
+        steps=8,
+        extra_rounds=0,
+        checked_at=0.4,
+        cells=20,
+        learning_rate=0.35,
+        adaptation=1.0,
+        kept=0.003,
+        multiplier=0.05,
+    )
     return Settings(
-        masks=quick_mask_settings() if quick else fast_mask_settings(),
-        regions=RegionSettings(proposals="grid", boxes=200),
-        flow=FlowSettings(descriptor="auto", assignment="vote", mirror=True, exponent=0.5, border=0.0, max_aspect_ratio=3.0),
-        summaries=SummarySettings(keep="used", min_members=3, min_coverage=0.15, rank="importance"),
-        parts=PartSettings(),
-        analyses=AnalysisSettings(curve_steps=2, passes=8, joint_images=4, chance_images=4) if quick else AnalysisSettings(),
+        masks=MaskSettings(infill="noise+inpaint", fast=schedule),
+        analyses=AnalysisSettings(curve_steps=2, passes=8, joint_images=4, chance_images=4),
+    )
+
+
+def _paper() -> Settings:
+    """Return the published constants that the default differs from."""
+    return Settings(
+        masks=MaskSettings(infill="blur", fast=None, precision="float32"),
+        regions=RegionSettings(proposals="selective_search", boxes=500),
+        flow=FlowSettings(descriptor="hog", max_aspect_ratio=2.0, border=0.01, exponent=1.0, assignment="best", mirror=False),
+        summaries=SummarySettings(min_members=2, min_coverage=0.0, keep="alike", rank="score"),
+        parts=None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries._validate import require_choice, require_ranges
 from visual_summaries.errors import SettingsError
 
 #: What a mask is asked for.
@@ -35,8 +35,8 @@ def infills_of(infill: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class MaskStage:
-    """Schedule and coefficients of one optimization stage (L = p + l1 area + l2 TV + l3 grayness).
+class MaskSchedule:
+    """Steps and coefficients of one of the published optimizations (L = p + l1 area + l2 TV + l3 grayness).
 
     Attributes
     ----------
@@ -55,8 +55,7 @@ class MaskStage:
     learning_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        require_in_range("iterations", self.iterations, 0)
-        require_in_range("learning_rate", self.learning_rate, 1e-9)
+        require_ranges(self, iterations=(0,), learning_rate=(1e-9,))
 
 
 @dataclass(frozen=True)
@@ -116,29 +115,21 @@ class FastSchedule:
     cleaned_at: float = 0.6
 
     def __post_init__(self) -> None:
-        require_in_range("steps", self.steps, 1)
-        require_in_range("extra_rounds", self.extra_rounds, 0)
-        require_in_range("extra_steps", self.extra_steps, 1)
-        require_in_range("checked_at", self.checked_at, 0.0, 1.0)
-        require_in_range("begin_again", self.begin_again, 0)
-        require_in_range("cells", self.cells, 2)
-        require_in_range("sigma", self.sigma, 0.0)
-        require_in_range("kept", self.kept, 1e-6, 0.5)
-        require_in_range("allowed", self.allowed, self.kept, 1.0)
-        require_in_range("smallest_piece", self.smallest_piece, 0.0, 1.0)
-        require_in_range("cleaned_at", self.cleaned_at, 0.0, 1.0)
+        require_ranges(self, steps=(1,), extra_rounds=(0,), extra_steps=(1,), begin_again=(0,), cells=(2,), sigma=(0.0,))
+        require_ranges(self, kept=(1e-6, 0.5), allowed=(self.kept, 1.0))
+        require_ranges(self, checked_at=(0.0, 1.0), smallest_piece=(0.0, 1.0), cleaned_at=(0.0, 1.0))
 
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """Parameters of :func:`visual_summaries.optimize_masks`; the defaults are the published constants.
+    """Parameters of :func:`visual_summaries.optimize_masks`.
 
     Attributes
     ----------
-    smooth, sharp : MaskStage
-        The two published stages.
-    superpixel : MaskStage or None
-        The optional third stage.
+    smooth, sharp : MaskSchedule
+        The two published optimizations, one after the other.
+    superpixel : MaskSchedule or None
+        The optional third one.
     reduction : int
         The smooth mask has 1/`reduction` of the view's resolution (28 x 28 for 224).
     smooth_sigma : float
@@ -152,7 +143,9 @@ class MaskSettings:
     infill : str
         What hidden pixels show: ``"blur"`` (published), ``"strong-blur"``, ``"mean"``, ``"noise"`` or ``"inpaint"``; see
         :func:`visual_summaries.masks.infill.hide`. Several joined by ``+`` (``"blur+noise"``): one is drawn at each step, and
-        scores are means over all. ``"mix"`` is all but ``"blur"``, which leaves networks much of the score.
+        scores are means over all. ``"mix"`` is all but ``"blur"``, which leaves networks much of the score: masks found under
+        one infill lose much of their effect under others, and under the published blur they do not hold when they are shifted
+        by a few pixels (docs/masks.md).
     blur_size, blur_sigma : int, float
         Gaussian of ``"blur"``: kernel side and sigma in pixels.
     noise : float
@@ -162,7 +155,7 @@ class MaskSettings:
     score : str
         ``"probability"`` (softmax, published) or ``"logit"``.
     segments : int
-        Number of superpixels of the third stage (SLIC; compactness 10, sigma 0.5).
+        Number of superpixels of the third optimization (SLIC; compactness 10, sigma 0.5).
     batch_size : int or None
         Images optimized at a time; None finds it.
     fast : FastSchedule or None
@@ -173,14 +166,14 @@ class MaskSettings:
         be fastest on this network and agrees with float32. Final scores are float32 either way.
     """
 
-    smooth: MaskStage = field(default_factory=lambda: MaskStage(300, l1=0.5, l2=0.01, l3=0.0))
-    sharp: MaskStage = field(default_factory=lambda: MaskStage(150, l1=0.01, l2=1.0, l3=2.0))
-    superpixel: MaskStage | None = None
+    smooth: MaskSchedule = field(default_factory=lambda: MaskSchedule(300, l1=0.5, l2=0.01, l3=0.0))
+    sharp: MaskSchedule = field(default_factory=lambda: MaskSchedule(150, l1=0.01, l2=1.0, l3=2.0))
+    superpixel: MaskSchedule | None = None
     reduction: int = 8
     smooth_sigma: float = 5.0
     tv_exponent: float = 3.0
     mode: str = "deletion"
-    infill: str = "blur"
+    infill: str = "mix"
     blur_size: int = 11
     blur_sigma: float = 10.0
     noise: float = 0.0
@@ -188,57 +181,15 @@ class MaskSettings:
     score: str = "probability"
     segments: int = 2000
     batch_size: int | None = None
-    fast: FastSchedule | None = None
-    precision: str = "float32"
+    fast: FastSchedule | None = field(default_factory=FastSchedule)
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
-        require_in_range("reduction", self.reduction, 1)
-        require_in_range("tv_exponent", self.tv_exponent, 1.0)
         require_choice("mode", self.mode, MODES)
         infills_of(self.infill)
-        require_in_range("blur_size", self.blur_size, 1)
         if self.blur_size % 2 == 0:
             raise SettingsError(f"blur_size is {self.blur_size}, but must be odd: a kernel has a center")
-        require_in_range("blur_sigma", self.blur_sigma, 1e-6)
-        require_in_range("noise", self.noise, 0.0)
-        require_in_range("less", self.less, 0.0)
         require_choice("score", self.score, ("probability", "logit"))
-        require_in_range("segments", self.segments, 2)
         require_choice("precision", self.precision, ("float32", "auto"))
-        if self.batch_size is not None:
-            require_in_range("batch_size", self.batch_size, 1)
-
-
-def fast_mask_settings() -> MaskSettings:
-    """Return the settings of the preset ``"default"``: the fast optimizer, infills in turn, the fastest precision.
-
-    Masks found under one infill lose much of their effect under others, and under the published blur they do not hold
-    when they are shifted by a few pixels (docs/masks.md).
-
-    Examples
-    --------
-    >>> fast_mask_settings().infill, fast_mask_settings().fast.steps
-    ('mix', 28)
-    """
-    return MaskSettings(infill="mix", fast=FastSchedule(), precision="auto")
-
-
-def quick_mask_settings() -> MaskSettings:
-    """Return the settings of the preset ``"quick"``: coarser masks in a third of the passes, under two infills.
-
-    Examples
-    --------
-    >>> quick_mask_settings().infill, quick_mask_settings().fast.steps
-    ('noise+inpaint', 8)
-    """
-    schedule = FastSchedule(
-        steps=8,
-        extra_rounds=0,
-        checked_at=0.4,
-        cells=20,
-        learning_rate=0.35,
-        adaptation=1.0,
-        kept=0.003,
-        multiplier=0.05,
-    )
-    return MaskSettings(infill="noise+inpaint", fast=schedule, precision="auto")
+        require_ranges(self, reduction=(1,), tv_exponent=(1.0,), blur_size=(1,), blur_sigma=(1e-6,), noise=(0.0,), less=(0.0,))
+        require_ranges(self, segments=(2,), batch_size=(1,))

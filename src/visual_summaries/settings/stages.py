@@ -1,11 +1,11 @@
-"""Parameters of the analyses."""
+"""Parameters of what follows the masks: regions, flow, clusters or parts, summaries, analyses."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries._validate import require_choice, require_in_range, require_ranges
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,13 @@ class AnalysisSettings:
     curve_steps: int = 5
 
     def __post_init__(self) -> None:
-        require_in_range("draws", self.draws, 1)
-        require_in_range("passes", self.passes, 2)
-        require_in_range("bootstrap", self.bootstrap, 1)
-        require_in_range("orders", self.orders, 0)
-        require_in_range("joint_images", self.joint_images, 1)
-        require_in_range("resamplings", self.resamplings, 0)
-        require_in_range("chance", self.chance, 0)
-        require_in_range("chance_images", self.chance_images, 3)
-        require_in_range("curve_steps", self.curve_steps, 1)
+        require_ranges(self, draws=(1,), passes=(2,), bootstrap=(1,), orders=(0,), joint_images=(1,), resamplings=(0,))
+        require_ranges(self, chance=(0,), chance_images=(3,), curve_steps=(1,))
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Parameters of affinity propagation; the defaults are the published constants.
+    """Parameters of affinity propagation, which only the published procedure uses: all are published.
 
     Attributes
     ----------
@@ -78,15 +71,20 @@ class ClusterSettings:
     convergence_iterations: int = 100
 
     def __post_init__(self) -> None:
-        require_in_range("preference_factor", self.preference_factor, 0.0)
-        require_in_range("damping", self.damping, 0.5, 1.0 - 1e-6)
-        require_in_range("max_iterations", self.max_iterations, 1)
-        require_in_range("convergence_iterations", self.convergence_iterations, 1)
+        require_ranges(
+            self, preference_factor=(0.0,), damping=(0.5, 1.0 - 1e-6), max_iterations=(1,), convergence_iterations=(1,)
+        )
+
+
+#: Descriptors of boxes, ways of matching them, and of assigning matches to pixels.
+DESCRIPTORS = ("auto", "deep", "hog")
+METHODS = ("nam", "phm", "lom")
+ASSIGNMENTS = ("best", "vote")
 
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """Parameters of stage 3; the defaults are the published constants.
+    """Parameters of descriptors and semantic flow.
 
     Attributes
     ----------
@@ -97,9 +95,9 @@ class FlowSettings:
         ``"nam"``, ``"phm"`` or ``"lom"`` (published); see :mod:`visual_summaries.flow.matching`. Similarity and dense flow
         are made of its matches.
     max_aspect_ratio : float
-        Pairs of boxes whose aspect ratios differ by more than this factor score 0.
+        Pairs of boxes whose aspect ratios differ by more than this factor score 0 (published: 2).
     border : float
-        Boxes within this share of the image's sides from its border are left out of matching.
+        Boxes within this share of the image's sides from its border are left out of matching (published: 0.01).
     exponent : float
         Similarities are confidences to this power. 1 is published; 0.5 makes purer clusters (docs/flow.md), because it keeps
         a few very confident matches from outweighing all others.
@@ -110,21 +108,19 @@ class FlowSettings:
         more alike is warped: objects face either way. Nothing else looks at both sides. False is published.
     """
 
-    descriptor: str = "hog"
+    descriptor: str = "auto"
     method: str = "lom"
-    max_aspect_ratio: float = 2.0
-    border: float = 0.01
-    exponent: float = 1.0
-    assignment: str = "best"
-    mirror: bool = False
+    max_aspect_ratio: float = 3.0
+    border: float = 0.0
+    exponent: float = 0.5
+    assignment: str = "vote"
+    mirror: bool = True
 
     def __post_init__(self) -> None:
-        require_choice("descriptor", self.descriptor, ("hog", "deep", "auto"))
-        require_choice("method", self.method, ("nam", "phm", "lom"))
-        require_in_range("max_aspect_ratio", self.max_aspect_ratio, 1.0)
-        require_in_range("border", self.border, 0.0, 0.5)
-        require_in_range("exponent", self.exponent, 0.0, 10.0)
-        require_choice("assignment", self.assignment, ("best", "vote"))
+        require_choice("descriptor", self.descriptor, DESCRIPTORS)
+        require_choice("method", self.method, METHODS)
+        require_ranges(self, max_aspect_ratio=(1.0,), border=(0.0, 0.5), exponent=(0.0, 10.0))
+        require_choice("assignment", self.assignment, ASSIGNMENTS)
 
 
 @dataclass(frozen=True)
@@ -169,15 +165,8 @@ class PartSettings:
     def __post_init__(self) -> None:
         if self.count is not None:
             require_in_range("parts", self.count, 1, 64)
-        require_in_range("most", self.most, 1, 64)
-        require_in_range("cells", self.cells, 4)
-        require_in_range("dimensions", self.dimensions, 2)
-        require_in_range("neighbors", self.neighbors, 0)
-        require_in_range("place", self.place, 0.0)
-        require_in_range("explained", self.explained, 0.0, 1.0)
-        require_in_range("stable", self.stable, 0.0, 1.0)
-        require_in_range("gap", self.gap, 0.0, 0.5)
-        require_in_range("min_piece", self.min_piece, 0.0, 1.0)
+        require_ranges(self, most=(1, 64), cells=(4,), dimensions=(2,), neighbors=(0,), place=(0.0,), explained=(0.0, 1.0))
+        require_ranges(self, stable=(0.0, 1.0), gap=(0.0, 0.5), min_piece=(0.0, 1.0))
 
 
 #: Names accepted by :func:`visual_summaries.propose_boxes`.
@@ -197,7 +186,7 @@ def check_source(source: str) -> None:
 
 @dataclass(frozen=True)
 class RegionSettings:
-    """Parameters of stage 2; the defaults are the published constants.
+    """Parameters of regions of the evidence.
 
     Attributes
     ----------
@@ -206,10 +195,10 @@ class RegionSettings:
     min_component_area : float
         Connected regions under this share of the image are dropped.
     proposals : str
-        Source of boxes, one of :data:`SOURCES`, or ``"edge_boxes:PATH"`` with a structured
-        edge model.
+        Source of boxes, one of :data:`SOURCES` (``"selective_search"`` is published), or ``"edge_boxes:PATH"`` with a
+        structured edge model.
     boxes : int
-        Boxes proposed for an image.
+        Boxes proposed for an image (published: 500).
     salient_share : float
         A box is salient when more than this share of it is evidence.
     overlap : float
@@ -222,8 +211,8 @@ class RegionSettings:
 
     threshold: float = 0.5
     min_component_area: float = 0.01
-    proposals: str = "selective_search"
-    boxes: int = 500
+    proposals: str = "grid"
+    boxes: int = 200
     salient_share: float = 0.75
     overlap: float = 0.5
     area_factor: float = 2.0
@@ -231,13 +220,8 @@ class RegionSettings:
 
     def __post_init__(self) -> None:
         check_source(self.proposals)
-        require_in_range("threshold", self.threshold, 0.0, 1.0)
-        require_in_range("min_component_area", self.min_component_area, 0.0, 1.0)
-        require_in_range("boxes", self.boxes, 1)
-        require_in_range("salient_share", self.salient_share, 0.0, 1.0)
-        require_in_range("overlap", self.overlap, 0.0, 1.0)
-        require_in_range("area_factor", self.area_factor, 1.0)
-        require_in_range("best", self.best, 1)
+        require_ranges(self, threshold=(0.0, 1.0), min_component_area=(0.0, 1.0), boxes=(1,), salient_share=(0.0, 1.0))
+        require_ranges(self, overlap=(0.0, 1.0), area_factor=(1.0,), best=(1,))
 
 
 #: Which parts or clusters become summaries.
@@ -246,7 +230,7 @@ KEEP = ("alike", "used")
 
 @dataclass(frozen=True)
 class SummarySettings:
-    """Parameters of stage 5; the defaults are the published constants.
+    """Parameters of summaries.
 
     Attributes
     ----------
@@ -273,23 +257,19 @@ class SummarySettings:
     """
 
     members: int = 10
-    min_members: int = 2
-    min_coverage: float = 0.0
-    keep: str = "alike"
+    min_members: int = 3
+    min_coverage: float = 0.15
+    keep: str = "used"
     min_effect: float = 0.02
     min_score: float = 0.9
     max_low_share: float = 0.6
-    rank: str = "score"
+    rank: str = "importance"
 
     def __post_init__(self) -> None:
-        require_in_range("members", self.members, 2)
-        require_in_range("min_members", self.min_members, 2)
-        require_in_range("min_coverage", self.min_coverage, 0.0, 1.0)
         require_choice("keep", self.keep, KEEP)
-        require_in_range("min_effect", self.min_effect, 0.0, 1.0)
-        require_in_range("min_score", self.min_score, 0.0)
-        require_in_range("max_low_share", self.max_low_share, 0.0, 1.0)
         require_choice("rank", self.rank, ("score", "importance"))
+        require_ranges(self, members=(2,), min_members=(2,), min_coverage=(0.0, 1.0), min_effect=(0.0, 1.0), min_score=(0.0,))
+        require_ranges(self, max_low_share=(0.0, 1.0))
 
     def images_needed(self, images: int) -> int:
         """Return in how many images a cluster must be to make a summary, when so many images have any region.

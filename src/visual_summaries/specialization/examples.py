@@ -17,7 +17,7 @@ from torch import Tensor
 from visual_summaries.batch.jobs import class_folders, target_of_folder
 from visual_summaries.classifiers import find_class
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
-from visual_summaries.flow.stages import Stage, choose_stages, recorded
+from visual_summaries.flow.feature_maps import Layer, choose_layers, recorded
 from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Box, Run
@@ -56,7 +56,7 @@ class Examples:
     labels: NDArray[np.intp]  # (N,), position of the image's class among the specialized ones; OTHER for all other images
     logits: NDArray[np.float32]  # (N, K), of the network as it is
     maps: tuple[Tensor, ...]  # float16 (N, C, h, w), reduced feature maps for each depth
-    stages: tuple[Stage, ...]  # where they were read
+    layers: tuple[Layer, ...]  # where they were read
     classes: tuple[int, ...]  # indices of the specialized classes
     parts: tuple[PartExamples, ...]
     skipped: tuple[tuple[str, str], ...] = ()  # files that were left out, and why
@@ -66,11 +66,11 @@ class Examples:
 
     def places(self, settings: SpecializeSettings) -> int:
         """Return how many places detectors look at along each side."""
-        return places_of(self.stages, settings.cells)
+        return places_of(self.layers, settings.cells)
 
 
-def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
-    """Return the last stages of a network, as it is when it sees images of its own size; finest first.
+def find_layers(classifier: Classifier, depths: int) -> tuple[Layer, ...]:
+    """Return the last layers of a network, as it is when it sees images of its own size; finest first.
 
     Raises
     ------
@@ -81,25 +81,25 @@ def find_stages(classifier: Classifier, depths: int) -> tuple[Stage, ...]:
     x = torch.zeros(1, *classifier.input_size, device=classifier.device)
     with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, size) as seen:
         classifier.logits(x)
-    stages = choose_stages([stage for stage, _ in seen])
-    if not stages:
+    layers = choose_layers([layer for layer, _ in seen])
+    if not layers:
         raise ClassifierError(
             f"no submodule of {classifier.spec} puts out a feature map, so there is nothing that part detectors could read: "
             "give the network as an nn.Module of several layers"
         )
-    return stages[-depths:]
+    return layers[-depths:]
 
 
 def read_maps(
-    classifier: Classifier, views: Sequence[NDArray[np.uint8]], stages: Sequence[Stage], cells: int
+    classifier: Classifier, views: Sequence[NDArray[np.uint8]], layers: Sequence[Layer], cells: int
 ) -> tuple[NDArray[np.float32], list[Tensor]]:
-    """Return the logits (N, K) of views, and their reduced maps (N, C, h, w) in half precision, for each stage."""
+    """Return the logits (N, K) of views, and their reduced maps (N, C, h, w) in half precision, for each layer."""
     logits: list[NDArray[np.float32]] = []
-    maps: list[list[Tensor]] = [[] for _ in stages]
+    maps: list[list[Tensor]] = [[] for _ in layers]
     with classifier.frozen(), torch.no_grad():
         for start in range(0, len(views), _BATCH):
             x = classifier.to_tensor(views[start : start + _BATCH])
-            with kept_maps(classifier.module, stages) as found:
+            with kept_maps(classifier.module, layers) as found:
                 logits.append(classifier.logits(x).cpu().numpy())
             for number, own in enumerate(maps):
                 own.append(reduced(found[number], cells).half().cpu())
@@ -121,7 +121,7 @@ def gather_examples(
     Parameters and errors are those of :func:`~visual_summaries.specialization.specialize`.
     """
     classes = _classes(runs, classifier)
-    reader = _Reader(classifier, find_stages(classifier, settings.depths), settings.cells)
+    reader = _Reader(classifier, find_layers(classifier, settings.depths), settings.cells)
     parts: list[PartExamples] = []
     for owner, run in enumerate(runs):
         reader.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
@@ -150,7 +150,7 @@ def gather_examples(
         labels=np.array(reader.labels, np.intp),
         logits=np.concatenate(reader.logits),
         maps=tuple(torch.cat(own) for own in zip(*reader.maps, strict=True)),
-        stages=reader.stages,
+        layers=reader.layers,
         classes=tuple(classes),
         parts=tuple(parts),
         skipped=tuple(reader.skipped),
@@ -272,7 +272,7 @@ class _Reader:
     """Training images one after the other; each is kept as logits and reduced maps, its pixels are not."""
 
     classifier: Classifier
-    stages: tuple[Stage, ...]
+    layers: tuple[Layer, ...]
     cells: int
     known: dict[str, int] = field(default_factory=dict)
     labels: list[int] = field(default_factory=list)
@@ -291,7 +291,7 @@ class _Reader:
                 elif self.labels[self.known[sha256]] != label:  # what is said to show two things must not be learned from twice
                     self.skipped.append((name, "already there as an image of another class"))
             if fresh:
-                logits, maps = read_maps(self.classifier, list(fresh.values()), self.stages, self.cells)
+                logits, maps = read_maps(self.classifier, list(fresh.values()), self.layers, self.cells)
                 self.logits.append(logits)
                 self.maps.append(maps)
                 self.labels += [label] * len(fresh)

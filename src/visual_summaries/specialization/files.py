@@ -16,7 +16,7 @@ from visual_summaries.classifiers.checkpoints import load_weights, read_checkpoi
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.files.atomic import atomic_file, plain, write_json
-from visual_summaries.flow.stages import Stage
+from visual_summaries.flow.feature_maps import Layer
 from visual_summaries.specialization.network import SpecializedNetwork
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _described(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "network": spec,
-        "stages": [asdict(stage) for stage in module.stages],
+        "stages": [asdict(layer) for layer in module.layers],
         "classes": module.classes.tolist(),
         "detectors": len(module.weights),
         "scales": int(module.sizes.shape[1]),
@@ -96,11 +96,11 @@ def _check(values: Any) -> None:
         raise ValueError(f"its format is {found!r}, this version reads {FORMAT}")
     if not isinstance(values["network"], str):
         raise TypeError("network must be text")
-    for stage in values["stages"]:
-        fits = set(stage) == {"name", "call", "layout", "grid", "channels"} and isinstance(stage["name"], str)
-        numbers = [stage.get("call"), stage.get("channels"), *stage.get("grid", ())]
-        if not fits or stage["layout"] not in _LAYOUTS or len(stage["grid"]) != 2 or not all(map(_is_count, numbers)):
-            raise ValueError(f"stage {stage} is none")
+    for layer in values["stages"]:
+        fits = set(layer) == {"name", "call", "layout", "grid", "channels"} and isinstance(layer["name"], str)
+        numbers = [layer.get("call"), layer.get("channels"), *layer.get("grid", ())]
+        if not fits or layer["layout"] not in _LAYOUTS or len(layer["grid"]) != 2 or not all(map(_is_count, numbers)):
+            raise ValueError(f"layer {layer} is none")
     for name in ("detectors", "scales", "cells"):
         if not _is_count(values[name]):
             raise ValueError(f"{name} is {values[name]!r}")
@@ -144,15 +144,15 @@ def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> Spe
     own = {name.removeprefix(_NETWORK): tensor for name, tensor in weights.items() if name.startswith(_NETWORK)}
     load_weights(network, own, f"specialized network {folder}")
     heads = {name: tensor for name, tensor in weights.items() if not name.startswith(_NETWORK)}
-    stages = [Stage(**{**stage, "grid": tuple(stage["grid"])}) for stage in values["stages"]]
-    expected = _shapes(values, stages)
+    layers = [Layer(**{**layer, "grid": tuple(layer["grid"])}) for layer in values["stages"]]
+    expected = _shapes(values, layers)
     wrong = [name for name, shape in expected.items() if name not in heads or tuple(heads[name].shape) != shape]
     if wrong or len(heads) != len(expected):
         raise ClassifierError(f"{path} does not hold the detectors that {DESCRIPTION} describes: make both again")
     _require_sound(heads, values, path)
     return SpecializedNetwork(
         network,
-        stages,
+        layers,
         heads,
         cells=values["cells"],
         evidence_limit=float(values["evidence_limit"]),
@@ -161,11 +161,11 @@ def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> Spe
     ).eval()
 
 
-def _shapes(values: dict[str, Any], stages: list[Stage]) -> dict[str, tuple[int, ...]]:
+def _shapes(values: dict[str, Any], layers: list[Layer]) -> dict[str, tuple[int, ...]]:
     count, classes = values["detectors"], len(values["classes"])
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("owners", "bias", "weights"), (count,))
     shapes |= {"classes": (classes,), "shifts": (classes,), "sizes": (count, values["scales"], 2)}
-    return shapes | {f"detectors_{number}": (count, stage.channels) for number, stage in enumerate(stages)}
+    return shapes | {f"detectors_{number}": (count, layer.channels) for number, layer in enumerate(layers)}
 
 
 def _require_sound(heads: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:

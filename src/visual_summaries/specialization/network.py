@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import logits_of
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.stages import Stage, as_map, listening
+from visual_summaries.flow.feature_maps import Layer, as_map, listening
 from visual_summaries.specialization.windows import bounded, reduced, slide
 
 
@@ -27,7 +27,7 @@ class SpecializedNetwork(nn.Module):
     ----------
     network : nn.Module
         Takes normalized images ``(N, C, H, W)``.
-    stages : sequence of Stage
+    layers : sequence of Layer
         Whose outputs the detectors read, as found on images of the network's own size.
     detectors : mapping of str to Tensor
         ``classes`` (K,): indices of the classes that are specialized; ``shifts`` (K,): the constant added to each;
@@ -45,8 +45,8 @@ class SpecializedNetwork(nn.Module):
     >>> _ = net[0].weight.data.copy_(torch.eye(3)[:, :, None, None])
     >>> values = {"classes": torch.tensor([0]), "shifts": torch.zeros(1), "owners": torch.tensor([0]), "weights": torch.ones(1)}
     >>> values |= {"detectors_0": torch.tensor([[2.0, 0, 0]]), "bias": torch.zeros(1), "sizes": torch.full((1, 1, 2), 0.5)}
-    >>> stages = [Stage("0", 0, "nchw", (4, 6), 3)]
-    >>> red = SpecializedNetwork(net, stages, values, cells=14, evidence_limit=4, offset_limit=6)
+    >>> layers = [Layer("0", 0, "nchw", (4, 6), 3)]
+    >>> red = SpecializedNetwork(net, layers, values, cells=14, evidence_limit=4, offset_limit=6)
     >>> x = torch.zeros(1, 3, 4, 6)
     >>> x[:, 0, :2, :3] = 1
     >>> (red(x) - net(x)).detach().round(decimals=2)
@@ -63,7 +63,7 @@ class SpecializedNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        stages: Sequence[Stage],
+        layers: Sequence[Layer],
         detectors: Mapping[str, Tensor],
         *,
         cells: int,
@@ -73,7 +73,7 @@ class SpecializedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.stages = tuple(stages)
+        self.layers = tuple(layers)
         self.cells, self.evidence_limit, self.offset_limit = cells, evidence_limit, offset_limit
         self.probabilities = probabilities
         device = next((one.device for one in [*network.parameters(), *network.buffers()]), torch.device("cpu"))
@@ -85,7 +85,7 @@ class SpecializedNetwork(nn.Module):
         """Return logits (N, K) of normalized images (N, C, H, W)."""
         if not len(self.weights):
             return self._logits(self.network(x), x.shape[0])
-        with kept_maps(self.network, self.stages) as maps:
+        with kept_maps(self.network, self.layers) as maps:
             answer = self.network(x)
         logits = self._logits(answer, x.shape[0])  # not len(): a program may take batches of any size
         evidence = self._evidence(maps)
@@ -95,12 +95,12 @@ class SpecializedNetwork(nn.Module):
 
     def evidence(self, x: Tensor) -> Tensor:
         """Return the evidence (N, P) of each part in normalized images: log odds, in plus and minus `evidence_limit`."""
-        with kept_maps(self.network, self.stages) as maps:
+        with kept_maps(self.network, self.layers) as maps:
             self.network(x)
         return self._evidence(maps)
 
     def _evidence(self, maps: Mapping[int, Tensor]) -> Tensor:
-        small = [reduced(maps[number], self.cells) for number in range(len(self.stages))]
+        small = [reduced(maps[number], self.cells) for number in range(len(self.layers))]
         detectors = [getattr(self, f"detectors_{number}") for number in range(len(small))]
         # In a network of half precision the maps are brought to single, and so is what the detectors weigh them with.
         scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), self.places)
@@ -109,21 +109,21 @@ class SpecializedNetwork(nn.Module):
     @property
     def places(self) -> int:
         """Places of windows along each side."""
-        return places_of(self.stages, self.cells)
+        return places_of(self.layers, self.cells)
 
     def _logits(self, answer: Any, count: int) -> Tensor:
         logits = logits_of(answer, count)
         return logits.clamp_min(1e-12).log() if self.probabilities else logits
 
 
-def places_of(stages: Sequence[Stage], cells: int) -> int:
+def places_of(layers: Sequence[Layer], cells: int) -> int:
     """Return how many places windows have along each side: the cells of the finest map, at most `cells`."""
-    return min(max((max(stage.grid) for stage in stages), default=1), cells)
+    return min(max((max(layer.grid) for layer in layers), default=1), cells)
 
 
 @contextmanager
-def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int, Tensor]]:
-    """Keep the maps (N, C, h, w) that some modules put out while inside, under the positions of their stages; gradients pass.
+def kept_maps(network: nn.Module, layers: Sequence[Layer]) -> Iterator[dict[int, Tensor]]:
+    """Keep the maps (N, C, h, w) that some modules put out while inside, under the positions of their layers; gradients pass.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
         If the network has no such module, or one put nothing out.
     """
     modules = dict(network.named_modules())
-    missing = [stage.name for stage in stages if stage.name not in modules]
+    missing = [layer.name for layer in layers if layer.name not in modules]
     if missing:
         raise ClassifierError(
             f"the network {type(network).__name__} has no module {missing[0]!r}, which part detectors read: "
@@ -140,12 +140,12 @@ def kept_maps(network: nn.Module, stages: Sequence[Stage]) -> Iterator[dict[int,
     found: dict[int, Tensor] = {}
 
     def tell(name: str, call: int, tensor: Any) -> None:
-        for number, stage in enumerate(stages):
+        for number, stage in enumerate(layers):
             if (stage.name, stage.call) == (name, call):
                 found[number] = as_map(tensor, stage.layout, stage.grid)
 
-    with listening({stage.name: modules[stage.name] for stage in stages}, tell):
+    with listening({stage.name: modules[stage.name] for stage in layers}, tell):
         yield found
-    if len(found) < len(stages):
-        lost = next(stage.name for number, stage in enumerate(stages) if number not in found)
+    if len(found) < len(layers):
+        lost = next(stage.name for number, stage in enumerate(layers) if number not in found)
         raise ClassifierError(f"module {lost!r}, which part detectors read, put nothing out in this forward pass")

@@ -14,7 +14,7 @@ class SpecializeSettings:
     Attributes
     ----------
     depths : int
-        How many of the network's last stages the detectors read.
+        How many of the network's last layers the detectors read.
     cells : int
         Feature maps with more cells along a side are averaged down to this many; detectors look at as many places along a side.
     scales : tuple of float

@@ -207,7 +207,7 @@ def specialize(
     settings : SpecializeSettings, optional
     random_state : int
     progress : callable, optional
-        Told of the stages ``"further images"``, ``"references"``, ``"apply"``, ``"negatives"`` and ``"detectors"``.
+        Told of the layers ``"further images"``, ``"references"``, ``"apply"``, ``"negatives"`` and ``"detectors"``.
 
     Returns
     -------
@@ -262,7 +262,7 @@ def build_network(
     }
     return SpecializedNetwork(
         classifier.module,
-        examples.stages,
+        examples.layers,
         detectors | {f"detectors_{number}": one.contiguous() for number, one in enumerate(depths)},
         cells=settings.cells,
         evidence_limit=settings.evidence_limit,

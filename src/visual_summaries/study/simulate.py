@@ -129,7 +129,7 @@ def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress
     for region in regions:
         of_image.setdefault(run.regions[region].image, []).append(region)
     descriptor = deep_descriptor(classifier)
-    if not descriptor.stages:
+    if not descriptor.layers:
         raise StudyError(f"{classifier.spec} has no feature maps to judge by: give another network (--model)")
     found: list[list[torch.Tensor]] = []
     with classifier.frozen(), torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -177,4 +177,4 @@ def with_centers(parts: Parts, sample: Sample, centers: NDArray[np.float32]) -> 
     reach = [_SLACK * np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
     centers = centers[order]
     tree = linkage(centers, "ward") if len(centers) > 1 else np.zeros((0, 4))
-    return Parts(**{**vars(parts), "centers": centers, "reach": np.array(reach, np.float32), "tree": tree})
+    return replace(parts, centers=centers, reach=np.array(reach, np.float32), tree=tree)

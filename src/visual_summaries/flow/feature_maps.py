@@ -1,8 +1,8 @@
 """Finding, in any network, the feature maps that are worth comparing: no layer is asked for.
 
 A forward hook on every submodule tells what it puts out. Outputs that are laid out like the image - ``(N, C, h, w)``, ``(N, h,
-w, C)``, or tokens ``(N, T, C)`` on an ``h x w`` grid after some class or register tokens - are sorted by resolution; the last
-output of the least nested modules at each resolution is the end of a *stage*. A network whose tokens keep one resolution (a
+w, C)``, or tokens ``(N, T, C)`` on an ``h x w`` grid after some class or register tokens - are sorted by resolution; of each
+resolution the last output of the least nested modules is taken. A network whose tokens keep one resolution (a
 vision transformer) is cut at several depths instead.
 """
 
@@ -23,7 +23,7 @@ _DEPTHS = (1 / 2, 3 / 4, 1)  # where a network of one resolution is cut
 
 
 @dataclass(frozen=True)
-class Stage:
+class Layer:
     """One module whose output is used.
 
     Attributes
@@ -128,45 +128,45 @@ def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], 
 @contextmanager
 def recorded(
     module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int]
-) -> Iterator[list[tuple[Stage, Tensor | None]]]:
+) -> Iterator[list[tuple[Layer, Tensor | None]]]:
     """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without."""
-    seen: list[tuple[Stage, Tensor | None]] = []
+    seen: list[tuple[Layer, Tensor | None]] = []
 
     def tell(name: str, call: int, tensor: Any) -> None:
         found = layout_of(tensor, size) if keep is None or (name, call) in keep else None
         if found is not None:
-            seen.append((Stage(name, call, *found), None if keep is None else tensor.detach()))
+            seen.append((Layer(name, call, *found), None if keep is None else tensor.detach()))
 
     names = None if keep is None else {name for name, _ in keep}
     with listening({name: one for name, one in module.named_modules() if name and (names is None or name in names)}, tell):
         yield seen
 
 
-def choose_stages(seen: list[Stage]) -> tuple[Stage, ...]:
-    """Choose the ends of stages among all outputs of a forward pass, finest first.
+def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
+    """Choose the last layer of each resolution among all outputs of a forward pass, finest first.
 
     Examples
     --------
-    >>> outputs = [Stage("stem", 0, "nchw", (56, 56), 16), Stage("blocks.0", 0, "nchw", (56, 56), 24)]
-    >>> outputs += [Stage("blocks.1.expand", 0, "nchw", (56, 56), 144), Stage("blocks.1", 0, "nchw", (28, 28), 32)]
-    >>> [stage.name for stage in choose_stages(outputs)]
+    >>> outputs = [Layer("stem", 0, "nchw", (56, 56), 16), Layer("blocks.0", 0, "nchw", (56, 56), 24)]
+    >>> outputs += [Layer("blocks.1.expand", 0, "nchw", (56, 56), 144), Layer("blocks.1", 0, "nchw", (28, 28), 32)]
+    >>> [layer.name for layer in choose_layers(outputs)]
     ['stem', 'blocks.1']
     """
-    groups: dict[tuple[int, int], list[Stage]] = {}
-    for stage in seen:
-        groups.setdefault(stage.grid, []).append(stage)
+    groups: dict[tuple[int, int], list[Layer]] = {}
+    for layer in seen:
+        groups.setdefault(layer.grid, []).append(layer)
     ends = []
     for group in groups.values():
-        least = min(stage.name.count(".") for stage in group)
-        ends.append([stage for stage in group if stage.name.count(".") == least][-1])
-    ends.sort(key=lambda stage: -stage.grid[0] * stage.grid[1])
+        least = min(layer.name.count(".") for layer in group)
+        ends.append([layer for layer in group if layer.name.count(".") == least][-1])
+    ends.sort(key=lambda layer: -layer.grid[0] * layer.grid[1])
     if len(groups) > 2 or not seen:
         return tuple(ends)
     # One resolution (and perhaps that of a patch embedding): cut the longest row of like outputs at several depths.
-    rows: dict[tuple[int, int, tuple[int, int]], list[Stage]] = {}
-    for stage in seen:
-        if stage.name.rpartition(".")[2].isdigit():
-            rows.setdefault((stage.name.count("."), stage.channels, stage.grid), []).append(stage)
+    rows: dict[tuple[int, int, tuple[int, int]], list[Layer]] = {}
+    for layer in seen:
+        if layer.name.rpartition(".")[2].isdigit():
+            rows.setdefault((layer.name.count("."), layer.channels, layer.grid), []).append(layer)
     longest = max(rows.values(), key=len, default=[])
     if len(longest) < 2 * len(_DEPTHS):
         return tuple(ends)
