@@ -37,7 +37,7 @@ from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import hidden_image, perturb
 from visual_summaries.masks.plan import find_batch_size
 from visual_summaries.masks.scorer import MOST_LEFT, Scorer
-from visual_summaries.settings.masks import MaskSettings, fast_mask_settings
+from visual_summaries.settings.masks import MaskSettings
 
 #: Network -> folder of photographs, index of their class. The default was chosen on other classes: beagle, chain saw, French
 #: horn, goldfinch and dingo.
@@ -92,7 +92,7 @@ def scores_of(classifier: Classifier, target: Target, images: torch.Tensor) -> t
 def ways_of_a_run(classifier: Classifier, images: torch.Tensor, target: Target) -> tuple[str, ...]:
     """Return the infills that a run on these images has: those of the mix that take the class away."""
     views = [(image.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy() for image in images[::2]]
-    return Scorer(classifier, target, fast_mask_settings()).effective_infills(views)[0]
+    return Scorer(classifier, target, MaskSettings()).effective_infills(views)[0]
 
 
 def quality(
