@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging
-from visual_summaries.cli.showing import name_in_words, say, say_json
+from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.showing import name_in_words
 
 if TYPE_CHECKING:
     from visual_summaries.results import Run
     from visual_summaries.tags import Tagger, Tagging
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 
 
 def _print_vocabulary(value: bool) -> None:
@@ -47,7 +45,7 @@ def tag(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --clip or --classifier.")] = None,
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes of --classifier.")] = None,
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
+    device: Device = None,
     input: Annotated[
         str, typer.Option(help="Names come from the region's `box`, or `masked`: its evidence alone. Both are measured.")
     ] = "box",
@@ -56,8 +54,8 @@ def tag(
     ] = None,
     level: Annotated[float, typer.Option(min=0, max=1, help="A random group of regions gets a name as often as this.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of the random groups.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     print_vocabulary: Annotated[
         bool,
         typer.Option("--print-vocabulary", callback=_print_vocabulary, is_eager=True, help="Print the shipped words, to edit."),
@@ -68,7 +66,6 @@ def tag(
     from visual_summaries.errors import SettingsError
     from visual_summaries.tags import save_tagging, tag_run
 
-    set_up_logging(quiet)
     if sum(given is not None for given in (clip, classifier, parts)) > 1:
         raise SettingsError("--clip, --classifier and --parts are three taggers: give one of them")
     run = load_run(directory)
@@ -85,7 +82,7 @@ def tag(
         from visual_summaries.tags import DEFAULT_CLIP, ClipTagger
 
         tagger = ClipTagger(clip or DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
-    with interruptible(), StageProgress(quiet) as progress:
+    with StageProgress(quiet) as progress:
         tagging = tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
     run, orphans = save_tagging(run, tagging)
     page = run.report()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from visual_summaries.cli.console import StageProgress, note, set_up_logging, stdout
+from visual_summaries.cli.console import AsJson, Device, Quiet, StageProgress, note, say, say_json
 
 study = typer.Typer(
     no_args_is_help=True,
     help="Ask people whether summaries show one part each, and what it is: a page to take, and the analysis of its answers.",
 )
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 
 
 @study.command()
@@ -46,7 +42,6 @@ def build(
     from visual_summaries.study.build import TITLE, build_study
     from visual_summaries.study.settings import StudySettings
 
-    set_up_logging(quiet)
     settings = StudySettings(
         kinds=None if kind is None else tuple(kind),
         intruders=intruders,
@@ -69,11 +64,11 @@ def build(
     for message in made.tasks.notes:
         note(f"note: {message}")
     if as_json:
-        _print_json({"study": made.key.study, "page": str(made.page), "key": str(made.key.path), "tasks": counts})
+        say_json({"study": made.key.study, "page": str(made.page), "key": str(made.key.path), "tasks": counts})
         return
-    _say(f"tasks: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
-    _say(f"page, for participants: {made.page}")
-    _say(f"key, for you alone: {made.key.path}")
+    say(f"tasks: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
+    say(f"page, for participants: {made.page}")
+    say(f"key, for you alone: {made.key.path}")
 
 
 @study.command()
@@ -104,14 +99,14 @@ def analyze(
     data = found.save(out.with_suffix(".json"))
     page = write_results(found, out)
     if as_json:
-        _print_json(found.to_dict())
+        say_json(found.to_dict())
         return
     for heading, group in (("People", found.people), ("Simulated (no people)", found.simulated)):
         if group is not None:
-            _say(f"{heading}: {group['counted']} of {len(group['participants'])} count")
+            say(f"{heading}: {group['counted']} of {len(group['participants'])} count")
             for sentence in sentences(group):
-                _say(f"  {sentence}")
-    _say(f"results: {page} and {data}")
+                say(f"  {sentence}")
+    say(f"results: {page} and {data}")
 
 
 @study.command()
@@ -120,23 +115,14 @@ def simulate(
     model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
     out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
     checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
     from visual_summaries import load_classifier
     from visual_summaries.study import simulate_answers
 
-    set_up_logging(quiet)
     classifier = load_classifier(model, checkpoint=checkpoint, device=device)
     with StageProgress(quiet) as progress:
         path = simulate_answers(study, classifier, out, progress=progress)
-    _say(f"simulated answers: {path}")
-
-
-def _say(line: str) -> None:
-    stdout.print(line, highlight=False, markup=False)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    say(f"simulated answers: {path}")

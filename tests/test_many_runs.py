@@ -1,8 +1,9 @@
-"""Audits: which runs there are, that one failure stops no other, and that what is there is kept."""
+"""Many runs: that one failure stops no other, what is kept, and what each process may use."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import PIL.Image
 import pytest
 
+from visual_summaries.batch import work
 from visual_summaries.batch.jobs import Job
-from visual_summaries.batch.work import do_job, run_audit
+from visual_summaries.batch.work import do_job, run_jobs
 from visual_summaries.cli import main
 
 NETS = """
@@ -54,24 +56,28 @@ def folders(tmp_path_factory: pytest.TempPathFactory, draw_striped_images: Any) 
     return path
 
 
-def test_an_audit_on_the_command_line(nets: Path, folders: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = ["audit", f"{nets}:build", "--images", str(folders), "--out", str(tmp_path / "runs"), "--quiet", "--json"]
+def test_several_runs_at_a_time(nets: Path, folders: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", f"{nets}:build", str(folders), "--out", str(tmp_path / "runs"), "--json"]
     assert main([*arguments, "--workers", "2"]) == 10  # one of the two cannot be done
     out, err = capfd.readouterr()
     answer = json.loads(out)
     rows = [(Path(row["images"]).name, row["state"]) for row in answer["runs"]]
     assert rows == [("0_marked", "done"), ("plain", "failed")]
     assert "none of the 1 images is classified as plain" in answer["runs"][1]["error"]
-    assert "failed: " in err
+    assert "error: build/plain: " in err
+    for line in ("build/0_marked: masks 0/4", "build/plain: images", "build/0_marked: done, "):
+        assert line in err
     run = tmp_path / "runs" / "build" / "0_marked"
     assert (run / "report.html").is_file()
     assert "marked" in Path(answer["page"]).read_text()
     before = (run / "manifest.json").stat().st_mtime_ns
     jobs = [Job(f"{nets}:build", str(folders / "0_marked"), str(run)), Job("none.py:build", str(folders), str(tmp_path / "x"))]
-    kept, failed = run_audit(jobs)
-    assert (kept.job, kept.state, failed.state, failed.code) == (jobs[0], "kept", "failed", 3)
+    kept, failed = run_jobs(jobs, resume=True)
+    assert (kept.job, kept.state, failed.state) == (jobs[0], "kept", "failed")
     assert "none.py" in failed.error
     assert (run / "manifest.json").stat().st_mtime_ns == before
+    [refused] = run_jobs(jobs[:1])
+    assert "already holds a complete run" in refused.error
     # a run made with another preset or seed is not the one that is asked for
     assert jobs[0].finished
     assert not replace(jobs[0], preset="paper").finished
@@ -81,9 +87,27 @@ def test_an_audit_on_the_command_line(nets: Path, folders: Path, tmp_path: Path,
     assert not jobs[0].finished
 
 
-def test_a_job_that_raises_anything_is_told(nets: Path, folders: Path, tmp_path: Path) -> None:
-    outcome = do_job(Job(f"{nets}:broken", str(folders / "plain"), str(tmp_path / "x"), "0"))
-    assert (outcome.state, outcome.error) == ("failed", "TypeError: 'StripeNetwork' object is not subscriptable")
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [({}, "3"), ({"OMP_NUM_THREADS": "1"}, "1"), ({"OMP_NUM_THREADS": "5", "MKL_NUM_THREADS": "2"}, "5")],
+    ids=["share", "fewer", "as-the-user-says"],
+)
+def test_threads_of_each_process(given: dict[str, str], threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads than cores made runs ten times slower."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environment = work._environment(2)
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == threads
+    assert environment["MKL_NUM_THREADS"] == given.get("MKL_NUM_THREADS", threads)
+    assert environment["OMP_WAIT_POLICY"] == "passive"
+
+
+def test_an_error_of_any_kind_is_a_result(nets: Path, folders: Path, tmp_path: Path) -> None:
+    result = do_job(Job(f"{nets}:broken", str(folders / "plain"), str(tmp_path / "x"), "0"))
+    assert (result.state, result.error) == ("failed", "TypeError: 'StripeNetwork' object is not subscriptable")
 
 
 def test_a_process_that_dies_takes_no_other_along(nets: Path, folders: Path, tmp_path: Path) -> None:
@@ -91,7 +115,7 @@ def test_a_process_that_dies_takes_no_other_along(nets: Path, folders: Path, tmp
         Job(f"{nets}:{function}", str(folders / "0_marked"), str(tmp_path / function), max_images=3, preset="paper")
         for function in ("dies", "build")
     ]
-    outcomes = {outcome.job.model.rpartition(":")[2]: outcome for outcome in run_audit(jobs, workers=2)}
-    assert outcomes["dies"].state == "failed"
-    assert re.match(r"the process ended with -9", outcomes["dies"].error)
-    assert outcomes["build"].state == "done"
+    results = {Path(result.job.out).name: result for result in run_jobs(jobs, workers=2)}
+    assert results["dies"].state == "failed"
+    assert re.match(r"the process ended with -9: a+", results["dies"].error)
+    assert results["build"].state == "done"
