@@ -141,9 +141,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, draw_striped_images: Callab
     return path
 
 
-def test_a_class_that_fails_does_not_stop_the_others(
-    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_class_that_fails_does_not_stop_the_others(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # "again" is no class; nothing in 1_plain is classified as "plain"
     arguments = ["run", NETWORK, str(folder), "--out", str(tmp_path / "out"), "--quiet"]
     assert main(arguments) == 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,7 @@ def network_folders(models: Sequence[str]) -> list[str]:
     for model in models:
         last = re.split(r"[/\\:]", model)[-1].removesuffix(".pt2")
         name = re.sub(r"[^\w.+-]", "_", last) or "network"
-        times = Counter(re.sub(r"-\d+$", "", other) if other.startswith(f"{name}-") else other for other in names)[name]
-        names.append(f"{name}-{times + 1}" if times else name)
+        names.append(next(free for free in chain([name], (f"{name}-{n}" for n in count(2))) if free not in names))
     return names
 
 

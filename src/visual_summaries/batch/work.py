@@ -92,9 +92,12 @@ def run_jobs(
         If there is no such cluster, or it went away.
     """
     require_in_range("workers", 1 if workers is None else workers, 1)
-    finished = [job for job in jobs if resume and job.finished]
-    yield from (JobResult(job, "kept") for job in finished)
-    waiting = [job for job in jobs if job not in finished]
+    waiting: list[Job] = []
+    for job in jobs:
+        if resume and job.finished:
+            yield JobResult(job, "kept")
+        else:
+            waiting.append(job)
     if workers == 1 or (workers is None and engine == "local"):
         for job in waiting:
             yield do_job(job, resume=resume, engine=engine, progress=progress)
@@ -172,6 +175,7 @@ def _in_processes(jobs: Sequence[Job], workers: int, resume: bool, progress: Job
     """Compute each run in a process of its own, so that one that dies takes no other along."""
     environment = _environment(min(workers, len(jobs) or 1))
     processes: list[subprocess.Popen[str]] = []
+    ended = threading.Event()
 
     def compute(job: Job) -> JobResult:
         start = time.perf_counter()
@@ -186,7 +190,9 @@ def _in_processes(jobs: Sequence[Job], workers: int, resume: bool, progress: Job
                 text=True,
             )
             processes.append(process)
-            with process, suppress(BrokenPipeError):
+            if ended.is_set():
+                process.terminate()
+            with suppress(BrokenPipeError, json.JSONDecodeError), process:  # of a process that died
                 print(json.dumps([asdict(job), resume]), file=process.stdin, flush=True)
                 for message in map(json.loads, process.stdout or ()):
                     if isinstance(message, dict):
@@ -203,6 +209,7 @@ def _in_processes(jobs: Sequence[Job], workers: int, resume: bool, progress: Job
             for computed in as_completed([pool.submit(compute, job) for job in jobs]):
                 yield computed.result()
         finally:
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()
