@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
+from rich.console import Console
 
 from visual_summaries.batch import work
 from visual_summaries.batch.jobs import Job
 from visual_summaries.batch.work import do_job, run_jobs
-from visual_summaries.cli import main
+from visual_summaries.cli import console, main
 
 NETS = """
 import os
 import signal
 import sys
+import time
 sys.path.insert(0, {tests!r})
 from conftest import make_stripe_network
 
@@ -29,6 +34,9 @@ def build():
 
 def broken():
     return make_stripe_network()[0]
+
+def waits():
+    time.sleep(600)
 
 def dies():
     print("a" * 300_000, file=sys.stderr)  # more than a pipe takes
@@ -119,3 +127,25 @@ def test_a_process_that_dies_takes_no_other_along(nets: Path, folders: Path, tmp
     assert results["dies"].state == "failed"
     assert re.match(r"the process ended with -9: a+", results["dies"].error)
     assert results["build"].state == "done"
+
+
+def test_a_process_ends_with_the_one_that_started_it(nets: Path, folders: Path, tmp_path: Path) -> None:
+    job = Job(f"{nets}:waits", str(folders / "0_marked"), str(tmp_path / "x"))
+    command = [sys.executable, "-m", "visual_summaries.batch.work"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        print(json.dumps([asdict(job), False]), file=process.stdin, flush=True)
+        process.stdin.close()
+        assert process.wait(timeout=300) == 1
+
+
+def test_a_bar_for_each_active_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(console, "stderr", Console(file=shown, force_terminal=True, width=120))
+    with console.StageProgress() as progress:
+        for stage, done, run in (("images", 3, "net/a"), ("images", 1, "net/b"), ("masks", 2, "net/b")):
+            progress(stage, done, 3, run)
+        progress.remove("net/a")
+        progress.remove("net/c")  # failed before its first stage
+    last = shown.getvalue().rpartition("net/b: masks")[2]
+    assert "2/3" in last
+    assert "net/a" not in last

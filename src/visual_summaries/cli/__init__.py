@@ -34,6 +34,8 @@ app = typer.Typer(
 
 for _command in (
     running.run,
+    running.demo,
+    showing.report,
     showing.figure,
     showing.export,
     naming.tag,
@@ -43,8 +45,6 @@ for _command in (
     applying.apply,
     applying.check,
     applying.specialize,
-    showing.report,
-    running.demo,
 ):
     app.command()(_command)
 app.add_typer(study, name="study")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, Runs, Seed, StageProgress, say, say_json
+from visual_summaries.errors import ClassifierError
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
@@ -35,9 +37,7 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Explain new images in the summaries of a run: which are there, where, and what the score owes to each."""
-    from visual_summaries import load_run
-
-    run = load_run(directory)
+    run = vs.load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
     with StageProgress(quiet) as progress:
         found = run.apply(images, classifier, progress=progress)
@@ -62,12 +62,10 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Check that summaries depend on what the network has learnt: make them again with shuffled weights."""
-    from visual_summaries import load_run, randomization_check
-
-    run = load_run(directory)
+    run = vs.load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
     with StageProgress(quiet) as progress:
-        found = randomization_check(run, classifier, images=images, progress=progress)
+        found = vs.randomization_check(run, classifier, images=images, progress=progress)
     values = found.to_dict()
     if as_json:
         say_json(values)
@@ -110,19 +108,17 @@ def specialize(
     quiet: Quiet = False,
 ) -> None:
     """Specialize a network: detectors of the parts it uses are added to the logits of the runs' classes, where that helps."""
-    from visual_summaries import SpecializeSettings, load_run
-    from visual_summaries import specialize as do_it
     from visual_summaries.runs.directory import find_runs
 
-    loaded = [load_run(path) for path in find_runs(runs)]
+    loaded = [vs.load_run(path) for path in find_runs(runs)]
     classifier = network_of(loaded[0], model, checkpoint, device)
     with StageProgress(quiet) as progress:
-        result = do_it(
+        result = vs.specialize(
             loaded,
             classifier,
             negatives,
             images=images,
-            settings=SpecializeSettings(apply=apply),
+            settings=vs.SpecializeSettings(apply=apply),
             random_state=seed,
             progress=progress,
         )
@@ -154,17 +150,15 @@ def _show_specialization(result: Specialization) -> None:
 
 def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str | None) -> Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
-    from visual_summaries import load_classifier
     from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network
-    from visual_summaries.errors import ClassifierError
 
     spec = run.info.classifier.spec
     if model is None and spec.startswith(DEMO):
-        return load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
+        return vs.load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
     if model is None and not spec.startswith(REGISTRIES):
         raise ClassifierError(
             f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
             "(and --checkpoint), as it was given to the run"
         )
-    return load_classifier(model or spec, checkpoint=checkpoint, device=device)
+    return vs.load_classifier(model or spec, checkpoint=checkpoint, device=device)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, StageProgress, note, say, say_json
 from visual_summaries.cli.showing import name_in_words
+from visual_summaries.errors import SettingsError
 
 if TYPE_CHECKING:
     from visual_summaries.results import Run
@@ -62,29 +64,21 @@ def tag(
     ] = False,
 ) -> None:
     """Name the summaries of a run by a tagger, measure how far tags agree, and write both into `tags.json` and the report."""
-    from visual_summaries import load_run
-    from visual_summaries.errors import SettingsError
-    from visual_summaries.tags import save_tagging, tag_run
+    from visual_summaries import tags
 
     if sum(given is not None for given in (clip, classifier, parts)) > 1:
         raise SettingsError("--clip, --classifier and --parts are three taggers: give one of them")
-    run = load_run(directory)
+    run = vs.load_run(directory)
     if parts is not None:
-        from visual_summaries.tags import reference_tagger
-
-        tagger: Tagger = reference_tagger(run, parts, top)
+        tagger: Tagger = tags.reference_tagger(run, parts, top)
     elif classifier is not None:
-        from visual_summaries import load_classifier
-        from visual_summaries.tags import ClassifierTagger
-
-        tagger = ClassifierTagger(load_classifier(classifier, checkpoint=checkpoint, class_names=class_names, device=device))
+        network = vs.load_classifier(classifier, checkpoint=checkpoint, class_names=class_names, device=device)
+        tagger = tags.ClassifierTagger(network)
     else:
-        from visual_summaries.tags import DEFAULT_CLIP, ClipTagger
-
-        tagger = ClipTagger(clip or DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
+        tagger = tags.ClipTagger(clip or tags.DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
     with StageProgress(quiet) as progress:
-        tagging = tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
-    run, orphans = save_tagging(run, tagging)
+        tagging = tags.tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
+    run, orphans = tags.save_tagging(run, tagging)
     page = run.report()
     for orphan in orphans:
         note(f"the name {orphan!r}, given by hand, belongs to a summary that this run no longer has; it stays in tags.json")
@@ -99,13 +93,11 @@ def rename(
     automatic: Annotated[bool, typer.Option("--automatic", help="Go back to the name that tagging gave.")] = False,
 ) -> None:
     """Name a summary by hand; later runs of `tag` keep that name."""
-    from visual_summaries import load_run
-    from visual_summaries.errors import SettingsError
     from visual_summaries.runs.tags_file import rename as write_name
 
     if sum((name is not None, no_name, automatic)) != 1:
         raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")
-    run = write_name(load_run(directory), summary - 1, name, automatic=automatic)
+    run = write_name(vs.load_run(directory), summary - 1, name, automatic=automatic)
     page = run.report()
     renamed = run.summaries[summary - 1]
     say(f"summary {summary}: {renamed.tag.name if renamed.tag else 'no name'}")

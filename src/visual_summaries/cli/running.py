@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Device, Quiet, Seed, StageProgress, note, say, say_json
 from visual_summaries.cli.showing import run_values, show_run
+from visual_summaries.errors import SettingsError
 from visual_summaries.settings import PRESETS
 
 if TYPE_CHECKING:
@@ -95,7 +97,6 @@ def run(
     """
     from visual_summaries.batch.jobs import plan_jobs, read_targets  # slow to import: only when they are used
     from visual_summaries.batch.work import compute_run, run_jobs
-    from visual_summaries.errors import SettingsError
     from visual_summaries.pages.catalog import write_index
 
     if target is not None and targets is not None:
@@ -177,8 +178,6 @@ def demo(
 
 def _values(found: JobResult) -> dict[str, Any]:
     """Return what ``--json`` says of one of several runs: it is read again, so that no more than one is in memory."""
-    from visual_summaries import load_run
-
     job = found.job
     values = {
         "model": job.model,
@@ -190,7 +189,7 @@ def _values(found: JobResult) -> dict[str, Any]:
     }
     if found.error:
         return values
-    return {**values, **run_values(load_run(job.out)), "report": str(Path(job.out) / "report.html")}
+    return {**values, **run_values(vs.load_run(job.out)), "report": str(Path(job.out) / "report.html")}
 
 
 def _show_table(results: list[JobResult]) -> None:

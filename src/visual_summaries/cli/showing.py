@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Directory, Quiet, Runs, Seed, StageProgress, note, say, say_json
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the HTML report of a run again."""
-    from visual_summaries import load_run
-
-    result = load_run(directory)
+    result = vs.load_run(directory)
     show_run(result, result.report(out), as_json)
 
 
@@ -35,10 +34,9 @@ def figure(
     ] = "summaries",
 ) -> None:
     """Write a static figure of a run (extra `plot`)."""
-    from visual_summaries import load_run
     from visual_summaries.pages.figures import write_figure
 
-    path = write_figure(load_run(directory), out, kind)
+    path = write_figure(vs.load_run(directory), out, kind)
     say(f"figure: {path}")
 
 
@@ -56,11 +54,10 @@ def export(
     ] = "rle",
 ) -> None:
     """Write a run's regions and summaries for other programs."""
-    from visual_summaries import load_run
     from visual_summaries.pages.exports import export_run
 
     chosen = None if summary is None else [number - 1 for number in summary]
-    path = export_run(load_run(directory), out, format, chosen, masks=masks)
+    path = export_run(vs.load_run(directory), out, format, chosen, masks=masks)
     say(f"{format}: {path}")
 
 
@@ -97,12 +94,11 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare networks: which parts several use and which only one, and the number of summaries against accuracy."""
-    from visual_summaries import load_run
     from visual_summaries.compare import compare_runs
     from visual_summaries.pages.comparison import write_comparison
     from visual_summaries.runs.directory import find_runs
 
-    loaded = [load_run(path) for path in find_runs(runs)]
+    loaded = [vs.load_run(path) for path in find_runs(runs)]
     with StageProgress(quiet) as progress:
         comparison = compare_runs(loaded, level=level, random_state=seed, progress=progress)
     page = write_comparison(comparison, out)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Device, Quiet, StageProgress, note, say, say_json
 
 study = typer.Typer(
@@ -38,7 +39,6 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Write a study: one page that people take in a browser, from disk or a phone, and its key."""
-    from visual_summaries import load_run
     from visual_summaries.study.build import TITLE, build_study
     from visual_summaries.study.settings import StudySettings
 
@@ -54,7 +54,7 @@ def build(
     )
     with StageProgress(quiet) as progress:
         made = build_study(
-            [load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
+            [vs.load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
         )
     counts = {
         "intruder": len(made.tasks.intruders),
@@ -119,10 +119,9 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
-    from visual_summaries import load_classifier
     from visual_summaries.study import simulate_answers
 
-    classifier = load_classifier(model, checkpoint=checkpoint, device=device)
+    classifier = vs.load_classifier(model, checkpoint=checkpoint, device=device)
     with StageProgress(quiet) as progress:
         path = simulate_answers(study, classifier, out, progress=progress)
     say(f"simulated answers: {path}")
