@@ -29,7 +29,7 @@ import torch
 
 import visual_summaries as vs
 from visual_summaries.batch.jobs import Job
-from visual_summaries.batch.work import run_audit
+from visual_summaries.batch.work import run_jobs
 from visual_summaries.birds.render import render
 from visual_summaries.birds.scene import sample_scene
 from visual_summaries.birds.world import CLASS_NAMES
@@ -183,13 +183,13 @@ def audit(size: str, data: Path | None) -> Steps:
             ]
             start = time.perf_counter()
             if name == "processes":
-                outcomes = list(run_audit(jobs, workers=workers, cpus_per_job=threads))
+                results = list(run_jobs(jobs, workers=workers))
             else:
                 with cluster(workers):
                     start = time.perf_counter()
-                    outcomes = list(run_audit(jobs, engine="ray", cpus_per_job=threads))
+                    results = list(run_jobs(jobs, engine="ray"))
             seconds = time.perf_counter() - start
-        failed = [outcome.error for outcome in outcomes if outcome.state != "done"]
+        failed = [result.error for result in results if result.state != "done"]
         assert not failed, failed
         row = {"how": f"{workers} {name}", "threads": threads, "runs": len(jobs), "seconds": seconds}
         return [{**row, "seconds_per_run": seconds / len(jobs)}]
