@@ -32,7 +32,7 @@ from visual_summaries.results import Run
 
 ray = pytest.importorskip("ray")
 
-from ray_nodes import Nodes  # noqa: E402 - needs Ray
+from benchmarks.scale.ray_nodes import Nodes  # noqa: E402 - needs Ray
 
 
 def tiny_settings() -> vs.Settings:
