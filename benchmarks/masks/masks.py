@@ -15,9 +15,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -164,59 +166,46 @@ def timed(work: Callable[[], list[vs.Mask]], images: int) -> tuple[list[vs.Mask]
     }
 
 
-class Profile:
-    """Seconds of a run by what they were spent on: time inside an inner part is not counted for the outer one."""
+#: What a run spends its time on, and the functions whose time that is. The network's passes include mixing the pixels that they
+#: are given; those that choose the way to gradients are passes, too.
+PROFILED: dict[str, tuple[tuple[Any, str], ...]] = {
+    "network": tuple((Network, name) for name in ("odds_and_gradient", "scores", "quick_scores", "loss_and_gradient")),
+    "choosing the way to gradients": ((optimize, "make_network"),),
+    "mask arithmetic": ((FastSolver, "step"), (FastSolver, "admit")),
+}
 
-    #: Part -> functions whose time it is. The network's passes include mixing the pixels that they are given; those that choose
-    #: the way to gradients are passes, too.
-    PARTS: ClassVar = {
-        "network": tuple((Network, name) for name in ("odds_and_gradient", "scores", "quick_scores", "loss_and_gradient")),
-        "choosing the way to gradients": ((optimize, "make_network"),),
-        "mask arithmetic": ((FastSolver, "step"), (FastSolver, "admit")),
-    }
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.seconds = dict.fromkeys(self.PARTS, 0.0)
-        self.inner: list[float] = []
+def profile(device: torch.device, work: Callable[[], object]) -> dict[str, float]:
+    """Run `work` and return the share of its time of each of these, inner ones not counted for outer ones, and of the rest."""
+    seconds, inner = dict.fromkeys(PROFILED, 0.0), [0.0]
 
-    def now(self) -> float:
-        """Return the time when all that was asked for is done."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+    def now() -> float:
+        if device.type == "cuda":  # what was asked for may not be done
+            torch.cuda.synchronize(device)
         return time.perf_counter()
 
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` with its time added to `part`."""
-
+    def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
-            start = self.now()
-            self.inner.append(0.0)
+            start = now()
+            inner.append(0.0)
             try:
                 return function(*arguments, **named)
             finally:
-                took = self.now() - start
-                self.seconds[part] += took - self.inner.pop()
-                if self.inner:
-                    self.inner[-1] += took
+                took = now() - start
+                seconds[what] += took - inner.pop()
+                inner[-1] += took
 
         return call
 
-    def shares(self, work: Callable[[], object]) -> dict[str, float]:
-        """Run `work` and return the share of its time of each part, and of the rest."""
-        originals = [(owner, name, getattr(owner, name)) for functions in self.PARTS.values() for owner, name in functions]
-        for part, functions in self.PARTS.items():
+    with ExitStack() as patches:
+        for what, functions in PROFILED.items():
             for owner, name in functions:
-                setattr(owner, name, self.timed(part, getattr(owner, name)))
-        try:
-            start = self.now()
-            work()
-            total = self.now() - start
-        finally:
-            for owner, name, original in originals:
-                setattr(owner, name, original)
-        shares = {part: seconds / total for part, seconds in self.seconds.items()}
-        return {**shares, "rest": 1 - sum(shares.values())}
+                patches.enter_context(patch.object(owner, name, timed(what, getattr(owner, name))))
+        start = now()
+        work()
+        total = now() - start
+    shares = {what: took / total for what, took in seconds.items()}
+    return {**shares, "rest": 1 - sum(shares.values())}
 
 
 def matrix_rate(device: torch.device) -> float:
@@ -260,7 +249,7 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     with classifier.frozen(), torch.no_grad():
         network = optimize.make_network(classifier, target, ours["default"], images[:1])
         batch = find_batch_size(network, images[:1])
-    profile = Profile(images.device).shares(lambda: fast(images))
+    shares = profile(images.device, lambda: fast(images))
     seconds = {which: one["seconds_per_image"] for which, one in times.items()}
     processor = {which: one["processor_seconds_per_image"] for which, one in times.items()}
     row = {
@@ -272,8 +261,8 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
         "passes": {which: float(np.mean([len(mask.losses) for mask in found])) for which, found in masks.items()},
         "kernel": network.kernel.in_words(),
         "batch_size": batch,
-        "share_in_network": profile["network"],
-        "profile": profile,
+        "share_in_network": shares["network"],
+        "profile": shares,
         "seconds_default_in_halves": [time_a["seconds_per_image"], time_b["seconds_per_image"]],
         **{which: {**times[which], **quality(classifier, images, target, found, infills)} for which, found in masks.items()},
         "speedup": {which: seconds["published"] / seconds[which] for which in ours},

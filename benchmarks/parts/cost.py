@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import visual_summaries as vs
-from benchmarks.parts.photos import run_default
+from benchmarks.parts.photos import run_preset
 from benchmarks.parts.units import CHOSEN, Unit, read_unit
 from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.classifiers import Classifier, classify, resolve_target
@@ -49,7 +49,7 @@ def cost(data: Path, count: int, keep: Path) -> dict[str, Any]:
     photographs = read_unit(UNIT, data, count, keep)
     folder = keep / "cost" / str(count)
     shutil.rmtree(folder, ignore_errors=True)
-    run = run_default(photographs, folder)
+    run = run_preset(photographs, "default", folder)
     seconds = run.manifest["timings"]
     after = sum(value for name, value in seconds.items() if name not in BEFORE)
     former = len(run.images) * former_seconds(photographs.classifier, run)

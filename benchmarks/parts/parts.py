@@ -24,10 +24,10 @@ from benchmarks.parts import planted as drawn
 from benchmarks.parts.bars import cost_bars, photograph_bars, photograph_rows
 from benchmarks.parts.cost import cost, growth
 from benchmarks.parts.drawn import planted
-from benchmarks.parts.strips import write_strips
 from benchmarks.parts.units import Unit, read_unit, units
 from visual_summaries.birds.world import CLASS_NAMES, LABELS
 from visual_summaries.demo import NETWORKS
+from visual_summaries.pages.figures import write_figure
 from visual_summaries.runs.stages import Stage
 
 #: Images of a unit of drawn birds, of photographs, and of the run that is timed; times as many for its growth.
@@ -91,7 +91,7 @@ def drawn_units(size: str, networks: list[str], keep: Path, kept: Finished) -> l
 
 
 def photograph_units(
-    chosen: list[Unit], size: str, data: Path, keep: Path, kept: Finished, strips: Path | None
+    chosen: list[Unit], size: str, data: Path, keep: Path, kept: Finished, figures: Path | None
 ) -> tuple[list[Row], list[Row]]:
     """Return what was measured of photographs, by the default and by `paper`."""
     found, papers = [], []
@@ -106,15 +106,17 @@ def photograph_units(
 
         def paper(unit: Unit = unit, folder: Path = folder, count: int = count) -> Row:
             few, other = read_unit(unit, data, PAPER_IMAGES, keep), folder.with_name(f"{unit.name}-paper")
-            return photos.measure_paper(unit, few, other, photos.run_default(read_unit(unit, data, count, keep), folder))
+            return photos.measure_paper(
+                unit, few, other, photos.run_preset(read_unit(unit, data, count, keep), "default", folder)
+            )
 
         row = kept(f"{size}/photographs/{unit.name}", [default, count, photos.VERSION, code], measure)
         if row is None:
             continue
         found.append(row)
         print(unit.name, {name: row.get(name) for name in ("summaries", "together", "agreement")}, flush=True)
-        if strips is not None:
-            write_strips(photos.run_default(read_unit(unit, data, count, keep), folder), strips / f"{unit.name}.jpg")
+        if figures is not None and row["summaries"]:
+            write_figure(photos.run_preset(read_unit(unit, data, count, keep), "default", folder), figures / f"{unit.name}.png")
         if size == "full" and unit.name in PAPER:
             inputs = [beside, default, PAPER_IMAGES, photos.VERSION, code]
             papers.append(kept(f"{size}/photographs/{unit.name}-paper", inputs, paper))
@@ -139,7 +141,7 @@ def main() -> None:
     arguments.add_argument("--units", nargs="*", metavar="WORD", help="units of photographs with one of these in their name")
     arguments.add_argument("--no-cost", action="store_true", help="leave out the cost")
     arguments.add_argument(
-        "--strips", type=Path, metavar="DIR", help="write a picture of the summaries of each unit of photographs"
+        "--figures", type=Path, metavar="DIR", help="write a figure of the summaries of each unit of photographs"
     )
     options = arguments.parse_args()
     size, keep, data = options.size, options.keep or Path("build/parts"), options.data
@@ -151,7 +153,7 @@ def main() -> None:
     bars: list[Row] = []
     found: list[Row] = []
     if data is not None:
-        found, papers = photograph_units(chosen, size, data, keep, kept, options.strips)
+        found, papers = photograph_units(chosen, size, data, keep, kept, options.figures)
         rows, bars = photograph_rows(found, papers), photograph_bars(found)
         if not options.no_cost and (timed := cost_rows(size, data, keep, kept)):
             rows, bars = rows + timed, bars + cost_bars(timed, TIMED[size][1])

@@ -24,13 +24,8 @@ CONCEPTS = 10
 GROUNDS = {"husky_on_grass": "grass", "wolf_on_snow": "snow"}
 
 
-def run_default(photographs: Photographs, folder: Path) -> Run:
-    """Run the default on a unit's images; what an earlier run has left in the folder is not computed again."""
-    return run_preset(photographs, "default", folder)
-
-
 def run_preset(photographs: Photographs, preset: str, folder: Path | None = None) -> Run:
-    """Run a preset on a unit's images, in memory unless there is a folder to keep the run in."""
+    """Run a preset on a unit's images; in a folder what an earlier run has left is not computed again."""
     x = photographs.classifier.to_tensor(photographs.views)
     resume = folder is not None and folder.exists()
     run = vs.summarize(photographs.classifier, x, photographs.target, folder, settings=vs.preset(preset), resume=resume)
@@ -54,7 +49,7 @@ def rest_of(evidence: Sequence[NDArray[np.bool_]], labels: Sequence[NDArray[np.i
 
 def measure_unit(unit: Unit, photographs: Photographs, folder: Path) -> Row:
     """Return the figures of a unit; `folder` is where its run is kept."""
-    run = run_default(photographs, folder)
+    run = run_preset(photographs, "default", folder)
     evidence, labels = divided(run)
     return {**named(unit, run), **of_summaries(unit, run, labels), **of_points(photographs, run, evidence, labels)}
 

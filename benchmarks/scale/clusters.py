@@ -18,6 +18,7 @@ import torch
 
 import visual_summaries as vs
 from benchmarks.harness import Row, demo_classifier
+from benchmarks.scale.fault_run import same_results
 from benchmarks.seeds import seeds
 from visual_summaries.batch.jobs import Job
 from visual_summaries.batch.work import run_audit
@@ -49,10 +50,6 @@ def summarize(images: list[Any], **options: Any) -> tuple[Run, float]:
     start = time.perf_counter()
     run = vs.summarize(demo_classifier("tiny"), images, 1, include_misclassified=True, settings=settings(), **options)
     return run, time.perf_counter() - start
-
-
-def equal(a: Run, b: Run) -> bool:
-    return replace(a, manifest={}) == replace(b, manifest={})
 
 
 @contextmanager
@@ -97,7 +94,7 @@ def engines(size: str, data: Path | None) -> Steps:
                 "images_per_second": len(images) / on_cluster,
                 "times_local": seconds / on_cluster,
                 "overhead_percent": 100 * (on_cluster / seconds - 1) if count == 1 else None,
-                "equal": equal(run, local),
+                "equal": same_results(run, local),
             }
         ]
 
@@ -124,7 +121,7 @@ def faults(size: str, data: Path | None) -> Steps:
                             os.kill(pid, signal.SIGKILL)
 
             run, seconds = summarize(images, engine="ray", progress=progress)
-        row = {"fault": kind, "stage": stage, "tried": len(struck), "survived": int(bool(struck) and equal(run, local))}
+        row = {"fault": kind, "stage": stage, "tried": len(struck), "survived": int(bool(struck) and same_results(run, local))}
         return [{**row, "seconds": seconds}]
 
     stages = ("faithfulness",) if size == "quick" else ("faithfulness", "importance")

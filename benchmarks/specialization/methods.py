@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +35,6 @@ class Method:
     unchanged: tuple[bool, ...] = ()
     penalties: tuple[float, ...] = ()
     alone: Scores | None = None
-
-
-def hash_of(settings: vs.SpecializeSettings) -> str:
-    return hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
 
 
 def random_regions(examples: Examples, salient: Sequence[dict[int, Boxes]], seed: int) -> Examples:

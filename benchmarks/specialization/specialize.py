@@ -56,12 +56,13 @@ from benchmarks.specialization.methods import (
     by_pooled,
     by_shift,
     constants,
-    hash_of,
     nothing,
     random_regions,
     shuffled_salient,
 )
 from benchmarks.specialization.worlds import Everything, classifier_of, drawn_birds, photographs, read_world
+from visual_summaries.files.atomic import plain
+from visual_summaries.runs.pieces import digest
 from visual_summaries.specialization.fusion import margins
 from visual_summaries.specialization.learning import average_precision, cut, parts_of
 
@@ -88,7 +89,7 @@ def measure(everything: Everything, seed: int, settings: vs.SpecializeSettings, 
     truth, groups = everything.indices[held], everything.groups[held]
     folds = cut(fit.labels, settings.folds, seed)
 
-    kept = folder / f"folds-{hash_of(settings)}"
+    kept = folder / f"folds-{digest(plain(asdict(settings)))[:12]}"
     summaries, learnt = by_parts(fit, test, folds, settings, seed, kept / f"summaries-{seed}")
     shuffled = random_regions(fit, shuffled_salient(everything.salient, chosen), seed)
     regions, _ = by_parts(shuffled, test, folds, settings, seed, kept / f"regions-{seed}")
