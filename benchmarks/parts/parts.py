@@ -24,7 +24,7 @@ from benchmarks.parts import planted as drawn
 from benchmarks.parts.bars import cost_bars, photograph_bars, photograph_rows
 from benchmarks.parts.cost import cost, growth
 from benchmarks.parts.drawn import planted
-from benchmarks.parts.units import Unit, read_unit, units
+from benchmarks.parts.units import Photographs, Unit, read_unit, units
 from visual_summaries.birds.world import CLASS_NAMES, LABELS
 from visual_summaries.demo import NETWORKS
 from visual_summaries.pages.figures import write_figure
@@ -68,59 +68,52 @@ def code_of_stages() -> str:
     return " ".join(f"{name}{code}" for name, code in sorted(found.items()))
 
 
-def drawn_units(size: str, networks: list[str], keep: Path, kept: Finished) -> list[Row]:
-    """Return what was measured of drawn birds."""
-    found = []
-    count, code = DRAWN[size], code_of_stages()
-    for index, network in [(index, network) for index in ORDER for network in networks]:
-        if size == "quick" and (network, index) not in QUICK_DRAWN:
-            continue
-        name, folder = f"{network}_{index}", keep / "drawn-runs" / f"{network}_{index}-{count}"
-        inputs = [asdict(drawn.analyzed("default")), count, drawn.VERSION, code]
-        unit = kept(f"{size}/{name}", inputs, lambda n=network, i=index, f=folder: drawn.run_unit(n, i, count, f))
-        if unit is None or not unit["methods"]:
-            continue
-        if (network, index) in PAPER_DRAWN[size]:
-            inputs = [asdict(drawn.analyzed("paper")), count, drawn.VERSION, code]
-            given = (network, index, count, unit["effects"], folder.with_name(f"{folder.name}-paper"))
-            rows = kept(f"{size}/{name}-paper", inputs, lambda given=given: drawn.run_paper(*given))
-            unit["methods"] |= {} if rows is None else {"paper": rows}
-        found.append(unit)
-        print(name, {method: len(rows) for method, rows in unit["methods"].items()}, flush=True)
-    return found
+def drawn_unit(network: str, index: int, size: str, keep: Path, kept: Finished) -> Row | None:
+    """Return what was measured of drawn birds of a class; None where nothing is, or the network gets too few of them right."""
+    name, count, code = f"{network}_{index}", DRAWN[size], code_of_stages()
+    folder = keep / "drawn-runs" / f"{name}-{count}"
+
+    def inputs(preset: str) -> list[Any]:
+        return [asdict(drawn.analyzed(preset)), count, drawn.VERSION, code]
+
+    unit: Row | None = kept(f"{size}/{name}", inputs("default"), lambda: drawn.run_unit(network, index, count, folder))
+    if unit is None or not unit["methods"]:
+        return None
+    if (network, index) in PAPER_DRAWN[size]:
+        given = (network, index, count, unit["effects"], folder.with_name(f"{folder.name}-paper"))
+        rows = kept(f"{size}/{name}-paper", inputs("paper"), lambda: drawn.run_paper(*given))
+        unit["methods"] |= {} if rows is None else {"paper": rows}
+    print(name, {method: len(rows) for method, rows in unit["methods"].items()}, flush=True)
+    return unit
 
 
-def photograph_units(
-    chosen: list[Unit], size: str, data: Path, keep: Path, kept: Finished, figures: Path | None
-) -> tuple[list[Row], list[Row]]:
-    """Return what was measured of photographs, by the default and by `paper`."""
-    found, papers = [], []
-    default, beside, code = vs.preset("default").to_dict(), vs.preset("paper").to_dict(), code_of_stages()
-    for unit in chosen:
-        # Whether a background beats its control is a question to an interval, which 20 images leave wide.
-        count = PHOTOGRAPHS[size] * (2 if unit.kind == "confounded" else 1)
-        folder = keep / "runs" / unit.name
+def photograph_unit(
+    unit: Unit, size: str, data: Path, keep: Path, kept: Finished, figures: Path | None
+) -> tuple[Row | None, Row | None]:
+    """Return what was measured of photographs, by the default and by `paper`; None for what is not."""
+    # Whether a background beats its control is a question to an interval, which 20 images leave wide.
+    count = PHOTOGRAPHS[size] * (2 if unit.kind == "confounded" else 1)
+    name, folder = f"{size}/photographs/{unit.name}", keep / "runs" / unit.name
+    default, rest = vs.preset("default").to_dict(), [photos.VERSION, code_of_stages()]
 
-        def measure(unit: Unit = unit, folder: Path = folder, count: int = count) -> Row:
-            return photos.measure_unit(unit, read_unit(unit, data, count, keep), folder)
+    def images(number: int = count) -> Photographs:
+        return read_unit(unit, data, number, keep)
 
-        def paper(unit: Unit = unit, folder: Path = folder, count: int = count) -> Row:
-            few, other = read_unit(unit, data, PAPER_IMAGES, keep), folder.with_name(f"{unit.name}-paper")
-            return photos.measure_paper(
-                unit, few, other, photos.run_preset(read_unit(unit, data, count, keep), "default", folder)
-            )
+    def run() -> vs.Run:
+        return photos.run_preset(images(), "default", folder)
 
-        row = kept(f"{size}/photographs/{unit.name}", [default, count, photos.VERSION, code], measure)
-        if row is None:
-            continue
-        found.append(row)
-        print(unit.name, {name: row.get(name) for name in ("summaries", "together", "agreement")}, flush=True)
-        if figures is not None and row["summaries"]:
-            write_figure(photos.run_preset(read_unit(unit, data, count, keep), "default", folder), figures / f"{unit.name}.png")
-        if size == "full" and unit.name in PAPER:
-            inputs = [beside, default, PAPER_IMAGES, photos.VERSION, code]
-            papers.append(kept(f"{size}/photographs/{unit.name}-paper", inputs, paper))
-    return found, [row for row in papers if row]
+    def paper() -> Row:
+        return photos.measure_paper(unit, images(PAPER_IMAGES), folder.with_name(f"{unit.name}-paper"), run())
+
+    row = kept(name, [default, count, *rest], lambda: photos.measure_unit(unit, images(), folder))
+    if row is None:
+        return None, None
+    print(unit.name, {key: row.get(key) for key in ("summaries", "together", "agreement")}, flush=True)
+    if figures is not None and row["summaries"]:
+        write_figure(run(), figures / f"{unit.name}.png")
+    if size == "quick" or unit.name not in PAPER:
+        return row, None
+    return row, kept(f"{name}-paper", [vs.preset("paper").to_dict(), default, PAPER_IMAGES, *rest], paper)
 
 
 def cost_rows(size: str, data: Path, keep: Path, kept: Finished) -> list[Row]:
@@ -153,11 +146,14 @@ def main() -> None:
     bars: list[Row] = []
     found: list[Row] = []
     if data is not None:
-        found, papers = photograph_units(chosen, size, data, keep, kept, options.figures)
-        rows, bars = photograph_rows(found, papers), photograph_bars(found)
+        measured = [photograph_unit(unit, size, data, keep, kept, options.figures) for unit in chosen]
+        found = [row for row, _ in measured if row]
+        rows, bars = photograph_rows(found, [paper for _, paper in measured if paper]), photograph_bars(found)
         if not options.no_cost and (timed := cost_rows(size, data, keep, kept)):
             rows, bars = rows + timed, bars + cost_bars(timed, TIMED[size][1])
-    birds = drawn_units(size, options.networks, keep, kept)
+    pairs = [(network, index) for index in ORDER for network in options.networks]
+    wanted = [pair for pair in pairs if size == "full" or pair in QUICK_DRAWN]
+    birds = [unit for pair in wanted if (unit := drawn_unit(*pair, size, keep, kept))]
     truth = planted(birds) if birds else {"rows": [], "shortcut": [], "bars": []}
     settings: dict[str, Any] = {name: vs.preset(name).to_dict() for name in ("default", "paper")}
     settings |= {"images_of_photographs": PHOTOGRAPHS[size], "images_of_drawn_birds": DRAWN[size]}

@@ -10,10 +10,13 @@ drawn: that needs the page read, laid out, its script run and its pictures decod
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,17 @@ USABLE = """() => new Promise((done) => {
   else addEventListener("load", act);
 })"""
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Open a headless Chromium: that of ``VISUAL_SUMMARIES_CHROMIUM``, or the one on the path."""
+    name = os.environ.get("VISUAL_SUMMARIES_CHROMIUM", "chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which(name) or name, args=flags)
+        yield browser
+        browser.close()
 
 
 def drawn_run(images: int, folder: Path) -> vs.Run:
@@ -108,7 +122,6 @@ def main() -> None:
     add = arguments.add_argument
     add("--work", type=Path, default=Path("build/benchmark-report"), help="folder of the runs; kept, and gone on with")
     add("--part", nargs="+", choices=PARTS, default=PARTS, help="which reports")
-    add("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     options = arguments.parse_args()
     count, times = (10, 2) if options.size == "quick" else (100, 9)
     runs = {}
@@ -119,22 +132,19 @@ def main() -> None:
     if "photographs" in options.part and options.data is not None:
         runs["photographs"] = photo_run(count, options.work / f"photos-{count}", options.data)
     options.work.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(executable_path=options.chromium, args=flags)
+    with chromium() as browser:
         rows = [
             row_of(name, run, options.work.resolve() / f"{name.replace(' ', '-')}.html", browser, times)
             for name, run in runs.items()
         ]
-        chromium = browser.version
-        browser.close()
+        version = browser.version
     bars = [
         bar(f"report of {row['images']} {row['run']}: {name}, {unit}", row[key], bound, "<")
         for name, key, bound, unit in (("size", "megabytes", 15, "MB"), ("usable after", "usable_ms", 1000, "ms"))
         for row in rows
     ]
     found = results("report", options.size, {"opened": times, "photographs": list(PHOTOS)}, rows, bars)
-    found["versions"]["chromium"] = chromium
+    found["versions"]["chromium"] = version
     finish(found, options.json)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -81,24 +80,20 @@ def manifests(folder: Path, count: int) -> None:
 
 def index(size: str, data: Path | None) -> Steps:
     """Time to write a catalog of so many runs, and to open, sort and search it in a browser."""
-    from playwright.sync_api import sync_playwright
+    from benchmarks.scale.report import chromium
 
     def listed(count: int) -> list[Row]:
-        chromium = os.environ.get("VISUAL_SUMMARIES_CHROMIUM", "chromium")
-        flags = ["--no-sandbox", "--disable-gpu"]
         with tempfile.TemporaryDirectory() as name:
             manifests(Path(name), count)
             start = time.perf_counter()
             written = write_index(name)
             seconds = time.perf_counter() - start
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=shutil.which(chromium) or chromium, args=flags)
+            with chromium() as browser:
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
                 page.goto("about:blank")
                 opened = _seconds(lambda: (page.goto(written.page.as_uri()), page.evaluate(_PAINTED)))
                 sort = _seconds(lambda: (page.click("button[data-key=accuracy]"), page.evaluate(_PAINTED)))
                 search = _seconds(lambda: (page.fill("#search", "class 9"), page.evaluate(_PAINTED)))
-                browser.close()
             mib = written.page.stat().st_size / 2**20
         row = {"runs_listed": count, "write_s": seconds, "open_s": opened, "sort_s": sort, "search_s": search}
         return [{**row, "page_mib": mib}]
