@@ -56,12 +56,12 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
         compiled = copy.copy(plain.classifier or classifier)
         compiled.module = torch.compile(compiled.module)  # type: ignore[attr-defined]
         networks = [
-            Network(classifier, target, settings, batch, kernel)
-            for kernel in (plain, GradientMode(channels_last=True, classifier=compiled))
+            Network(classifier, target, settings, batch, mode)
+            for mode in (plain, GradientMode(channels_last=True, classifier=compiled))
         ]
         before = min(passes(networks[0], images, 1 + times)[1:])
         first, *rest = passes(networks[1], images, 1 + times)
-        same = agrees(*(measure(network, network.kernel, images[:batch]) for network in networks))
+        same = agrees(*(measure(network, network.mode, images[:batch]) for network in networks))
     saved = (before - min(rest)) / batch * FastSchedule().steps
     row = {
         "network": name,

@@ -259,7 +259,7 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
         "view": list(images.shape[1:]),
         "infills": list(infills),
         "passes": {which: float(np.mean([len(mask.losses) for mask in found])) for which, found in masks.items()},
-        "kernel": network.kernel.in_words(),
+        "kernel": network.mode.in_words(),
         "batch_size": batch,
         "share_in_network": shares["network"],
         "profile": shares,

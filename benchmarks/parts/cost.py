@@ -75,7 +75,7 @@ def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     target = resolve_target(classifier, int(run.manifest["target"]["index"]))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
-        network.kernel, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
+        network.mode, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
         mask = torch.rand(len(x), *x.shape[-2:])
         ask = (lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask), lambda: network.quick_scores(x))
         seconds = [min(timeit.repeat(one, number=1, repeat=4)) / len(x) for one in ask]
