@@ -273,7 +273,7 @@ def test_ray_client_gives_the_same_run(nodes: Nodes, images: Any, local_run: Run
         text=True,
         check=False,
         timeout=180,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     assert done.returncode == 0, done.stderr
     run = vs.load_run(tmp_path / "run")
