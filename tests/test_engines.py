@@ -32,7 +32,7 @@ from visual_summaries.results import Run, RunInfo
 
 ray = pytest.importorskip("ray")
 
-from ray_nodes import Nodes  # noqa: E402 - needs Ray
+from benchmarks.scale.ray_nodes import Nodes  # noqa: E402 - needs Ray
 
 
 def tiny_settings() -> vs.Settings:
@@ -275,7 +275,7 @@ def test_ray_client_gives_the_same_run(nodes: Nodes, images: Any, local_run: Run
         text=True,
         check=False,
         timeout=180,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     assert done.returncode == 0, done.stderr
     run = vs.load_run(tmp_path / "run")
