@@ -45,7 +45,7 @@ def test_the_package_draws_from_its_ranges() -> None:
 def test_other_backgrounds_have_a_range() -> None:
     for seed in (SEEDS["parts"].start, SEEDS["parts"].stop - 1):
         scene = sample_scene(0, seed)
-        [other] = {k for k in (seed + 5_000_000,) if effects._other_background(scene).backdrop == sample_scene(0, k).backdrop}
+        [other] = {k for k in (seed + 5_000_000,) if effects.intervene(scene, "background", "removed").backdrop == sample_scene(0, k).backdrop}
         assert other in SEEDS["parts, other backgrounds"]
 
 
