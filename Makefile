@@ -23,7 +23,7 @@ test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings, 
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, full disks, ...; under 20 minutes; make test has a few of each
-	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/scale/faults.py --size full
 	VISUAL_SUMMARIES_FUZZ=12000 $(BIN)/python -m pytest -q -m 'cluster or not cluster' tests/test_fuzz.py tests/test_engines.py tests/test_runs_of_others.py tests/test_images_hostile.py
 
 lint: $(VENV)/.installed-test  ## style, docstrings, types and layers of imports

@@ -19,6 +19,7 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.seeds import SEEDS
 from visual_summaries.birds.effects import effect, intervene, part_effects
 from visual_summaries.birds.render import Rendering, render
 from visual_summaries.birds.scene import Scene, sample_scene
@@ -45,10 +49,6 @@ SIZE = (160, 160)
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
 WEIGHTS = Path(__file__).resolve().parents[1] / "src" / "visual_summaries" / "demo" / "weights"
-
-#: Training uses seeds from 0 on, fresh images from here on.
-FRESH_SEED = 10_000_000
-FRESH_IMAGES = 800
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def measure(name: str, folder: Path, images: Tensor, labels: Tensor) -> dict[str
     return {
         "accuracy": accuracy(network, images, labels),
         "accuracy_images": len(images),
-        "accuracy_first_seed": FRESH_SEED,
+        "accuracy_first_seed": SEEDS["accuracy"].start,
         "effects": {
             bird.name: {part: round(value, 3) for part, value in part_effects(network, label, 50).items()}
             for label, bird in enumerate(CLASSES)
@@ -284,7 +284,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.measure:
         started = time.perf_counter()
-        images, labels = gather(prepare, range(max(recipe.images for recipe in recipes.values())), options.threads)
+        images, labels = gather(
+            prepare, SEEDS["training"][: max(recipe.images for recipe in recipes.values())], options.threads
+        )
         drawing = time.perf_counter() - started
         for name, recipe in recipes.items():
             print(name, flush=True)
@@ -312,7 +314,7 @@ def main() -> None:
                 "training_cpu_seconds": round(cpu, 1),
             }
             (options.out / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    fresh_images, fresh_labels = gather(fresh, range(FRESH_SEED, FRESH_SEED + FRESH_IMAGES), options.threads)
+    fresh_images, fresh_labels = gather(fresh, SEEDS["accuracy"], options.threads)
     for name in recipes:
         path = options.out / f"{name}.json"
         record = json.loads(path.read_text(encoding="utf-8")) | measure(name, options.out, fresh_images, fresh_labels)

@@ -1,4 +1,4 @@
-"""Runs that are drawn, not computed, for the tests of pages: what they show is known."""
+"""A drawn run whose evidence is divided, and a reader of pages, for the tests of pages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 
-from made_masks import made_mask
+from benchmarks.made_runs import NAN, made_mask, make_run
 from visual_summaries.results import (
-    Accuracy,
     Chance,
-    ClassifierInfo,
-    Image,
     JointEffects,
     Member,
     PartNumber,
@@ -21,96 +18,11 @@ from visual_summaries.results import (
     Region,
     Run,
     RunAnalysis,
-    RunInfo,
-    Skipped,
     Summary,
     SummaryAnalysis,
-    TargetInfo,
     Together,
 )
 from visual_summaries.settings import preset
-
-SCRIPT = "<script>alert(1)</script>"
-NAMES = (
-    f"{SCRIPT}.png",
-    "smile \N{GRINNING FACE} \"double\" & 'single'.jpg",
-    "bytes \udcff.png",
-    '"><img src=x onerror=alert(1)>.png',
-    "{{ 7 * 7 }}{% raw %}.png",
-    "sub/ordinary.png",
-)
-NAN = float("nan")
-
-
-def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30) -> Run:
-    """Draw a run: two discs of evidence in each image; the left are summary 1, the right summary 2; one cluster is rejected."""
-    rng = np.random.default_rng(0)
-    height, width = size
-    rows, columns = np.mgrid[:height, :width]
-    unit = height / 48
-    images, masks, regions = [], [], []
-    for index in range(count):
-        view = np.stack([rows * 255 // height, columns * 255 // width, np.full(size, 40 + 150 * index // count)], axis=2)
-        view = (view + rng.integers(0, texture, view.shape)).clip(0, 255).astype(np.uint8)
-        evidence = np.zeros(size)
-        boxes = []
-        for x, y in ((16, 20 + index % 4), (44, 26 - index % 3)):
-            evidence[(columns - x * unit) ** 2 + (rows - y * unit) ** 2 < (9 * unit) ** 2] = 1
-            boxes.append(tuple(round(v * unit) for v in (x - 7, y - 7, x + 7, y + 7)))
-        boxes.append(tuple(round(v * unit) for v in (12, 14, 22, 24)))
-        smooth = cv2.GaussianBlur(evidence, (0, 0), 3 * unit)
-        images.append(Image(index, NAMES[index % len(NAMES)], "0" * 64, view, 0.9, 0 if index else 1))
-        after = 0.8 if index == 1 else 0.01
-        hidden = 0.6 if index == 2 else 0.1
-        masks.append(made_mask(evidence.astype(np.float16), 0.9, after, hidden, infills=1, smooth=smooth.astype(np.float16)))
-        for box in boxes:
-            x0, y0, x1, y1 = box
-            inside = evidence[y0:y1, x0:x1] > 0.5
-            regions.append(Region(len(regions), index, box, inside, float(inside.mean()), 0.6, 0.4, 0.2))
-
-    def summary(rank: int, part: int, score: float, importance: float) -> Summary:
-        cluster = tuple(range(part, 3 * count, 3))[: count if part == 0 else count - 1]
-        h, w = regions[part].size
-        members = []
-        for number, region in enumerate(cluster[:10]):
-            x0, y0, x1, y1 = regions[region].box
-            patch = cv2.resize(images[regions[region].image].view[y0:y1, x0:x1], (w, h))
-            members.append(Member(region, 2.5 - 0.1 * number, NAN if part == 2 else 0.4, patch))
-        return Summary(rank, cluster[0], tuple(members), cluster, score, importance)
-
-    parts = np.arange(len(regions)) % 3
-    similarity = ((parts[:, None] == parts) * rng.uniform(1, 2, (len(regions),) * 2)).astype(np.float32)
-    similarity = np.maximum(similarity, similarity.T)
-    np.fill_diagonal(similarity, 0)
-
-    return Run(
-        images=tuple(images),
-        masks=tuple(masks),
-        components=(),
-        regions=tuple(regions),
-        descriptors=np.zeros((len(regions), 0), np.float32),
-        similarity=similarity,
-        summaries=(summary(0, 0, 1.25, 0.43), summary(1, 1, 1.0, NAN)),
-        rejected=(summary(0, 2, NAN, -0.02),),
-        skipped=(
-            Skipped(f"a/{SCRIPT}", "truncated", "ends after <b>312</b> bytes"),
-            Skipped("b.png", "misclassified", "seen as collie"),
-            Skipped("c.png", "misclassified", "seen as collie"),
-        ),
-        settings=preset("paper"),
-        info=RunInfo(
-            ClassifierInfo(f"net.py:{SCRIPT}", input_size=(3, *size), num_classes=2, transform={"crop_pct": 1.0}),
-            TargetInfo(0, f"robin {SCRIPT}"),
-            Accuracy(count - 1, count),
-            created="2026-01-02T03:04:05+00:00",
-            source="photos & more",
-            predicted={"0": "robin", "1": "<i>collie</i>"},
-            preset="default",
-            versions={"python": "3.11"},
-            hardware={"device": "cpu"},
-            timings={"masks": 1.25},
-        ),
-    )
 
 
 class Reader(HTMLParser):

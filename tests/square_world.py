@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import visual_summaries as vs
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.results import Mask
 
 SIZE = (64, 96)

@@ -208,7 +208,7 @@ def test_a_network_without_weights_cannot_be_checked(run: Run) -> None:
 
 
 def test_the_commands_say_what_is_missing(run: Run, tmp_path: Path) -> None:
-    from visual_summaries.cli.app import app
+    from visual_summaries.cli import app
     from visual_summaries.runs.directory import save_run
 
     save_run(run, tmp_path / "run")

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import visual_summaries as vs
+from benchmarks.claims import claims
+from benchmarks.harness import Finished
 from visual_summaries.settings import preset
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def claims() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module("claims")
 
 
 def row(network: str, target: str, rank: int, summaries: int | None, within: float) -> dict[str, Any]:
@@ -67,7 +58,7 @@ def rows() -> list[dict[str, Any]]:
     return [*found, {**row("blind", "a", 0, None, 0.0), "images": 1}]
 
 
-def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+def test_claims_that_hold(rows: list[dict[str, Any]]) -> None:
     tags, counts = claims.claim_a(rows), claims.claim_c(rows, preset("paper").summaries)
     box = next(found for found in tags if found["input"] == "box")
     assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
@@ -92,7 +83,7 @@ def test_claims_that_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> Non
     assert reasons[f"{clusters}, runs of as many images as the largest"]["points"] == 4
 
 
-def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+def test_claims_that_do_not_hold(rows: list[dict[str, Any]]) -> None:
     turned = [{**one, "accuracy": 1 - one["accuracy"]} for one in rows]
     counts = claims.claim_c(turned, preset("paper").summaries)
     [bar] = [b for b in claims.bars_of([], counts) if b["name"].startswith("c: photographs: summaries with accuracy (on the")]
@@ -102,7 +93,7 @@ def test_claims_that_do_not_hold(claims: ModuleType, rows: list[dict[str, Any]])
     assert (bar["holds"], bar["value"]) == (True, pytest.approx(1))
 
 
-def test_published_clusters_are_counted_by_their_images(claims: ModuleType) -> None:
+def test_published_clusters_are_counted_by_their_images() -> None:
     """Two groups of four regions in four images each, and one of four regions of a single image: two clusters count."""
     images = [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
     regions = [SimpleNamespace(index=k, image=image, box=(0, 0, 9, 9)) for k, image in enumerate(images)]
@@ -115,7 +106,7 @@ def test_published_clusters_are_counted_by_their_images(claims: ModuleType) -> N
     assert claims.published_clusters(without_pairs) is None
 
 
-def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, Any]]) -> None:
+def test_too_few_runs_conclude_nothing(rows: list[dict[str, Any]]) -> None:
     divided = [{**one, "published_clusters": None} for one in rows[:2]]  # runs that compare no pairs of regions
     for few in (rows[:2], divided):
         bars = claims.bars_of(claims.claim_a(few), claims.claim_c(few, preset("paper").summaries))
@@ -123,7 +114,7 @@ def test_too_few_runs_conclude_nothing(claims: ModuleType, rows: list[dict[str, 
         assert not any(bar["holds"] for bar in bars)
 
 
-def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
+def test_what_is_planned(tmp_path: Path) -> None:
     full = claims.planned(claims.SIZES["full"], tmp_path, tmp_path / "runs")
     photographs = [case for case in full if case.world == "photographs"]
     assert len(photographs) == 5 * 8
@@ -131,9 +122,7 @@ def test_what_is_planned(claims: ModuleType, tmp_path: Path) -> None:
     assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
 
 
-def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(
-    claims: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = claims.Case("photographs", "net", 0, tmp_path / "images", tmp_path / "runs" / "net" / "class")
     done: list[str] = []
     content = "first"
@@ -148,7 +137,7 @@ def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(
         return {"content": content}
 
     def row(late: bool = False) -> Any:
-        return claims.row_of(case, {"images": 8}, None, {}, late)
+        return claims.row_of(case, {"images": 8}, None, {}, Finished(Path(), 0 if late else math.inf))
 
     monkeypatch.setattr(claims.vs, "summarize", summarize)
     monkeypatch.setattr(claims, "measure", measure)

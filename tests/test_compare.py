@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.classifiers import ViewTransform, view_frame
 from visual_summaries.cli import main
 from visual_summaries.compare import (

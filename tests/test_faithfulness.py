@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import visual_summaries as vs
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.masks.controls import moved
 from visual_summaries.masks.faithfulness import evidence_rank, first_pixels, measure_faithfulness, shifted

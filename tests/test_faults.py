@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-import fault_scenarios
-from fault_scenarios import Outcome, World
-from faults import finish, run, same_results
+from benchmarks.scale import fault_scenarios
+from benchmarks.scale.fault_run import Outcome, World, finish, run, same_results
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_text
 from visual_summaries.files.journal import Journal

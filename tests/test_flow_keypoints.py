@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +11,10 @@ from PIL import Image
 from scipy.io import savemat
 from skimage import data
 
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+from benchmarks.flow import flow, keypoints
+
 SHIFTS = ((0, 0), (14, -8), (-10, 6))
 POINTS = np.array([(60 + 25 * (k % 5), 50 + 40 * (k // 5)) for k in range(10)], float)
-
-
-@pytest.fixture
-def flow(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import flow
-
-    yield flow
-    for name in [name for name in sys.modules if name == "flow" or name.startswith("flow_")]:
-        del sys.modules[name]
 
 
 def write_class(folder, photograph, shifts):
@@ -46,13 +36,13 @@ def willow(tmp_path):
     return folder
 
 
-def test_rows_and_bars_of_the_layout(flow, willow, tmp_path, monkeypatch):
+def test_rows_and_bars_of_the_layout(willow, tmp_path, monkeypatch):
     out = tmp_path / "flow.json"
     network = "timm:test_resnet.r160_in1k"
     command = ["flow.py", "--only", "pairs", "--pairs", str(willow), "--side", "220", "--boxes", "300", "--json", str(out)]
     monkeypatch.setattr("visual_summaries.classifiers.load_classifier", _random_network)
     monkeypatch.setattr(flow, "load_classifier", _random_network)
-    monkeypatch.setattr(sys, "argv", [*command, "--network", network])
+    monkeypatch.setattr(sys, "argv", [*command, "--network", network, "--size", "full"])
     flow.main()
     results = json.loads(out.read_text())
     rows = results["rows"]
@@ -81,10 +71,8 @@ def _random_network(spec):
     return Classifier(module, transform=ViewTransform((96, 96), channels=3, mean=(0.5,) * 3, std=(0.25,) * 3))
 
 
-def test_points_are_read_where_they_are(flow, willow):
-    import flow_keypoints
-
-    found = list(flow_keypoints.annotated_images(willow, 220))
+def test_points_are_read_where_they_are(willow):
+    found = list(keypoints.annotated_images(willow, 220))
     assert [one.group for one in found] == ["cup(G)"] * 2 + ["nested/face(S)"] * 2
     assert found[0].image.shape == (160, 220, 3)
     assert np.allclose(list(found[0].points.values()), POINTS)
@@ -92,30 +80,26 @@ def test_points_are_read_where_they_are(flow, willow):
     assert np.allclose(list(found[1].points.values()), (POINTS - SHIFTS[1]) * [220 / 232, round(168 * 220 / 232) / 168])
 
 
-def test_points_that_are_not_there_and_files_that_are_wrong(flow, tmp_path):
-    import flow_keypoints
-
+def test_points_that_are_not_there_and_files_that_are_wrong(tmp_path):
     folder = tmp_path / "set" / "class"
     folder.mkdir(parents=True)
     with pytest.raises(SystemExit, match=r"holds neither parts_in_crop\.json nor a \.mat beside its images"):
-        list(flow_keypoints.annotated_images(tmp_path / "set", 100))
+        list(keypoints.annotated_images(tmp_path / "set", 100))
     savemat(folder / "a.mat", {"pts_coord": np.array([[1.0, np.nan, 30.0], [2.0, np.nan, 40.0]])})
     with pytest.raises(SystemExit, match=r"a\.mat has no image of the same name beside it; expected a\.png"):
-        list(flow_keypoints.annotated_images(tmp_path / "set", 100))
+        list(keypoints.annotated_images(tmp_path / "set", 100))
     Image.fromarray(np.zeros((60, 100, 3), np.uint8)).save(folder / "a.PNG")
-    (one,) = flow_keypoints.annotated_images(tmp_path / "set", 100)
+    (one,) = keypoints.annotated_images(tmp_path / "set", 100)
     assert one.points == {"0": (0.5, 1.5), "2": (29.5, 39.5)}
-    assert flow_keypoints.is_willow(tmp_path / "set")
+    assert keypoints.is_willow(tmp_path / "set")
     (tmp_path / "set" / "proxy.json").write_text("{}")
-    assert not flow_keypoints.is_willow(tmp_path / "set")
+    assert not keypoints.is_willow(tmp_path / "set")
     savemat(folder / "a.mat", {"pts_coord": np.zeros((3, 5))})
     with pytest.raises(SystemExit, match=r"pts_coord has shape \(3, 5\), but must be \(2, K\)"):
-        list(flow_keypoints.annotated_images(tmp_path / "set", 100))
+        list(keypoints.annotated_images(tmp_path / "set", 100))
 
 
-def test_pck_is_measured_in_sizes_of_the_target(flow):
-    import flow_keypoints
-
+def test_pck_is_measured_in_sizes_of_the_target():
     still = np.zeros((50, 60, 2), np.float32)
     p, q = np.array([[10.0, 10.0], [30.0, 20.0]]), np.array([[10.0, 14.0], [30.0, 29.0]])
-    assert flow_keypoints.correct(still, p, q, 80.0) == [0.5, 0.5, 1.0]  # 4 and 9 pixels; 0.05, 0.1, 0.15 of 80 are 4, 8, 12
+    assert keypoints.correct(still, p, q, 80.0) == [0.5, 0.5, 1.0]  # 4 and 9 pixels; 0.05, 0.1, 0.15 of 80 are 4, 8, 12

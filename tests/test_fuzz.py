@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from fuzzing import KINDS, fuzz, image_seeds, mutate_bytes, mutate_json, one_input, shares
+from benchmarks.scale.fuzzing import KINDS, fuzz, image_seeds, one_input, shares
+from benchmarks.scale.mutations import mutate_bytes, mutate_json
 from visual_summaries.errors import VisualSummariesError
 
 #: All inputs together; the long run of ``make test-faults`` sets it.

@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from fuzzing import image_seeds
+from benchmarks.scale.fuzzing import image_seeds
 from visual_summaries.classifiers import ViewTransform
 from visual_summaries.errors import ImageError, VisualSummariesError
 from visual_summaries.images import gather_images, open_image

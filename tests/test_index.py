@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fuzzing import small_run
+from benchmarks.made_runs import small_run
 from visual_summaries.batch.catalog import scan_runs
 from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, RunError, SettingsError

@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import binary_erosion
-from visual_summaries.parts.model import Sample
 
 import visual_summaries as vs
 from square_world import (
@@ -49,6 +48,7 @@ from visual_summaries.parts import (
     with_centers,
 )
 from visual_summaries.parts.cells import cut_cells
+from visual_summaries.parts.embedding import Sample
 from visual_summaries.results import Parts, Run, RunInfo
 from visual_summaries.runs.dividing import find_parts
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from made_masks import made_mask
+from benchmarks import harness
+from benchmarks.made_runs import made_mask
+from benchmarks.parts import bars, baselines, cost, planted, scores, units
+from visual_summaries import results
 from visual_summaries.classifiers import load_classifier
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def module() -> Iterator[Callable[[str], ModuleType]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module
 
 
 @pytest.fixture
@@ -36,7 +28,7 @@ def halves() -> tuple[np.ndarray, np.ndarray]:
     return evidence, labels
 
 
-def test_points_take_the_label_of_the_nearest_evidence(module, halves) -> None:
+def test_points_take_the_label_of_the_nearest_evidence(halves) -> None:
     evidence, labels = halves
     points = {
         "left eye": (20.5, 15.0),  # in it
@@ -44,13 +36,12 @@ def test_points_take_the_label_of_the_nearest_evidence(module, halves) -> None:
         "tail": (51.0, 20.0),  # 2 pixels to the right, but 3 % of 60 are 1.8
         "wing": (5.0, 5.0),
     }
-    found = module("parts_scores").labeled_points(labels, evidence, points)
+    found = scores.labeled_points(labels, evidence, points)
     assert found == [("eye", 0), ("beak", 0)]
-    assert module("parts_scores").labeled_points(labels, np.zeros_like(evidence), points) == []
+    assert scores.labeled_points(labels, np.zeros_like(evidence), points) == []
 
 
-def test_agreement(module, halves) -> None:
-    scores = module("parts_scores")
+def test_agreement(halves) -> None:
     evidence, labels = halves
     points = [{"left eye": (15, 15), "beak": (45, 15)}, {"right eye": (20, 20), "beak": (40, 25)}]
     assert scores.agreement([labels, labels], [evidence] * 2, points) == (pytest.approx(1.0), 4)
@@ -61,18 +52,18 @@ def test_agreement(module, halves) -> None:
     assert scores.agreement([labels], [evidence], [{"beak": (0, 0)}]) == (None, 0)
 
 
-def test_background_shares(module, halves) -> None:
+def test_background_shares(halves) -> None:
     _, labels = halves
     ground = np.zeros((40, 60), bool)
     ground[10:15] = True
-    shares = module("parts_scores").background_shares([labels, np.full_like(labels, 1)], [ground, ground], 3)
+    shares = scores.background_shares([labels, np.full_like(labels, 1)], [ground, ground], 3)
     assert shares == [0.25, (100 + 300) / (400 + 2400), 0.0]
     grass = np.zeros((8, 9, 3), np.uint8)
     grass[:, :4] = (60, 160, 40)
-    assert module("parts_scores").background_like(grass, "grass")[:, [0, 8]].all(axis=0).tolist() == [True, False]
+    assert scores.background_like(grass, "grass")[:, [0, 8]].all(axis=0).tolist() == [True, False]
     snow = np.full((20, 30, 3), 230, np.uint8)
     snow[:, 15:] = 40
-    assert module("parts_scores").background_like(snow, "snow")[:, [0, 29]].all(axis=0).tolist() == [True, False]
+    assert scores.background_like(snow, "snow")[:, [0, 29]].all(axis=0).tolist() == [True, False]
 
 
 @pytest.fixture
@@ -84,8 +75,7 @@ def maps() -> list[tuple[np.ndarray, ...]]:
 
 
 @pytest.mark.parametrize("method", ["k-means", "concepts"])
-def test_baselines_divide_evidence_by_its_features(module, halves, maps, method: str) -> None:
-    baselines = module("parts_baselines")
+def test_baselines_divide_evidence_by_its_features(halves, maps, method: str) -> None:
     evidence, labels = halves
     if method == "k-means":
         found = baselines.kmeans_labels(maps, [evidence, evidence], 2)
@@ -102,22 +92,22 @@ def test_baselines_divide_evidence_by_its_features(module, halves, maps, method:
     np.testing.assert_array_equal(found[1][:, away], swapped[:, away])
 
 
-def test_concepts_that_are_nowhere_label_nothing(module, halves) -> None:
+def test_concepts_that_are_nowhere_label_nothing(halves) -> None:
     evidence, _ = halves
     dark = [(np.zeros((2, 4, 6), np.float32),)]
-    found = module("parts_baselines").concept_labels(np.eye(2, dtype=np.float32), dark, [evidence], 2)
+    found = baselines.concept_labels(np.eye(2, dtype=np.float32), dark, [evidence], 2)
     assert (found[0] == -1).all()
 
 
-def test_spherical_kmeans_follows_weights(module) -> None:
+def test_spherical_kmeans_follows_weights() -> None:
     rows = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    centers = module("parts_baselines").spherical_kmeans(rows, np.array([1.0, 100.0, 1.0]), 1)
+    centers = baselines.spherical_kmeans(rows, np.array([1.0, 100.0, 1.0]), 1)
     expected = 1 * rows[0] + 100 * rows[1] + 1 * rows[2]
     np.testing.assert_allclose(centers, [expected / np.linalg.norm(expected)], atol=1e-6)
-    assert len(module("parts_baselines").spherical_kmeans(rows, np.ones(3), 5)) == 3
+    assert len(baselines.spherical_kmeans(rows, np.ones(3), 5)) == 3
 
 
-def test_crops_are_pooled_over_their_places(module) -> None:
+def test_crops_are_pooled_over_their_places() -> None:
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3, 4, 1),
@@ -128,16 +118,16 @@ def test_crops_are_pooled_over_their_places(module) -> None:
     )
     classifier = load_classifier(network.eval(), input_size=(3, 32, 48))
     views = [np.random.default_rng(k).integers(0, 255, (32, 48, 3), np.uint8) for k in range(2)]
-    pooled = module("parts_baselines").pooled_crops(classifier, views)
+    pooled = baselines.pooled_crops(classifier, views)
     assert pooled.shape == (2 * 36, 4)
     assert (pooled >= 0).all()
 
 
-def test_groups_of_label_maps_become_summaries(module, halves) -> None:
+def test_groups_of_label_maps_become_summaries(halves) -> None:
     _, labels = halves
     second = labels.copy()
     second[12:14, 12:14] = 1  # a small piece of the other group
-    summaries, regions = module("parts_planted").as_summaries([labels, second])
+    summaries, regions = planted.as_summaries([labels, second])
     assert [len(summary.members) for summary in summaries] == [2, 2]
     assert [len(summary.cluster) for summary in summaries] == [2, 3]
     sizes = [[int(regions[member.region].mask.sum()) for member in summary.members] for summary in summaries]
@@ -161,9 +151,9 @@ def unit(half: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_bars_are_judged_on_the_reported_half_with_all_beside(module) -> None:
+def test_bars_are_judged_on_the_reported_half_with_all_beside() -> None:
     chosen = unit("chosen on", together=0.5, background=[0.9, 0.8, 0.3, 0.1])
-    found = module("parts_bars").photograph_bars([chosen, unit("reported"), {**unit("reported"), "agreement": None}])
+    found = bars.photograph_bars([chosen, unit("reported"), {**unit("reported"), "agreement": None}])
     values = {one["name"]: (one["value"], one["holds"]) for one in found}
     assert values["agreement, above k-means of the evidence (reported half)"] == (pytest.approx(0.1), True)
     assert values["agreement, over that of concepts, the better of two numbers (all units)"] == (pytest.approx(2.0), True)
@@ -172,30 +162,29 @@ def test_bars_are_judged_on_the_reported_half_with_all_beside(module) -> None:
     assert values["three most important summaries: coverage of the least (reported half)"] == (pytest.approx(0.8), True)
     assert values["share of reproducible summaries (all units)"] == (0.75, True)
     assert values["chosen on: background of a summary that beats its control (chosen on)"] == (0.9, True)
-    without = module("parts_bars").figures([unit("reported", coverage=[], summaries=0, together=0.0, reproducible=[])])
+    without = bars.figures([unit("reported", coverage=[], summaries=0, together=0.0, reproducible=[])])
     assert (without["least_coverage"], without["together"], without["reproducible"]) == (0.0, 0.0, None)
 
 
-def test_rows_of_photographs_can_be_written(module, tmp_path: Path) -> None:
-    rows = module("parts_bars").photograph_rows([unit("chosen on"), unit("reported", agreement=None)], [])
+def test_rows_of_photographs_can_be_written(tmp_path: Path) -> None:
+    rows = bars.photograph_rows([unit("chosen on"), unit("reported", agreement=None)], [])
     assert [row["half"] for row in rows if row["set"] == "photographs"] == ["chosen on", "reported half", "all units"]
     assert len([row for row in rows if row["set"] == "unit"]) == 2
-    module("parts").write({"rows": rows, "bars": [], "size": "quick"}, tmp_path / "parts.json")
+    harness.write({"rows": rows, "bars": [], "size": "quick"}, tmp_path / "parts.json")
     text = (tmp_path / "parts.json").read_text()
     assert json.loads(text) == {"rows": rows, "bars": [], "size": "quick"}
     assert len(text.splitlines()) == len(rows) + 6
 
 
-def test_crops_of_images_take_their_masks_along(module) -> None:
+def test_crops_of_images_take_their_masks_along() -> None:
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     classifier = load_classifier(network.eval(), input_size=(3, 40, 60))
     view = np.zeros((40, 60, 3), np.uint8)
     view[:, :30] = 255  # evidence is what is bright
     mask = SimpleNamespace(smooth=view[..., 0].astype(np.float16) / 255, sharp=view[..., 0].astype(np.float16) / 255)
-    results = importlib.import_module("visual_summaries.results")
     whole = made_mask(mask.sharp, 1.0, 0.0, 0.0, smooth=mask.smooth)
     image = results.Image(0, "a", "", view, 1.0, 0)
-    images, masks = module("parts_cost").enlarged(classifier, 0, [image], [whole], 6)
+    images, masks = cost.enlarged(classifier, 0, [image], [whole], 6)
     assert [one.index for one in images] == list(range(6))
     for one, own in zip(images, masks, strict=True):
         assert one.view.shape == (40, 60, 3)
@@ -203,11 +192,11 @@ def test_crops_of_images_take_their_masks_along(module) -> None:
     assert len({bool(one.view[20, 0, 0]) for one in images}) == 2  # some are mirrored
 
 
-def test_views_pass_a_run_unchanged(module) -> None:
+def test_views_pass_a_run_unchanged() -> None:
     """A transform that keeps 87.5 % of an image would cut views again, and their points would lie elsewhere."""
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     cutting = load_classifier(network.eval(), input_size=(3, 40, 60), crop_pct=0.875)
     view = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
-    shown = module("parts_units").as_shown(cutting)
+    shown = units.as_shown(cutting)
     np.testing.assert_array_equal(shown.view(view), view)
     assert (cutting.view(view) != view).any()

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def module() -> Iterator[Callable[[str], ModuleType]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module
+from benchmarks.parts.baselines import strongest
+from benchmarks.peers import peers
 
 
 @pytest.fixture
-def outcome(module) -> Callable[..., Any]:
+def outcome() -> Callable[..., Any]:
     def make(seconds: float, groups: int, **arrays: np.ndarray) -> Any:
-        return module("peers").Outcome({"seconds": seconds, "importance": [0.1] * groups}, arrays)
+        return peers.Outcome({"seconds": seconds, "importance": [0.1] * groups}, arrays)
 
     return make
 
@@ -48,21 +40,21 @@ def two_images(outcome) -> tuple[list[dict[str, tuple[float, float]]], Any, Any]
     return points, outcome(10.0, 2, maps=maps), outcome(25.0, 1, evidence=evidence, labels=np.where(evidence, 0, -1))
 
 
-def test_a_pixel_takes_the_strongest_concept(module) -> None:
+def test_a_pixel_takes_the_strongest_concept() -> None:
     heat = np.zeros((1, 3, 2), np.float32)
     heat[0, 0], heat[0, 1] = (1, 3), (2, 1)  # the third place has none
     pixels = np.ones((1, 3), bool)
-    assert module("parts_baselines").strongest(heat, pixels).tolist() == [[1, 0, -1]]
+    assert strongest(heat, pixels).tolist() == [[1, 0, -1]]
     pixels[0, 1] = False
-    assert module("parts_baselines").strongest(heat, pixels).tolist() == [[1, -1, -1]]
+    assert strongest(heat, pixels).tolist() == [[1, -1, -1]]
     # Between two places, 2 and 6 pixels from the left, 1 to 2 and 3 to 1 are interpolated: they meet after two thirds, at 4.7.
-    wide = module("parts_baselines").strongest(heat[:, :2], np.ones((2, 8), bool))
+    wide = strongest(heat[:, :2], np.ones((2, 8), bool))
     assert wide.tolist() == [[1, 1, 1, 1, 1, 0, 0, 0]] * 2
 
 
-def test_both_are_judged_at_the_same_points(module, two_images) -> None:
+def test_both_are_judged_at_the_same_points(two_images) -> None:
     points, craft, ours = two_images
-    theirs, own = module("peers").compared(points, (2, 20, 40), craft, {"default": ours})
+    theirs, own = peers.compared(points, (2, 20, 40), craft, {"default": ours})
     assert (theirs["method"], own["method"], own["ratio"]) == ("CRAFT", "default", 2.5)
     assert (theirs["groups"], own["groups"]) == (2, 1)
     # In our evidence are two eyes and two tails: CRAFT tells them apart, one summary does not.
@@ -74,9 +66,9 @@ def test_both_are_judged_at_the_same_points(module, two_images) -> None:
     assert own["agreement_of_all"] > own["agreement"]
 
 
-def test_craft_alone(module, two_images) -> None:
+def test_craft_alone(two_images) -> None:
     points, craft, _ = two_images
-    rows = module("peers").compared(points, (2, 20, 40), craft, {})
+    rows = peers.compared(points, (2, 20, 40), craft, {})
     assert [row["method"] for row in rows] == ["CRAFT"]
     assert rows[0]["points_of_all"] == 5
 
@@ -85,7 +77,7 @@ def row(method: str, seconds: float, network: str = "mobilenetv2_100", **figures
     return {"network": network, "method": method, "seconds": seconds, **figures}
 
 
-def test_bars_are_those_of_one_network(module) -> None:
+def test_bars_are_those_of_one_network() -> None:
     rows = [
         row("CRAFT", 10.0),
         row("default", 60.0, agreement=0.6, craft_agreement=0.5),
@@ -97,33 +89,32 @@ def test_bars_are_those_of_one_network(module) -> None:
         row("default", 100.0, "efficientnet_lite0", agreement=0.0, craft_agreement=1.0),
         row("quick", 100.0, "efficientnet_lite0", agreement=1.0, craft_agreement=0.0),
     ]
-    found = module("peers").peer_bars(rows, ["default", "quick"])
+    found = peers.peer_bars(rows, ["default", "quick"])
     # Seconds are added up before they are divided: 120 and 31 to 30. As good as CRAFT is not above it.
     assert [one["value"] for one in found] == [pytest.approx(value) for value in (4.0, 0.4, 31 / 30, 0.25)]
     assert [(one["bound"], one["sense"]) for one in found] == [(4.0, "<="), (pytest.approx(0.3), ">"), (1.0, "<="), (0.25, ">")]
     assert [one["holds"] for one in found] == [True, True, False, False]
 
 
-def test_a_preset_that_was_not_measured_holds_no_bar(module) -> None:
-    found = module("peers").peer_bars([row("CRAFT", 10.0)], ["default"])
+def test_a_preset_that_was_not_measured_holds_no_bar() -> None:
+    found = peers.peer_bars([row("CRAFT", 10.0)], ["default"])
     assert [(one["value"], one["holds"]) for one in found] == [(None, False)] * 2
-    assert module("peers").peer_bars([row("CRAFT", 10.0)], []) == []
+    assert peers.peer_bars([row("CRAFT", 10.0)], []) == []
 
 
-def test_quick_is_one_unit_of_the_network_that_is_judged(module) -> None:
-    peers = module("peers")
+def test_quick_is_one_unit_of_the_network_that_is_judged() -> None:
     assert [unit.name for unit in peers.chosen_units("quick")] == ["mobilenetv2_100-011_European_Goldfinch"]
     names = [unit.name for unit in peers.chosen_units("full")]
     assert len(names) == 4
     assert all(name.startswith(peers.JUDGED) for name in names[:2])
 
 
-def test_figures_are_rounded_wherever_they_are(module) -> None:
-    assert module("peers").rounded([{"a": 0.123456, "b": [1.00001, None]}, 7]) == [{"a": 0.1235, "b": [1.0, None]}, 7]
+def test_figures_are_rounded_wherever_they_are() -> None:
+    assert peers.rounded([{"a": 0.123456, "b": [1.00001, None]}, 7]) == [{"a": 0.1235, "b": [1.0, None]}, 7]
 
 
-def test_only_virtual_environments_are_replaced(module, tmp_path, monkeypatch) -> None:
-    peers, made = module("peers"), []
+def test_only_virtual_environments_are_replaced(tmp_path, monkeypatch) -> None:
+    made = []
     monkeypatch.setattr(peers.venv, "create", lambda folder, **_: made.append(folder))
     monkeypatch.setattr(peers.subprocess, "run", lambda command, **_: made.append(command[-1]))
     (tmp_path / "letters.txt").write_text("mine")
@@ -133,8 +124,8 @@ def test_only_virtual_environments_are_replaced(module, tmp_path, monkeypatch) -
     assert (tmp_path / "letters.txt").exists()
 
 
-def test_an_environment_is_made_once(module, tmp_path, monkeypatch) -> None:
-    peers, made = module("peers"), []
+def test_an_environment_is_made_once(tmp_path, monkeypatch) -> None:
+    made = []
     folder = tmp_path / "peer"
     packages = Path(peers.sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
     monkeypatch.setattr(peers.venv, "create", lambda _, **__: packages.mkdir(parents=True))

@@ -149,7 +149,7 @@ def _packages() -> list[str]:
 def test_code_that_a_page_names_is_there(page: str) -> None:
     """`package.module` and `package.module.name`, wherever pages put them in code."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    names = set(re.findall(rf"`(?![\w.]*\.json`)((?:{'|'.join(_packages())})(?:\.[A-Za-z_]\w*)+)`", text))
+    names = set(re.findall(rf"`(?![\w.]*\.(?:json|py)`)((?:{'|'.join(_packages())})(?:\.[A-Za-z_]\w*)+)`", text))
     missing = []
     for name in sorted(names):
         parts = f"visual_summaries.{name}".split(".")

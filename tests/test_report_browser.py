@@ -16,7 +16,8 @@ import pytest
 from pycocotools.coco import COCO
 from pypdf import PdfReader
 
-from drawn_runs import NAMES, PIECES, analyzed, make_divided_run, make_run
+from benchmarks.made_runs import NAMES, make_run
+from drawn_runs import PIECES, analyzed, make_divided_run
 from visual_summaries.pages.exports import coco
 from visual_summaries.pages.report import write_report
 from visual_summaries.regions import full_mask

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from drawn_runs import NAMES, NAN, Reader, analyzed, make_divided_run, make_run
-from made_masks import made_mask
+from benchmarks.made_runs import NAMES, NAN, made_mask, make_run
+from drawn_runs import Reader, analyzed, make_divided_run
 from visual_summaries.errors import RunError
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.pages import region_map, words

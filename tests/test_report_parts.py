@@ -11,7 +11,8 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from drawn_runs import NAN, PIECES, Reader, make_divided_run
+from benchmarks.made_runs import NAN
+from drawn_runs import PIECES, Reader, make_divided_run
 from test_report_rendering import decoded
 from visual_summaries.pages.comparison import _tile as comparison_tile
 from visual_summaries.pages.figures import plot_summary

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import visual_summaries.classifiers as classifiers
-from fuzzing import forge_checksums, small_run
+from benchmarks.made_runs import small_run
+from benchmarks.scale.mutations import forge_checksums
 from visual_summaries import load_run
 from visual_summaries.cli import main
 from visual_summaries.errors import RunError

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 import visual_summaries as vs
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.cli import main
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.pages.specialized import render_page

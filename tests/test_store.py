@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzzing import small_parts
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask, small_parts
 from visual_summaries.errors import RunError
 from visual_summaries.files.arrays import load_arrays, pack, unpack
 from visual_summaries.files.atomic import atomic_file

@@ -22,7 +22,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.cli import main
 from visual_summaries.errors import AnswersError, SettingsError, StudyError

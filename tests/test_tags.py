@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from made_masks import made_mask
+from benchmarks.made_runs import made_mask
 from visual_summaries.classifiers import Classifier, ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.results import ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, Tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import RunInfo
 from visual_summaries.results.analysis import MARGIN
-from visual_summaries.runs.directory import MANIFEST, read_manifest, read_results
+from visual_summaries.runs.directory import MANIFEST, read_info, read_results
 from visual_summaries.runs.packed import typed
 
 #: Larger files are no manifests.
@@ -78,10 +78,6 @@ class Entry:
     warnings: int = 0
     seconds: float = 0.0
     report: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the columns as plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -154,9 +150,9 @@ def _read(path: Path, name: str) -> Entry:
     for file in (MANIFEST, "run.json"):
         if (path / file).is_file() and (size := (path / file).stat().st_size) > _LARGEST:
             raise RunError(f"{path / file} has {size / 2**20:,.0f} MiB: that is no file of a run")
-    manifest, data = read_manifest(path), read_results(path)
+    info, data = read_info(path), read_results(path)
     try:
-        return _entry(path, name, typed(manifest, RunInfo, "manifest"), data)
+        return _entry(path, name, info, data)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunError(f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error})") from error
 
@@ -178,20 +174,20 @@ def _entry(path: Path, name: str, info: RunInfo, data: Mapping[str, Any]) -> Ent
         "rejected": info.counts.get("rejected", 0),
         "importances": [summary["importance"] for summary in kept],
         **_analyzed(data, len(kept)),
-        **_pair(info.faithfulness, "deletion"),
-        **_pair(info.faithfulness, "insertion"),
+        **_faithfulness(info.faithfulness),
         "warnings": sum(info.warnings.values()),
         "seconds": round(sum(info.timings.values()), 3),
-        "report": f"{name}/report.html" if report.is_file() and name != "." else "report.html" if report.is_file() else "",
+        "report": (Path(name) / report.name).as_posix() if report.is_file() else "",
     }
     return typed(values, Entry, "run.json")
 
 
-def _pair(figures: Mapping[str, Any], name: str) -> dict[str, Any]:
-    if name not in figures:
-        return {}
-    own, control = figures[name]
-    return {name: own, f"{name}_control": control}
+def _faithfulness(figures: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in ("deletion", "insertion"):
+        if name in figures:
+            found[name], found[f"{name}_control"] = figures[name]
+    return found
 
 
 def _analyzed(data: Mapping[str, Any], kept: int) -> dict[str, Any]:

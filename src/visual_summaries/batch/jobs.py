@@ -1,19 +1,20 @@
-"""Which folders hold the images of a class, which class a folder's name means, and how folders of runs are called."""
+"""Which runs there are to make: folders of images, the classes that they mean, and where each run goes."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from visual_summaries.classifiers import Classifier, find_class
-from visual_summaries.errors import NoImagesError, SettingsError, TargetError
+from visual_summaries.errors import NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.images.gather import IMAGE_SUFFIXES, natural_key
+from visual_summaries.runs.directory import read_info
 
 _NUMBERED = re.compile(r"(?P<index>\d{1,6})[ ._-]+(?P<name>.*\D.*)")
 
@@ -136,14 +137,13 @@ def network_folders(models: Sequence[str]) -> list[str]:
     for model in models:
         last = re.split(r"[/\\:]", model)[-1].removesuffix(".pt2")
         name = re.sub(r"[^\w.+-]", "_", last) or "network"
-        times = Counter(re.sub(r"-\d+$", "", other) if other.startswith(f"{name}-") else other for other in names)[name]
-        names.append(f"{name}-{times + 1}" if times else name)
+        names.append(next(free for free in chain([name], (f"{name}-{n}" for n in count(2))) if free not in names))
     return names
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a network on the images of one class. Plain values, so that it can be sent anywhere.
+    """A run that is planned: a network on the images of one class. Plain values, so that it can be sent anywhere.
 
     Attributes
     ----------
@@ -155,11 +155,7 @@ class Job:
         The class, by its name or index; None: it is found from the name of the folder of images.
     checkpoint, class_names, device : str or None
         As :func:`visual_summaries.load_classifier` has them.
-    preset : str
-    parts : int or None
-    max_images, batch_size : int or None
-    include_misclassified : bool
-    random_state : int
+    preset, parts, max_images, batch_size, include_misclassified, random_state
         As :func:`visual_summaries.summarize` has them.
     """
 
@@ -178,14 +174,19 @@ class Job:
     random_state: int = 0
 
     @property
+    def name(self) -> str:
+        """What tells it from other runs: the last two folders of `out`, those of network and class."""
+        return "/".join(Path(self.out).parts[-2:])
+
+    @property
     def finished(self) -> bool:
         """Whether the folder holds the complete run, made with this preset, number of parts and seed."""
         try:
-            manifest = json.loads((Path(self.out) / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            info = read_info(Path(self.out))
+        except RunError:
             return False
-        asked = {name: getattr(self, name) for name in ("preset", "parts", "random_state", "include_misclassified")}
-        return isinstance(manifest, dict) and {name: manifest.get(name) for name in asked} == asked
+        asked = ("preset", "parts", "random_state", "include_misclassified")
+        return all(getattr(info, name) == getattr(self, name) for name in asked)
 
 
 def plan_jobs(
@@ -208,7 +209,7 @@ def plan_jobs(
         Holds one folder of images for each class, called like the class or by its index (``229``,
         ``229_Old_English_sheepdog``, ``n02105641``); or is the folder of one class.
     out : str or Path
-        Each run goes to ``out/NETWORK/FOLDER``.
+        Each run goes to ``out/NETWORK/FOLDER``; that of one network on one folder, which is `images` itself, to `out`.
     target : str, optional
         The one class of all images below `images`.
     targets : mapping, optional
@@ -236,6 +237,8 @@ def plan_jobs(
         raise SettingsError(f"{len(checkpoints)} checkpoints are given for {len(models)} models: give one for each, or none")
     weights: list[str | None] = [str(path) for path in checkpoints] or [None] * len(models)
     chosen = _folders(Path(images), target, targets)
+    if len(models) == 1 and [folder for folder, _ in chosen] == [Path(images)]:
+        return [Job(models[0], str(images), str(out), target, weights[0], **options)]
     return [
         Job(model, str(folder), str(Path(out) / name / folder.resolve().name), wanted, checkpoint, **options)
         for model, name, checkpoint in zip(models, network_folders(models), weights, strict=True)

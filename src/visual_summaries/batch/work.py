@@ -1,32 +1,44 @@
-"""The runs of an audit computed: in processes of this machine, or as tasks of a cluster."""
+"""Planned runs computed: one after the other in this process, several processes at a time, or as tasks of a cluster."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO
 
 from visual_summaries._validate import require_in_range
 from visual_summaries.batch.jobs import Job, target_of_folder
 from visual_summaries.classifiers import Classifier, load_classifier
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.errors import VisualSummariesError
-from visual_summaries.progress import Progress, report_progress
+from visual_summaries.progress import Progress
+from visual_summaries.results import Run
 from visual_summaries.runs.summarize import summarize
+
+logger = logging.getLogger("visual_summaries")
+
+#: Called as ``progress(job, stage, done, total)``, from several threads where several runs go on at a time.
+JobProgress = Callable[[Job, str, int, int], None]
+
+#: What the libraries that compute with threads read their number from.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a job.
+class JobResult:
+    """What became of a planned run.
 
     Attributes
     ----------
@@ -36,44 +48,42 @@ class Outcome:
     seconds : float
     error : str
         Why it failed; empty where it did not.
-    code : int
-        What the command line would exit with.
     """
 
     job: Job
     state: str
     seconds: float = 0.0
     error: str = ""
-    code: int = 0
 
 
-def run_audit(
+def run_jobs(
     jobs: Sequence[Job],
     *,
-    engine: str = "local",
     workers: int | None = None,
-    cpus_per_job: int | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Outcome]:
-    """Compute the runs that are not there yet, several at a time; one that fails does not stop the others.
-
-    Runs go to their folders as they are finished, and an unfinished one goes on from its pieces: giving the same jobs again
-    ends what was interrupted. On a cluster the folders of images and of runs must be the same on all its machines.
+    engine: str = "local",
+    resume: bool = False,
+    progress: JobProgress | None = None,
+) -> Iterator[JobResult]:
+    """Compute planned runs and their reports; one that fails does not stop the others.
 
     Parameters
     ----------
     jobs : sequence of Job
-    engine : str
-        ``"local"``: `workers` processes at a time; ``"ray"`` or ``"ray://HOST:PORT"``: each job is a task.
     workers : int, optional
-        Processes at a time of the local engine; a quarter of the cores unless given, since one run keeps about four busy.
-    cpus_per_job : int, optional
-        Cores, and so threads, of each job; unless given, the cores shared out (locally), or 1 (on a cluster).
+        Runs at a time. 1: one after the other in this process. More: each in a process of its own, with as many threads as
+        ``OMP_NUM_THREADS`` says, else with its share of the cores. Default: 1, or as many as a cluster has room for.
+    engine : str
+        ``"local"``; or ``"ray"`` or ``"ray://HOST:PORT"``: each run is a task, whose cores are ``OMP_NUM_THREADS``, else one.
+        Folders of images and of runs must then be the same on all machines. With one worker the work of each run is shared
+        out instead.
+    resume : bool
+        Whether to keep runs that are finished and to go on with those that are not.
     progress : callable, optional
+        Called as ``progress(job, stage, done, total)``; tasks of a cluster tell nothing.
 
     Yields
     ------
-    Outcome
+    JobResult
         As each is known; those of runs that are there already come first.
 
     Raises
@@ -81,26 +91,25 @@ def run_audit(
     EngineError, MissingExtraError
         If there is no such cluster, or it went away.
     """
-    told = 0
-    waiting = []
+    require_in_range("workers", 1 if workers is None else workers, 1)
+    waiting: list[Job] = []
     for job in jobs:
-        if job.finished:
-            told += 1
-            yield Outcome(job, "kept")
+        if resume and job.finished:
+            yield JobResult(job, "kept")
         else:
             waiting.append(job)
-    report_progress(progress, "audit", told, len(jobs))
-    if engine == "local":
-        found = _locally(waiting, workers, cpus_per_job)
+    if workers == 1 or (workers is None and engine == "local"):
+        for job in waiting:
+            yield do_job(job, resume=resume, engine=engine, progress=progress)
+    elif engine == "local":
+        yield from _in_processes(waiting, workers or 1, resume, progress)
     else:
-        found = _on_cluster(waiting, make_engine(engine, cpus_per_task=cpus_per_job or 1))
-    for number, outcome in enumerate(found, start=told + 1):
-        yield outcome
-        report_progress(progress, "audit", number, len(jobs))
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        yield from _on_cluster(waiting, make_engine(engine, cpus_per_task=int(threads) if threads.isdecimal() else 1), resume)
 
 
-def do_job(job: Job, *, resume: bool = True, engine: str = "local", progress: Progress | None = None) -> Outcome:
-    """Compute one run in this process, and its report. Networks are loaded once for jobs that follow each other.
+def compute_run(job: Job, *, resume: bool = False, engine: str = "local", progress: Progress | None = None) -> Run:
+    """Compute one planned run in this process, and its report. Networks are loaded once for runs that follow each other.
 
     Parameters
     ----------
@@ -110,33 +119,43 @@ def do_job(job: Job, *, resume: bool = True, engine: str = "local", progress: Pr
     engine : str
         Where the work of its stages is done.
     progress : callable, optional
+
+    Raises
+    ------
+    VisualSummariesError
+        As :func:`visual_summaries.load_classifier` and :func:`visual_summaries.summarize` do.
     """
+    classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device)
+    if isinstance(classifier, Exception):
+        raise classifier
+    run = summarize(
+        classifier,
+        job.images,
+        job.target if job.target is not None else target_of_folder(Path(job.images).resolve().name, classifier),
+        job.out,
+        preset=job.preset,
+        parts=job.parts,
+        max_images=job.max_images,
+        include_misclassified=job.include_misclassified,
+        batch_size=job.batch_size,
+        resume=resume,
+        random_state=job.random_state,
+        engine=engine,
+        progress=progress,
+    )
+    run.report()
+    return run
+
+
+def do_job(job: Job, *, resume: bool = False, engine: str = "local", progress: JobProgress | None = None) -> JobResult:
+    """Compute one planned run in this process as :func:`compute_run` does; an error is a result like others."""
     start = time.perf_counter()
     try:
-        classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device)
-        if isinstance(classifier, Exception):
-            raise classifier
-        run = summarize(
-            classifier,
-            job.images,
-            job.target if job.target is not None else target_of_folder(Path(job.images).resolve().name, classifier),
-            job.out,
-            preset=job.preset,
-            parts=job.parts,
-            max_images=job.max_images,
-            include_misclassified=job.include_misclassified,
-            batch_size=job.batch_size,
-            resume=resume,
-            random_state=job.random_state,
-            engine=engine,
-            progress=progress,
-        )
-        run.report()
-    except Exception as error:  # noqa: BLE001 - told to the user with the others
-        known = isinstance(error, VisualSummariesError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        return Outcome(job, "failed", time.perf_counter() - start, reason, getattr(error, "exit_code", 1))
-    return Outcome(job, "done", time.perf_counter() - start)
+        compute_run(job, resume=resume, engine=engine, progress=None if progress is None else partial(progress, job))
+    except Exception as error:  # noqa: BLE001 - shown to the user with the others
+        reason = str(error) if isinstance(error, VisualSummariesError) else f"{type(error).__name__}: {error}"
+        return JobResult(job, "failed", time.perf_counter() - start, reason)
+    return JobResult(job, "done", time.perf_counter() - start)
 
 
 @lru_cache(maxsize=1)
@@ -145,93 +164,103 @@ def _classifier(
 ) -> Classifier | VisualSummariesError:
     """Return the network, or why there is none, so that either is found out once."""
     try:
-        return load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
+        classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
     except VisualSummariesError as error:
         return error
+    logger.info("%s: %s", classifier.spec, classifier.transform.in_words())
+    return classifier
 
 
-def _locally(jobs: Sequence[Job], workers: int | None, cpus: int | None) -> Iterator[Outcome]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = max(1, cores // 4) if workers is None else workers
-    require_in_range("workers", workers, 1)
-    threads = max(1, cores // workers) if cpus is None else cpus
-    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))}
-    waiting = list(reversed(jobs))
-    running: list[_Process] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                running.append(_Process(waiting.pop(), environment))
-            ended = next((process for process in running if process.has_ended()), None)
-            if ended is None:
-                time.sleep(0.05)
-            else:
-                running.remove(ended)
-                yield ended.outcome()
-    finally:
-        for process in running:
-            process.end()
+def _in_processes(jobs: Sequence[Job], workers: int, resume: bool, progress: JobProgress | None) -> Iterator[JobResult]:
+    """Compute each run in a process of its own, so that one that dies takes no other along."""
+    environment = _environment(min(workers, len(jobs) or 1))
+    processes: list[subprocess.Popen[str]] = []
+    ended = threading.Event()
 
-
-class _Process:
-    """A job in a process of its own, see :mod:`visual_summaries.batch.work`."""
-
-    def __init__(self, job: Job, environment: dict[str, str]) -> None:
-        self.job, self._start = job, time.perf_counter()
-        # Files, not pipes: one that nobody reads would stop a process that says much.
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
-        with tempfile.TemporaryFile() as given:
-            given.write(json.dumps(asdict(job)).encode())
-            given.seek(0)
-            self._process = subprocess.Popen(
+    def compute(job: Job) -> JobResult:
+        start = time.perf_counter()
+        # A file, not a pipe: one that nobody reads would stop a process that says much.
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
                 [sys.executable, "-m", "visual_summaries.batch.work"],
                 env=environment,
-                stdin=given,
-                stdout=self._out,
-                stderr=self._err,
+                stdin=subprocess.PIPE,  # kept open: the process ends when this one does
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
+            processes.append(process)
+            if ended.is_set():
+                process.terminate()
+            with suppress(BrokenPipeError, json.JSONDecodeError), process:  # of a process that died
+                print(json.dumps([asdict(job), resume]), file=process.stdin, flush=True)
+                for message in map(json.loads, process.stdout or ()):
+                    if isinstance(message, dict):
+                        return JobResult(job, **message)
+                    if progress is not None:
+                        progress(job, *message)
+            errors.seek(0)
+            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        reason = ": ".join([f"the process ended with {process.returncode}", *last])
+        return JobResult(job, "failed", time.perf_counter() - start, reason)
 
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def outcome(self) -> Outcome:
-        """Return what the process said became of its job, or how it died."""
-        out, err = map(self._lines, (self._out, self._err))
-        if self._process.returncode == 0:
-            return Outcome(self.job, **json.loads(out[-1]))
-        reason = f"the process ended with {self._process.returncode}" + "".join(f": {line}" for line in err[-1:])
-        return Outcome(self.job, "failed", time.perf_counter() - self._start, reason, 1)
-
-    @staticmethod
-    def _lines(file: IO[bytes]) -> list[str]:
-        with file:
-            file.seek(0)
-            return file.read().decode(errors="replace").strip().splitlines()
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._out.close()
-        self._err.close()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for computed in as_completed([pool.submit(compute, job) for job in jobs]):
+                yield computed.result()
+        finally:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.terminate()
 
 
-def _on_cluster(jobs: Sequence[Job], engine: Engine) -> Iterator[Outcome]:
+def _environment(workers: int) -> dict[str, str]:
+    """Return the environment of each of `workers` processes.
+
+    More threads than free cores wait for each other, by default in a loop that keeps a core busy: a run may take ten times as
+    long. So they are no more than the user allows, and sleep while they wait.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // workers))
+    return {"OMP_WAIT_POLICY": "passive", **dict.fromkeys(_THREADS, threads), **os.environ, "OMP_NUM_THREADS": threads}
+
+
+def _on_cluster(jobs: Sequence[Job], engine: Engine, resume: bool) -> Iterator[JobResult]:
     batches = (([number], [job]) for number, job in enumerate(jobs))
     on_card = any(job.device is not None and job.device.startswith("cuda") for job in jobs)
-    for _, outcomes in engine.run("audit", do_jobs, Path.cwd(), batches, accelerator=on_card, whole=True):
-        yield from outcomes
+    for _, results in engine.run("runs", _do_jobs, (Path.cwd(), resume), batches, accelerator=on_card, whole=True):
+        yield from results
 
 
-def do_jobs(folder: Path, jobs: Sequence[Job]) -> list[Outcome]:
-    """Compute runs in this process; relative paths of theirs start at `folder`, where this machine has it."""
+def _do_jobs(shared: tuple[Path, bool], jobs: Sequence[Job]) -> list[JobResult]:
+    """Compute runs in this process; relative paths of theirs start at a folder, where this machine has it."""
+    folder, resume = shared
     if folder.is_dir():
         os.chdir(folder)
-    return [do_job(job) for job in jobs]
+    return [do_job(job, resume=resume) for job in jobs]
+
+
+def _work() -> None:
+    """Compute the run that stdin says; lines on stdout are its progress, ``[stage, done, total]``, and its result."""
+    # Pieces are whole whenever the process ends; the process that started this one tells how to go on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a network's own code prints is no message
+    job, resume = json.loads(sys.stdin.readline())
+
+    def end_with_parent() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    def say(message: object) -> None:
+        print(json.dumps(message), file=answers, flush=True)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    result = asdict(do_job(Job(**job), resume=resume, progress=lambda _, *values: say(values)))
+    del result["job"]
+    say(result)
 
 
 if __name__ == "__main__":
-    # Pieces are whole whenever the process ends; the process that started this one tells how to go on.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    outcome = asdict(do_job(Job(**json.load(sys.stdin))))
-    del outcome["job"]
-    print("\n" + json.dumps(outcome))
+    _work()

@@ -1,20 +1,21 @@
-"""Commands that use a finished run together with its network: on new images, and against one that has learnt nothing."""
+"""Commands that use finished runs together with their network: apply, check, specialize."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visual_summaries.cli.console import StageProgress, interruptible, set_up_logging, stdout
+import visual_summaries as vs
+from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, Runs, Seed, StageProgress, say, say_json
+from visual_summaries.errors import ClassifierError
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
     from visual_summaries.results import Run
+    from visual_summaries.specialization import Specialization
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -23,9 +24,6 @@ Model = Annotated[
     ),
 ]
 Checkpoint = Annotated[Path | None, typer.Option(help="Its weights, as for `run`.")]
-Device = Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 
 
 def apply(
@@ -39,22 +37,19 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Explain new images in the summaries of a run: which are there, where, and what the score owes to each."""
-    from visual_summaries import load_run
-
-    set_up_logging(quiet)
-    run = load_run(directory)
+    run = vs.load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
-    with interruptible("give the same command again"), StageProgress(quiet) as progress:
+    with StageProgress(quiet) as progress:
         found = run.apply(images, classifier, progress=progress)
     page = found.save(out)
     if as_json:
-        typer.echo(json.dumps({**found.to_dict(), "page": str(page)}, ensure_ascii=False))
+        say_json({**found.to_dict(), "page": str(page)})
         return
     for one in found.images:
         parts = ", ".join(f"summary {own.summary + 1} {own.importance:.0%}" for own in one.present) or "no summary"
         said = "" if one.predicted == found.target else f" (taken for {one.predicted})"
-        stdout.print(f"{one.image.name}: score {one.image.score:.2f}{said}; {parts}", highlight=False, markup=False)
-    stdout.print(f"page: {page}", highlight=False, markup=False)
+        say(f"{one.image.name}: score {one.image.score:.2f}{said}; {parts}")
+    say(f"page: {page}")
 
 
 def check(
@@ -67,43 +62,103 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Check that summaries depend on what the network has learnt: make them again with shuffled weights."""
-    from visual_summaries import load_run, randomization_check
-
-    set_up_logging(quiet)
-    run = load_run(directory)
+    run = vs.load_run(directory)
     classifier = network_of(run, model, checkpoint, device)
-    with interruptible("give the same command again"), StageProgress(quiet) as progress:
-        found = randomization_check(run, classifier, images=images, progress=progress)
+    with StageProgress(quiet) as progress:
+        found = vs.randomization_check(run, classifier, images=images, progress=progress)
     values = found.to_dict()
     if as_json:
-        typer.echo(json.dumps(values))
+        say_json(values)
         return
     parts = [value for value in values["summaries"] if value is not None]
     left = f"{sum(parts) / len(parts):.0%} of the summaries" if parts else "no summary is in these images"
     verdict = (
         "they depend on what the network has learnt" if found.passed else "THEY DO NOT DEPEND ON WHAT THE NETWORK HAS LEARNT"
     )
-    stdout.print(
+    say(
         f"With shuffled weights, {values['masks']:.0%} of the masks' evidence comes back (moved at random: "
-        f"{values['masks_by_chance']:.0%}), and {left}: {verdict}.",
-        highlight=False,
-        markup=False,
+        f"{values['masks_by_chance']:.0%}), and {left}: {verdict}."
     )
+
+
+def specialize(
+    runs: Runs,
+    negatives: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with training images of other classes: those that are confused with the runs', and all sorts."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the network (safetensors and JSON) and the page `specialized.html`.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Further training images of the classes, a folder of class folders (of one run: of images): also such that "
+            "the network gets wrong."
+        ),
+    ] = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    apply: Annotated[
+        bool, typer.Option("--apply/--no-apply", help="Look for the summaries in the further images; that takes the most time.")
+    ] = True,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Specialize a network: detectors of the parts it uses are added to the logits of the runs' classes, where that helps."""
+    from visual_summaries.runs.directory import find_runs
+
+    loaded = [vs.load_run(path) for path in find_runs(runs)]
+    classifier = network_of(loaded[0], model, checkpoint, device)
+    with StageProgress(quiet) as progress:
+        result = vs.specialize(
+            loaded,
+            classifier,
+            negatives,
+            images=images,
+            settings=vs.SpecializeSettings(apply=apply),
+            random_state=seed,
+            progress=progress,
+        )
+    page = result.save(out)
+    if as_json:
+        say_json({**result.to_dict(), "page": str(page)})
+        return
+    _show_specialization(result)
+    say(f"network: {out}")
+    say(f"page: {page}")
+
+
+def _show_specialization(result: Specialization) -> None:
+    from visual_summaries.pages.specialized import verdict
+
+    say(verdict(result))
+    for one in result.classes:
+        if one.unchanged:
+            say(f"{one.name}: left as it was; its parts tell no more than the network's own score")
+            continue
+        say(
+            f"{one.name}: average precision {one.before.precision:.3f} before, {one.after.precision:.3f} after; right "
+            f"{one.before.right} before, {one.after.right} after, of {one.images}; other images taken for it "
+            f"{one.before.fired} before, {one.after.fired} after, of {one.others}"
+        )
+        for part in one.parts:
+            say(f"  {part.name}: weight {part.weight:.2f}, average precision without it {part.precision:+.4f}")
 
 
 def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str | None) -> Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
-    from visual_summaries import load_classifier
     from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network
-    from visual_summaries.errors import ClassifierError
 
     spec = run.info.classifier.spec
     if model is None and spec.startswith(DEMO):
-        return load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
+        return vs.load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
     if model is None and not spec.startswith(REGISTRIES):
         raise ClassifierError(
             f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
             "(and --checkpoint), as it was given to the run"
         )
-    return load_classifier(model or spec, checkpoint=checkpoint, device=device)
+    return vs.load_classifier(model or spec, checkpoint=checkpoint, device=device)

@@ -1,16 +1,19 @@
-"""What the command line shows while it works: on stderr, so that stdout is free for results."""
+"""What all commands share: their common options, what they show while they work (on stderr), and how they print on stdout."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+from visual_summaries.cli.stopping import message
 
 #: Exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -18,9 +21,18 @@ INTERRUPTED = 130
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=True)
 
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
+Device = Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+
 
 class StageProgress:
-    """A bar for each stage, with the time left; use it as a context manager and pass it as ``progress``.
+    """A bar for each stage, or for each of several runs, with the time left; use it as a context manager and as ``progress``.
+
+    Ctrl-C within it becomes a sentence that says how to go on, and the exit code that shells expect.
 
     Parameters
     ----------
@@ -29,6 +41,7 @@ class StageProgress:
     """
 
     def __init__(self, quiet: bool = False) -> None:
+        set_up_logging(quiet)
         self._bars = Bars(
             TextColumn("{task.description:<14}"),
             BarColumn(),
@@ -40,6 +53,8 @@ class StageProgress:
             disable=quiet,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._stages: dict[str, str] = {}
+        self._lines = not quiet and not stderr.is_terminal
 
     def __enter__(self) -> StageProgress:
         self._bars.start()
@@ -47,33 +62,35 @@ class StageProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bars.stop()
+        if isinstance(error, KeyboardInterrupt):
+            note(message())
+            raise typer.Exit(INTERRUPTED) from None
 
-    def clear(self) -> None:
-        """Take the bars of a finished run away, for those of the next."""
-        for task in self._tasks.values():
-            self._bars.remove_task(task)
-        self._tasks.clear()
+    def __call__(self, stage: str, done: int, total: int, run: str = "") -> None:
+        """Show that `done` of `total` units of `stage` are complete; of one of several runs where `run` names it.
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` units of `stage` are complete."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
-        self._bars.update(self._tasks[stage], completed=done, total=total)
+        Where there is no terminal, the stages of several runs are lines.
+        """
+        name = run or stage
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        if run and self._stages.get(run) != stage:
+            self._stages[run] = stage
+            if self._lines:
+                note(f"{run}: {stage} {done}/{total}")
+        description = f"{run}: {stage}" if run else stage
+        self._bars.update(self._tasks[name], description=description, completed=done, total=total)
+
+    def remove(self, run: str) -> None:
+        """Take the bar of a run away that has ended."""
+        if run in self._tasks:
+            self._bars.remove_task(self._tasks.pop(run))
+            del self._stages[run]
 
 
-@contextmanager
-def interruptible(remedy: str = "give the same command with --resume to go on where it stopped") -> Iterator[None]:
-    """Turn Ctrl-C into a sentence that says how to go on, and the exit code that shells expect."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        note(f"interrupted; {remedy}")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def note(message: str, style: str | None = None) -> None:
+def note(text: str, style: str | None = None) -> None:
     """Print a line on stderr, above the bars; unlike a paragraph it is not wrapped, so that it can be searched for."""
-    stderr.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+    stderr.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 class _NoteHandler(logging.Handler):
@@ -87,3 +104,18 @@ def set_up_logging(quiet: bool) -> None:
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.handlers = [_NoteHandler()]
     logger.propagate = False
+
+
+def say(line: str) -> None:
+    """Print a line on stdout as it is."""
+    stdout.print(line, highlight=False, markup=False)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as one line of JSON on stdout."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # names of files may hold bytes that are no text, which an escape can show and a terminal cannot
+        text = json.dumps(value)
+    typer.echo(text)

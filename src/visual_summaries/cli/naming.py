@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging
-from visual_summaries.cli.showing import name_in_words, say, say_json
+import visual_summaries as vs
+from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.showing import name_in_words
+from visual_summaries.errors import SettingsError
 
 if TYPE_CHECKING:
     from visual_summaries.results import Run
     from visual_summaries.tags import Tagger, Tagging
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 
 
 def _print_vocabulary(value: bool) -> None:
@@ -47,7 +47,7 @@ def tag(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --clip or --classifier.")] = None,
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes of --classifier.")] = None,
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
+    device: Device = None,
     input: Annotated[
         str, typer.Option(help="Names come from the region's `box`, or `masked`: its evidence alone. Both are measured.")
     ] = "box",
@@ -56,38 +56,29 @@ def tag(
     ] = None,
     level: Annotated[float, typer.Option(min=0, max=1, help="A random group of regions gets a name as often as this.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of the random groups.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     print_vocabulary: Annotated[
         bool,
         typer.Option("--print-vocabulary", callback=_print_vocabulary, is_eager=True, help="Print the shipped words, to edit."),
     ] = False,
 ) -> None:
     """Name the summaries of a run by a tagger, measure how far tags agree, and write both into `tags.json` and the report."""
-    from visual_summaries import load_run
-    from visual_summaries.errors import SettingsError
-    from visual_summaries.tags import save_tagging, tag_run
+    from visual_summaries import tags
 
-    set_up_logging(quiet)
     if sum(given is not None for given in (clip, classifier, parts)) > 1:
         raise SettingsError("--clip, --classifier and --parts are three taggers: give one of them")
-    run = load_run(directory)
+    run = vs.load_run(directory)
     if parts is not None:
-        from visual_summaries.tags import reference_tagger
-
-        tagger: Tagger = reference_tagger(run, parts, top)
+        tagger: Tagger = tags.reference_tagger(run, parts, top)
     elif classifier is not None:
-        from visual_summaries import load_classifier
-        from visual_summaries.tags import ClassifierTagger
-
-        tagger = ClassifierTagger(load_classifier(classifier, checkpoint=checkpoint, class_names=class_names, device=device))
+        network = vs.load_classifier(classifier, checkpoint=checkpoint, class_names=class_names, device=device)
+        tagger = tags.ClassifierTagger(network)
     else:
-        from visual_summaries.tags import DEFAULT_CLIP, ClipTagger
-
-        tagger = ClipTagger(clip or DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
-    with interruptible(), StageProgress(quiet) as progress:
-        tagging = tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
-    run, orphans = save_tagging(run, tagging)
+        tagger = tags.ClipTagger(clip or tags.DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
+    with StageProgress(quiet) as progress:
+        tagging = tags.tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
+    run, orphans = tags.save_tagging(run, tagging)
     page = run.report()
     for orphan in orphans:
         note(f"the name {orphan!r}, given by hand, belongs to a summary that this run no longer has; it stays in tags.json")
@@ -102,13 +93,11 @@ def rename(
     automatic: Annotated[bool, typer.Option("--automatic", help="Go back to the name that tagging gave.")] = False,
 ) -> None:
     """Name a summary by hand; later runs of `tag` keep that name."""
-    from visual_summaries import load_run
-    from visual_summaries.errors import SettingsError
     from visual_summaries.runs.tags_file import rename as write_name
 
     if sum((name is not None, no_name, automatic)) != 1:
         raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")
-    run = write_name(load_run(directory), summary - 1, name, automatic=automatic)
+    run = write_name(vs.load_run(directory), summary - 1, name, automatic=automatic)
     page = run.report()
     renamed = run.summaries[summary - 1]
     say(f"summary {summary}: {renamed.tag.name if renamed.tag else 'no name'}")

@@ -1,4 +1,4 @@
-"""The command that explains: one class of one network, or several classes and networks in one call."""
+"""The commands that explain: one class of one network, several classes and networks in one call, and the demo."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visual_summaries.cli.console import StageProgress, interruptible, note, set_up_logging
-from visual_summaries.cli.showing import run_values, say, say_json, show_run
+import visual_summaries as vs
+from visual_summaries.cli.console import AsJson, Device, Quiet, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.showing import run_values, show_run
+from visual_summaries.errors import SettingsError
 from visual_summaries.settings import PRESETS
 
 if TYPE_CHECKING:
-    from visual_summaries.batch.work import Outcome
+    from visual_summaries.batch.jobs import Job
+    from visual_summaries.batch.work import JobResult
+
+#: Exit code where some of several runs failed.
+SOME_FAILED = 10
+
+Preset = Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Keep finished runs in the same folder, go on with interrupted ones.")]
 
 
 def run(
@@ -25,10 +34,17 @@ def run(
         ),
     ],
     images: Annotated[
-        Path, typer.Argument(help="Folder with images of one class, searched recursively; or a folder of class folders.")
+        Path,
+        typer.Argument(
+            help="Folder with images of one class, searched recursively; or a folder of class folders, each called like the "
+            "class or by its index."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(help="New or empty folder for the run; several runs go to `OUT/NETWORK/CLASS` below it.")
+        Path,
+        typer.Option(
+            help="New or empty folder for the run; several runs go to `OUT/NETWORK/CLASS` below it, with a catalog of all."
+        ),
     ],
     target: Annotated[
         str | None, typer.Option(help="The class: its name or index. Found from the name of each class folder unless given.")
@@ -36,120 +52,159 @@ def run(
     targets: Annotated[
         Path | None, typer.Option(help="Classes of class folders: a line `FOLDER,CLASS` each, or JSON. Only these are taken.")
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights: safetensors, or a weights-only torch file. Of several models one each, in their order."),
+    ] = None,
     class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
-    preset: Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")] = "default",
+    preset: Preset = "default",
     parts: Annotated[
         int | None,
         typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None,
+    device: Device = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
     ] = None,
     include_misclassified: Annotated[
         bool, typer.Option("--include-misclassified", help="Keep images that the network gives another class.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything drawn at random.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with interrupted runs in the same folder.")] = False,
+    seed: Seed = 0,
+    resume: Resume = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Runs at a time, each a process with its share of the cores; 1 unless given. On a cluster as many as it has "
+            "room for, unless it is 1.",
+        ),
+    ] = None,
     engine: Annotated[
-        str, typer.Option(help="Where the work is done: `local`, `ray`, or `ray://HOST:PORT` (extra `ray`).")
+        str,
+        typer.Option(
+            help="Where the work is done: `local`, `ray`, or `ray://HOST:PORT` (extra `ray`). On a cluster each of several "
+            "runs is a task; the work of a single one is shared out."
+        ),
     ] = "local",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result's summary as one JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Explain classes of networks: compute their visual summaries and write a report for each."""
-    from visual_summaries import load_classifier, summarize  # slow to import: only when they are used
-    from visual_summaries.batch.jobs import class_folders, plan_jobs, read_targets, target_of_folder
-    from visual_summaries.batch.work import do_job
-    from visual_summaries.errors import SettingsError
+    """Explain classes of networks: compute their visual summaries and write a report for each.
 
-    set_up_logging(quiet)
+    One of several runs that fails does not stop the others; the command then exits with 10. After an interruption, or when the
+    cause is mended, give the same command again with --resume.
+    """
+    from visual_summaries.batch.jobs import plan_jobs, read_targets  # slow to import: only when they are used
+    from visual_summaries.batch.work import compute_run, run_jobs
+    from visual_summaries.pages.catalog import write_index
+
     if target is not None and targets is not None:
         raise SettingsError("--target names the one class of all images, --targets the class of each folder: give one of them")
-    if len(models) > 1 and (checkpoint is not None or class_names is not None):
-        raise SettingsError("--checkpoint and --class-names belong to one network, but several were given; run it by itself")
-    options: dict[str, Any] = {
-        "preset": preset,
-        "parts": parts,
-        "max_images": max_images,
-        "include_misclassified": include_misclassified,
-        "batch_size": batch_size,
-        "random_state": seed,
-    }
-    how: dict[str, Any] = {"resume": resume, "engine": engine}
-    one_class = target is not None or (targets is None and not class_folders(images))
-    if len(models) == 1 and one_class:
-        classifier = load_classifier(models[0], checkpoint=checkpoint, class_names=class_names, device=device)
-        if not quiet:
-            note(f"{classifier.spec}: {classifier.transform.in_words()}")
-        wanted: int | str = target if target is not None else target_of_folder(images.resolve().name, classifier)
-        with interruptible(), StageProgress(quiet) as progress:
-            result = summarize(classifier, images, wanted, out, progress=progress, **options, **how)
-        show_run(result, result.report(), as_json)
-        return
-
     jobs = plan_jobs(
         models,
         images,
         out,
         target=target,
         targets=None if targets is None else read_targets(targets),
-        checkpoints=() if checkpoint is None else (checkpoint,),
+        checkpoints=checkpoint or (),
         class_names=None if class_names is None else str(class_names),
         device=device,
-        **options,
+        preset=preset,
+        parts=parts,
+        max_images=max_images,
+        batch_size=batch_size,
+        include_misclassified=include_misclassified,
+        random_state=seed,
     )
-    rows: list[dict[str, Any]] = []
-    failed: list[Outcome] = []
-    with interruptible(), StageProgress(quiet) as progress:
-        for number, job in enumerate(jobs, start=1):
-            progress.clear()
-            called = f"{Path(job.images).name} in {job.model}"
-            if not quiet:
-                note(f"run {number} of {len(jobs)}: {called}")
-            outcome = do_job(job, progress=progress, **how)
-            rows.append(_row(outcome))
-            if outcome.state == "failed":
-                failed.append(outcome)
-                note(f"error: {called}: {outcome.error}", style="red")
+    if [job.out for job in jobs] == [str(out)]:
+        with StageProgress(quiet) as progress:
+            result = compute_run(jobs[0], resume=resume, engine=engine, progress=progress)
+        show_run(result, out / "report.html", as_json)
+        return
+
+    results: dict[Job, JobResult] = {}
+    with StageProgress(quiet) as progress:
+
+        def show(job: Job, stage: str, done: int, total: int) -> None:
+            progress(stage, done, total, job.name)
+
+        for found in run_jobs(jobs, workers=workers, engine=engine, resume=resume, progress=show):
+            results[found.job] = found
+            progress.remove(found.job.name)
+            if found.error:
+                note(f"error: {found.job.name}: {found.error}", style="red")
+            elif not quiet:
+                note(f"{found.job.name}: {found.state}, {len(results)} of {len(jobs)} runs, {found.seconds:.0f} s")
+    ordered = [results[job] for job in jobs]
+    failed = sum(found.state == "failed" for found in ordered)
+    page = write_index(out).page if failed < len(jobs) else None
     if as_json:
-        say_json({"runs": rows})
+        say_json({"runs": [_values(found) for found in ordered], "page": None if page is None else str(page)})
     else:
-        _show_table(rows)
+        _show_table(ordered)
+        if page is not None:
+            say(f"catalog: {page}")
     if failed:
-        note(f"{len(failed)} of {len(jobs)} runs failed; mend the cause and give the same command with --resume", style="red")
-        raise typer.Exit(failed[0].code)
+        note(f"{failed} of {len(jobs)} runs failed; mend the cause and give the same command with --resume", style="red")
+        raise typer.Exit(SOME_FAILED)
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    """Return what is told of a run: it is read again, so that no more than one is in memory."""
-    from visual_summaries import load_run
+def demo(
+    out: Annotated[Path, typer.Option(help="New or empty folder for images, run and report.")] = Path("demo-run"),
+    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 40,
+    bird: Annotated[str, typer.Option("--class", help="Class of birds to draw, by name or index.")] = "0",
+    network: Annotated[str, typer.Option(help="One of the networks that come with the package.")] = "main",
+    preset: Preset = "default",
+    seed: Seed = 0,
+    resume: Resume = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do the whole job on drawn birds with planted parts, and score the answer against the truth; needs no download."""
+    from visual_summaries.demo import run_demo, scorecard_text
 
-    job = outcome.job
-    row: dict[str, Any] = {
+    with StageProgress(quiet) as progress:
+        result, scorecard = run_demo(
+            out, n=images, bird=bird, network=network, preset=preset, resume=resume, random_state=seed, progress=progress
+        )
+    page = result.report()
+    if as_json:
+        show_run(result, page, as_json, scorecard=scorecard.to_dict())
+    else:
+        say(scorecard_text(scorecard))
+        show_run(result, page, as_json)
+
+
+def _values(found: JobResult) -> dict[str, Any]:
+    """Return what ``--json`` says of one of several runs: it is read again, so that no more than one is in memory."""
+    job = found.job
+    values = {
         "model": job.model,
         "images": job.images,
         "out": job.out,
-        "seconds": round(outcome.seconds, 1),
-        "error": outcome.error or None,
+        "state": found.state,
+        "seconds": round(found.seconds, 1),
+        "error": found.error or None,
     }
-    if outcome.state != "failed":
-        row |= {**run_values(load_run(job.out)), "report": str(Path(job.out) / "report.html")}
-    return row
+    if found.error:
+        return values
+    return {**values, **run_values(vs.load_run(job.out)), "report": str(Path(job.out) / "report.html")}
 
 
-def _show_table(rows: list[dict[str, Any]]) -> None:
-    lines = [("class", "network", "right on", "images", "summaries", "folder")]
-    for row in rows:
-        folder = Path(row["out"])
-        if row["error"] is None:
-            right, counts = row["accuracy"], row["counts"]
-            values = (f"{right['correct']} of {right['total']}", str(counts["images"]), str(counts["summaries"]))
-            lines.append((row["target"]["name"], folder.parent.name, *values, row["out"]))
-        else:
-            lines.append((folder.name, folder.parent.name, "failed", "", "", row["out"]))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
+def _show_table(results: list[JobResult]) -> None:
+    from visual_summaries.runs.directory import read_info
+
+    lines: list[tuple[str, ...]] = [("class", "network", "right on", "images", "summaries", "folder")]
+    for found in results:
+        folder = Path(found.job.out)
+        if found.state == "failed":
+            lines.append((folder.name, folder.parent.name, "failed", "", "", str(folder)))
+            continue
+        info = read_info(folder)
+        right = f"{info.accuracy.correct} of {info.accuracy.total}"
+        counts = (str(info.counts[name]) for name in ("images", "summaries"))
+        lines.append((info.target.name, folder.parent.name, right, *counts, str(folder)))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        say("  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]))
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,37 +1,130 @@
-"""What the command line prints of a run: a few lines for people, or one JSON object."""
+"""Commands that show finished runs: report, figure, export, index, compare; and what is printed of a run."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visual_summaries.cli.console import stdout
+import visual_summaries as vs
+from visual_summaries.cli.console import AsJson, Directory, Quiet, Runs, Seed, StageProgress, note, say, say_json
 
 if TYPE_CHECKING:
+    from visual_summaries.compare import Comparison
     from visual_summaries.results import Run, Summary
 
 
-def say(line: str) -> None:
-    """Print a line on stdout as it is."""
-    stdout.print(line, highlight=False, markup=False)
+def report(
+    directory: Directory,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page; `DIR/report.html` unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the HTML report of a run again."""
+    result = vs.load_run(directory)
+    show_run(result, result.report(out), as_json)
 
 
-def say_json(value: Any) -> None:
-    """Print a value as one line of JSON on stdout."""
-    # Names of files may hold bytes that are no text, which an escape can show and a terminal cannot.
-    typer.echo(json.dumps(value, ensure_ascii=not _is_text(value)))
+def figure(
+    directory: Directory,
+    out: Annotated[Path, typer.Option(help="File to write; its ending chooses .png, .svg or .pdf.")],
+    kind: Annotated[
+        str, typer.Option(help="`summaries`: one row a summary, as the paper prints them; `importance`: a chart.")
+    ] = "summaries",
+) -> None:
+    """Write a static figure of a run (extra `plot`)."""
+    from visual_summaries.pages.figures import write_figure
+
+    path = write_figure(vs.load_run(directory), out, kind)
+    say(f"figure: {path}")
 
 
-def _is_text(value: object) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def export(
+    directory: Directory,
+    out: Annotated[Path, typer.Option(help="File to write; for `coco` a new or empty folder.")],
+    format: Annotated[
+        str, typer.Option(help="`json`, `csv` (a row for each region), or `coco` (annotations and views).")
+    ] = "json",
+    summary: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of a summary, as in the report; may be repeated. All unless given.")
+    ] = None,
+    masks: Annotated[
+        str, typer.Option(help="Of `coco`: `rle` (every pixel) or `polygon` (outlines, for programs that read no run lengths).")
+    ] = "rle",
+) -> None:
+    """Write a run's regions and summaries for other programs."""
+    from visual_summaries.pages.exports import export_run
+
+    chosen = None if summary is None else [number - 1 for number in summary]
+    path = export_run(vs.load_run(directory), out, format, chosen, masks=masks)
+    say(f"{format}: {path}")
+
+
+def index(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds runs; searched recursively.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for page and table; `DIR` unless given.")] = None,
+    table: Annotated[str, typer.Option(help="Table for other programs: `json` or `parquet` (extra `table`).")] = "json",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a catalog of many runs: a page to search and sort, and a table."""
+    from visual_summaries.pages.catalog import write_index
+
+    with StageProgress(quiet) as progress:
+        found = write_index(directory, out, table=table, progress=progress)
+    for broken in found.broken:
+        note(f"not read: {broken.path}: {broken.reason}")
+    if as_json:
+        say_json({"runs": found.runs, "broken": len(found.broken), "page": str(found.page), "table": str(found.table)})
+        return
+    say(f"{found.runs} runs, {len(found.broken)} not read")
+    say(f"page: {found.page}")
+    say(f"table: {found.table}")
+
+
+def compare(
+    runs: Runs,
+    out: Annotated[Path, typer.Option(help="Folder for `comparison.html` and `comparison.json`.")],
+    level: Annotated[
+        float, typer.Option(min=0, max=1, help="Two summaries are one part when chance matches as well no more often.")
+    ] = 0.05,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare networks: which parts several use and which only one, and the number of summaries against accuracy."""
+    from visual_summaries.compare import compare_runs
+    from visual_summaries.pages.comparison import write_comparison
+    from visual_summaries.runs.directory import find_runs
+
+    loaded = [vs.load_run(path) for path in find_runs(runs)]
+    with StageProgress(quiet) as progress:
+        comparison = compare_runs(loaded, level=level, random_state=seed, progress=progress)
+    page = write_comparison(comparison, out)
+    if as_json:
+        say_json({**comparison.to_dict(), "page": str(page)})
+        return
+    _show_comparison(comparison)
+    say(f"comparison: {page}")
+
+
+def _show_comparison(comparison: Comparison) -> None:
+    from visual_summaries.pages.comparison import headline
+
+    for group in comparison.classes:
+        say(f"{group.target}: {headline(comparison, group)}")
+        for part in (part for part in group.parts if len(part.uses) > 1):
+            uses = "; ".join(
+                f"{comparison.networks[use.run]} summary {use.summary + 1}, importance {use.importance:.0%}"
+                for use in part.uses
+            )
+            say(f"  {part.name or 'one part'}: {uses}")
+    for kind, words in (("pooled", "all runs together"), ("within", "within classes")):
+        value = comparison.correlations["summaries"][kind]
+        if value.rho == value.rho:
+            interval = f" (95 % interval {value.low:.2f} to {value.high:.2f})" if value.low == value.low else ""
+            say(f"number of summaries against accuracy, {words}: Spearman {value.rho:.2f}{interval}, {value.points} runs")
 
 
 def run_values(run: Run) -> dict[str, Any]:

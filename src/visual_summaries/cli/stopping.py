@@ -33,12 +33,11 @@ class Stopped(BaseException):
 
 
 def message() -> str:
-    """Return what to tell the user: how to go on, when a run is being written just now."""
+    """Return what to tell the user: how to go on, and where what is finished of a run is kept."""
     lock = sys.modules.get("visual_summaries.files.lock")  # not loaded: nothing has been begun
-    folders = [str(folder) for folder in getattr(lock, "HELD", [])]
-    if not folders:
-        return "interrupted"
-    return f"interrupted; what is finished is kept in {', '.join(folders)}: give the same command with --resume to go on"
+    folders = ", ".join(str(folder) for folder in getattr(lock, "HELD", []))
+    kept = f"what is finished is kept in {folders}; " if folders else ""
+    return f"interrupted; {kept}give the same command again, with --resume if it makes runs"
 
 
 @contextmanager

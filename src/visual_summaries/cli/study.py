@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from visual_summaries.cli.applying import AsJson, Checkpoint, Device, Quiet
-from visual_summaries.cli.console import StageProgress, note, set_up_logging
-from visual_summaries.cli.showing import say, say_json
+import visual_summaries as vs
+from visual_summaries.cli.console import AsJson, Device, Quiet, StageProgress, note, say, say_json
 
 study = typer.Typer(
     no_args_is_help=True,
@@ -40,11 +39,9 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Write a study: one page that people take in a browser, from disk or a phone, and its key."""
-    from visual_summaries import load_run
     from visual_summaries.study import StudySettings, build_study
     from visual_summaries.study.build import TITLE
 
-    set_up_logging(quiet)
     settings = StudySettings(
         kinds=None if kind is None else tuple(kind),
         intruders=intruders,
@@ -57,7 +54,7 @@ def build(
     )
     with StageProgress(quiet) as progress:
         made = build_study(
-            [load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
+            [vs.load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
         )
     counts = {kind: len(tasks) for kind, tasks in made.tasks.by_kind().items()}
     for message in made.tasks.notes:
@@ -113,16 +110,14 @@ def simulate(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's page or key.")],
     model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
     out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
-    checkpoint: Checkpoint = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
-    from visual_summaries import load_classifier
     from visual_summaries.study import simulate_answers
 
-    set_up_logging(quiet)
-    classifier = load_classifier(model, checkpoint=checkpoint, device=device)
+    classifier = vs.load_classifier(model, checkpoint=checkpoint, device=device)
     with StageProgress(quiet) as progress:
         path = simulate_answers(study, classifier, out, progress=progress)
     say(f"simulated answers: {path}")

@@ -75,7 +75,7 @@ class LocalEngine:
     """The process itself, batch after batch; PyTorch, OpenCV and the proposals use its cores by threads.
 
     One process that uses all cores holds the weights once, and masks, which cost most, pass the network in batches that keep
-    all cores busy. Several processes pay where whole runs are independent: ``visual-summaries audit --workers``.
+    all cores busy. Several processes pay where whole runs are independent: ``visual-summaries run --workers``.
 
     Examples
     --------

@@ -72,6 +72,11 @@ class DeepDescriptor:
         # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
         self.layers = tuple(layer for layer in choose_layers(seen) if min(layer.grid) >= 4)[-_LAST:]
 
+    @property
+    def stages(self) -> tuple[Layer, ...]:
+        """The layers: each is the end of a stage of the network, as timm calls the blocks of one resolution."""
+        return self.layers
+
     def _probe(self, size: tuple[int, int]) -> list[Layer]:
         x = torch.zeros(1, self._classifier.input_size[0], *size, device=self._classifier.device)
         module = self._classifier.module

@@ -1,7 +1,7 @@
 """What hidden pixels show: the published blur, and other infills to take evidence away.
 
 A mask found with one infill may have found pixels whose *blur* fools the network rather than evidence. Looking at the
-same mask under another infill tells (``benchmarks/hiding.py``).
+same mask under another infill tells (``benchmarks/masks/infill.py``).
 
 Examples
 --------

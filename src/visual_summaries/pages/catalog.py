@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,7 @@ TABLES = ("json", "parquet")
 
 def write_json_table(path: Path, entries: Sequence[Entry], broken: Sequence[Broken]) -> None:
     """Write all rows, and what could not be read, as one JSON object; what is no number is null."""
-    content = {"runs": [_plain(entry.to_dict()) for entry in entries], "broken": [vars(item) for item in broken]}
+    content = {"runs": [_plain(asdict(entry)) for entry in entries], "broken": [vars(item) for item in broken]}
     # Names of a user's files may hold what UTF-8 cannot: escapes can.
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
@@ -47,7 +47,7 @@ def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
         "list[float]": pyarrow.list_(number), "list[bool]": pyarrow.list_(flag),
     }  # fmt: skip
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in Entry.__annotations__.items()])
-    rows = [{name: _text(value) for name, value in _plain(entry.to_dict()).items()} for entry in entries]
+    rows = [{name: _text(value) for name, value in _plain(asdict(entry)).items()} for entry in entries]
     table = pyarrow.Table.from_pylist(rows, schema=schema)
     with atomic_file(path) as file:
         parquet.write_table(table, file)

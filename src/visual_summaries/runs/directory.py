@@ -201,6 +201,20 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def read_info(path: Path) -> RunInfo:
+    """Return what the run in a directory says of itself.
+
+    Raises
+    ------
+    RunError
+        If its manifest is missing, damaged or of another format.
+    """
+    try:
+        return typed(read_manifest(path), RunInfo, "manifest")
+    except MismatchError as error:
+        raise RunError(f"{path} is damaged, or does not fit this version ({error})") from error
+
+
 def read_results(path: Path) -> dict[str, Any]:
     """Return ``run.json`` of the run in a directory, its fields under the names of today.
 
