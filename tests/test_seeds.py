@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.seeds import SEEDS, seeds
-from visual_summaries.birds import pictures
+from visual_summaries.birds import effects, pictures
 from visual_summaries.birds.effects import intervene
 from visual_summaries.birds.scene import sample_scene
 from visual_summaries.demo import pipeline as demo
