@@ -594,8 +594,8 @@ def test_evidence_that_is_all_alike_is_one_part() -> None:
     found = vs.summarize(square_network(), list(world.images), "squares", settings=wanted)
     assert found.parts is not None
     assert found.parts.count == len(found.summaries) == 1
-    for image, truth in enumerate(world.truth):
-        np.testing.assert_array_equal(found.labels(image), truth)
+    for image in found.images:  # two of the four are drawn alike: a copy counts once
+        np.testing.assert_array_equal(found.labels(image.index), world.truth[int(image.name.removeprefix("image-"))])
 
 
 @pytest.mark.usefixtures("known_masks")
