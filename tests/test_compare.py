@@ -26,7 +26,7 @@ from visual_summaries.compare import (
     network_names,
     rarefied,
 )
-from visual_summaries.compare.placing import box_raster, overlaps
+from visual_summaries.compare.matching import box_raster, overlaps
 from visual_summaries.errors import RunError
 from visual_summaries.pages.comparison import render_comparison, write_comparison
 from visual_summaries.results import (
