@@ -10,7 +10,7 @@ import numpy as np
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.files.atomic import atomic_file
-from visual_summaries.pages.strips import draw_member
+from visual_summaries.pages.rendering import draw_member
 from visual_summaries.results import Run, Summary
 
 

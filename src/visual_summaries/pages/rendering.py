@@ -8,6 +8,8 @@ Parts: their pixels keep their colors, all others are gray and dark; a faint lin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import torch
@@ -15,8 +17,8 @@ from numpy.typing import NDArray
 
 from visual_summaries.masks.infill import hidden_pixels, infill_of
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions
-from visual_summaries.results import Box, Mask
+from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
+from visual_summaries.results import Box, Mask, Run, Summary
 from visual_summaries.settings.masks import MaskSettings
 
 RED = (229, 50, 45)
@@ -233,3 +235,69 @@ def _draw(picture: NDArray[np.uint8], polygon: Polygon, scale: int, color: tuple
     # Edge e of the view is edge e * scale of the picture; OpenCV's coordinates are those of pixel centers, half a pixel less.
     points = np.round((polygon * scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
     cv2.polylines(picture, [points.reshape(-1, 1, 2)], True, color, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def pixels_in(run: Run, cluster: Iterable[int], image: int) -> NDArray[np.bool_]:
+    """Return the pixels that some regions have in an image: ``bool (H, W)``.
+
+    Parameters
+    ----------
+    run : Run
+    cluster : iterable of int
+        Indices into ``run.regions``, of any images.
+    image : int
+        Index of the image.
+    """
+    height, width = run.images[image].view.shape[:2]
+    pixels = np.zeros((height, width), bool)
+    for region in (run.regions[index] for index in cluster):
+        if region.image == image:
+            x0, y0, x1, y1 = region.box
+            pixels[y0:y1, x0:x1] |= region.mask
+    return pixels
+
+
+def part_of(run: Run, region: int) -> Summary | None:
+    """Return the summary, kept or rejected, whose cluster a region is in."""
+    return next((summary for summary in (*run.summaries, *run.rejected) if region in summary.cluster), None)
+
+
+def part_pixels(run: Run, region: int) -> NDArray[np.bool_]:
+    """Return the pixels that a region's part has in the region's image: ``bool (H, W)``, all pieces of it.
+
+    Only the region's own where it is in no part, and with the preset ``"paper"``, where regions of a summary are not exclusive.
+    """
+    part = None if run.parts is None else part_of(run, region)
+    return pixels_in(run, [region] if part is None else part.cluster, run.regions[region].image)
+
+
+def draw_member(run: Run, region: int, side: int, *, style: str = "overlay", whole: bool = False) -> NDArray[np.uint8]:
+    """Draw a region of a run.
+
+    Parameters
+    ----------
+    run : Run
+    region : int
+        Index into ``run.regions``.
+    side : int
+        About how many pixels the picture's longer side has.
+    style : str
+        ``"overlay"``, ``"image"`` or ``"mask"``.
+    whole : bool
+        Whether a box is shown in its whole image (preset ``"paper"``); a part always is.
+
+    Returns
+    -------
+    ndarray of uint8, (h, w, 3)
+        By :func:`~visual_summaries.pages.rendering.render_part`; with the preset ``"paper"`` by
+        :func:`~visual_summaries.pages.rendering.render_region`.
+    """
+    shown = run.regions[region]
+    view, evidence = run.images[shown.image].view, run.evidence(shown.image)
+    if run.parts is not None:
+        scale = max(1, round(side / max(evidence.shape)))
+        return render_part(view, part_pixels(run, region), evidence, style=style, scale=scale)
+    height, width = evidence.shape
+    window = (0, 0, width, height) if whole else window_around(shown.box, evidence.shape)
+    scale = max(1, round(side / max(window[2] - window[0], window[3] - window[1])))
+    return render_region(view, evidence, shown.box, window=window, scale=scale, style=style)
