@@ -17,7 +17,7 @@ from visual_summaries._validate import require_choice
 from visual_summaries.batch.catalog import Broken, Entry, scan_runs
 from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import MissingExtraError, RunError
-from visual_summaries.files.atomic import atomic_file, write_text
+from visual_summaries.files.atomic import atomic_file, plain, write_text
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
 from visual_summaries.progress import Progress
 
@@ -27,19 +27,13 @@ TABLES = ("json", "parquet")
 
 def write_json_table(path: Path, entries: Sequence[Entry], broken: Sequence[Broken]) -> None:
     """Write all rows, and what could not be read, as one JSON object; what is no number is null."""
-    content = {"runs": [_plain(asdict(entry)) for entry in entries], "broken": [vars(item) for item in broken]}
+    content = {"runs": [plain(asdict(entry)) for entry in entries], "broken": [vars(item) for item in broken]}
     # Names of a user's files may hold what UTF-8 cannot: escapes can.
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
-    """Write all rows as a Parquet file.
-
-    Raises
-    ------
-    MissingExtraError
-        If pyarrow is not installed.
-    """
+    """Write all rows as a Parquet file; pyarrow must be there."""
     pyarrow, parquet = require_pyarrow()
     text, number, count, flag = pyarrow.string(), pyarrow.float64(), pyarrow.int64(), pyarrow.bool_()
     kinds = {
@@ -47,20 +41,14 @@ def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
         "list[float]": pyarrow.list_(number), "list[bool]": pyarrow.list_(flag),
     }  # fmt: skip
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in Entry.__annotations__.items()])
-    rows = [{name: _text(value) for name, value in _plain(asdict(entry)).items()} for entry in entries]
+    rows = [{name: _text(value) for name, value in plain(asdict(entry)).items()} for entry in entries]
     table = pyarrow.Table.from_pylist(rows, schema=schema)
     with atomic_file(path) as file:
         parquet.write_table(table, file)
 
 
 def require_pyarrow() -> tuple[Any, Any]:
-    """Return pyarrow and its Parquet module.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
+    """Return pyarrow and its Parquet module, or raise :class:`MissingExtraError`."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -71,31 +59,13 @@ def require_pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
-
-
 def _text(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
 class Written:
-    """What writing a catalog gave.
-
-    Attributes
-    ----------
-    page, table : Path
-        The files.
-    runs : int
-        How many runs they hold.
-    broken : list of Broken
-        What could not be read.
-    """
+    """The files that writing a catalog gave, how many runs they hold, and what could not be read."""
 
     page: Path
     table: Path

@@ -94,7 +94,7 @@ class Plane:
 
 
 _CURVES = Plane(320, 190, left=42, right=310, top=8, bottom=160)
-_SCATTER = Plane(560, 340, left=46, right=546, top=14, bottom=294)
+_SCATTER = Plane(560, 340, left=46, right=538, top=14, bottom=294)
 
 
 def curves(joint: JointEffects) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ def scatter(counts: Sequence[Count]) -> dict[str, Any]:
     --------
     >>> plot = scatter([Count("a", "cat", 0.5, 20, 4, 4.0, 20), Count("b", "cat", 1.0, 20, 8, 8.0, 20)])
     >>> [(point["x"], point["y"]) for point in plot["points"]]
-    [(129.3, 154.0), (546.0, 14.0)]
+    [(128.0, 154.0), (538.0, 14.0)]
     """
     classes = {name: number for number, name in enumerate(_distinct(count.target for count in counts))}
     marks = {name: MARKS[k % len(MARKS)] for k, name in enumerate(_distinct(count.network for count in counts))}
@@ -167,7 +167,7 @@ def scatter(counts: Sequence[Count]) -> dict[str, Any]:
             }
             for count in counts
         ],
-        "x_ticks": [(_SCATTER.x((tick - low) / (1 - low)), f"{tick:.0%}") for tick in ticks],
+        "x_ticks": [(_SCATTER.x((tick - low) / (1 - low)), percent(tick)) for tick in ticks],
         "y_ticks": [(_SCATTER.y(number / top), number) for number in range(0, top + 1, top // 4)],
         "classes": [(number, name) for name, number in classes.items()],
         "networks": list(marks.items()),

@@ -13,10 +13,11 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 from sklearn.manifold import TSNE, smacof
 
+from visual_summaries.pages.exports import coco_head
 from visual_summaries.pages.geometry import crop_window
 from visual_summaries.pages.summaries import groups_of, part_name
 from visual_summaries.pages.words import text
-from visual_summaries.regions import full_mask, run_length, view_file
+from visual_summaries.regions import full_mask, run_length
 from visual_summaries.results import Run
 
 #: Fewer regions than this make no map.
@@ -29,14 +30,8 @@ _ROUNDS = 60
 MAP_SIZE, MAP_RIM = (400, 250), 8
 
 
-def region_map(run: Run, target: str) -> dict[str, Any] | None:
+def region_map(run: Run) -> dict[str, Any] | None:
     """Return the map of a run's regions as plain values, or None where there are too few.
-
-    Parameters
-    ----------
-    run : Run
-    target : str
-        Name of the class.
 
     Returns
     -------
@@ -52,22 +47,18 @@ def region_map(run: Run, target: str) -> dict[str, Any] | None:
     places = {"neighbors": _places(layout(gaps, run.info.random_state))}
     if len(shown) <= MOST:
         places["distances"] = _places(layout_by_distances(gaps))
-    place = {index: k for k, index in enumerate(shown)}
-    labels = {
-        kind: [
-            (s.index + 1, *np.median([points[place[i]] for i in s.cluster if i in place], axis=0).round(1).tolist())
-            for s in run.summaries
-            if any(i in place for i in s.cluster)
-        ]
-        for kind, points in places.items()
-    }
     rows = region_rows(run, shown)
+    labels: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in places}
+    for number in (summary.index + 1 for summary in run.summaries):
+        own = [k for k, row in enumerate(rows) if row["summary"] == number]
+        for kind, points in places.items() if own else ():
+            labels[kind].append((number, *np.median([points[k] for k in own], axis=0).round(1).tolist()))
     return {
         "size": MAP_SIZE,
         "kinds": list(places),
         "points": list(zip(places["neighbors"], rows, strict=True)),
         "labels": labels["neighbors"],
-        "data": {"rows": rows, "places": places, "labels": labels, "coco": _coco(run, target)},
+        "data": {"rows": rows, "places": places, "labels": labels, "coco": coco_head(run)},
     }
 
 
@@ -78,19 +69,23 @@ def mapped_regions(run: Run) -> list[int]:
     """
     if run.parts is None:
         return list(range(len(run.regions)))
-    part = {index: summary.index for summary in (*run.summaries, *run.rejected) for index in summary.cluster}
+    part = _part_numbers(run)
     best: dict[tuple[int, int], int] = {}
-    by_size = sorted((r for r in run.regions if r.index in part), key=lambda r: -int(r.mask.sum()))
-    for region in by_size:
-        best.setdefault((part[region.index], region.image), region.index)
+    for region in sorted(run.regions, key=lambda region: -int(region.mask.sum())):
+        if region.index in part:
+            best.setdefault((part[region.index], region.image), region.index)
     return sorted(list(best.values())[:MOST])
+
+
+def _part_numbers(run: Run) -> dict[int, int]:
+    return {region: k for k, part in enumerate((*run.summaries, *run.rejected), start=1) for region in part.cluster}
 
 
 def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
     """Return what is known of some regions as plain data, their evidence as COCO's run lengths among it."""
     summaries, rejected = groups_of(run.summaries), groups_of(run.rejected)
     whole = run.parts is not None
-    part = {r: k for k, own in enumerate((*run.summaries, *run.rejected), start=1) for r in own.cluster} if whole else {}
+    part = _part_numbers(run) if whole else {}
     similarity = {member.region: member.similarity for summary in run.summaries for member in summary.members}
     rows = []
     for region in (run.regions[index] for index in shown):
@@ -221,23 +216,6 @@ def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     ranks = rankdata(points, axis=0) - 1
     return np.asarray((points - low) / np.where(span > 0, span, 1) + ranks / (len(points) - 1)) / 2
-
-
-def _coco(run: Run, target: str) -> dict[str, Any]:
-    return {
-        "info": {
-            "description": f"Visual summaries of {target}",
-            "date_created": text(run.info.created),
-        },
-        "images": [
-            {"id": image.index + 1, "file_name": view_file(image.index), "height": height, "width": width}
-            for image in run.images
-            for height, width in [image.view.shape[:2]]
-        ],
-        "categories": [
-            {"id": summary.index + 1, "name": text(summary.label), "supercategory": target} for summary in run.summaries
-        ],
-    }
 
 
 def _places(unit: NDArray[np.floating]) -> list[tuple[float, float]]:

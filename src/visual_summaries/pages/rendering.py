@@ -1,4 +1,4 @@
-"""Pictures of regions as the paper draws them (docs/paper.md), and of parts, from arrays alone.
+"""Pictures of regions as the paper draws them (docs/paper.md), and of parts.
 
 Regions: the evidence keeps its colors, the rest is gray; the convex hull of the evidence in the box is red; the regions of the
 mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from visual_summaries.masks.infill import hidden_pixels, infill_of
 from visual_summaries.masks.perturb import perturb
 from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
-from visual_summaries.results import Box, Mask, Run, Summary
+from visual_summaries.results import Box, Mask, Run
 from visual_summaries.settings.masks import MaskSettings
 
 RED = (229, 50, 45)
@@ -136,8 +136,7 @@ def render_region(
     >>> render_region(view, mask, (8, 4, 18, 16), window=(0, 0, 30, 18), scale=2).shape
     (36, 60, 3)
     """
-    if style not in ("overlay", "image", "mask"):
-        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    _require_style(style)
     height, width = mask.shape
     x0, y0, x1, y1 = window or (0, 0, width, height)
     size = ((x1 - x0) * scale, (y1 - y0) * scale)
@@ -205,8 +204,7 @@ def render_part(
     >>> render_part(view, part, part, scale=1)[0].tolist()
     [[200, 100, 0], [200, 100, 0], [30, 30, 30], [30, 30, 30]]
     """
-    if style not in ("overlay", "image", "mask"):
-        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    _require_style(style)
     size = (part.shape[1] * scale, part.shape[0] * scale)
     own = _upscaled(part, size)
     if style == "mask":
@@ -219,6 +217,11 @@ def render_part(
     for polygon in contours(evidence & ~part):
         _draw(ground, polygon, scale, (FAINT,) * 3, max(1, scale // 3))
     return _mixed(picture, ground, _edge(own, scale))
+
+
+def _require_style(style: str) -> None:
+    if style not in ("overlay", "image", "mask"):
+        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
 
 
 def _upscaled(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -238,16 +241,7 @@ def _draw(picture: NDArray[np.uint8], polygon: Polygon, scale: int, color: tuple
 
 
 def pixels_in(run: Run, cluster: Iterable[int], image: int) -> NDArray[np.bool_]:
-    """Return the pixels that some regions have in an image: ``bool (H, W)``.
-
-    Parameters
-    ----------
-    run : Run
-    cluster : iterable of int
-        Indices into ``run.regions``, of any images.
-    image : int
-        Index of the image.
-    """
+    """Return the pixels that the regions of a cluster have in an image: ``bool (H, W)``."""
     height, width = run.images[image].view.shape[:2]
     pixels = np.zeros((height, width), bool)
     for region in (run.regions[index] for index in cluster):
@@ -257,18 +251,14 @@ def pixels_in(run: Run, cluster: Iterable[int], image: int) -> NDArray[np.bool_]
     return pixels
 
 
-def part_of(run: Run, region: int) -> Summary | None:
-    """Return the summary, kept or rejected, whose cluster a region is in."""
-    return next((summary for summary in (*run.summaries, *run.rejected) if region in summary.cluster), None)
-
-
 def part_pixels(run: Run, region: int) -> NDArray[np.bool_]:
     """Return the pixels that a region's part has in the region's image: ``bool (H, W)``, all pieces of it.
 
     Only the region's own where it is in no part, and with the preset ``"paper"``, where regions of a summary are not exclusive.
     """
-    part = None if run.parts is None else part_of(run, region)
-    return pixels_in(run, [region] if part is None else part.cluster, run.regions[region].image)
+    parts = () if run.parts is None else (*run.summaries, *run.rejected)
+    cluster = next((part.cluster for part in parts if region in part.cluster), (region,))
+    return pixels_in(run, cluster, run.regions[region].image)
 
 
 def draw_member(run: Run, region: int, side: int, *, style: str = "overlay", whole: bool = False) -> NDArray[np.uint8]:
@@ -289,8 +279,7 @@ def draw_member(run: Run, region: int, side: int, *, style: str = "overlay", who
     Returns
     -------
     ndarray of uint8, (h, w, 3)
-        By :func:`~visual_summaries.pages.rendering.render_part`; with the preset ``"paper"`` by
-        :func:`~visual_summaries.pages.rendering.render_region`.
+        By :func:`render_part`; with the preset ``"paper"`` by :func:`render_region`.
     """
     shown = run.regions[region]
     view, evidence = run.images[shown.image].view, run.evidence(shown.image)

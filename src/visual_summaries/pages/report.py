@@ -104,7 +104,7 @@ def _context(run: Run) -> dict[str, Any]:
         "skipped": skipped,
         "skipped_counts": Counter(reason for _, reason, _ in skipped).most_common(),
         "warnings": warning_groups(run),
-        "map": region_map(run, target),
+        "map": region_map(run),
         "faithfulness": [] if run.faithfulness is None else faithfulness_rows(run.faithfulness),
         "together": _together(run),
         "facts": _facts(run),
