@@ -115,7 +115,7 @@ def region_rows(run: Run, shown: Sequence[int]) -> list[dict[str, Any]]:
 def distances(similarity: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return distances in [0, 1] from similarities.
 
-    Confidences of matching have a long tail and no common scale, so each is taken relative to the best ones of its two regions:
+    Match confidences have a long tail and no common scale, so each is taken relative to the best ones of its two regions:
     d(i, j) = 1 - s(i, j) / sqrt(max s(i, .) * max s(j, .)).
 
     Parameters
