@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ import torch
 import visual_summaries as vs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("VISUAL_SUMMARIES_STRICT") == "1"
@@ -79,6 +79,32 @@ def browser(chromium: str) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages from disk; at the end no console message, error, dialog or request may have been seen on any."""
+    contexts, seen = [], []
+
+    def open_page(
+        path: Path, hash_: str = "", *, width: int = 1280, height: int = 800, script: str = "", **options: Any
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        context.add_init_script(script)
+        page = context.new_page()
+        page.on("console", lambda message: seen.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: seen.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        inside = ("file:", "data:", "blob:")
+        page.on("request", lambda request: None if request.url.startswith(inside) else seen.append(request.url))
+        page.goto(path.as_uri() + hash_)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert seen == []
 
 
 #: Side of the striped patches, in pixels.

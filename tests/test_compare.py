@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from visual_summaries.compare import (
     network_names,
     rarefied,
 )
-from visual_summaries.compare.placing import box_raster, overlaps
+from visual_summaries.compare.matching import box_raster, overlaps
 from visual_summaries.errors import RunError
 from visual_summaries.pages.comparison import render_comparison, write_comparison
 from visual_summaries.results import (
@@ -47,7 +48,7 @@ from visual_summaries.settings import preset
 from visual_summaries.settings.stages import SummarySettings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 #: Height and width of the photographs.
 PHOTO = (120, 180)
@@ -343,14 +344,10 @@ def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.Captur
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
-def test_in_a_browser_it_fits_and_asks_for_nothing(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
-    page_path = write_comparison(compare_runs(several_classes()), tmp_path)
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
-    page.goto(page_path.as_uri())
-    assert said == []
+def test_in_a_browser_it_fits_and_asks_for_nothing(
+    watched: Callable[..., Page], tmp_path: Path, width: int, scheme: str
+) -> None:
+    page = watched(write_comparison(compare_runs(several_classes()), tmp_path), width=width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
@@ -362,4 +359,3 @@ def test_in_a_browser_it_fits_and_asks_for_nothing(browser: Browser, tmp_path: P
     ]
     assert len(lefts) == 3
     assert lefts[0] == lefts[1] == lefts[2]
-    page.close()

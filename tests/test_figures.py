@@ -15,7 +15,7 @@ import visual_summaries as vs
 from visual_summaries.cli import main
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.pages.figures import plot_importance, plot_summaries, plot_summary, write_figure
-from visual_summaries.pages.strips import render_strip
+from visual_summaries.pages.report import render_strip
 from visual_summaries.results import TargetInfo
 
 

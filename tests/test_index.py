@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,23 +184,9 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(chromium: str, catalog: Path) -> Iterator[Page]:
-    """The catalog in a browser; at the end no console message, error, dialog or request may have been seen."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    seen: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 800})
-        opened.on("console", lambda message: seen.append(f"console: {message.text}"))
-        opened.on("pageerror", lambda error: seen.append(f"error: {error}"))
-        opened.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        opened.on(
-            "request", lambda request: seen.append(request.url) if not request.url.startswith(("file:", "data:")) else None
-        )
-        opened.goto(catalog.as_uri())
-        yield opened
-        browser.close()
-    assert seen == []
+def page(watched: Callable[..., Page], catalog: Path) -> Page:
+    """The catalog in a browser, watched."""
+    return watched(catalog)
 
 
 def visible(page: Page, column: int = 1) -> list[str]:
@@ -270,12 +256,7 @@ def test_the_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
 
 
 @pytest.mark.browser
-def test_all_is_there_without_a_script(chromium: str, catalog: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_context(java_script_enabled=False).new_page()
-        page.goto(catalog.as_uri())
-        assert page.locator("#runs tbody tr").count() == 1000
-        assert not page.is_visible("#search")
-        browser.close()
+def test_all_is_there_without_a_script(watched: Callable[..., Page], catalog: Path) -> None:
+    page = watched(catalog, java_script_enabled=False)
+    assert page.locator("#runs tbody tr").count() == 1000
+    assert not page.is_visible("#search")

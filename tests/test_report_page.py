@@ -20,10 +20,11 @@ from benchmarks.made_runs import NAMES, NAN, made_mask, make_run
 from drawn_runs import Reader, analyzed, make_divided_run
 from visual_summaries.errors import RunError
 from visual_summaries.masks.infill import infill_of
-from visual_summaries.pages import region_map, words
-from visual_summaries.pages.findings import relies_on, summary_line
-from visual_summaries.pages.layout import distances, layout, layout_by_distances
+from visual_summaries.pages import images, region_map, words
+from visual_summaries.pages.findings import INFILLS, relies_on
+from visual_summaries.pages.region_map import distances, layout, layout_by_distances
 from visual_summaries.pages.report import render_page, write_report
+from visual_summaries.pages.summaries import summary_line
 from visual_summaries.results import Faithfulness, Run, RunAnalysis, RunInfo, Tag
 from visual_summaries.settings import preset
 
@@ -144,11 +145,11 @@ def test_warnings(reader: Reader) -> None:
     assert "of the image: the mask hides" not in reader.flat
 
 
-def test_every_warning_of_a_mask_has_words() -> None:
-    evidence = np.ones((10, 20), np.float16)
-    mask = made_mask(evidence, 0.8, 0.7, 0.7)
-    assert set(mask.warnings) == set(words.WARNINGS)
-    assert [positions for _, _, positions in words.warning_groups([mask, mask])] == [[0, 1]] * 3
+def test_every_warning_of_a_mask_has_words(run: Run) -> None:
+    mask = made_mask(np.ones((10, 20), np.float16), 0.8, 0.7, 0.7)
+    assert set(mask.warnings) == set(images.WARNINGS)
+    warned = replace(run, images=run.images[:2], masks=(mask, mask))
+    assert [[index for index, _ in group["images"]] for group in images.warning_groups(warned)] == [[0, 1]] * 3
 
 
 def test_regions_are_data_too(run: Run, reader: Reader) -> None:
@@ -173,7 +174,7 @@ def test_too_few_regions_for_a_map(run: Run) -> None:
 
 
 def test_no_map_by_distances_of_too_many_regions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(region_map, "MOST_DISTANCES", 17)
+    monkeypatch.setattr(region_map, "MOST", 17)
     page = render_page(run)
     assert 'id="map"' in page
     assert 'id="kinds"' not in page
@@ -254,7 +255,7 @@ def test_faithfulness_beside_its_control(run: Run, reader: Reader) -> None:
     assert "Effect kept when the mask is shifted by 2 % of the side (high is good) 90 %" in shown.flat
     assert "Effect kept when its outline is smoothed (high is good) 80 %" in shown.flat
     assert "Effect kept in infills that no mask was optimized under (high is good) 70 %" in shown.flat
-    assert set(words.FAITHFULNESS) | {"holds"} <= set(found.figures())
+    assert set(images.FAITHFULNESS) | {"holds"} <= set(found.figures())
 
 
 def test_masks_without_effect_have_no_figures_of_holding(run: Run) -> None:
@@ -330,7 +331,7 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(run: Run) -> None:
         r'<image class="m-hidden"[^>]* href="data:image/webp;base64,([^"]+)"><title>Evidence hidden by ([^<]+)<', page
     )
     ways = [infill_of(image.view, two.settings.masks) for image in two.images]
-    assert [name for _, name in named] == [words.INFILLS.get(way, way) for way in ways]
+    assert [name for _, name in named] == [INFILLS.get(way, way) for way in ways]
     assert set(ways) == {"mean", "noise"}
     for (data, _), image, mask, way in zip(named, two.images, two.masks, ways, strict=True):
         picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(float)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from visual_summaries.pages.geometry import contours, convex_hull, touching_regions, window_around
+from visual_summaries.pages.geometry import contours, convex_hull, svg_path, touching_regions, window_around
+from visual_summaries.pages.images import gray_levels
 from visual_summaries.pages.rendering import CYAN, DIM, LIFT, RED, WHITE, bright_on_gray, render_region
-from visual_summaries.pages.shell import data_uri, gray_levels, svg_path
+from visual_summaries.pages.shell import data_uri
 
 
 @pytest.fixture

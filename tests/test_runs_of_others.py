@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,26 +184,10 @@ def test_what_does_not_fit_together_is_named(change: dict[str, Any], says: str, 
         load_run(tmp_path)
 
 
-@pytest.fixture
-def hostile_page(chromium: str, tmp_path: Path) -> Iterator[Page]:
-    """The report of a run that is all script, in a browser that tells of every request, error and dialog."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    save_run(hostile_run(SCRIPT), tmp_path / "run")
-    seen: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.on("console", lambda message: seen.append(message.text))
-        page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: seen.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
-        page.goto(load_run(tmp_path / "run").report().as_uri())
-        yield page
-        browser.close()
-    assert seen == []
-
-
 @pytest.mark.browser
-def test_a_report_of_somebody_elses_run_runs_no_script(hostile_page: Page) -> None:
+def test_a_report_of_somebody_elses_run_runs_no_script(watched: Callable[..., Page], tmp_path: Path) -> None:
+    save_run(hostile_run(SCRIPT), tmp_path / "run")
+    hostile_page = watched(load_run(tmp_path / "run").report())
     assert hostile_page.title() != "pwned"
     assert SCRIPT in hostile_page.inner_text("h1")
     assert hostile_page.locator("main img[src=x]").count() == 0

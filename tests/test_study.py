@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -46,7 +46,7 @@ from visual_summaries.study.results_page import render_results
 from visual_summaries.study.tasks import OTHER, RANDOM, comparable_pairs, draw_tasks
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 IMAGES = 8
 RED, GREEN, BLUE = (230, 30, 30), (30, 200, 40), (40, 60, 240)
@@ -660,31 +660,15 @@ def test_commands_from_runs_to_results(
 
 
 @pytest.fixture
-def visit(browser: Browser, study: Study) -> Iterator[Callable[..., Page]]:
-    """Opens the study, or another page; at the end no console message, error or request may have been seen."""
-    contexts, seen = [], []
+def visit(watched: Callable[..., Page], study: Study) -> Callable[..., Page]:
+    """Opens the study, or another page, watched."""
 
-    def open_page(path: Path = study.page, width: int = 1280, script: str | None = None, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        if script:
-            context.add_init_script(script)
-        contexts.append(context)
-        page = context.new_page()
+    def open_page(path: Path = study.page, **options: Any) -> Page:
+        page = watched(path, **options)
         page.set_default_timeout(20_000)
-        page.on("console", lambda message: seen.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda request: seen.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None,
-        )
-        page.goto(path.as_uri())
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert seen == []
+    return open_page
 
 
 def kept(page: Page) -> Any:

@@ -158,7 +158,7 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
     if as_json:
         say_json({**run_values(run), "report": str(page), **more})
         return
-    from visual_summaries.pages.findings import summary_line
+    from visual_summaries.pages.summaries import summary_line
 
     accuracy = run.info.accuracy
     seen = f"{accuracy.correct} of {accuracy.total} images classified as it; " if accuracy.total else ""

@@ -6,12 +6,19 @@ from visual_summaries.compare.comparison import (
     Part,
     Use,
     compare_runs,
-    correlations_of,
-    count_summaries,
     network_names,
 )
-from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, rarefied
-from visual_summaries.compare.sharing import Match, Pair, join_matches, match_runs
+from visual_summaries.compare.counting import (
+    THRESHOLDS,
+    Correlation,
+    Count,
+    at_equal_images,
+    correlate,
+    correlations_of,
+    count_summaries,
+    rarefied,
+)
+from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
 
 __all__ = [
     "THRESHOLDS",

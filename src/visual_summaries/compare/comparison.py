@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, count
 from typing import Any
 
 from visual_summaries.classifiers.names import short_spec
-from visual_summaries.compare.counting import THRESHOLDS, Correlation, Count, at_equal_images, correlate, presence
-from visual_summaries.compare.sharing import Pair, join_matches, match_runs
+from visual_summaries.compare.counting import Correlation, Count, correlations_of, count_summaries
+from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import plain
 from visual_summaries.progress import Progress, report_progress
@@ -128,18 +128,24 @@ class Comparison:
             {
                 "target": group.target,
                 "runs": list(group.runs),
-                "pairs": [_pair_values(pair) for pair in group.pairs],
+                "pairs": [
+                    {
+                        "runs": list(pair.runs),
+                        "images": pair.images,
+                        "matches": [_numbered(match, "a", "b") for match in pair.matches],
+                        "unmatched": [_numbered(match, "a", "b") for match in pair.unmatched],
+                        "overlaps": pair.overlaps.round(4).tolist(),
+                    }
+                    for pair in group.pairs
+                ],
                 "parts": [
-                    {"name": part.name, "uses": [{**asdict(use), "summary": use.summary + 1} for use in part.uses]}
-                    for part in group.parts
+                    {"name": part.name, "uses": [_numbered(use, "summary") for use in part.uses]} for part in group.parts
                 ],
             }
             for group in self.classes
         ]
-        counts = [{**asdict(count), "stable": {f"{key:.2f}": n for key, n in count.stable.items()}} for count in self.counts]
-        correlations = {
-            measure: {kind: asdict(value) for kind, value in kinds.items()} for measure, kinds in self.correlations.items()
-        }
+        counts = [asdict(own) | {"stable": {f"{key:.2f}": n for key, n in own.stable.items()}} for own in self.counts]
+        correlations = {measure: {kind: asdict(c) for kind, c in kinds.items()} for measure, kinds in self.correlations.items()}
         values: dict[str, Any] = plain({"runs": runs, "classes": classes, "counts": counts, "correlations": correlations})
         return values
 
@@ -181,13 +187,12 @@ def compare_runs(
     networks = network_names(runs)
     groups = {target: [i for i, other in enumerate(targets) if other == target] for target in targets}
     total = sum(math.comb(len(members), 2) for members in groups.values())
-    classes, done = [], 0
+    classes, done = [], count(1)
     for target, members in groups.items():
         pairs = []
         for a, b in combinations(members, 2):
             pairs.append(match_runs(runs[a], runs[b], runs=(a, b), level=level, draws=draws, random_state=random_state))
-            done += 1
-            report_progress(progress, "match", done, total)
+            report_progress(progress, "match", next(done), total)
         sizes = [len(run.summaries) if position in members else 0 for position, run in enumerate(runs)]
         parts = tuple(_part(runs, joined) for joined in join_matches(pairs, sizes))
         classes.append(ClassComparison(target, tuple(members), tuple(pairs), parts))
@@ -219,102 +224,19 @@ def network_names(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _part(runs: Sequence[Run], joined: Sequence[tuple[int, int]]) -> Part:
-    uses, name = [], None
+    uses = []
     for position, index in joined:
         run = runs[position]
         summary = run.summaries[index]
         analysis = summary.analysis
-        name = name or (summary.tag.name if summary.tag is not None else None)
-        uses.append(
-            Use(
-                run=position,
-                summary=index,
-                importance=summary.importance,
-                above_control=None if analysis is None else analysis.above_control,
-                low=None if analysis is None else analysis.interval[0],
-                high=None if analysis is None else analysis.interval[1],
-                coverage=len({run.regions[i].image for i in summary.cluster}) / len(run.images),
-            )
-        )
-    return Part(name, tuple(uses))
+        above, low, high = (None,) * 3 if analysis is None else (analysis.above_control, *analysis.interval)
+        coverage = len({run.regions[i].image for i in summary.cluster}) / len(run.images)
+        uses.append(Use(position, index, summary.importance, above, low, high, coverage))
+    tags = (runs[position].summaries[index].tag for position, index in joined)
+    return Part(next((tag.name for tag in tags if tag is not None), None), tuple(uses))
 
 
-def count_summaries(runs: Sequence[Run], networks: Sequence[str], targets: Sequence[str]) -> tuple[Count, ...]:
-    """Return number of summaries and accuracy of each run; equal numbers of images are those of the runs of its class."""
-    fewest = {target: min(len(r.images) for r, t in zip(runs, targets, strict=True) if t == target) for target in targets}
-    counts = []
-    for run, network, target in zip(runs, networks, targets, strict=True):
-        stabilities = [s.analysis.stability for s in run.summaries if s.analysis is not None]
-        measured = len(stabilities) == len(run.summaries) and not any(math.isnan(value) for value in stabilities)
-        counts.append(
-            Count(
-                network=network,
-                target=target,
-                accuracy=run.info.accuracy.share or 0.0,
-                images=len(run.images),
-                summaries=len(run.summaries),
-                at_equal=at_equal_images(
-                    presence(run),
-                    len(run.images),
-                    len({region.image for region in run.regions}),
-                    fewest[target],
-                    run.settings.summaries,
-                ),
-                equal_images=fewest[target],
-                stable={t: sum(value >= t for value in stabilities) for t in THRESHOLDS} if measured else {},
-            )
-        )
-    return tuple(counts)
-
-
-def correlations_of(
-    counts: Sequence[Count], accuracy: Sequence[float] | None = None, *, draws: int = 2000, random_state: int = 0
-) -> dict[str, dict[str, Correlation]]:
-    """Return Spearman's correlations of each way of counting summaries with accuracy.
-
-    Parameters
-    ----------
-    counts : sequence of Count
-    accuracy : sequence of float, optional
-        Another accuracy than that on the run's images, for example the published one.
-    draws : int
-        Bootstrap resamples.
-    random_state : int
-
-    Returns
-    -------
-    dict
-        ``{measure: {"pooled": ..., "within": ..., CLASS: ...}}``.
-    """
-    given = [count.accuracy for count in counts] if accuracy is None else list(accuracy)
-    measures: dict[str, list[float]] = {
-        "summaries": [float(count.summaries) for count in counts],
-        "at_equal": [count.at_equal for count in counts],
-    }
-    if counts and all(count.stable for count in counts):
-        measures |= {f"stable {t:.2f}": [float(count.stable[t]) for count in counts] for t in THRESHOLDS if t > 0}
-    targets = [count.target for count in counts]
-    result: dict[str, dict[str, Correlation]] = {}
-    for measure, values in measures.items():
-        kinds = {
-            "pooled": correlate(given, values, draws=draws, random_state=random_state),
-            "within": correlate(given, values, targets, draws=draws, random_state=random_state),
-        }
-        for target in dict.fromkeys(targets):
-            own = [i for i, other in enumerate(targets) if other == target]
-            if len(own) > 2:
-                kinds[target] = correlate(
-                    [given[i] for i in own], [values[i] for i in own], draws=draws, random_state=random_state
-                )
-        result[measure] = kinds
-    return result
-
-
-def _pair_values(pair: Pair) -> dict[str, Any]:
-    return {
-        "runs": list(pair.runs),
-        "images": pair.images,
-        "matches": [{**asdict(match), "a": match.a + 1, "b": match.b + 1} for match in pair.matches],
-        "unmatched": [{**asdict(match), "a": match.a + 1, "b": match.b + 1} for match in pair.unmatched],
-        "overlaps": pair.overlaps.round(4).tolist(),
-    }
+def _numbered(item: Match | Use, *positions: str) -> dict[str, Any]:
+    """Return the fields of a match or use, with positions of summaries as their numbers from 1."""
+    values = asdict(item)
+    return values | {name: values[name] + 1 for name in positions}

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
-from scipy.stats import rankdata
+from scipy.stats import hypergeom, rankdata
 
 from visual_summaries._statistics import percentile_interval, resamples
 from visual_summaries.results import Run
@@ -95,15 +94,7 @@ def rarefied(presence: Sequence[int], total: int, drawn: int, at_least: int) -> 
     >>> rarefied([4, 2], total=4, drawn=4, at_least=2)
     2.0
     """
-    expected = 0.0
-    for k in presence:
-        fewer = sum(
-            math.exp(_log_choose(k, i) + _log_choose(total - k, drawn - i) - _log_choose(total, drawn))
-            for i in range(min(at_least, k + 1))
-            if 0 <= drawn - i <= total - k
-        )
-        expected += 1 - fewer
-    return expected + 0.0
+    return float(hypergeom.sf(at_least - 1, total, presence, drawn).sum())
 
 
 def at_equal_images(presence: Sequence[int], images: int, with_regions: int, drawn: int, settings: SummarySettings) -> float:
@@ -130,13 +121,32 @@ def at_equal_images(presence: Sequence[int], images: int, with_regions: int, dra
     return rarefied(presence, images, drawn, settings.images_needed(round(with_regions * drawn / images)))
 
 
-def _log_choose(n: int, k: int) -> float:
-    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
-
-
-def presence(run: Run) -> list[int]:
-    """Return in how many images each summary of a run lies (all of its cluster)."""
-    return [len({run.regions[index].image for index in summary.cluster}) for summary in run.summaries]
+def count_summaries(runs: Sequence[Run], networks: Sequence[str], targets: Sequence[str]) -> tuple[Count, ...]:
+    """Return number of summaries and accuracy of each run; equal numbers of images are those of the runs of its class."""
+    fewest = {target: min(len(r.images) for r, t in zip(runs, targets, strict=True) if t == target) for target in targets}
+    counts = []
+    for run, network, target in zip(runs, networks, targets, strict=True):
+        stabilities = [s.analysis.stability for s in run.summaries if s.analysis is not None]
+        measured = len(stabilities) == len(run.summaries) and not any(math.isnan(value) for value in stabilities)
+        counts.append(
+            Count(
+                network=network,
+                target=target,
+                accuracy=run.info.accuracy.share or 0.0,
+                images=len(run.images),
+                summaries=len(run.summaries),
+                at_equal=at_equal_images(
+                    [len({run.regions[index].image for index in summary.cluster}) for summary in run.summaries],
+                    len(run.images),
+                    len({region.image for region in run.regions}),
+                    fewest[target],
+                    run.settings.summaries,
+                ),
+                equal_images=fewest[target],
+                stable={t: sum(value >= t for value in stabilities) for t in THRESHOLDS} if measured else {},
+            )
+        )
+    return tuple(counts)
 
 
 def correlate(
@@ -187,6 +197,47 @@ def correlate(
     resampled = np.array([rho([units[i] for i in drawn]) for drawn in resamples(len(units), draws, random_state)])
     low, high = percentile_interval(resampled)
     return Correlation(found, low, high, len(first), float(1 - np.isfinite(resampled).sum() / draws))
+
+
+def correlations_of(
+    counts: Sequence[Count], accuracy: Sequence[float] | None = None, *, draws: int = 2000, random_state: int = 0
+) -> dict[str, dict[str, Correlation]]:
+    """Return Spearman's correlations of each way of counting summaries with accuracy.
+
+    Parameters
+    ----------
+    counts : sequence of Count
+    accuracy : sequence of float, optional
+        Another accuracy than that on the run's images, for example the published one.
+    draws : int
+        Bootstrap resamples.
+    random_state : int
+
+    Returns
+    -------
+    dict
+        ``{measure: {"pooled": ..., "within": ..., CLASS: ...}}``.
+    """
+    given = [count.accuracy for count in counts] if accuracy is None else list(accuracy)
+    measures: dict[str, list[float]] = {
+        "summaries": [float(count.summaries) for count in counts],
+        "at_equal": [count.at_equal for count in counts],
+    }
+    if counts and all(count.stable for count in counts):
+        measures |= {f"stable {t:.2f}": [float(count.stable[t]) for count in counts] for t in THRESHOLDS if t > 0}
+    targets = [count.target for count in counts]
+    result: dict[str, dict[str, Correlation]] = {}
+    for measure, values in measures.items():
+        kinds = {
+            "pooled": correlate(given, values, draws=draws, random_state=random_state),
+            "within": correlate(given, values, targets, draws=draws, random_state=random_state),
+        }
+        for target in dict.fromkeys(targets):
+            own = [pair for pair, other in zip(zip(given, values, strict=True), targets, strict=True) if other == target]
+            if len(own) > 2:
+                kinds[target] = correlate(*zip(*own, strict=True), draws=draws, random_state=random_state)
+        result[measure] = kinds
+    return result
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

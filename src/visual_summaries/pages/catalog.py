@@ -1,8 +1,9 @@
-"""The catalog as a table for other programs."""
+"""The catalog of many runs: its page, and the table for other programs."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +17,8 @@ from visual_summaries._validate import require_choice
 from visual_summaries.batch.catalog import Broken, Entry, scan_runs
 from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import MissingExtraError, RunError
-from visual_summaries.files.atomic import atomic_file, write_text
+from visual_summaries.files.atomic import atomic_file, plain, write_text
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
-from visual_summaries.pages.words import text
 from visual_summaries.progress import Progress
 
 #: Formats of the table.
@@ -27,19 +27,13 @@ TABLES = ("json", "parquet")
 
 def write_json_table(path: Path, entries: Sequence[Entry], broken: Sequence[Broken]) -> None:
     """Write all rows, and what could not be read, as one JSON object; what is no number is null."""
-    content = {"runs": [_plain(asdict(entry)) for entry in entries], "broken": [vars(item) for item in broken]}
+    content = {"runs": [plain(asdict(entry)) for entry in entries], "broken": [vars(item) for item in broken]}
     # Names of a user's files may hold what UTF-8 cannot: escapes can.
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
-    """Write all rows as a Parquet file.
-
-    Raises
-    ------
-    MissingExtraError
-        If pyarrow is not installed.
-    """
+    """Write all rows as a Parquet file; pyarrow must be there."""
     pyarrow, parquet = require_pyarrow()
     text, number, count, flag = pyarrow.string(), pyarrow.float64(), pyarrow.int64(), pyarrow.bool_()
     kinds = {
@@ -47,20 +41,14 @@ def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
         "list[float]": pyarrow.list_(number), "list[bool]": pyarrow.list_(flag),
     }  # fmt: skip
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in Entry.__annotations__.items()])
-    rows = [{name: _text(value) for name, value in _plain(asdict(entry)).items()} for entry in entries]
+    rows = [{name: _text(value) for name, value in plain(asdict(entry)).items()} for entry in entries]
     table = pyarrow.Table.from_pylist(rows, schema=schema)
     with atomic_file(path) as file:
         parquet.write_table(table, file)
 
 
 def require_pyarrow() -> tuple[Any, Any]:
-    """Return pyarrow and its Parquet module.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
+    """Return pyarrow and its Parquet module, or raise :class:`MissingExtraError`."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -71,35 +59,13 @@ def require_pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
-
-
 def _text(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-#: Bars of at most this many summaries are drawn in a row.
-_BARS = 10
-
-
 @dataclass(frozen=True)
 class Written:
-    """What writing a catalog gave.
-
-    Attributes
-    ----------
-    page, table : Path
-        The files.
-    runs : int
-        How many runs they hold.
-    broken : list of Broken
-        What could not be read.
-    """
+    """The files that writing a catalog gave, how many runs they hold, and what could not be read."""
 
     page: Path
     table: Path
@@ -165,13 +131,13 @@ def render_index(entries: Sequence[Entry], broken: Sequence[Broken] = (), *, tit
     """
     seen = [entry.accuracy for entry in entries if entry.accuracy is not None]
     context = {
-        "title": text(title),
+        "title": title,
         "rows": [_row(entry, base) for entry in entries],
-        "broken": [{"path": text(item.path), "reason": text(item.reason)} for item in broken],
-        "count": len(entries),
+        "broken": broken,
         "classes": len({entry.target for entry in entries}),
         "networks": len({entry.network for entry in entries}),
-        "accuracy": f"{median(seen):.0%}" if seen else None,
+        "accuracy": median(seen) if seen else None,
+        "median": median,
         "measured": {
             "control": any(entry.control for entry in entries),
             "stability": any(entry.stability for entry in entries),
@@ -190,36 +156,12 @@ def _base(folder: Path, out: Path) -> str:
 
 
 def _row(entry: Entry, base: str) -> dict[str, Any]:
-    target, network, path = text(entry.target), short_spec(text(entry.network)), text(entry.path)
-    finite = [value if value == value else 0.0 for value in entry.importances]
+    network = short_spec(entry.network)
     return {
-        "target": target,
+        "entry": entry,
         "network": network,
-        "path": path,
-        "find": f"{target} {network} {path}".casefold(),
+        "find": f"{entry.target} {network} {entry.path}".casefold(),
         # Only paths that this program found itself become links, and quoted they hold nothing but a path below the page.
         "href": quote((base + entry.report).encode("utf-8", "surrogateescape")) if entry.report else None,
-        "date": text(entry.created)[:10],
-        "created": text(entry.created)[:25],
-        "images": entry.images,
-        "accuracy": None if entry.accuracy is None else f"{entry.accuracy:.0%}",
-        "accuracy_sort": -1.0 if entry.accuracy is None else round(entry.accuracy, 6),
-        "of": f"{entry.correct} of {entry.total}",
-        "summaries": entry.summaries,
-        "bars": [round(20 * min(max(value, 0.0), 1.0), 1) for value in finite[:_BARS]],
-        "more": max(0, len(finite) - _BARS),
-        "top": f"{max(finite):.0%}" if finite else "–",
-        "top_sort": round(max(finite), 6) if finite else -1.0,
-        "label": "importances " + ", ".join(f"{value:.0%}" for value in finite[:_BARS]) if finite else "no summary",
-        "control": f"{sum(entry.control)} of {len(entry.control)}" if entry.control else "–",
-        "control_sort": sum(entry.control) if entry.control else -1,
-        "stability": f"{median(entry.stability):.2f}" if entry.stability else "–",
-        "stability_sort": round(median(entry.stability), 6) if entry.stability else -1.0,
-        "deletion": _against(entry.deletion, entry.deletion_control),
-        "deletion_sort": 9.0 if entry.deletion is None else round(entry.deletion, 6),
-        "warnings": entry.warnings,
+        "importances": [0.0 if math.isnan(value) else value for value in entry.importances],
     }
-
-
-def _against(own: float | None, control: float | None) -> str:
-    return "–" if own is None or control is None else f"{own:.2f} / {control:.2f}"

@@ -1,11 +1,9 @@
-"""What a run found, as plain rows: one for each region."""
+"""A run for other programs: JSON, rows of regions as CSV, COCO."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,14 @@ import PIL.Image
 
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import RunError
-from visual_summaries.files.atomic import atomic_file, write_json, write_text
+from visual_summaries.files.atomic import atomic_file, plain, write_json, write_text
 from visual_summaries.pages.geometry import contours
+from visual_summaries.pages.summaries import groups_of
 from visual_summaries.regions import full_mask, run_length, view_file
 from visual_summaries.results import Run
+
+#: Formats, and how masks are written in COCO.
+FORMATS, MASKS = ("json", "csv", "coco"), ("rle", "polygon")
 
 
 def region_records(run: Run, summaries: Collection[int] | None = None) -> list[dict[str, Any]]:
@@ -37,41 +39,32 @@ def region_records(run: Run, summaries: Collection[int] | None = None) -> list[d
         it as a member), ``similarity`` (to the exemplar, of members only), ``contribution``, ``drop``, ``salient_share``. What
         is not known is None: JSON has no NaN.
     """
-    summary_of = {region: summary for summary in run.summaries for region in summary.cluster}
+    summary_of = groups_of(run.summaries)
     similarity = {member.region: member.similarity for summary in run.summaries for member in summary.members}
     rows = []
     for region in run.regions:
         summary = summary_of.get(region.index)
-        if summaries is not None and (summary is None or summary.index not in summaries):
+        if summaries is not None and (summary is None or summary - 1 not in summaries):
             continue
-        x0, y0, x1, y1 = region.box
         rows.append(
             {
                 "region": region.index,
                 "image": run.images[region.image].name,
-                "x0": x0,
-                "y0": y0,
-                "x1": x1,
-                "y1": y1,
-                "summary": None if summary is None else summary.index + 1,
+                **dict(zip(("x0", "y0", "x1", "y1"), region.box, strict=True)),
+                "summary": summary,
                 "member": region.index in similarity,
-                "similarity": _known(similarity.get(region.index, math.nan)),
-                "contribution": _known(region.contribution),
-                "drop": _known(region.drop),
+                "similarity": similarity.get(region.index),
+                "contribution": region.contribution,
+                "drop": region.drop,
                 "salient_share": region.salient_share,
             }
         )
-    return rows
+    known: list[dict[str, Any]] = plain(rows)
+    return known
 
 
 def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, Any]:
-    """Return a run without its arrays: what it was made from, its summaries, its regions.
-
-    Parameters
-    ----------
-    run, summaries
-        As in :func:`region_records`.
-    """
+    """Return a run without its arrays: what it was made from, its summaries, its regions; see :func:`region_records`."""
     return {
         "target": vars(run.info.target),
         "classifier": vars(run.info.classifier),
@@ -79,9 +72,9 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
         "created": run.info.created,
         "versions": run.info.versions,
         "images": [
-            {"name": image.name, "sha256": image.sha256, "score": image.score, "height": height, "width": width}
+            {"name": image.name, "sha256": image.sha256, "score": image.score}
+            | dict(zip(("height", "width"), image.view.shape, strict=False))
             for image in run.images
-            for height, width in [image.view.shape[:2]]
         ],
         "summaries": [
             {
@@ -90,8 +83,8 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
                 "exemplar": summary.exemplar,
                 "members": [member.region for member in summary.members],
                 "cluster": list(summary.cluster),
-                "score": _known(summary.score),
-                "importance": _known(summary.importance),
+                "score": summary.score,
+                "importance": summary.importance,
             }
             for summary in run.summaries
             if summaries is None or summary.index in summaries
@@ -100,22 +93,33 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
     }
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def coco_head(run: Run, summaries: Collection[int] | None = None) -> dict[str, Any]:
+    """Return ``info``, ``images`` and ``categories`` of a run as a COCO data set (see :func:`coco`)."""
+    target = run.info.target.name
+    return {
+        "info": {
+            "description": f"Visual summaries of {target} in {run.info.classifier.spec}",
+            "date_created": run.info.created,
+        },
+        "images": [
+            {"id": image.index + 1, "file_name": view_file(image.index), "height": height, "width": width}
+            for image in run.images
+            for height, width in [image.view.shape[:2]]
+        ],
+        "categories": [
+            {"id": summary.index + 1, "name": summary.label, "supercategory": target}
+            for summary in run.summaries
+            if summaries is None or summary.index in summaries
+        ],
+    }
 
 
-#: How masks are written.
-MASKS = ("rle", "polygon")
-
-
-def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = None, *, masks: str = "rle") -> dict[str, Any]:
+def coco(run: Run, summaries: Collection[int] | None = None, *, masks: str = "rle") -> dict[str, Any]:
     """Return a run's regions as a COCO data set of its views.
 
     Parameters
     ----------
     run : Run
-    files : collection of str
-        Name of the file of each view, in the order of ``run.images``.
     summaries : collection of int, optional
         Positions in ``run.summaries``; all regions of kept summaries unless given.
     masks : str
@@ -127,51 +131,27 @@ def coco(run: Run, files: Collection[str], summaries: Collection[int] | None = N
         ``info``, ``images``, ``categories`` (one a summary, its number as id), ``annotations`` (with ``contribution``, ``drop``
         and ``member`` as extra keys).
     """
-    wanted = {summary.index for summary in run.summaries} if summaries is None else set(summaries)
-    target = run.info.target.name
     annotations: list[dict[str, Any]] = []
-    for row in region_records(run, wanted):
+    for row in region_records(run, range(len(run.summaries)) if summaries is None else summaries):
         region = run.regions[row["region"]]
-        height, width = run.images[region.image].view.shape[:2]
-        evidence = full_mask(region.box, region.mask, (height, width))
-        x0, y0, x1, y1 = region.box
-        outlines = [polygon for polygon in contours(evidence) if len(polygon) >= 3] if masks == "polygon" else []
+        evidence = full_mask(region.box, region.mask, run.images[region.image].view.shape[:2])
+        height, width = region.size
+        polygons = contours(evidence) if masks == "polygon" else []
         annotations.append(
             {
                 "id": len(annotations) + 1,
                 "image_id": region.image + 1,
                 "category_id": row["summary"],
-                "bbox": [x0, y0, x1 - x0, y1 - y0],
+                "bbox": [*region.box[:2], width, height],
                 "area": int(evidence.sum()),
                 "iscrowd": 0,
-                "segmentation": [polygon.reshape(-1).round(2).tolist() for polygon in outlines]
+                "segmentation": [p.reshape(-1).round(2).tolist() for p in polygons]
                 if masks == "polygon"
                 else run_length(evidence),
-                "contribution": row["contribution"],
-                "drop": row["drop"],
-                "member": row["member"],
             }
+            | {name: row[name] for name in ("contribution", "drop", "member")}
         )
-    return {
-        "info": {
-            "description": f"Visual summaries of {target} in {run.info.classifier.spec}",
-            "date_created": run.info.created,
-        },
-        "images": [
-            {"id": image.index + 1, "file_name": name, "height": image.view.shape[0], "width": image.view.shape[1]}
-            for image, name in zip(run.images, files, strict=True)
-        ],
-        "categories": [
-            {"id": summary.index + 1, "name": summary.label, "supercategory": target}
-            for summary in run.summaries
-            if summary.index in wanted
-        ],
-        "annotations": annotations,
-    }
-
-
-#: Names accepted by :func:`export_run`.
-FORMATS = ("json", "csv", "coco")
+    return coco_head(run, summaries) | {"annotations": annotations}
 
 
 def export_run(
@@ -212,7 +192,7 @@ def export_run(
     if path.is_file() or (path.is_dir() and (format != "coco" or any(path.iterdir()))):
         raise RunError(f"{path} is there already; give a path that is not, nothing is overwritten")
     if format == "json":
-        write_text(path, json.dumps(run_record(run, summaries), indent=1, ensure_ascii=False) + "\n")
+        write_json(path, plain(run_record(run, summaries)))
     elif format == "csv":
         rows = region_records(run, summaries)
         table = io.StringIO()
@@ -221,10 +201,9 @@ def export_run(
         writer.writerows(rows)
         write_text(path, table.getvalue())
     else:
-        names = [view_file(image.index) for image in run.images]
-        for image, name in zip(run.images, names, strict=True):
-            with atomic_file(path / "images" / name) as file:
+        for image in run.images:
+            with atomic_file(path / "images" / view_file(image.index)) as file:
                 PIL.Image.fromarray(image.view).save(file, "PNG")
         path = path / "annotations.json"
-        write_json(path, coco(run, names, summaries, masks=masks))
+        write_json(path, coco(run, summaries, masks=masks))
     return path

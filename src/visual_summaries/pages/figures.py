@@ -1,4 +1,4 @@
-"""The one place that asks for matplotlib, which is an extra."""
+"""Figures of a run by matplotlib, which is an extra: this module alone asks for it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import numpy as np
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.files.atomic import atomic_file
-from visual_summaries.pages.strips import draw_member
+from visual_summaries.pages.rendering import draw_member
+from visual_summaries.pages.words import covered_images
 from visual_summaries.results import Run, Summary
+
+#: What a figure of a run may show, and endings of files that it can be written to.
+KINDS, SUFFIXES = ("summaries", "importance"), (".png", ".svg", ".pdf")
+#: What a member's picture shows.
+STYLES = ("overlay", "image", "mask", "warped")
+#: Side of a member's square picture, in inches, and in pixels.
+_SIDE, _PIXELS = 0.9, 320
 
 
 def figure(**options: Any) -> Any:
@@ -29,7 +37,9 @@ def figure(**options: Any) -> Any:
     return Figure(**options)
 
 
-_BAR = "#2a6f6b"
+def _require_summaries(run: Run) -> None:
+    if not run.summaries:
+        raise SettingsError("the run has no summaries, so there is nothing to draw; see its report for the reasons")
 
 
 def plot_importance(run: Run, ax: Any = None) -> Any:
@@ -52,25 +62,17 @@ def plot_importance(run: Run, ax: Any = None) -> Any:
     SettingsError
         If the run has no summaries.
     """
-    if not run.summaries:
-        raise SettingsError("the run has no summaries, so there is nothing to draw; see its report for the reasons")
+    _require_summaries(run)
     if ax is None:
         ax = figure(figsize=(4.5, 0.8 + 0.28 * len(run.summaries)), dpi=200, layout="constrained").add_subplot()
     places = range(len(run.summaries))
-    ax.barh(places, [summary.importance for summary in run.summaries], color=_BAR, height=0.6)
+    ax.barh(places, [summary.importance for summary in run.summaries], color="#2a6f6b", height=0.6)
     ax.set_yticks(places, [summary.label for summary in run.summaries])
     ax.invert_yaxis()
     ax.axvline(0, color="black", linewidth=0.6)
     ax.set_xlabel("share of the score lost when it is hidden")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-#: What a member's picture shows.
-STYLES = ("overlay", "image", "mask", "warped")
-
-#: Side of a member's square picture, in inches, and in pixels.
-_SIDE, _PIXELS = 0.9, 320
 
 
 def plot_summary(run: Run, summary: Summary, ax: Any = None, *, columns: int = 10, style: str = "overlay") -> Any:
@@ -144,8 +146,7 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
     SettingsError
         If the run has no summaries.
     """
-    if not run.summaries:
-        raise SettingsError("the run has no summaries, so there is nothing to draw; see its report for the reasons")
+    _require_summaries(run)
     shown = run.summaries[:most]
     columns = columns or min(8, max(len(summary.members) for summary in shown))
     label = 1.3  # inches left of the rows
@@ -165,7 +166,7 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
         bottom = (height - title - (row + 1) * _SIDE) / height
         ax = fig.add_axes((label / width, bottom, columns * _SIDE / width, _SIDE / height))
         plot_summary(run, summary, ax, columns=columns, style=style)
-        covered = len({run.regions[index].image for index in summary.cluster})
+        covered = covered_images(run, summary)
         fig.text(
             0.01,
             bottom + _SIDE / height / 2,
@@ -175,13 +176,6 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
             linespacing=1.4,
         )
     return fig
-
-
-#: What a figure of a run may show.
-KINDS = ("summaries", "importance")
-
-#: Endings of files that a figure can be written to.
-SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def write_figure(run: Run, path: str | Path, kind: str = "summaries", **options: Any) -> Path:

@@ -1,54 +1,26 @@
-"""What the analyses found, in words that a reader without statistics understands, and as a chart."""
+"""What a run found, in sentences that a reader without the method in mind understands."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from visual_summaries.pages.words import counted, covered_images, percent, score_text
-from visual_summaries.results import Chance, JointEffects, Run, Summary, SummaryAnalysis, Together
+from visual_summaries.pages.words import counted, covered_images, listed, percent, score_text, span, text
+from visual_summaries.results import Chance, JointEffects, Parts, Run, Summary, Together
+from visual_summaries.settings.masks import infills_of
 
 #: Random moves are as good as the run in more than this share of cases: chance explains the summaries.
 _BY_CHANCE = 0.1
 #: The first sentence names this many summaries at most, and says "mostly" when they take more than this share of the score.
 _NAMED, _MOSTLY = 3, 0.5
-#: Width and height of a chart in its own units, and the room for its labels: left, top, right, bottom.
-_CHART, _ROOM = (320, 190), (42, 8, 10, 30)
-
-
-def doubts(analysis: SummaryAnalysis) -> list[tuple[str, str]]:
-    """Return what speaks against a summary: a few words for a badge, and a sentence."""
-    found = []
-    low, high = analysis.interval
-    if not analysis.beats_control:
-        within = f" (95\u00a0% interval of the difference: {span(low, high)})" if math.isfinite(low) else ""
-        found.append(("not above control", f"It does not beat its control{within}: do not build on it."))
-    if analysis.reproducible is False:
-        found.append(
-            (
-                "not reproducible",
-                f"Stability only {percent(analysis.stability)}: when the images are resampled, little of this part comes back."
-                " Its outline is uncertain, and it may merge with another part or fall apart.",
-            )
-        )
-    return found
-
-
-def certainty(analysis: SummaryAnalysis) -> str:
-    """Return how sure the importance and the group are; nothing that :func:`doubts` says."""
-    parts = []
-    if analysis.beats_control:
-        low, high = analysis.interval
-        parts.append(f"It beats its control (95\u00a0% interval of the difference: {span(low, high)}).")
-    if analysis.reproducible:
-        parts.append(
-            f"Stability {percent(analysis.stability)}: how much of this part comes back when the images are resampled."
-        )
-    return " ".join(parts)
+#: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
+SCORE_LEFT = 0.5
+#: Infills, in words (anything else is shown as it is).
+INFILLS = {"strong-blur": "strong blur", "mean": "the mean color", "inpaint": "inpainting"}
 
 
 def relies_on(run: Run, name: str) -> str:
@@ -106,17 +78,6 @@ def rest_sentence(together: Together) -> str:
     )
 
 
-def span(low: float, high: float) -> str:
-    """Return both ends of an interval of shares.
-
-    Examples
-    --------
-    >>> span(-0.1, 0.05).replace(chr(160), " ")
-    '−10 to 5 %'
-    """
-    return f"{percent(low).removesuffix(chr(160) + '%')} to {percent(high)}"
-
-
 def _them(all_of_them: int, named: int) -> str:
     if named < all_of_them:
         return f"all {all_of_them} summaries"
@@ -126,26 +87,14 @@ def _them(all_of_them: int, named: int) -> str:
 def _parts(summaries: Sequence[Summary]) -> str:
     """Return summaries as a list in words, by their names where they have some."""
     if not any(summary.tag for summary in summaries):
-        return _listed(tuple(summary.index for summary in summaries))
-    words = [
-        f"“{summary.tag.name}” (summary {summary.index + 1})" if summary.tag else f"summary {summary.index + 1}"
-        for summary in summaries
-    ]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+        return _numbered([summary.index for summary in summaries])
+    return listed([f"“{s.tag.name}” (summary {s.index + 1})" if s.tag else f"summary {s.index + 1}" for s in summaries])
 
 
-def summary_line(run: Run, summary: Summary) -> str:
-    """Return one line about a summary for a terminal."""
-    covered = f"in {covered_images(run, summary)} of {counted(len(run.images), 'image')}"
-    analysis = summary.analysis
-    if analysis is None:
-        return f"{covered}, quality {summary.score:.2f}, hiding one takes {summary.importance:.0%} of the score on average"
-    steady = "" if math.isnan(analysis.stability) else f", stability {analysis.stability:.0%}"
-    marks = "".join(f"; {badge.upper()}" for badge, _ in doubts(analysis))
-    return (
-        f"importance {analysis.importance:.0%} (same pixels elsewhere {analysis.control:.0%}),"
-        f" {covered}{steady}, quality {summary.score:.2f}{marks}"
-    )
+def _numbered(positions: Sequence[int]) -> str:
+    """Return "summary 3" or "summaries 1, 2 and 3"."""
+    noun = "summaries" if len(positions) > 1 else "summary"
+    return f"{noun} {listed([position + 1 for position in sorted(positions)])}"
 
 
 def sure_sentence(run: Run) -> str:
@@ -158,17 +107,118 @@ def sure_sentence(run: Run) -> str:
     return f"{sure} of {counted(len(analyses), 'summary', 'summaries')} {beat} control (95\u00a0% interval)."
 
 
+def headline(run: Run, name: str) -> str:
+    """Return what the class relies on, in one or two plain sentences."""
+    return f"{_hiding_sentence(run, name)} {_summaries_sentence(run)}"
+
+
+def _hiding_sentence(run: Run, name: str) -> str:
+    if not run.masks:
+        return f"No image was explained, so nothing is known of what “{name}” relies on."
+    before = median(mask.score_before for mask in run.masks)
+    after = median(mask.score_after for mask in run.masks)
+    if before > 0 and after > before * SCORE_LEFT:
+        return (
+            f"Hiding the evidence found here takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
+            " the masks miss much of what the network relies on."
+        )
+    return f"Hiding the evidence found here takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
+
+
+def _summaries_sentence(run: Run) -> str:
+    if not run.summaries and run.parts is not None:
+        return f"None of its {counted(run.parts.count, 'part')} is a visual summary."
+    if not run.summaries:
+        return "No part of it comes back often and alike enough to be a visual summary."
+    ranked = [summary for summary in run.summaries if math.isfinite(summary.importance)] or list(run.summaries)
+    top = max(ranked, key=lambda summary: summary.importance if math.isfinite(summary.importance) else 0.0)
+    where = f"{covered_images(run, top)} of {counted(len(run.images), 'image')}"
+    if len(run.summaries) == 1:
+        return f"The one visual summary covers {where}."
+    number = "" if top.index == 0 else f", no. {top.index + 1},"
+    return f"{len(run.summaries)} visual summaries; the most important{number} covers {where}."
+
+
+def no_summary_reason(run: Run) -> str:
+    """Return why a run has no summary, and what may help."""
+    if run.parts is not None:
+        return _no_part_reason(run, run.parts.count)
+    regions = run.settings.regions
+    if not run.regions:
+        return (
+            f"No proposed box is evidence over more than {percent(regions.salient_share)} of its area. Look at the masks of the"
+            " images below: if they are empty or tiny, the network may rely on the whole picture; more proposed boxes"
+            " (regions.boxes) or a lower regions.salient_share let smaller evidence through."
+        )
+    summaries = run.settings.summaries
+    compared = f"{counted(len(run.regions), 'region')} were compared, but"
+    more = "More images of the class usually help."
+    if run.rejected:
+        why = (
+            "hardly beat their control"
+            if summaries.keep == "used"
+            else f"look too unlike each other: their quality is under {summaries.min_score:g}"
+        )
+        members = f"the members of every cluster ({len(run.rejected)}) {why}"
+        return f"{compared} {members}. They are shown under “Rejected clusters”. {more}"
+    share = f" and from {percent(summaries.min_coverage)} of all" if summaries.min_coverage else ""
+    return f"{compared} no group of them comes from {summaries.min_members} images or more{share}. {more}"
+
+
+def _no_part_reason(run: Run, parts: int) -> str:
+    more = "More images of the class usually help."
+    if not run.regions:
+        return (
+            "No image has evidence. Look at the masks of the images below: if they are empty or tiny, the network may rely on"
+            " the whole picture."
+        )
+    divided = f"The evidence was divided among {counted(parts, 'part')}, but none"
+    if run.rejected:
+        return f"{divided} beats its control, the same pixels elsewhere. They are shown under “Rest”. {more}"
+    summaries = run.settings.summaries
+    return (
+        f"{divided} is in {counted(summaries.min_members, 'image')} or more and in {percent(summaries.min_coverage)} of all."
+        f" {more}"
+    )
+
+
+def hiding_sentence(run: Run) -> str:
+    """Return how pixels are hidden when effects are measured, and what the figures are."""
+    infills = [INFILLS.get(name, name) for name in infills_of(run.settings.masks.infill)]
+    each = "" if len(infills) == 1 else ": in each image by one of these infills, which the image itself decides"
+    hidden = f"Pixels are hidden by {listed(infills, 'or')}, as when the masks were sought"
+    return f"{hidden}{each}; figures are means over the images."
+
+
+def left_out_sentence(run: Run) -> str:
+    """Return which infills were left out of the run, and why; empty where none was."""
+    used = infills_of(run.settings.masks.infill)
+    out = {name: share for name, share in run.info.left_when_hidden.items() if name not in used}
+    if not out:
+        return ""
+    names = ", ".join(f"{INFILLS.get(name, text(name))} ({percent(share)})" for name, share in out.items())
+    return f"Left out, because hiding everything with these infills leaves more than a tenth of the score: {names}."
+
+
+def rejection_rule(run: Run) -> str:
+    """Return why clusters are rejected in this run, after "Groups of regions"."""
+    if run.settings.summaries.keep == "used":
+        return (
+            "that hardly beat their control: over all images they take less than"
+            f" {percent(run.settings.summaries.min_effect)} of the score above what the same pixels take elsewhere"
+        )
+    return f"whose members look too unlike each other: quality under {run.settings.summaries.min_score:g} of the median cluster"
+
+
 def joint_sentences(joint: JointEffects, together: Together | None = None) -> list[str]:
     """Return which few summaries destroy the class, and which are enough for it.
 
     Where no few do, the first sentence says what all of them take, unless that is known of all images (`together`).
     """
-    names = {kind: _listed(getattr(joint, kind)) for kind in ("destroying", "sufficient")}
     hidden, shown = joint.evidence
     if joint.destroying:
-        first = (
-            f"Hiding {names['destroying']} does nearly all that hiding all evidence does ({percent(1 - hidden)} of the score)."
-        )
+        few = _numbered(joint.destroying)
+        first = f"Hiding {few} does nearly all that hiding all evidence does ({percent(1 - hidden)} of the score)."
     elif together is not None:
         first = ""
     else:
@@ -177,9 +227,8 @@ def joint_sentences(joint: JointEffects, together: Together | None = None) -> li
             f" {percent(1 - hidden)}: part of what the network uses is in no summary."
         )
     if joint.sufficient:
-        second = (
-            f"Showing nothing but {names['sufficient']} brings nearly as much of the score as all evidence ({percent(shown)})."
-        )
+        few = _numbered(joint.sufficient)
+        second = f"Showing nothing but {few} brings nearly as much of the score as all evidence ({percent(shown)})."
     else:
         second = (
             f"Showing nothing but the summaries brings {percent(float(joint.insertion[-1]))} of the score, nothing but all"
@@ -191,7 +240,7 @@ def joint_sentences(joint: JointEffects, together: Together | None = None) -> li
 def chance_sentence(chance: Chance) -> str:
     """Return what random masks give, beside the run."""
     usual = float(np.median(chance.random_summaries))
-    text = (
+    found = (
         f"When the masks of {counted(chance.images, 'image')} are moved to random places, the same steps find"
         f" {counted(round(usual), 'group')} (here: {chance.summaries}), and the regions of a group are"
     )
@@ -205,56 +254,66 @@ def chance_sentence(chance: Chance) -> str:
     as_good = round(chance.p_value * (1 + len(chance.random_likeness)) - 1)
     verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as alike as these."
     caution = " So these summaries could be chance." if chance.p_value > _BY_CHANCE else ""
-    return f"{text} {ratio}. {verdict}{caution}"
+    return f"{found} {ratio}. {verdict}{caution}"
 
 
-def charts(joint: JointEffects) -> list[dict[str, Any]]:
-    """Return the curves of joint effects for drawing: one chart for hiding, one for showing.
+def number_of_parts(run: Run) -> dict[str, Any] | None:
+    """Return which numbers of parts were tried, which one was taken and why, and which summaries would merge first.
 
-    Examples
-    --------
-    >>> curve = np.array([1.0, 0.0], np.float32)
-    >>> joint = JointEffects((0,), curve, 1 - curve, curve[None], 1 - curve[None], (0.0, 1.0), (0,), (0,))
-    >>> [chart["title"] for chart in charts(joint)], charts(joint)[0]["ordered"]
-    (['Hidden one after the other', 'Shown one after the other'], '42.0,8.0 310.0,160.0')
+    Returns
+    -------
+    dict or None
+        ``count``, ``sentence``, ``became``; ``rows``: of each number that was tried count, explained, stability, reproducible
+        parts, and whether it was taken; ``merges``: in words. None for a run that is not divided.
     """
-    highest = max(1.0, float(joint.insertion.max()), float(joint.deletion.max()))
-    areas = joint.areas()
-    result = []
-    for kind, title in (("deletion", "Hidden one after the other"), ("insertion", "Shown one after the other")):
-        own, mean = getattr(joint, kind), getattr(joint, f"random_{kind}").mean(axis=0)
-        ordered, at_random = areas[kind]
-        result.append(
-            {
-                "title": title,
-                "size": _CHART,
-                "frame": (_ROOM[0], _ROOM[1], _CHART[0] - _ROOM[0] - _ROOM[2], _CHART[1] - _ROOM[1] - _ROOM[3]),
-                "ordered": _points(own, highest),
-                "random": _points(mean, highest),
-                "steps": [(x, k) for k, x in enumerate(_across(len(own))) if len(own) <= 12 or k % 5 == 0],
-                "levels": [(_height(value, highest), percent(value)) for value in (0.0, 0.5, 1.0)],
-                "reading": f"Mean score: {score_text(ordered)} by importance, {score_text(at_random)} in random order.",
-            }
+    parts, wanted = run.parts, run.settings.parts
+    if parts is None:
+        return None
+    if wanted is not None and wanted.count is not None:
+        why = f"{counted(parts.count, 'part')}, as asked for."
+    elif wanted is None or not parts.numbers:
+        why = f"{counted(parts.count, 'part')}."
+    else:
+        why = (
+            f"{counted(parts.count, 'part')}: the largest number whose parts come back when the images are resampled (mean"
+            f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Once the parts"
+            f" explain {percent(wanted.explained)} of the variation of the evidence’s features, only splits that explain much"
+            f" of the rest go on; at most {wanted.most}."
         )
-    return result
+    few = parts.count - len(run.summaries) - len(run.rejected)
+    became = [f"{counted(len(run.summaries), 'is a summary', 'are summaries')}"]
+    if run.rejected:
+        became.append(counted(len(run.rejected), "hardly beats its control", "hardly beat their control"))
+    if few > 0:
+        became.append(counted(few, "is in too few images", "are in too few images"))
+    return {
+        "count": parts.count,
+        "sentence": why,
+        "became": ", ".join(became) + ".",
+        "rows": [
+            (one.count, percent(one.explained), percent(one.stability), round(one.reproducible * one.count), one.chosen)
+            for one in parts.numbers
+        ],
+        "merges": merges(parts, [summary.part for summary in run.summaries]),
+    }
 
 
-def _listed(positions: tuple[int, ...]) -> str:
-    numbers = [str(position + 1) for position in sorted(positions)]
-    if len(numbers) < 2:
-        return f"summary {''.join(numbers)}"
-    return f"summaries {', '.join(numbers[:-1])} and {numbers[-1]}"
+def merges(parts: Parts, part_of: Sequence[int | None]) -> list[str]:
+    """Return, for each coarser number of groups, which summaries would be joined: "1 and 3 with 2".
 
+    Parts that became no summary are left out.
 
-def _across(count: int) -> list[float]:
-    left, _, right, _ = _ROOM
-    return [round(left + (_CHART[0] - left - right) * k / max(count - 1, 1), 1) for k in range(count)]
-
-
-def _height(value: float, highest: float) -> float:
-    _, top, _, bottom = _ROOM
-    return round(top + (_CHART[1] - top - bottom) * (1 - min(max(value, 0.0), highest) / highest), 1)
-
-
-def _points(curve: NDArray[np.floating], highest: float) -> str:
-    return " ".join(f"{x},{_height(float(y), highest)}" for x, y in zip(_across(len(curve)), curve, strict=True))
+    Parameters
+    ----------
+    parts : Parts
+    part_of : sequence of int
+        Part of each summary.
+    """
+    groups = {part: [k + 1 for k, own in enumerate(part_of) if own == part] for part in range(parts.count)}
+    found = []
+    for step, (a, b) in enumerate(parts.tree[:, :2].astype(int).tolist()):
+        first, second = sorted((groups[a], groups[b]))
+        groups[parts.count + step] = sorted(first + second)
+        if first and second:
+            found.append(f"{listed(first)} with {listed(second)}")
+    return found

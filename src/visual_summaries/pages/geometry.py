@@ -1,4 +1,4 @@
-"""Outlines of masks as polygons: convex hulls, touching regions, contours, windows around boxes.
+"""Outlines of masks as polygons and SVG paths: convex hulls, touching regions, contours, windows around boxes.
 
 All coordinates are those of pixel *edges*: pixel ``(row, column)`` covers ``column .. column + 1`` and ``row .. row + 1``, as
 boxes do. A polygon can therefore be drawn at any scale without losing half a pixel.
@@ -6,12 +6,17 @@ boxes do. A polygon can therefore be drawn at any scale without losing half a pi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import find_contours, label
 
 from visual_summaries.results import Box
+
+#: Simplification, in pixels, of outlines that cover a whole image; far below what is seen.
+TOLERANCE = 0.3
 
 Polygon = NDArray[np.float64]
 
@@ -106,6 +111,32 @@ def _simplified(polygon: Polygon, tolerance: float) -> Polygon:
     return np.concatenate([points, points[:1]]).astype(np.float64)
 
 
+def svg_path(polygons: Iterable[Polygon]) -> str:
+    """Return closed polygons as the ``d`` of one SVG path, coordinates rounded to a tenth.
+
+    Examples
+    --------
+    >>> svg_path([np.array([[0, 0], [2.5, 0], [2.5, 1.04], [0, 0]])])
+    'M0 0 2.5 0 2.5 1Z'
+    """
+    parts = []
+    for polygon in polygons:
+        points = polygon[:-1] if len(polygon) > 1 and np.array_equal(polygon[0], polygon[-1]) else polygon
+        if len(points):
+            parts.append("M" + " ".join(f"{_short(x)} {_short(y)}" for x, y in points) + "Z")
+    return "".join(parts)
+
+
+def _short(value: float) -> str:
+    text = f"{value:.1f}"
+    return text[:-2] if text.endswith(".0") else text
+
+
+def outline(mask: NDArray[np.bool_]) -> str:
+    """Return a mask's borders as the ``d`` of an SVG path that leaves them by less than is seen."""
+    return svg_path(contours(mask, TOLERANCE))
+
+
 def window_around(box: Box, shape: tuple[int, int], margin: float = 0.3) -> Box:
     """Return a square window around a box with some context, moved and if need be cut to lie in the image.
 
@@ -136,3 +167,9 @@ def _centered(center: float, side: int, limit: int) -> tuple[int, int]:
     side = min(side, limit)
     start = min(max(round(center - side / 2), 0), limit - side)
     return start, start + side
+
+
+def crop_window(box: Box, shape: tuple[int, ...]) -> list[int]:
+    """Return the part of an image to show around a box: x, y, width, height."""
+    x0, y0, x1, y1 = window_around(box, (shape[0], shape[1]))
+    return [x0, y0, x1 - x0, y1 - y0]

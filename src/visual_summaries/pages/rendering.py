@@ -1,4 +1,4 @@
-"""Pictures of regions as the paper draws them (docs/paper.md), and of parts, from arrays alone.
+"""Pictures of regions as the paper draws them (docs/paper.md), and of parts.
 
 Regions: the evidence keeps its colors, the rest is gray; the convex hull of the evidence in the box is red; the regions of the
 mask that touch the box are outlined in cyan. Lines are drawn after upscaling, anti-aliased.
@@ -8,6 +8,8 @@ Parts: their pixels keep their colors, all others are gray and dark; a faint lin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import torch
@@ -15,8 +17,8 @@ from numpy.typing import NDArray
 
 from visual_summaries.masks.infill import hidden_pixels, infill_of
 from visual_summaries.masks.perturb import perturb
-from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions
-from visual_summaries.results import Box, Mask
+from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
+from visual_summaries.results import Box, Mask, Run
 from visual_summaries.settings.masks import MaskSettings
 
 RED = (229, 50, 45)
@@ -134,8 +136,7 @@ def render_region(
     >>> render_region(view, mask, (8, 4, 18, 16), window=(0, 0, 30, 18), scale=2).shape
     (36, 60, 3)
     """
-    if style not in ("overlay", "image", "mask"):
-        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    _require_style(style)
     height, width = mask.shape
     x0, y0, x1, y1 = window or (0, 0, width, height)
     size = ((x1 - x0) * scale, (y1 - y0) * scale)
@@ -203,8 +204,7 @@ def render_part(
     >>> render_part(view, part, part, scale=1)[0].tolist()
     [[200, 100, 0], [200, 100, 0], [30, 30, 30], [30, 30, 30]]
     """
-    if style not in ("overlay", "image", "mask"):
-        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
+    _require_style(style)
     size = (part.shape[1] * scale, part.shape[0] * scale)
     own = _upscaled(part, size)
     if style == "mask":
@@ -217,6 +217,11 @@ def render_part(
     for polygon in contours(evidence & ~part):
         _draw(ground, polygon, scale, (FAINT,) * 3, max(1, scale // 3))
     return _mixed(picture, ground, _edge(own, scale))
+
+
+def _require_style(style: str) -> None:
+    if style not in ("overlay", "image", "mask"):
+        raise ValueError(f"style is {style!r}, but must be 'overlay', 'image' or 'mask'")
 
 
 def _upscaled(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -233,3 +238,55 @@ def _draw(picture: NDArray[np.uint8], polygon: Polygon, scale: int, color: tuple
     # Edge e of the view is edge e * scale of the picture; OpenCV's coordinates are those of pixel centers, half a pixel less.
     points = np.round((polygon * scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
     cv2.polylines(picture, [points.reshape(-1, 1, 2)], True, color, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def pixels_in(run: Run, cluster: Iterable[int], image: int) -> NDArray[np.bool_]:
+    """Return the pixels that the regions of a cluster have in an image: ``bool (H, W)``."""
+    height, width = run.images[image].view.shape[:2]
+    pixels = np.zeros((height, width), bool)
+    for region in (run.regions[index] for index in cluster):
+        if region.image == image:
+            x0, y0, x1, y1 = region.box
+            pixels[y0:y1, x0:x1] |= region.mask
+    return pixels
+
+
+def part_pixels(run: Run, region: int) -> NDArray[np.bool_]:
+    """Return the pixels that a region's part has in the region's image: ``bool (H, W)``, all pieces of it.
+
+    Only the region's own where it is in no part, and with the preset ``"paper"``, where regions of a summary are not exclusive.
+    """
+    parts = () if run.parts is None else (*run.summaries, *run.rejected)
+    cluster = next((part.cluster for part in parts if region in part.cluster), (region,))
+    return pixels_in(run, cluster, run.regions[region].image)
+
+
+def draw_member(run: Run, region: int, side: int, *, style: str = "overlay", whole: bool = False) -> NDArray[np.uint8]:
+    """Draw a region of a run.
+
+    Parameters
+    ----------
+    run : Run
+    region : int
+        Index into ``run.regions``.
+    side : int
+        About how many pixels the picture's longer side has.
+    style : str
+        ``"overlay"``, ``"image"`` or ``"mask"``.
+    whole : bool
+        Whether a box is shown in its whole image (preset ``"paper"``); a part always is.
+
+    Returns
+    -------
+    ndarray of uint8, (h, w, 3)
+        By :func:`render_part`; with the preset ``"paper"`` by :func:`render_region`.
+    """
+    shown = run.regions[region]
+    view, evidence = run.images[shown.image].view, run.evidence(shown.image)
+    if run.parts is not None:
+        scale = max(1, round(side / max(evidence.shape)))
+        return render_part(view, part_pixels(run, region), evidence, style=style, scale=scale)
+    height, width = evidence.shape
+    window = (0, 0, width, height) if whole else window_around(shown.box, evidence.shape)
+    scale = max(1, round(side / max(window[2] - window[0], window[3] - window[1])))
+    return render_region(view, evidence, shown.box, window=window, scale=scale, style=style)

@@ -1,11 +1,11 @@
-"""Pictures and polygons in the forms that a page can hold: data URIs and SVG paths."""
+"""Self-contained pages: templates, styles and scripts under a policy that lets nothing else in, pictures as data URIs."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from visual_summaries.pages.geometry import Polygon
+from visual_summaries.pages.charts import bar_width
+from visual_summaries.pages.geometry import outline
+from visual_summaries.pages.words import changed, counted, decimal, listed, percent, score_text, text
 
 
 def data_uri(picture: NDArray[np.uint8], *, quality: int | None = 82) -> str:
@@ -40,39 +42,6 @@ def data_uri(picture: NDArray[np.uint8], *, quality: int | None = 82) -> str:
     else:
         image.save(buffer, "WEBP", quality=quality, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def gray_levels(mask: NDArray[np.floating], levels: int = 32) -> NDArray[np.uint8]:
-    """Return a mask in [0, 1] as gray values 0 .. 255 of a few levels, which compress well.
-
-    Examples
-    --------
-    >>> gray_levels(np.array([[0.0, 0.49, 1.0]]), levels=3).tolist()
-    [[0, 128, 255]]
-    """
-    steps = np.round(np.clip(mask.astype(np.float32), 0, 1) * (levels - 1))
-    return np.asarray(np.round(steps * 255 / (levels - 1)), np.uint8)
-
-
-def svg_path(polygons: Iterable[Polygon]) -> str:
-    """Return closed polygons as the ``d`` of one SVG path, coordinates rounded to a tenth.
-
-    Examples
-    --------
-    >>> svg_path([np.array([[0, 0], [2.5, 0], [2.5, 1.04], [0, 0]])])
-    'M0 0 2.5 0 2.5 1Z'
-    """
-    parts = []
-    for polygon in polygons:
-        points = polygon[:-1] if len(polygon) > 1 and np.array_equal(polygon[0], polygon[-1]) else polygon
-        if len(points):
-            parts.append("M" + " ".join(f"{_short(x)} {_short(y)}" for x, y in points) + "Z")
-    return "".join(parts)
-
-
-def _short(value: float) -> str:
-    text = f"{value:.1f}"
-    return text[:-2] if text.endswith(".0") else text
 
 
 def render_self_contained(template: str, *, style: str, scripts: Mapping[str, str], context: Mapping[str, Any]) -> str:
@@ -102,7 +71,16 @@ def render_self_contained(template: str, *, style: str, scripts: Mapping[str, st
             "form-action 'none'",
         ]
     )
-    return _template(template).render(policy=policy, style=style, **scripts, **context)
+    return render_template(template, policy=policy, style=style, **scripts, **context)
+
+
+def render_template(name: str, **context: Any) -> str:
+    """Return a template of the folder ``templates`` with every value of `context` escaped.
+
+    Text need not be what UTF-8 can hold (see :func:`text`). Templates have the forms of figures, and :func:`data_uri` and
+    :func:`outline`, as filters.
+    """
+    return _environment().get_template(name).render(**context)
 
 
 @cache
@@ -128,12 +106,16 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _template(name: str) -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: text(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(resource),
     )
-    return environment.get_template(name)
+    environment.filters |= {
+        form.__name__: form for form in (bar_width, changed, counted, data_uri, decimal, listed, outline, percent, score_text)
+    }
+    return environment

@@ -9,9 +9,8 @@ import numpy as np
 
 from visual_summaries.files.atomic import write_text
 from visual_summaries.pages import words
+from visual_summaries.pages.rendering import draw_member
 from visual_summaries.pages.shell import base_style, data_uri, render_self_contained, resource
-from visual_summaries.pages.strips import draw_member
-from visual_summaries.pages.words import text
 from visual_summaries.results import Run
 from visual_summaries.specialization.specializing import ClassResult, Specialization
 
@@ -36,7 +35,7 @@ def render_page(result: Specialization) -> str:
         "verdict": verdict(result),
         "counts": f"{used} of {words.counted(len(parts), 'summary', 'summaries')} used",
         "settings": result.to_dict()["settings"],
-        **{one.__name__: one for one in (text, gain, signed, tiles)},
+        **{one.__name__: one for one in (gain, signed, tiles)},
     }
     style = base_style() + resource("specialized.css")
     return render_self_contained("specialized.html.j2", style=style, scripts={}, context=context)
@@ -64,7 +63,7 @@ def gain(one: ClassResult) -> str:
 def tiles(run: Run, summary: int) -> list[tuple[str, str]]:
     """Return pictures of a summary's first regions, each with the name of its image."""
     regions = [member.region for member in run.summaries[summary].members[:TILES]]
-    names = [text(run.images[run.regions[region].image].name) for region in regions]
+    names = [run.images[run.regions[region].image].name for region in regions]
     return [(data_uri(draw_member(run, region, SIDE, whole=True)), name) for region, name in zip(regions, names, strict=True)]
 
 

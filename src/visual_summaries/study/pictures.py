@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from visual_summaries.birds.render import render
 from visual_summaries.birds.scene import sample_scene
 from visual_summaries.birds.world import CLASSES, PARTS
-from visual_summaries.pages.rendering import render_part
+from visual_summaries.pages.rendering import part_pixels, render_part
 from visual_summaries.pages.shell import data_uri
-from visual_summaries.pages.strips import part_pixels
 from visual_summaries.results import Run
 from visual_summaries.study.tasks import StudySettings
 

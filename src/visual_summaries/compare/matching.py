@@ -1,4 +1,4 @@
-"""Summaries of two networks matched by where they lie, against chance; matches joined to parts of several networks."""
+"""Summaries of two networks matched by where they lie in the photographs, against chance; matches joined to parts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from visual_summaries.compare.placing import Placed, covered, overlaps, place_regions, shared_images
+from visual_summaries.classifiers import frame_of
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
+
+#: Cells on a side of the raster in which regions are compared: shifts of a fiftieth of the image are seen.
+GRID = 48
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,14 @@ def match_runs(
     RunError
         If the runs have no image in common, or do not know the sizes of their images.
     """
-    shared = shared_images((a, b))
+    common = {image.sha256 for image in b.images}
+    shared = list(dict.fromkeys(image.sha256 for image in a.images if image.sha256 in common))
     if not shared:
-        raise RunError(
-            f"{_called(a)} and {_called(b)} have no image in common, so nothing can be matched; run both networks on the "
-            "same folder"
-        )
+        names = " and ".join(str(run.path or run.info.classifier.spec) for run in (a, b))
+        raise RunError(f"{names} have no image in common, so nothing can be matched; run both networks on the same folder")
     placed = place_regions(a, shared), place_regions(b, shared)
     clusters = [[summary.cluster for summary in run.summaries] for run in (a, b)]
-    cover = [covered(place, groups) for place, groups in zip(placed, clusters, strict=True)]
+    cover = [place.covered(groups) for place, groups in zip(placed, clusters, strict=True)]
     found = overlaps(cover[0], cover[1])
     rng = np.random.default_rng(random_state)
     best_of_a = _chance(cover[0], placed[1], clusters[1], draws, rng)  # (draws, A): the best that random ones of b reach
@@ -133,7 +135,7 @@ def _chance(
     by_slot = {slot: np.flatnonzero(placed.slots == slot) for slot in np.unique(placed.slots)}
     for draw in range(draws):
         random = [[int(rng.choice(by_slot[placed.slots[index]])) for index in group] for group in clusters]
-        best[draw] = overlaps(cover, covered(placed, random)).max(axis=1)
+        best[draw] = overlaps(cover, placed.covered(random)).max(axis=1)
     return best
 
 
@@ -170,5 +172,103 @@ def join_matches(pairs: Iterable[Pair], sizes: Sequence[int]) -> tuple[tuple[tup
     return tuple(sorted(parts, key=lambda part: (-len(part), part)))
 
 
-def _called(run: Run) -> str:
-    return str(run.path or run.info.classifier.spec)
+@dataclass(frozen=True)
+class Placed:
+    """The regions of a run on the images that it shares with another.
+
+    Attributes
+    ----------
+    rasters : ndarray of bool, (R, GRID * GRID)
+        Cells of the original image that a region's box covers; none where it lies in no shared image.
+    slots : ndarray of int, (R,)
+        Which of the shared images a region lies in; -1 for those in no shared image.
+    images : int
+        Number of shared images.
+    """
+
+    rasters: NDArray[np.bool_]
+    slots: NDArray[np.intp]
+    images: int
+
+    def covered(self, groups: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return the cells of the shared images that groups of regions cover, as 0 and 1: ``(groups, images * GRID * GRID)``.
+
+        Regions in no shared image cover nothing.
+        """
+        cells = np.zeros((len(groups), self.images, GRID * GRID), bool)
+        for own, group in zip(cells, groups, strict=True):
+            for index in group:
+                own[self.slots[index]] |= self.rasters[index]
+        return cells.reshape(len(groups), -1).astype(np.float32)
+
+
+def place_regions(run: Run, shared: Sequence[str]) -> Placed:
+    """Map the boxes of a run back into the original images.
+
+    Parameters
+    ----------
+    run : Run
+    shared : sequence of str
+        Hashes of the images that count.
+
+    Raises
+    ------
+    RunError
+        If the run does not know the sizes of its images.
+    """
+    slot_of = {sha256: slot for slot, sha256 in enumerate(shared)}
+    slots = np.array([slot_of.get(run.images[region.image].sha256, -1) for region in run.regions], dtype=np.intp)
+    rasters = np.zeros((len(run.regions), GRID * GRID), bool)
+    for region in run.regions:
+        if slots[region.index] >= 0:
+            image = run.images[region.image]
+            frame = frame_of(run.info.classifier.transform, image.size, image.name)
+            box = frame.to_image(np.array(region.box)[None])[0]
+            rasters[region.index] = box_raster(box / [frame.width, frame.height, frame.width, frame.height]).ravel()
+    return Placed(rasters, slots, len(shared))
+
+
+def box_raster(box: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return the cells of the unit square's raster whose middle a box covers.
+
+    Parameters
+    ----------
+    box : ndarray, (4,)
+        ``(x0, y0, x1, y1)``, in [0, 1]; what lies outside is left out.
+
+    Returns
+    -------
+    ndarray of bool, (GRID, GRID)
+
+    Examples
+    --------
+    >>> raster = box_raster(np.array([0.0, 0.0, 0.5, 0.25]))
+    >>> float(raster.mean()), bool(raster[0, 0]), bool(raster[-1, -1])
+    (0.125, True, False)
+    """
+    middles = (np.arange(GRID) + 0.5) / GRID
+    columns, rows = ((middles >= box[axis]) & (middles < box[axis + 2]) for axis in (0, 1))
+    return np.outer(rows, columns)
+
+
+def overlaps(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the intersection over union of what groups of two runs cover, all shared images together.
+
+    Parameters
+    ----------
+    a, b : ndarray of float32, (A, D) and (B, D)
+        As :meth:`Placed.covered` gives them.
+
+    Returns
+    -------
+    ndarray of float64, (A, B)
+        In [0, 1]; 0 where neither covers anything.
+
+    Examples
+    --------
+    >>> overlaps(np.array([[1, 1, 0]], np.float32), np.array([[0, 1, 0], [1, 1, 0], [0, 0, 0]], np.float32)).tolist()
+    [[0.5, 1.0, 0.0]]
+    """
+    shared = (a @ b.T).astype(np.float64)
+    either = a.sum(axis=1)[:, None] + b.sum(axis=1)[None, :] - shared
+    return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))
