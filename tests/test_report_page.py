@@ -237,6 +237,14 @@ def test_no_summary_says_why(run: Run, change: dict[str, Any], reason: str) -> N
     assert reason in shown.flat
 
 
+def test_near_copies_are_pointed_out(run: Run) -> None:
+    assert "nearly a copy" not in Reader(render_page(run)).flat
+    images = tuple(replace(image, near=0) if image.index in (2, 3) else image for image in run.images)
+    shown = Reader(render_page(replace(run, images=images))).flat
+    assert "2 images: nearly a copy of another" in shown
+    assert "resampled together" in shown
+
+
 def test_nothing_may_be_known_of_how_a_run_was_made(run: Run) -> None:
     shown = Reader(render_page(replace(run, info=RunInfo(), skipped=())))
     assert "the target" in shown.flat

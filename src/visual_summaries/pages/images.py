@@ -19,6 +19,12 @@ from visual_summaries.pages.summaries import PartPixels, groups_of, part_name
 from visual_summaries.pages.words import counted, percent, score_text
 from visual_summaries.results import Faithfulness, Mask, Run
 
+#: What near copies mean for the figures.
+NEAR = (
+    "Saved again, resized, brightened, cut a little or mirrored, or taken of the same thing at nearly the same moment. They are no"
+    " independent evidence: they are resampled together in every interval and stability, and count as one image where a part must"
+    " be in several. Leave them out, or bring other images of the class."
+)
 #: Title and explanation of each of :attr:`Mask.warnings <visual_summaries.results.Mask.warnings>`.
 WARNINGS = {
     "weak": (
@@ -179,8 +185,12 @@ def holds_sentence(holds: NDArray[np.float32]) -> str | None:
 
 
 def warning_groups(run: Run) -> list[dict[str, Any]]:
-    """Return title, explanation and images (index, name) of each warning that holds for some mask."""
+    """Return title, explanation and images (index, name) of near copies, and of each warning that holds for some mask."""
     groups = []
+    near = [(image.index, image.name) for image in run.images if image.near is not None]
+    if near:
+        title = f"{counted(len(near), 'image')}: nearly a copy of another"
+        groups.append({"title": title, "text": NEAR, "images": near})
     for key, (title, explanation) in WARNINGS.items():
         images = [(image.index, image.name) for image, mask in zip(run.images, run.masks, strict=True) if key in mask.warnings]
         if images:

@@ -24,6 +24,7 @@ from visual_summaries.results import Run
 #: Reasons of skipped images, in words (anything else is shown as it is).
 REASONS = {
     "misclassified": "the network sees another class",
+    "copy": "a copy of another image",
     "unreadable": "cannot be read as an image",
     "truncated": "the file is cut short",
     "too-small": "too small",
