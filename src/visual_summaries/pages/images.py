@@ -21,9 +21,9 @@ from visual_summaries.results import Faithfulness, Mask, Run
 
 #: What near copies mean for the figures.
 NEAR = (
-    "Saved again, resized, brightened, cut a little or mirrored, or taken of the same thing at nearly the same moment. They are no"
-    " independent evidence: they are resampled together in every interval and stability, and count as one image where a part must"
-    " be in several. Leave them out, or bring other images of the class."
+    "Saved again, resized, brightened, cut a little or mirrored, or taken of the same thing at nearly the same moment. They are"
+    " no independent evidence: they are resampled together in every interval and stability, and count as one image where a"
+    " part must be in several. Leave them out, or bring other images of the class."
 )
 #: Title and explanation of each of :attr:`Mask.warnings <visual_summaries.results.Mask.warnings>`.
 WARNINGS = {
