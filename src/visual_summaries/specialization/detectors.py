@@ -48,15 +48,7 @@ class Detector:
 
 
 def described(maps: Sequence[Tensor], boxes: Mapping[int, Boxes]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Return the features (n, D) of boxes of some images, and the image of each.
-
-    Parameters
-    ----------
-    maps : sequence of Tensor, (N, C, h, w)
-        Of all images, for each depth.
-    boxes : mapping of int to ndarray
-        By position of the image.
-    """
+    """Return the features (n, D) of boxes of images, by position in the maps (N, C, h, w), and the image of each."""
     images = np.array([image for image, own in boxes.items() for _ in own], np.intp)
     places = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *boxes.values()]))
     rows = [torch.empty(0, sum(one.shape[1] for one in maps))]
@@ -116,19 +108,10 @@ def train_detector(
     settings: SpecializeSettings,
     random_state: int,
 ) -> Detector:
-    """Train the detector of one part; it is not calibrated, see :func:`sigmoid`.
+    """Train the detector of one part on its regions, by position of their image; it is not calibrated, see :func:`sigmoid`.
 
-    Parameters
-    ----------
-    maps : sequence of Tensor, (N, C, h, w)
-        Reduced feature maps of all training images, for each depth.
-    positives : mapping of int to ndarray, (n, 4)
-        Regions of the part by position of their image; at least one.
-    others : ndarray of int
-        Images that do not show it: random windows of them are rejected first, then the windows that the detector so far takes
-        for the part most.
-    places : int
-        Places of windows along each side.
+    Of `others`, images that do not show it, random windows are rejected first, then the windows that the detector so far takes
+    for the part most.
     """
     rng = np.random.default_rng(random_state)
     sizes = window_sizes(positives, settings.scales)
@@ -154,17 +137,8 @@ def train_detector(
 def sigmoid(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
     """Return slope and offset that make scores log odds, both answers being equally likely beforehand (Platt's sigmoid).
 
-    Parameters
-    ----------
-    scores : ndarray, (N,)
-        The best window of each image, by a detector that was not trained on it.
-    labels : ndarray of bool, (N,)
-        Whether the image shows the part; both must be there.
-
-    Returns
-    -------
-    float, float
-        Zeros where images of the part do not score higher than others.
+    Zeros where images of the part do not score higher than others. Scores (N,) are those of each image's best window, by a
+    detector that was not trained on it.
 
     Examples
     --------
