@@ -54,15 +54,8 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64
 def intervene(scene: Scene, part: str, how: str) -> Scene:
     """Return the scene with one part changed, all else equal.
 
-    Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
-
-    Parameters
-    ----------
-    scene : Scene
-    part : str
-        One of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects and all.
-    how : str
-        One of ``INTERVENTIONS``.
+    The part is one of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects
+    and all. Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
 
     Raises
     ------

@@ -91,5 +91,4 @@ def frame_of(transform: Mapping[str, Any], size: tuple[int, int] | None, name: s
             f"the run does not say how large {name or 'an image'} is, so its regions cannot be placed in it; an earlier "
             "version wrote it: give its `visual-summaries run` command again with --resume (finished masks are kept)"
         )
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in transform.items()}
-    return view_frame(ViewTransform(**values), size)
+    return view_frame(ViewTransform.from_dict(transform), size)

@@ -102,15 +102,11 @@ def temporary_of(name: str, of: str) -> bool:
     return name.startswith(f".{of}.") and name.endswith(_TEMPORARY)
 
 
-def remove_temporaries(folder: Path) -> int:
-    """Delete the temporary files that killed processes left below `folder`, and return how many there were.
-
-    Only for the holder of the run's lock: nobody else is writing then.
-    """
-    left = [path for path in folder.rglob(f".*{_TEMPORARY}") if path.is_file()]
-    for path in left:
-        path.unlink()
-    return len(left)
+def remove_temporaries(folder: Path) -> None:
+    """Delete what killed processes left below `folder`; only for the holder of the run's lock: nobody else is writing then."""
+    for path in list(folder.rglob(f".*{_TEMPORARY}")):
+        if path.is_file():
+            path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -58,14 +58,6 @@ def described(maps: Sequence[Tensor], boxes: Mapping[int, Boxes]) -> tuple[NDArr
     return torch.cat(rows).numpy(), images
 
 
-def window_sizes(boxes: Mapping[int, Boxes], scales: Sequence[float]) -> NDArray[np.float32]:
-    """Return the sizes (S, 2) of a detector's windows: of the median box, at several scales, 1 at most."""
-    every = np.concatenate(list(boxes.values()))
-    median = np.median(np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1), axis=0)
-    sizes: NDArray[np.float32] = np.minimum(np.asarray(scales)[:, None] * median[None, :], 1).astype(np.float32)
-    return sizes
-
-
 def random_boxes(sizes: NDArray[np.float32], count: int, rng: np.random.Generator) -> Boxes:
     """Return boxes of sizes like these, anywhere in the image: (count, 4)."""
     height, width = np.maximum(sizes[rng.integers(0, len(sizes), count)].T, _SMALLEST)
@@ -114,7 +106,9 @@ def train_detector(
     for the part most.
     """
     rng = np.random.default_rng(random_state)
-    sizes = window_sizes(positives, settings.scales)
+    every = np.concatenate(list(positives.values()))
+    median = np.median(np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1), axis=0)
+    sizes = np.minimum(np.asarray(settings.scales)[:, None] * median[None, :], 1).astype(np.float32)  # 1: the whole image
     good, _ = described(maps, positives)
     bad, _ = described(maps, {int(image): random_boxes(sizes, settings.windows, rng) for image in others})
     center, spread = bad.mean(0), bad.std(0) + 1e-6

@@ -113,16 +113,11 @@ def _check(values: Any) -> None:
         raise ValueError("classes must be indices")
     if not (isinstance(values["class_names"], list) and all(isinstance(name, str) for name in values["class_names"])):
         raise ValueError("class_names must be a list of text")
-    transform_of(values)
+    ViewTransform.from_dict(values["transform"])
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
-
-
-def transform_of(values: dict[str, Any]) -> ViewTransform:
-    """Return the transform that a description states."""
-    return ViewTransform(**{name: tuple(v) if isinstance(v, list) else v for name, v in values["transform"].items()})
 
 
 def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:

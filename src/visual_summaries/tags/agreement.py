@@ -116,7 +116,8 @@ def measure_agreement(
     groups = [np.array([member.region for member in summary.members]) for summary in run.summaries]
     owners = np.array([region.image for region in run.regions], dtype=np.intp)
     if not groups:
-        return Agreement(0, *[float("nan")] * 8, draws)
+        nan = float("nan")
+        return Agreement(0, nan, nan, nan, nan, nan, nan, nan, nan, draws)
     rng = np.random.default_rng(random_state)
     within = np.array([mean_jaccard(regions[group]) for group in groups])
     over_images = np.array([mean_jaccard(images[owners[group]]) for group in groups])

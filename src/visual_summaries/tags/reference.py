@@ -52,11 +52,9 @@ class PartPointsTagger:
             found = points.get(f"{run.info.source}/{image.name}", points.get(image.name))
             if found is not None:
                 frame = frames.frame_of(run.info.classifier.transform, image.size, image.name)
-                self._points[image.index] = [
-                    (part if sides else _without_side(part), frame.to_view(np.array([place[:2]], float))[0])
-                    for part, place in found.items()
-                ]
-                places = np.array([place for _, place in self._points[image.index]]).reshape(-1, 2)
+                places = frame.to_view(np.array([place[:2] for place in found.values()], float).reshape(-1, 2))
+                names = [part if sides else part.removeprefix("left ").removeprefix("right ") for part in found]
+                self._points[image.index] = list(zip(names, places, strict=True))
                 self._tolerance[image.index] = 0.1 * float(np.hypot(*np.ptp(places, axis=0))) if len(places) else 0.0
         if not self._points:
             raise RunError(
@@ -95,7 +93,7 @@ class LabelMapTagger:
     names : sequence of str
     top : int
     source : str
-        Where the labels come from, for the record.
+        For the record.
 
     Examples
     --------
@@ -157,8 +155,3 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
             f" ({type(error).__name__}: {error})"
         ) from error
     return PartPointsTagger(run, points, top=top or 1, source=path.name)
-
-
-def _without_side(part: str) -> str:
-    """Return a part's name without its side."""
-    return part.removeprefix("left ").removeprefix("right ")
