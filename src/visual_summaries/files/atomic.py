@@ -72,13 +72,9 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _REMEDIES:
             remedy = f"{_REMEDIES[error.errno]} and give the same command with --resume; what was finished is kept"
-            raise RunError(f"cannot write {path}: {error.strerror}, {_free(path)} MiB are free; {remedy}") from error
+            free = shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free // 2**20
+            raise RunError(f"cannot write {path}: {error.strerror}, {free} MiB are free; {remedy}") from error
         raise RunError(f"cannot write {path}: {error.strerror or error}; choose a folder that you can write to") from error
-
-
-def _free(path: Path) -> int:
-    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
-    return shutil.disk_usage(existing).free // 2**20
 
 
 def _flush_folder(folder: Path) -> None:

@@ -176,7 +176,9 @@ def _by_local_offsets(scores: Sequence[Tensor], a: Geometry, others: Sequence[Ge
     """LOM: the scores, weighed by how well each match agrees with the offset on which the neighbors of its box of A agree."""
     found = [own.max(1) for own in scores]
     score = torch.stack([best.values for best in found])
-    offset = torch.stack([_offsets(a, b, best.indices) for b, best in zip(others, found, strict=True)])
+    partners = [(b, best.indices) for b, best in zip(others, found, strict=True)]
+    # How each box of A differs from its partner: x, y, ratio of areas.
+    offset = torch.stack([torch.cat([b.center[i] - a.center, (b.area[i] / a.area)[:, None]], 1) for b, i in partners])
     median, weight = torch.zeros_like(offset), torch.zeros_like(score)
     # Only boxes that are not left out are worked on, of these all: what is added up must not depend on the other images.
     wanted = a.used if rows is None else torch.unique(rows)
@@ -200,11 +202,6 @@ def _by_local_offsets(scores: Sequence[Tensor], a: Geometry, others: Sequence[Ge
         exponent.sub_((b.area / a.area[chosen][:, None]).sub_(scale[:, None]).abs_(), alpha=_PER_SCALE)
         results.append(exponent.exp_().mul_(own[chosen]).mul_(weight[g, chosen][:, None]))
     return results
-
-
-def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
-    """Return how each box of A differs from its partner: x, y, ratio of areas, (n_a, 3)."""
-    return torch.cat([b.center[partner] - a.center, (b.area[partner] / a.area)[:, None]], 1)
 
 
 def geometric_medians(points: Tensor, out: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -100,7 +100,11 @@ def compare_block(
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
     top = {i: [np.zeros((len(rows[i]), 0), np.float32)] for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
-    for tile in _tiles(pairs):
+    # Groups of pairs between a few images and a few others, so that each image has several partners.
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for position, (i, j) in enumerate(pairs):
+        tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
+    for tile in tiles.values():
         scores: dict[tuple[int, int], Tensor] = {}
         partners: dict[int, list[int]] = {}
         for i, j in (pairs[position] for position in tile):
@@ -127,14 +131,6 @@ def compare_block(
                         top[image] = [best_of(top[image], best)]
                 similarities[position] = ((forward[:, rows[j]] + backward[:, rows[i]].T) / 2).cpu().numpy()
     return similarities, {i: best_of(parts, best) for i, parts in top.items()}
-
-
-def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Yield the positions of pairs in groups between a few images and a few others, so that each image has several partners."""
-    tiles: dict[tuple[int, int], list[int]] = {}
-    for position, (i, j) in enumerate(pairs):
-        tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
-    yield from tiles.values()
 
 
 def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]], counts: Sequence[int]) -> NDArray[np.float32]:

@@ -80,7 +80,12 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     require_in_range("n", n, 1)
     height, width = require_image(image)
     whole = np.array([[0, 0, width, height]], np.int32)
-    boxes = usable_boxes(_all_boxes(image, n, source), (height, width))
+    name, _, model = source.partition(":")
+    if name == "edge_boxes":
+        found = edge_boxes(image, n, Path(model) if model else None)
+    else:
+        found = {"selective_search": selective_search, "grid": grid}[name](image, n)
+    boxes = usable_boxes(found, (height, width))
     boxes = boxes[(boxes != whole).any(1)]
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)
     if len(boxes) > n - 1:
@@ -115,14 +120,6 @@ def propose_all(
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         yield from pool.map(partial(propose_boxes, n=n, source=source, random_state=random_state), images)
-
-
-def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
-    """All boxes of a source."""
-    name, _, model = source.partition(":")
-    if name == "edge_boxes":
-        return edge_boxes(image, n, Path(model) if model else None)
-    return {"selective_search": selective_search, "grid": grid}[name](image, n)
 
 
 def selective_search(image: Picture, n: int) -> Boxes:
