@@ -124,8 +124,8 @@ def _listed(given: Any, source: str) -> tuple[str, ...]:
         except (TypeError, ValueError) as error:
             raise ClassifierError(f"{source} must map indices to names, got keys such as {next(iter(given))!r}") from error
         if sorted(by_index) != list(range(len(by_index))):
-            missing = next(index for index in range(len(by_index)) if index not in by_index)
-            raise ClassifierError(f"{source} must name all indices from 0 to {len(by_index) - 1}, but {missing} is missing")
+            last, missing = len(by_index) - 1, next(index for index in range(len(by_index)) if index not in by_index)
+            raise ClassifierError(f"{source} must name all indices from 0 to {last}, but index {missing} is missing")
         given = [by_index[index] for index in range(len(by_index))]
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise ClassifierError(
