@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from visual_summaries.birds.world import CLASSES
 
-#: Seeds of all images by who draws them. What a background does (``birds.effects.all_effects``) is measured with backgrounds of
+#: Seeds of all images by who draws them. What a background does (``parts/effects.py``) is measured with backgrounds of
 #: other scenes, whose seeds are 5,000,000 further on: those have ranges, too.
 SEEDS: dict[str, range] = {
     "training": range(5_000),

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 import visual_summaries as vs
 from benchmarks.harness import demo_classifier
 from benchmarks.parts.baselines import concept_labels, feature_maps, kmeans_labels, pooled_crops
+from benchmarks.parts.effects import all_effects
 from benchmarks.seeds import seeds
 from visual_summaries.analyses import AnalysisSettings, measure_importance
-from visual_summaries.birds.effects import all_effects
 from visual_summaries.birds.render import render
 from visual_summaries.birds.scene import Scene, sample_scene
 from visual_summaries.birds.world import CLASS_NAMES

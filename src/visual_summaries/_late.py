@@ -24,7 +24,6 @@ LATE = {
     "plot_summary": "visual_summaries.pages.figures",
     "read_description": "visual_summaries.specialization.files",
     "render_strip": "visual_summaries.pages.report",
-    "transform_of": "visual_summaries.specialization.files",
     "write_application": "visual_summaries.pages.application",
     "write_report": "visual_summaries.pages.report",
     "write_specialization": "visual_summaries.pages.specialized",

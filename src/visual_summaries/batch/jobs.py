@@ -95,13 +95,7 @@ def target_of_folder(name: str, classifier: Classifier) -> int:
 
 
 def read_targets(path: str | Path) -> dict[str, str]:
-    """Return a map from folder names to classes.
-
-    Parameters
-    ----------
-    path : str or Path
-        JSON ``{"FOLDER": CLASS}``, or text with a line ``FOLDER,CLASS`` (or a tab) for each folder; a class is a name or an
-        index.
+    """Return a map from folder names to classes (names or indices), of a JSON object or a text with lines ``FOLDER,CLASS``.
 
     Raises
     ------

@@ -113,16 +113,8 @@ class Canvas:
     def paint(self, patch: Patch, color: Plane, *, label: int, line_color: Plane, relief: float, shadow: float = 0.0) -> None:
         """Paint a shape and its outline, shaded as if rounded; its label goes where it covers half a pixel.
 
-        Parameters
-        ----------
-        patch : Patch
-        color : ndarray of float32, (h, w, 3)
-        label : int
-        line_color : ndarray of float32, (3,)
-        relief : float
-            Width of the rounded rim in pixels.
-        shadow : float
-            How dark the shadow is that falls on what is already there other than the background.
+        `relief` is the width of the rounded rim in pixels; `shadow` says how dark the shadow is that falls on what is already
+        there other than the background.
         """
         image = self.image[patch.rows, patch.columns]
         labels = self.labels[patch.rows, patch.columns]

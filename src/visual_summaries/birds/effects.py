@@ -54,15 +54,8 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64
 def intervene(scene: Scene, part: str, how: str) -> Scene:
     """Return the scene with one part changed, all else equal.
 
-    Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
-
-    Parameters
-    ----------
-    scene : Scene
-    part : str
-        One of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects and all.
-    how : str
-        One of ``INTERVENTIONS``.
+    The part is one of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects
+    and all. Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
 
     Raises
     ------
@@ -87,29 +80,15 @@ def intervene(scene: Scene, part: str, how: str) -> Scene:
 def effect(
     network: nn.Module, class_index: int, change: Callable[[Scene], Scene], n: int = 50, seed: int = EFFECT_SEED
 ) -> float:
-    """Return the mean loss of the class's probability when `change` is made to its images.
+    """Return the mean loss, in [-1, 1], of the class's probability when `change` is made to `n` images from a seed on.
 
     Where several parts are evidence enough, a small loss does not say that a part is not used: see :func:`part_effects`.
-
-    Parameters
-    ----------
-    network : nn.Module
-    class_index : int
-    change : callable
-        Scene to changed scene.
-    n : int
-        Number of images.
-    seed : int
-        Seed of the first image.
-
-    Returns
-    -------
-    float
-        In [-1, 1]: mean of p before minus p after.
     """
     require_in_range("n", n, 1)
     scenes = [sample_scene(class_index, seed + k) for k in range(n)]
-    return _score(network, class_index, scenes) - _score(network, class_index, [change(scene) for scene in scenes])
+    return mean_probability(network, class_index, scenes) - mean_probability(
+        network, class_index, [change(scene) for scene in scenes]
+    )
 
 
 def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = EFFECT_SEED) -> dict[str, float]:
@@ -124,16 +103,13 @@ def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = 
     network : nn.Module
         One of the demo's networks, or any with ``pretrained_cfg`` and the demo's classes.
     class_index : int
-    n : int
-        Number of fresh images.
-    seed : int
-        Seed of the first image.
+    n, seed : int
+        Number of fresh images, and the seed of the first.
 
     Returns
     -------
     dict of str to float
-        In [-1, 1], for the planted parts in the order of ``PARTS``, then for ``"shortcut"`` when the class has one. Their sum
-        is the mean probability with all of them minus that with none.
+        In [-1, 1], for each of the class's cues. Their sum is the mean probability with all of them minus that with none.
     """
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
     require_in_range("n", n, 1)
@@ -142,27 +118,27 @@ def part_effects(network: nn.Module, class_index: int, n: int = 25, seed: int = 
         scenes = [scene.with_shortcut() for scene in scenes]
     else:
         scenes = [scene.without("shortcut") for scene in scenes]
-    return _shapley(CLASSES[class_index].cues, _scores_of_subsets(network, class_index, scenes))
+    return shapley_values(CLASSES[class_index].cues, scores_of_subsets(network, class_index, scenes))
 
 
-def _score(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> float:
+def mean_probability(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> float:
     """Return the mean probability of a class on scenes."""
     return float(predict(network, np.stack([render(scene).image for scene in scenes]))[:, class_index].mean())
 
 
-def _scores_of_subsets(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[frozenset[str], float]:
+def scores_of_subsets(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[frozenset[str], float]:
     """Return the mean probability of a class with each subset of its cues drawn."""
     cues = CLASSES[class_index].cues
     return {
-        frozenset(drawn): _score(
-            network, class_index, [_hide(scene, [cue for cue in cues if cue not in drawn]) for scene in scenes]
+        frozenset(drawn): mean_probability(
+            network, class_index, [with_shared(scene, [cue for cue in cues if cue not in drawn]) for scene in scenes]
         )
         for size in range(len(cues) + 1)
         for drawn in combinations(cues, size)
     }
 
 
-def _shapley(players: Sequence[str], values: Mapping[frozenset[str], float]) -> dict[str, float]:
+def shapley_values(players: Sequence[str], values: Mapping[frozenset[str], float]) -> dict[str, float]:
     """Return the Shapley value of each player from the value of every set of them."""
     count = len(players)
     effects = dict.fromkeys(players, 0.0)
@@ -175,7 +151,8 @@ def _shapley(players: Sequence[str], values: Mapping[frozenset[str], float]) -> 
     return effects
 
 
-def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
+def with_shared(scene: Scene, parts: Sequence[str]) -> Scene:
+    """Return the scene with some of its parts drawn as shared variants (the shortcut: not at all)."""
     for part in parts:
         scene = intervene(scene, part, "shared")
     return scene
@@ -184,54 +161,3 @@ def _hide(scene: Scene, parts: Sequence[str]) -> Scene:
 def used_parts(effects: Mapping[str, float], threshold: float = USED) -> tuple[str, ...]:
     """Return the parts whose effect reaches the threshold."""
     return tuple(part for part, loss in effects.items() if loss >= threshold)
-
-
-def all_effects(network: nn.Module, class_index: int, scenes: Sequence[Scene]) -> dict[str, dict[str, float]]:
-    """Return the effect of every part, the shortcut and the background on given images, in three readings.
-
-    Parameters
-    ----------
-    network : nn.Module
-    class_index : int
-    scenes : sequence of Scene
-        Images of the class, at best those that were explained.
-
-    Returns
-    -------
-    dict of str to dict of str to float
-        Keys are ``"shapley"``, ``"redrawn"`` and ``"removed"``, then the labels.
-
-        *Shapley*: as :func:`part_effects`, on images as they are (the shortcut only where it is); of a part that the class does
-        not plant, and of the background, the mean loss when it is removed (the background: drawn anew) while a random subset of
-        the planted ones is there. *Redrawn*: the mean loss when it alone is drawn as a variant that another class plants (the
-        eye, which none does: as another shared one; the background: anew; the shortcut: removed). *Removed*: the mean loss when
-        it alone is removed (the background: drawn anew).
-
-    Examples
-    --------
-    >>> from visual_summaries.demo.networks import demo_network
-    >>> effects = all_effects(demo_network(), 0, [sample_scene(0, EFFECT_SEED + k) for k in range(4)])
-    >>> effects["shapley"]["wing"] > 0.1 > abs(effects["shapley"]["tail"])
-    True
-    """
-    cues = CLASSES[class_index].cues
-    places = (*PARTS, "shortcut", "background")
-
-    def losses(drawn: Sequence[Scene], before: float, ways: Mapping[str, str]) -> dict[str, float]:
-        return {
-            place: before - _score(network, class_index, [intervene(scene, place, how) for scene in drawn])
-            for place, how in ways.items()
-        }
-
-    values = _scores_of_subsets(network, class_index, scenes)
-    whole = values[frozenset(cues)]
-    removed = losses(scenes, whole, dict.fromkeys(places, "removed"))
-    redrawn = losses(scenes, whole, {part: "other" if part in PLANTED else "shared" for part in PARTS})
-    rng = np.random.default_rng(class_index)
-    some = []
-    for scene in scenes:
-        order = [str(part) for part in rng.permutation(cues)]
-        some.append(_hide(scene, order[: int(rng.integers(len(cues) + 1))]))
-    others = dict.fromkeys((place for place in places if place not in cues), "removed")
-    shapley = _shapley(cues, values) | losses(some, _score(network, class_index, some), others)
-    return {"shapley": shapley, "redrawn": removed | redrawn, "removed": removed}

@@ -61,21 +61,7 @@ def write_images(
 ) -> list[Path]:
     """Draw images of a class into a folder, with their truth.
 
-    Parameters
-    ----------
-    directory : str or Path
-        Made if it is not there; must hold no truth yet.
-    class_index : int
-    n : int
-        Number of images; they take the seeds `seed` to ``seed + n - 1``.
-    seed : int
-    size : tuple of int
-        Height and width.
-
-    Returns
-    -------
-    list of Path
-        The images.
+    The folder is made if it is not there; the images, of `size` (H, W), take the seeds `seed` to ``seed + n - 1``.
 
     Raises
     ------

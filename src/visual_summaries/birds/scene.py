@@ -123,8 +123,6 @@ class Thing:
         Its length as a share of the shorter side.
     angle : float
         Rotation in degrees.
-    base, accent : tuple of float
-        Its colors.
     """
 
     kind: str

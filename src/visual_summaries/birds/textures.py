@@ -144,32 +144,10 @@ _SMOOTH = ("plain", "gradient", "mottled", "tipped")
 def texture(
     name: str, u: Plane, v: Plane, period: float, pixel: float, offset: tuple[float, float], length: float = 1.0
 ) -> Plane:
-    """Return the share of the accent color at each point.
+    """Return the share of the accent color at each point (h, w), in [0, 1]; all lengths are in bird lengths.
 
-    Parameters
-    ----------
-    name : str
-        A pattern (with a period) or one of ``plain``, ``gradient``, ``mottled``, ``tipped`` (without; `period` is not used).
-    u, v : ndarray of float32, (h, w)
-        Coordinates in the part's frame, in bird lengths.
-    period : float
-        Spacing of the pattern's elements, in bird lengths.
-    pixel : float
-        Size of a pixel in bird lengths.
-    offset : tuple of float
-        Where the noise of ``mottled`` starts, in [0, 1].
-    length : float
-        Largest ``u`` of the part, which ``gradient`` and ``tipped`` go by.
-
-    Returns
-    -------
-    ndarray of float32, (h, w)
-        In [0, 1].
-
-    Raises
-    ------
-    SettingsError
-        If there is no texture of that name.
+    A pattern's elements have the spacing `period`, which ``plain``, ``gradient``, ``mottled`` and ``tipped`` do not use.
+    `offset`, in [0, 1], is where the noise of ``mottled`` starts; ``gradient`` and ``tipped`` go by `length`, the largest u.
     """
     if name in _WAVES:
         return _edge(_WAVES[name](u, v, period), period, pixel)

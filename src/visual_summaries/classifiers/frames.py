@@ -58,13 +58,7 @@ class Frame:
 
 
 def view_frame(transform: ViewTransform, size: tuple[int, int]) -> Frame:
-    """Return where the view of an image lies in it.
-
-    Parameters
-    ----------
-    transform : ViewTransform
-    size : tuple of int
-        Height and width of the original image.
+    """Return where the view of an image of `size` (H, W) lies in it.
 
     Examples
     --------
@@ -85,16 +79,7 @@ def _offset(long: int, short: int) -> int:
 
 
 def frame_of(transform: Mapping[str, Any], size: tuple[int, int] | None, name: str = "") -> Frame:
-    """Return where an image's view lies in it, from what a run records of the transform.
-
-    Parameters
-    ----------
-    transform : mapping
-        ``run.info.classifier.transform``.
-    size : tuple of int or None
-        Height and width of the original image, ``image.size``.
-    name : str
-        Of the image, for the message.
+    """Return where an image's view lies in it, from what a run records of the transform and of the image's size (H, W).
 
     Raises
     ------
@@ -106,5 +91,4 @@ def frame_of(transform: Mapping[str, Any], size: tuple[int, int] | None, name: s
             f"the run does not say how large {name or 'an image'} is, so its regions cannot be placed in it; an earlier "
             "version wrote it: give its `visual-summaries run` command again with --resume (finished masks are kept)"
         )
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in transform.items()}
-    return view_frame(ViewTransform(**values), size)
+    return view_frame(ViewTransform.from_dict(transform), size)

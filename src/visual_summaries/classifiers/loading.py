@@ -151,7 +151,7 @@ def _load_specialized(
     demo: its weights are in the folder, and no file or code is ever looked up by a name in it.
     """
     values = late("read_description")(folder)
-    transform: ViewTransform = late("transform_of")(values)
+    transform = ViewTransform.from_dict(values["transform"])
     if overrides["input_size"] is None:  # some architectures are made for one size
         overrides = {**overrides, "input_size": (transform.channels, *transform.size)}
     network: nn.Module

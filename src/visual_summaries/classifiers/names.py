@@ -37,14 +37,6 @@ def imagenet_names() -> tuple[str, ...]:
 
 
 @cache
-def _imagenet_synonyms() -> tuple[tuple[str, ...], ...]:
-    info = ImageNetInfo()
-    return tuple(
-        (*(part.strip() for part in info.index_to_description(index).split(",")), info.index_to_label_name(index))
-        for index in range(1000)
-    )
-
-
 def resolve_synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Return other names of each class: for ImageNet's, WordNet's synonyms and identifiers; else none.
 
@@ -53,7 +45,13 @@ def resolve_synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...
     >>> resolve_synonyms(imagenet_names())[229], resolve_synonyms(("a", "b"))
     (('Old English sheepdog', 'bobtail', 'n02105641'), ((), ()))
     """
-    return _imagenet_synonyms() if class_names == imagenet_names() else ((),) * len(class_names)
+    if class_names != imagenet_names():
+        return ((),) * len(class_names)
+    info = ImageNetInfo()
+    return tuple(
+        (*(part.strip() for part in info.index_to_description(index).split(",")), info.index_to_label_name(index))
+        for index in range(1000)
+    )
 
 
 def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None = None) -> tuple[str, ...]:
@@ -66,9 +64,7 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
         one of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
         ``id2label``), ImageNet's for 1000 outputs, else the indices.
     num_classes : int
-        Number of outputs of the network.
     module : nn.Module, optional
-        Where to look for a configuration.
 
     Raises
     ------
@@ -86,17 +82,13 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     """
     if given is None:
         return _own_names(module, num_classes)
-    source = "class_names"
-    if isinstance(given, str | os.PathLike):
-        source = f"class_names file {os.fspath(given)}"
-        given = _read(Path(given))
-    names = _listed(given, source)
+    in_file = isinstance(given, str | os.PathLike)
+    source = f"class_names file {os.fspath(given)}" if in_file else "class_names"
+    names = _listed(_read(Path(given)) if in_file else given, source)
     if len(names) != num_classes:
-        plural = "name" if len(names) == 1 else "names"
-        raise ClassifierError(
-            f"{source} holds {len(names)} {plural}, but the network has {num_classes} outputs: "
-            "give one name for each, in their order"
-        )
+        count = f"{len(names)} name{'' if len(names) == 1 else 's'}"
+        wanted = f"but the network has {num_classes} outputs: give one name for each, in their order"
+        raise ClassifierError(f"{source} holds {count}, {wanted}")
     return names
 
 
@@ -132,10 +124,8 @@ def _listed(given: Any, source: str) -> tuple[str, ...]:
         except (TypeError, ValueError) as error:
             raise ClassifierError(f"{source} must map indices to names, got keys such as {next(iter(given))!r}") from error
         if sorted(by_index) != list(range(len(by_index))):
-            missing = next(index for index in range(len(by_index)) if index not in by_index)
-            raise ClassifierError(
-                f"{source} must name all indices from 0 to {len(by_index) - 1}, but index {missing} is missing"
-            )
+            last, missing = len(by_index) - 1, next(index for index in range(len(by_index)) if index not in by_index)
+            raise ClassifierError(f"{source} must name all indices from 0 to {last}, but index {missing} is missing")
         given = [by_index[index] for index in range(len(by_index))]
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise ClassifierError(

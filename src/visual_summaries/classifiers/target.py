@@ -169,17 +169,9 @@ def classify(
     *,
     batch_size: int = 32,
 ) -> Classified:
-    """Return scores and predictions for views, without gradients.
+    """Return scores and predictions for views (H, W, 3), read batch by batch, without gradients.
 
-    Parameters
-    ----------
-    classifier : Classifier
-    views : iterable of ndarray of uint8, (H, W, 3)
-        Read batch by batch.
-    target : int, str, callable or Target
-        As for :func:`~visual_summaries.classifiers.resolve_target`.
-    batch_size : int
-        Images at a time.
+    The target is given as for :func:`~visual_summaries.classifiers.resolve_target`.
 
     Examples
     --------
@@ -199,7 +191,9 @@ def classify(
     remaining = iter(views)
     with classifier.frozen(), torch.no_grad():
         while batch := list(islice(remaining, batch_size)):
-            logits = _logits_in_batches(classifier, batch)
+            # In smaller batches where memory runs out.
+            pieces, _ = in_batches(lambda part: classifier.logits(classifier.to_tensor(batch[part])), len(batch), len(batch))
+            logits = torch.cat(pieces)
             scores.append(resolved.score(logits).float().cpu().numpy())
             predicted.append(logits.argmax(dim=1).cpu().numpy())
             hits.append(resolved.hits(logits).cpu().numpy())
@@ -210,24 +204,11 @@ def classify(
     )
 
 
-def _logits_in_batches(classifier: Classifier, views: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Return the logits (N, K) of views, in smaller batches where memory runs out."""
-    pieces, _ = in_batches(lambda part: classifier.logits(classifier.to_tensor(views[part])), len(views), len(views))
-    return torch.cat(pieces)
-
-
 def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequence[str]] | None = None) -> int:
     """Return the index of the class that a text means.
 
     Tried in this order, the first that fits any class decides: the name to the letter; the name apart from case and
     separators; a number; a synonym (given, or the parts of a name between commas); consecutive words of a name or synonym.
-
-    Parameters
-    ----------
-    class_names : sequence of str
-    name : str
-    synonyms : sequence of sequences of str, optional
-        Other names of each class.
 
     Raises
     ------

@@ -185,6 +185,12 @@ class ViewTransform:
         """Return the parameters as plain values, for JSON."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ViewTransform:
+        """Return the transform that :meth:`to_dict` wrote."""
+        stated: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**stated)
+
     def in_words(self) -> str:
         """Return one sentence for a reader."""
         height, width = self.size

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, Runs, Seed, StageProgress, say, say_json
+from visual_summaries.cli.console import AsJson, Checkpoint, Device, Directory, Quiet, Runs, Seed, StageProgress, say, say_json
 from visual_summaries.errors import ClassifierError
-
-if TYPE_CHECKING:
-    from visual_summaries.classifiers import Classifier
-    from visual_summaries.results import Run
-    from visual_summaries.specialization import Specialization
 
 Model = Annotated[
     str | None,
@@ -23,7 +18,6 @@ Model = Annotated[
         "(`timm/...`, `torchvision/...`, `hf/...`, the demo's): no code or path is ever taken from a run's folder."
     ),
 ]
-Checkpoint = Annotated[Path | None, typer.Option(help="Its weights, as for `run`.")]
 
 
 def apply(
@@ -84,10 +78,7 @@ def check(
 def specialize(
     runs: Runs,
     negatives: Annotated[
-        Path,
-        typer.Option(
-            help="Folder with training images of other classes: those that are confused with the runs', and all sorts."
-        ),
+        Path, typer.Option(help="Folder with training images of other classes: those confused with the runs', and all sorts.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the network (safetensors and JSON) and the page `specialized.html`.")],
     images: Annotated[
@@ -113,25 +104,19 @@ def specialize(
     loaded = [vs.load_run(path) for path in find_runs(runs)]
     classifier = network_of(loaded[0], model, checkpoint, device)
     with StageProgress(quiet) as progress:
+        settings = vs.SpecializeSettings(apply=apply)
         result = vs.specialize(
-            loaded,
-            classifier,
-            negatives,
-            images=images,
-            settings=vs.SpecializeSettings(apply=apply),
-            random_state=seed,
-            progress=progress,
+            loaded, classifier, negatives, images=images, settings=settings, random_state=seed, progress=progress
         )
     page = result.save(out)
     if as_json:
         say_json({**result.to_dict(), "page": str(page)})
         return
     _show_specialization(result)
-    say(f"network: {out}")
-    say(f"page: {page}")
+    say(f"network: {out}\npage: {page}")
 
 
-def _show_specialization(result: Specialization) -> None:
+def _show_specialization(result: vs.Specialization) -> None:
     from visual_summaries.pages.specialized import verdict
 
     say(verdict(result))
@@ -148,7 +133,7 @@ def _show_specialization(result: Specialization) -> None:
             say(f"  {part.name}: weight {part.weight:.2f}, average precision without it {part.precision:+.4f}")
 
 
-def network_of(run: Run, model: str | None, checkpoint: Path | None, device: str | None) -> Classifier:
+def network_of(run: vs.Run, model: str | None, checkpoint: Path | None, device: str | None) -> vs.Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
     from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network

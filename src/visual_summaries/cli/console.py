@@ -23,6 +23,7 @@ stdout = Console(soft_wrap=True)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Its weights, as for `run`.")]
 Device = Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

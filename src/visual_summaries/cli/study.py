@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.console import AsJson, Checkpoint, Device, Quiet, StageProgress, note, say, say_json
 
 study = typer.Typer(
     no_args_is_help=True,
@@ -110,7 +110,7 @@ def simulate(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's page or key.")],
     model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
     out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights: safetensors, or a weights-only torch file.")] = None,
+    checkpoint: Checkpoint = None,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:

@@ -46,17 +46,9 @@ def network_record(name: str = "main") -> dict[str, Any]:
 
 
 def demo_network(name: str = "main") -> nn.Module:
-    """Return one of the demo's networks in eval mode, on the CPU, its transform and class names in ``pretrained_cfg``.
+    """Return one of :data:`NETWORKS` in eval mode, on the CPU, its transform and class names in ``pretrained_cfg``.
 
-    Parameters
-    ----------
-    name : str
-        One of ``NETWORKS``.
-
-    Returns
-    -------
-    nn.Module
-        Takes float32 (N, 3, H, W), normalized as its ``pretrained_cfg`` says; returns logits (N, 8).
+    It takes float32 (N, 3, H, W), normalized as its ``pretrained_cfg`` says, and returns logits (N, 8).
 
     Raises
     ------

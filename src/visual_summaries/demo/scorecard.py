@@ -99,17 +99,7 @@ class Scorecard:
 
 
 def part_under(mask: NDArray[np.bool_], box: Box, labels: NDArray[np.uint8]) -> str:
-    """Return the label that has most of the evidence pixels of a region (of equals, the first of ``LABELS``).
-
-    Parameters
-    ----------
-    mask : ndarray of bool, (y1 - y0, x1 - x0)
-        Evidence pixels in the box; where there is none, the whole box counts.
-    box : tuple of int
-        ``(x0, y0, x1, y1)``, half open.
-    labels : ndarray of uint8, (H, W)
-        Indices into ``LABELS``.
-    """
+    """Return the label (H, W) of most evidence pixels in a box (of equals, the first); without any, the whole box counts."""
     x0, y0, x1, y1 = box
     inside = labels[y0:y1, x0:x1]
     counts = np.bincount(inside[mask] if mask.any() else inside.ravel(), minlength=len(LABELS))
@@ -133,26 +123,17 @@ def score_run(
     ----------
     run : Run
     labels : sequence of ndarray of uint8, (H, W)
-        Label map of each of ``run.images``, in their order and of their views' size.
+        Label map of each of ``run.images``, as :func:`labels_for` gives them.
     class_index : int
         The class that was explained.
     network : nn.Module, optional
-        A demo network: which planted parts it uses is then measured by intervention.
+        A demo network: which planted parts it uses is then measured by intervention, on so many fresh `images`.
     images : int
-        Number of fresh images for that.
-
-    Returns
-    -------
-    Scorecard
 
     Raises
     ------
     RunError
         If the label maps do not fit the run's images.
-
-    See Also
-    --------
-    labels_for : label maps of a run on a folder of demo images.
     """
     require_in_range("class_index", class_index, 0, len(CLASSES) - 1)
     _check_labels(run, labels)
@@ -178,10 +159,6 @@ def labels_for(run: Run, truth: Mapping[str, Truth]) -> list[NDArray[np.uint8]]:
     ------
     RunError
         If an image has none, or one of another size than its view.
-
-    See Also
-    --------
-    visual_summaries.birds.pictures.read_truth : the truth of a folder.
     """
     missing = [image.name for image in run.images if image.name not in truth]
     if missing:

@@ -72,13 +72,9 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _REMEDIES:
             remedy = f"{_REMEDIES[error.errno]} and give the same command with --resume; what was finished is kept"
-            raise RunError(f"cannot write {path}: {error.strerror}, {_free(path)} MiB are free; {remedy}") from error
+            free = shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free // 2**20
+            raise RunError(f"cannot write {path}: {error.strerror}, {free} MiB are free; {remedy}") from error
         raise RunError(f"cannot write {path}: {error.strerror or error}; choose a folder that you can write to") from error
-
-
-def _free(path: Path) -> int:
-    existing = next(folder for folder in path.absolute().parents if folder.is_dir())
-    return shutil.disk_usage(existing).free // 2**20
 
 
 def _flush_folder(folder: Path) -> None:
@@ -102,15 +98,11 @@ def temporary_of(name: str, of: str) -> bool:
     return name.startswith(f".{of}.") and name.endswith(_TEMPORARY)
 
 
-def remove_temporaries(folder: Path) -> int:
-    """Delete the temporary files that killed processes left below `folder`, and return how many there were.
-
-    Only for the holder of the run's lock: nobody else is writing then.
-    """
-    left = [path for path in folder.rglob(f".*{_TEMPORARY}") if path.is_file()]
-    for path in left:
-        path.unlink()
-    return len(left)
+def remove_temporaries(folder: Path) -> None:
+    """Delete what killed processes left below `folder`; only for the holder of the run's lock: nobody else is writing then."""
+    for path in list(folder.rglob(f".*{_TEMPORARY}")):
+        if path.is_file():
+            path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,29 +33,17 @@ class Layer:
         Of the module, as in ``named_modules``.
     call : int
         Which of the module's calls in a forward pass (0 unless it is used more than once).
-    layout : str
-        ``"nchw"``, ``"nhwc"`` or ``"tokens"``.
-    grid : tuple of int
-        Height and width of the map in cells.
-    channels : int
     """
 
     name: str
     call: int
-    layout: str
-    grid: tuple[int, int]
+    layout: str  # "nchw", "nhwc" or "tokens"
+    grid: tuple[int, int]  # height and width of the map in cells
     channels: int
 
 
 def as_map(output: Tensor, layout: str, grid: tuple[int, int]) -> Tensor:
-    """Return a module's output as ``(N, C, h, w)``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> as_map(torch.zeros(2, 1 + 12, 5), "tokens", (3, 4)).shape
-    torch.Size([2, 5, 3, 4])
-    """
+    """Return a module's output as ``(N, C, h, w)``."""
     if layout == "tokens":
         tokens = output[:, output.shape[1] - grid[0] * grid[1] :]
         return tokens.transpose(1, 2).reshape(output.shape[0], -1, *grid)  # not len(): batches may be symbolic
@@ -93,31 +82,20 @@ def layout_of(output: Any, size: tuple[int, int]) -> tuple[str, tuple[int, int],
 
 def _like_image(grid: tuple[int, int], size: tuple[int, int]) -> bool:
     """Whether a map of this grid can be an image of this size, strided."""
-    if min(grid) < 2:
-        return False
-    return any(-1 <= h_cells <= _SLACK and -1 <= w_cells <= _SLACK for h_cells, w_cells in _missing(grid, size))
-
-
-def _missing(grid: tuple[int, int], size: tuple[int, int]) -> Iterator[tuple[float, float]]:
-    for stride in _STRIDES:
-        yield size[0] / stride - grid[0], size[1] / stride - grid[1]
+    missing = ((size[0] / stride - grid[0], size[1] / stride - grid[1]) for stride in _STRIDES)
+    return min(grid) >= 2 and any(-1 <= rows <= _SLACK and -1 <= columns <= _SLACK for rows, columns in missing)
 
 
 @contextmanager
 def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], None]) -> Iterator[None]:
     """Tell what modules put out while inside: name, which of its calls it is, and the output (the first, of several)."""
     calls: Counter[str] = Counter()
-    handles = []
 
-    def listen(name: str, module: nn.Module) -> None:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            calls[name] += 1
-            tell(name, calls[name] - 1, output[0] if isinstance(output, tuple | list) and output else output)
+    def hook(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        calls[name] += 1
+        tell(name, calls[name] - 1, output[0] if isinstance(output, tuple | list) and output else output)
 
-        handles.append(module.register_forward_hook(hook))
-
-    for name, module in modules.items():
-        listen(name, module)
+    handles = [module.register_forward_hook(partial(hook, name)) for name, module in modules.items()]
     try:
         yield
     finally:
@@ -155,10 +133,7 @@ def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
     groups: dict[tuple[int, int], list[Layer]] = {}
     for layer in seen:
         groups.setdefault(layer.grid, []).append(layer)
-    ends = []
-    for group in groups.values():
-        least = min(layer.name.count(".") for layer in group)
-        ends.append([layer for layer in group if layer.name.count(".") == least][-1])
+    ends = [min(reversed(group), key=lambda layer: layer.name.count(".")) for group in groups.values()]
     ends.sort(key=lambda layer: -layer.grid[0] * layer.grid[1])
     if len(groups) > 2 or not seen:
         return tuple(ends)

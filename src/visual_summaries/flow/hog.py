@@ -37,22 +37,9 @@ _EPSILON = 1e-4
 def hog_cells(images: Tensor) -> Tensor:
     """Return the 31 HOG channels of every inner cell of a batch of images of one size.
 
-    Parameters
-    ----------
-    images : Tensor, (N, 3, H, W)
-        RGB in [0, 255], any dtype; H and W multiples of 8, at least 24.
-
-    Returns
-    -------
-    Tensor of float32, (N, H / 8 - 2, W / 8 - 2, 31)
-        The outermost ring of cells only serves to normalize the others. Channels: 18 signed directions (the gradient's angle in
-        steps of 20 degrees from +x towards +y, down), 9 unsigned ones, 4 textures (blocks up-left, up-right, down-left,
-        down-right).
-
-    Raises
-    ------
-    ValueError
-        If the size is not a multiple of the cell.
+    Images ``(N, 3, H, W)`` are RGB in [0, 255], H and W multiples of 8 from 24; cells are ``(N, H / 8 - 2, W / 8 - 2, 31)``:
+    the outermost ring only serves to normalize the others. Channels: 18 signed directions (the gradient's angle in steps of 20
+    degrees from +x towards +y, down), 9 unsigned ones, 4 textures (blocks up-left, up-right, down-left, down-right).
 
     Examples
     --------
@@ -61,13 +48,8 @@ def hog_cells(images: Tensor) -> Tensor:
     >>> cells.shape, cells[0, 0, 0].nonzero().flatten().tolist()
     (torch.Size([1, 1, 2, 31]), [0, 18, 27, 28, 29, 30])
     """
-    if (
-        images.ndim != 4
-        or images.shape[1] != 3
-        or min(images.shape[2:]) < 3 * CELL
-        or images.shape[2] % CELL
-        or images.shape[3] % CELL
-    ):
+    sides = images.shape[2:]
+    if images.ndim != 4 or images.shape[1] != 3 or min(sides) < 3 * CELL or any(side % CELL for side in sides):
         raise ValueError(
             f"images has shape {tuple(images.shape)}, but must be (N, 3, H, W) with H and W multiples of {CELL} from {3 * CELL}"
         )
@@ -133,21 +115,6 @@ def crop_boxes(image: NDArray[np.uint8], boxes: ArrayLike) -> NDArray[np.uint8]:
 
     A cell is an eighth of the box; the padding is rounded to whole pixels (at least one). Beyond the image its border is
     repeated.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, (H, W, 3)
-    boxes : array_like of int, (n, 4)
-        ``(x0, y0, x1, y1)``, half open, inside the image.
-
-    Returns
-    -------
-    ndarray of uint8, (n, 80, 80, 3)
-
-    Examples
-    --------
-    >>> crop_boxes(np.zeros((40, 60, 3), np.uint8), [(0, 0, 60, 40), (5, 6, 20, 30)]).shape
-    (2, 80, 80, 3)
     """
     boxes = np.asarray(boxes, np.int64).reshape(-1, 4)
     size = np.stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]], 1)
@@ -174,25 +141,7 @@ def _resized(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def hog_boxes(image: NDArray[np.uint8], boxes: ArrayLike) -> Tensor:
-    """Return the HOG descriptor of each box.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, (H, W, 3)
-    boxes : array_like of int, (n, 4)
-        ``(x0, y0, x1, y1)``, half open.
-
-    Returns
-    -------
-    Tensor of float32, (n, 1984)
-        8 x 8 cells x 31 channels, row by row, not whitened.
-
-    Examples
-    --------
-    >>> image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    >>> hog_boxes(image, [(0, 0, 80, 60), (10, 10, 40, 30)]).shape
-    torch.Size([2, 1984])
-    """
+    """Return the HOG descriptors (n, 1984) of boxes: 8 x 8 cells x 31 channels, row by row, not whitened."""
     crops = torch.from_numpy(crop_boxes(image, boxes))
     parts = [hog_cells(chunk.permute(0, 3, 1, 2)).flatten(1) for chunk in torch.split(crops, _BATCH)]
     return torch.cat(parts) if parts else torch.zeros(0, DIMENSION)

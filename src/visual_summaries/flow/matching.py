@@ -160,23 +160,9 @@ def match(
 def confidences(
     scores: Sequence[Tensor], a: Geometry, others: Sequence[Geometry], method: str, rows: Tensor | None = None
 ) -> list[Tensor]:
-    """Return the confidences (k, n_b) of the matches of boxes of A with all boxes of each of several images B.
+    """Return the confidences (k, n_b) of boxes of A (`rows`, or all) with all boxes of each of several images B.
 
-    Parameters
-    ----------
-    scores : sequence of Tensor, (n_a, n_b)
-        Appearance scores of all boxes of A with those of each image B.
-    a, others : Geometry
-        Of image A, and of each image B.
-    method : str
-        As for :func:`match`.
-    rows : Tensor of int64, (k,), optional
-        Only these boxes of A; all by default.
-
-    Returns
-    -------
-    list of Tensor
-        One for each image B; what is in it does not depend on the others.
+    `scores` are the appearance scores (n_a, n_b). What is said of one image B does not depend on the others.
     """
     chosen = slice(None) if rows is None else rows
     if method == "lom":
@@ -190,7 +176,9 @@ def _by_local_offsets(scores: Sequence[Tensor], a: Geometry, others: Sequence[Ge
     """LOM: the scores, weighed by how well each match agrees with the offset on which the neighbors of its box of A agree."""
     found = [own.max(1) for own in scores]
     score = torch.stack([best.values for best in found])
-    offset = torch.stack([_offsets(a, b, best.indices) for b, best in zip(others, found, strict=True)])
+    partners = [(b, best.indices) for b, best in zip(others, found, strict=True)]
+    # How each box of A differs from its partner: x, y, ratio of areas.
+    offset = torch.stack([torch.cat([b.center[i] - a.center, (b.area[i] / a.area)[:, None]], 1) for b, i in partners])
     median, weight = torch.zeros_like(offset), torch.zeros_like(score)
     # Only boxes that are not left out are worked on, of these all: what is added up must not depend on the other images.
     wanted = a.used if rows is None else torch.unique(rows)
@@ -216,28 +204,14 @@ def _by_local_offsets(scores: Sequence[Tensor], a: Geometry, others: Sequence[Ge
     return results
 
 
-def _offsets(a: Geometry, b: Geometry, partner: Tensor) -> Tensor:
-    """Return how each box of A differs from its partner: x, y, ratio of areas, (n_a, 3)."""
-    return torch.cat([b.center[partner] - a.center, (b.area[partner] / a.area)[:, None]], 1)
-
-
 def geometric_medians(points: Tensor, out: Tensor) -> Tensor:
     """Return the geometric median of several subsets of points: 20 reweighting steps from the mean, coordinate by coordinate.
 
     The steps are taken in double precision: a point within a few hundredths of a pixel of the median weighs by its distance, of
     which single precision leaves little at coordinates of some hundred pixels (confidences were off by 1e-4 of the largest).
 
-    Parameters
-    ----------
-    points : Tensor of float32, (g, n, c)
-        Points of g sets.
-    out : Tensor of bool, (g, k, n)
-        For each of k subsets, which points do not belong to it.
-
-    Returns
-    -------
-    Tensor of float64, (g, k, c)
-        0 for an empty subset. Of float32 on devices that have no float64 (Apple's GPUs).
+    Of the points (g, n, c) of g sets, `out` (g, k, n) says which do not belong to each of k subsets; medians are (g, k, c), 0
+    for an empty subset.
     """
     points = _precise(points)
     count = (~out).sum(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
@@ -47,27 +47,8 @@ def compare_all(
     """Compare the salient boxes of every image with all boxes of every other image.
 
     All boxes of two images take part in their matching, but only the rows of the salient ones are worked out; the
-    confidences of a pair of images are dropped as soon as its block of the result is filled in.
-
-    Parameters
-    ----------
-    features : sequence of Features
-        One for each image, all described in the same way.
-    salient : sequence of array_like of int
-        For each image, which of its boxes are salient (possibly none).
-    settings : FlowSettings, optional
-        Method, exponent, and which boxes can match; a pair is compared as it is, whatever ``mirror`` says.
-    best : int
-        How many best confidences are averaged for `best_mean`.
-
-    Returns
-    -------
-    PairwiseSimilarity
-
-    Raises
-    ------
-    ValueError
-        If `features` and `salient` differ in length.
+    confidences of a pair of images are dropped as soon as its block of the result is filled in. A pair is compared as it is,
+    whatever ``settings.mirror`` says; `best` confidences are averaged for `best_mean`.
 
     Examples
     --------
@@ -107,35 +88,23 @@ def compare_block(
     A pair's similarities do not depend on the block it is in, and the best of all blocks' best are the best of all: the
     result is that of one block, bit for bit.
 
-    Parameters
-    ----------
-    features, salient : mapping
-        Of the images in `pairs`; as for :func:`compare_all`.
-    pairs : sequence of (int, int)
-    settings, best
-        As for :func:`compare_all`.
-
     Returns
     -------
     similarities : list of ndarray of float32, (r_i, r_j)
         For each pair, of the salient boxes of i and j.
     best : dict of int to ndarray of float32, (r_i, <= best)
         For each image its salient boxes' best confidences to all boxes of the images that it was compared with, the best first.
-
-    Examples
-    --------
-    >>> boxes = np.array([[10, 10, 30, 40], [15, 20, 35, 50]], np.int32)
-    >>> images = {i: Features(boxes, torch.eye(2), (80, 90)) for i in range(3)}
-    >>> similarities, best = compare_block(images, {0: [0], 1: [0, 1], 2: []}, [(0, 1), (0, 2)], FlowSettings(), best=1)
-    >>> [part.shape for part in similarities], best[0].tolist()
-    ([(1, 2), (1, 0)], [[1.0]])
     """
     images = sorted({image for pair in pairs for image in pair})
     rows = {i: torch.as_tensor(np.asarray(salient[i], np.int64).reshape(-1)) for i in images}
     geometry = {i: Geometry.of(features[i], settings.border) for i in images}
     top = {i: [np.zeros((len(rows[i]), 0), np.float32)] for i in images}
     similarities = [np.zeros((len(rows[i]), len(rows[j])), np.float32) for i, j in pairs]
-    for tile in _tiles(pairs):
+    # Groups of pairs between a few images and a few others, so that each image has several partners.
+    tiles: dict[tuple[int, int], list[int]] = {}
+    for position, (i, j) in enumerate(pairs):
+        tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
+    for tile in tiles.values():
         scores: dict[tuple[int, int], Tensor] = {}
         partners: dict[int, list[int]] = {}
         for i, j in (pairs[position] for position in tile):
@@ -164,14 +133,6 @@ def compare_block(
     return similarities, {i: best_of(parts, best) for i, parts in top.items()}
 
 
-def _tiles(pairs: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Yield the positions of pairs in groups between a few images and a few others, so that each image has several partners."""
-    tiles: dict[tuple[int, int], list[int]] = {}
-    for position, (i, j) in enumerate(pairs):
-        tiles.setdefault((i // _TILE, j // _TILE), []).append(position)
-    yield from tiles.values()
-
-
 def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]], counts: Sequence[int]) -> NDArray[np.float32]:
     """Return the symmetric similarities (R, R) whose blocks (i, j) are given, of images with so many boxes each."""
     start = [0, *accumulate(counts)]
@@ -183,13 +144,7 @@ def joined_blocks(blocks: Iterable[tuple[tuple[int, int], NDArray[np.generic]]],
 
 
 def best_of(parts: Sequence[NDArray[np.float32]], best: int = 100) -> NDArray[np.float32]:
-    """Return the `best` largest values of rows that stand in several arrays (R, n), the best first.
-
-    Examples
-    --------
-    >>> best_of([np.array([[4.0, 1.0]], np.float32), np.array([[3.0]], np.float32)], best=2)
-    array([[4., 3.]], dtype=float32)
-    """
+    """Return the `best` largest values of rows that stand in several arrays (R, n), the best first."""
     both = torch.cat([torch.from_numpy(part) for part in parts], 1)
     result: NDArray[np.float32] = both.topk(min(best, both.shape[1]), 1).values.numpy()
     return result
@@ -202,13 +157,7 @@ def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def likeness(scores: Tensor) -> float:
-    """Return how alike two images look: the sum of the best appearance score of every box of either.
-
-    Examples
-    --------
-    >>> likeness(torch.tensor([[0.25, 0.5], [0.25, 0.0]]))
-    1.5
-    """
+    """Return how alike two images look: the sum of the best appearance score of every box of either."""
     return float(scores.max(1).values.sum() + scores.max(0).values.sum()) if scores.numel() else 0.0
 
 

@@ -15,16 +15,7 @@ from visual_summaries.errors import SettingsError
 def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Return the structural similarity of the luminance of two crops of one size.
 
-    The window is scikit-image's 7 x 7, smaller where the crops are.
-
-    Parameters
-    ----------
-    a, b : ndarray of uint8, (h, w, 3)
-
-    Returns
-    -------
-    float
-        In [-1, 1]; 1 for equal crops.
+    The window is scikit-image's 7 x 7, smaller where the crops are; the result is in [-1, 1].
 
     Raises
     ------
@@ -46,17 +37,7 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 
 def pairwise_ssim(crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """Return the structural similarities of all pairs of crops.
-
-    Parameters
-    ----------
-    crops : sequence of ndarray of uint8, (h, w, 3)
-        Members warped into the exemplar's box.
-
-    Returns
-    -------
-    ndarray of float64, (n, n)
-        Symmetric, NaN on the diagonal.
+    """Return the structural similarities (n, n) of all pairs of crops; NaN on the diagonal.
 
     Examples
     --------
@@ -80,19 +61,8 @@ def upper(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def consistent_members(values: NDArray[np.float64], global_median: float, max_low_share: float = 0.6) -> NDArray[np.bool_]:
     """Return which members look like the others: under `max_low_share` of their SSIMs are below the global median.
 
-    The exemplar, the first, always stays: the others are warped to it.
-
-    Parameters
-    ----------
-    values : ndarray of float64, (n, n)
-        As :func:`pairwise_ssim` gives.
-    global_median : float
-        Median of the SSIMs of all pairs of all clusters.
-    max_low_share : float
-
-    Returns
-    -------
-    ndarray of bool, (n,)
+    The exemplar, the first, always stays: the others are warped to it. `values` are those of :func:`pairwise_ssim`, the global
+    median is over all pairs of all clusters.
 
     Examples
     --------

@@ -51,21 +51,6 @@ def choose_members(
 ) -> list[int]:
     """Return the regions that represent a cluster: the exemplar, then the most similar to it, one an image, at most `limit`.
 
-    Parameters
-    ----------
-    cluster : sequence of int
-        Regions of the cluster.
-    exemplar : int
-        Its exemplar.
-    regions : sequence of Region
-        All regions of the run.
-    similarity : ndarray, (R, R)
-    limit : int
-
-    Returns
-    -------
-    list of int
-
     Examples
     --------
     >>> box, mask = (0, 0, 1, 1), np.ones((1, 1), bool)
@@ -84,13 +69,7 @@ def choose_members(
 def choose_candidates(
     clusters: Clusters, regions: Sequence[Region], similarity: NDArray[np.floating], settings: SummarySettings
 ) -> list[tuple[int, list[int]]]:
-    """Return the clusters that are in enough images, each with the regions that represent it (:func:`choose_members`).
-
-    Returns
-    -------
-    list of (int, list of int)
-        Cluster and members.
-    """
+    """Return the clusters that are in enough images, each with the regions that represent it (:func:`choose_members`)."""
     images = np.array([region.image for region in regions], np.int64)
     least = settings.images_needed(len(np.unique(images)))
     found = []
@@ -119,21 +98,7 @@ def build_summaries(
     member of a kept cluster is dropped when ``settings.max_low_share`` of its SSIMs or more lie under the median of all pairs
     of all clusters.
 
-    Parameters
-    ----------
-    regions : sequence of Region
-        Kept regions of all images; ``regions[i].index == i``.
-    similarity : ndarray, (R, R)
-        Symmetric similarities.
-    clusters : Clusters
-    warp : callable
-        ``warp(exemplar, member) -> uint8 (h, w, 3)`` with the size of the exemplar's box.
-    settings : SummarySettings
-    progress : callable, optional
-
-    Returns
-    -------
-    SummarySet
+    `regions` are the kept ones of all images, ``regions[i].index == i``; `similarity` (R, R) is symmetric.
     """
     candidates: list[_Candidate] = []
     found = choose_candidates(clusters, regions, similarity, settings)
@@ -155,16 +120,8 @@ def choose_typical(
 ) -> list[int]:
     """Return the regions that represent a part: of each image its largest one, the most typical first, at most `limit`.
 
-    Regions with less than a quarter of the median area of the images' largest ones come last; so do those whose boxes are too
-    small to be compared, which are left out.
-
-    Parameters
-    ----------
-    distance : ndarray, (R,)
-        Of each region of the part to the part's center.
-    areas, images : ndarray of int, (R,)
-    usable : ndarray of bool, (R,)
-    limit : int
+    Regions with less than a quarter of the median area of the images' largest ones come last; those whose boxes are too small
+    to be compared are left out. `distance` (R,) is that of each region of the part to the part's center.
 
     Examples
     --------
@@ -191,13 +148,7 @@ def summaries_of_parts(
 ) -> SummarySet:
     """Make a summary of each part; members come in the order of their similarity to the exemplar, as shares of the largest.
 
-    Parameters
-    ----------
-    groups : sequence of PartGroup
-    regions : sequence of Region
-    settings : SummarySettings
-    small : int
-        Parts of too few images, which are not among the groups.
+    `small` counts the parts of too few images, which are not among the groups.
     """
     candidates = []
     for part, own, chosen, similarity, crops in groups:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.results import Box
 
-if TYPE_CHECKING:
-    pass
-
 #: The regions of a view: box and evidence pixels inside it, ``bool (y1 - y0, x1 - x0)``, True = hidden.
 Regions = Sequence[tuple[Box, NDArray[np.bool_]]]
 
@@ -23,22 +20,10 @@ Regions = Sequence[tuple[Box, NDArray[np.bool_]]]
 def connected_components(
     evidence: NDArray[np.floating], threshold: float = 0.5, min_area: float = 0.01
 ) -> list[tuple[Box, NDArray[np.bool_]]]:
-    """Return the connected regions of the binary evidence mask, largest first.
+    """Return box and pixels of the connected regions of an evidence mask (H, W) in [0, 1], largest first.
 
-    Parameters
-    ----------
-    evidence : ndarray, (H, W)
-        Evidence mask in [0, 1]; 1 = evidence.
-    threshold : float
-        Pixels above it are evidence.
-    min_area : float
-        Regions under this share of the image are dropped.
-
-    Returns
-    -------
-    list of (box, mask)
-        The bounding box ``(x0, y0, x1, y1)`` and the region's pixels inside it, ``bool (y1 - y0, x1 - x0)``. Pixels that
-        touch at a corner belong to the same region.
+    Pixels above the threshold are evidence; those that touch at a corner belong to the same region. Regions under the share
+    `min_area` of the image are dropped.
 
     Examples
     --------
@@ -76,16 +61,6 @@ def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> ND
 def run_length(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Return a mask in COCO's run lengths, uncompressed: down the columns, zeros first.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, (H, W)
-        True = evidence.
-
-    Returns
-    -------
-    dict
-        ``size`` [H, W] and ``counts``.
-
     Examples
     --------
     >>> run_length(np.array([[True, False, False], [True, True, False]]))
@@ -109,19 +84,9 @@ def view_file(index: int) -> str:
 
 
 def hidden_scores(scorer: Scorer, views: Sequence[NDArray[np.uint8]], regions: Sequence[Regions]) -> list[NDArray[np.float32]]:
-    """Return the class scores of views with each of their regions alone hidden (docs/paper.md, regions), in float32.
+    """Return for each view its class scores with each of its regions alone hidden (docs/paper.md, regions).
 
-    Parameters
-    ----------
-    scorer : Scorer
-    views : sequence of ndarray of uint8, (H, W, 3)
-    regions : sequence of Regions
-        Of each view.
-
-    Returns
-    -------
-    list of ndarray of float32, (number of regions,)
-        Scores in [0, 1] for a class's probability; ``1 - score`` is the region's contribution.
+    ``1 - score`` of a class's probability is the region's contribution.
     """
     asked = []
     for view, own in zip(views, regions, strict=True):

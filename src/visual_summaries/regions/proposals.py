@@ -80,7 +80,12 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
     require_in_range("n", n, 1)
     height, width = require_image(image)
     whole = np.array([[0, 0, width, height]], np.int32)
-    boxes = usable_boxes(_all_boxes(image, n, source), (height, width))
+    name, _, model = source.partition(":")
+    if name == "edge_boxes":
+        found = edge_boxes(image, n, Path(model) if model else None)
+    else:
+        found = {"selective_search": selective_search, "grid": grid}[name](image, n)
+    boxes = usable_boxes(found, (height, width))
     boxes = boxes[(boxes != whole).any(1)]
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.int64)
     if len(boxes) > n - 1:
@@ -110,32 +115,11 @@ def propose_all(
 ) -> Iterator[Boxes]:
     """Yield :func:`propose_boxes` of each image, in order, several images at a time.
 
-    OpenCV releases Python's lock, so threads run side by side and nothing has to be copied to other processes.
-
-    Parameters
-    ----------
-    images : iterable of ndarray of uint8, (H, W, 3)
-    n, source, random_state
-        As in :func:`propose_boxes`.
-    workers : int, optional
-        Threads; by default one for each CPU.
-
-    Examples
-    --------
-    >>> images = (np.full((40, 50, 3), value, np.uint8) for value in (0, 255))
-    >>> [len(boxes) for boxes in propose_all(images, n=10, workers=2)]
-    [1, 1]
+    OpenCV releases Python's lock, so threads (one for each CPU, or so many `workers`) run side by side and nothing has to be
+    copied to other processes.
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         yield from pool.map(partial(propose_boxes, n=n, source=source, random_state=random_state), images)
-
-
-def _all_boxes(image: Picture, n: int, source: str) -> Boxes:
-    """All boxes of a source."""
-    name, _, model = source.partition(":")
-    if name == "edge_boxes":
-        return edge_boxes(image, n, Path(model) if model else None)
-    return {"selective_search": selective_search, "grid": grid}[name](image, n)
 
 
 def selective_search(image: Picture, n: int) -> Boxes:
@@ -144,13 +128,6 @@ def selective_search(image: Picture, n: int) -> Boxes:
     Images whose shorter side lies outside 160 to 192 pixels are resized into that range first: below it there are too few
     segments, above it only time is lost. OpenCV ranks boxes by the C library's random numbers; the *set* of boxes does not
     depend on them, and only the set is used.
-
-    Examples
-    --------
-    >>> image = np.zeros((48, 64, 3), np.uint8)
-    >>> image[10:30, 20:50] = 255
-    >>> bool((selective_search(image, 10) == selective_search(image, 10)).all())
-    True
     """
     height, width = image.shape[:2]
     shorter = min(height, width)
@@ -211,18 +188,8 @@ def _layer(free_x: float, free_y: float, w: float, h: float, count: int) -> Boxe
 def edge_boxes(image: Picture, n: int, model: Path | None = None) -> Boxes:
     """Return the windows of Edge Boxes, at least `n` where it finds as many.
 
-    Parameters
-    ----------
-    image : ndarray of uint8, (H, W, 3)
-    n : int
-    model : Path, optional
-        Structured forest for edges, in OpenCV's format (``model.yml.gz`` of ``opencv_extra``). Without it edges are those of
-        Canny on the slightly blurred image, weighted by their gradient.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such file, or it is not a structured forest.
+    Edges are those of a structured forest (`model`, in OpenCV's format: ``model.yml.gz`` of ``opencv_extra``); without it those
+    of Canny on the slightly blurred image, weighted by their gradient.
 
     Examples
     --------

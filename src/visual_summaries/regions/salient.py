@@ -9,19 +9,7 @@ from visual_summaries.results.base import require_boxes
 
 
 def evidence_shares(boxes: NDArray[np.integer], binary: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the share of each box that is evidence.
-
-    Parameters
-    ----------
-    boxes : ndarray of int, (n, 4)
-        ``(x0, y0, x1, y1)``, half open, inside the image.
-    binary : ndarray of bool, (H, W)
-        Binary evidence mask.
-
-    Returns
-    -------
-    ndarray of float64, (n,)
-        In [0, 1].
+    """Return the share of each box (n, 4) that is evidence (H, W), in [0, 1].
 
     Raises
     ------
@@ -45,19 +33,7 @@ def evidence_shares(boxes: NDArray[np.integer], binary: NDArray[np.bool_]) -> ND
 
 
 def salient_boxes(boxes: NDArray[np.integer], binary: NDArray[np.bool_], share: float = 0.75) -> NDArray[np.intp]:
-    """Return the indices of the boxes of which more than `share` is evidence (docs/paper.md, regions: 75 %).
-
-    Parameters
-    ----------
-    boxes : ndarray of int, (n, 4)
-    binary : ndarray of bool, (H, W)
-        Binary evidence mask, True = evidence.
-    share : float
-
-    Returns
-    -------
-    ndarray of int, (k,)
-        Indices into `boxes`, ascending.
+    """Return the indices of the boxes (n, 4) of which more than `share` is evidence (H, W) (docs/paper.md, regions: 75 %).
 
     Examples
     --------
@@ -101,21 +77,8 @@ def prune(
 ) -> NDArray[np.intp]:
     """Return the indices of the boxes that remain when of redundant ones only the most distinctive is kept.
 
-    Boxes are taken from the most to the least distinctive; one that is redundant with a box already kept is dropped.
-
-    Parameters
-    ----------
-    boxes : ndarray of int, (n, 4)
-        Salient boxes of one image.
-    distinctiveness : ndarray of float, (n,)
-        Mean of each box's 100 best similarities to all boxes of the other images (docs/paper.md, regions).
-    overlap, area_factor : float
-        As in :func:`redundant_pairs`.
-
-    Returns
-    -------
-    ndarray of int, (k,)
-        Indices into `boxes`, ascending.
+    Boxes are taken from the most to the least distinctive; one that is redundant with a box already kept is dropped. A box's
+    distinctiveness is the mean of its 100 best similarities to all boxes of the other images (docs/paper.md, regions).
 
     Examples
     --------

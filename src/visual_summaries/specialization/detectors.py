@@ -48,15 +48,7 @@ class Detector:
 
 
 def described(maps: Sequence[Tensor], boxes: Mapping[int, Boxes]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Return the features (n, D) of boxes of some images, and the image of each.
-
-    Parameters
-    ----------
-    maps : sequence of Tensor, (N, C, h, w)
-        Of all images, for each depth.
-    boxes : mapping of int to ndarray
-        By position of the image.
-    """
+    """Return the features (n, D) of boxes of images, by position in the maps (N, C, h, w), and the image of each."""
     images = np.array([image for image, own in boxes.items() for _ in own], np.intp)
     places = torch.from_numpy(np.concatenate([np.empty((0, 4), np.float32), *boxes.values()]))
     rows = [torch.empty(0, sum(one.shape[1] for one in maps))]
@@ -64,14 +56,6 @@ def described(maps: Sequence[Tensor], boxes: Mapping[int, Boxes]) -> tuple[NDArr
         batch, own = torch.from_numpy(images[start : start + _BATCH]), places[start : start + _BATCH]
         rows.append(torch.cat([pool(one[batch].float(), own) for one in maps], 1))
     return torch.cat(rows).numpy(), images
-
-
-def window_sizes(boxes: Mapping[int, Boxes], scales: Sequence[float]) -> NDArray[np.float32]:
-    """Return the sizes (S, 2) of a detector's windows: of the median box, at several scales, 1 at most."""
-    every = np.concatenate(list(boxes.values()))
-    median = np.median(np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1), axis=0)
-    sizes: NDArray[np.float32] = np.minimum(np.asarray(scales)[:, None] * median[None, :], 1).astype(np.float32)
-    return sizes
 
 
 def random_boxes(sizes: NDArray[np.float32], count: int, rng: np.random.Generator) -> Boxes:
@@ -116,22 +100,15 @@ def train_detector(
     settings: SpecializeSettings,
     random_state: int,
 ) -> Detector:
-    """Train the detector of one part; it is not calibrated, see :func:`sigmoid`.
+    """Train the detector of one part on its regions, by position of their image; it is not calibrated, see :func:`sigmoid`.
 
-    Parameters
-    ----------
-    maps : sequence of Tensor, (N, C, h, w)
-        Reduced feature maps of all training images, for each depth.
-    positives : mapping of int to ndarray, (n, 4)
-        Regions of the part by position of their image; at least one.
-    others : ndarray of int
-        Images that do not show it: random windows of them are rejected first, then the windows that the detector so far takes
-        for the part most.
-    places : int
-        Places of windows along each side.
+    Of `others`, images that do not show it, random windows are rejected first, then the windows that the detector so far takes
+    for the part most.
     """
     rng = np.random.default_rng(random_state)
-    sizes = window_sizes(positives, settings.scales)
+    every = np.concatenate(list(positives.values()))
+    median = np.median(np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1), axis=0)
+    sizes = np.minimum(np.asarray(settings.scales)[:, None] * median[None, :], 1).astype(np.float32)  # 1: the whole image
     good, _ = described(maps, positives)
     bad, _ = described(maps, {int(image): random_boxes(sizes, settings.windows, rng) for image in others})
     center, spread = bad.mean(0), bad.std(0) + 1e-6
@@ -154,17 +131,8 @@ def train_detector(
 def sigmoid(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
     """Return slope and offset that make scores log odds, both answers being equally likely beforehand (Platt's sigmoid).
 
-    Parameters
-    ----------
-    scores : ndarray, (N,)
-        The best window of each image, by a detector that was not trained on it.
-    labels : ndarray of bool, (N,)
-        Whether the image shows the part; both must be there.
-
-    Returns
-    -------
-    float, float
-        Zeros where images of the part do not score higher than others.
+    Zeros where images of the part do not score higher than others. Scores (N,) are those of each image's best window, by a
+    detector that was not trained on it.
 
     Examples
     --------

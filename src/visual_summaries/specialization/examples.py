@@ -191,10 +191,7 @@ def best_matches(
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> list[dict[int, Boxes]]:
-    """Return where a run's summaries are in further images: for each image its summaries' surest boxes (1, 4).
-
-    Source: :meth:`Run.apply`, which compares regions of the evidence with those of the run.
-    """
+    """Return for each further image the surest box (1, 4) of each of the run's summaries in it, by :meth:`Run.apply`."""
     found = apply_run(run, images, classifier, random_state=random_state, progress=progress)
     return [
         {one.summary: _relative(one.boxes[:1], image.image.view.shape[:2]) for one in image.present} for image in found.images

@@ -40,20 +40,9 @@ def save_specialized(folder: Path, module: SpecializedNetwork, original: Classif
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
-    transform, class_names = original.transform.to_dict(), list(original.class_names)
-    more = {"transform": transform, "class_names": class_names, "result": result}
-    write_json(folder / DESCRIPTION, plain(_described(module, original.spec) | more))
-    # A tensor that two names share is written under both.
-    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-    with atomic_file(folder / WEIGHTS) as file:
-        file.write(save(weights))
-
-
-def _described(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
-    """Return what is needed, beside weights, to make a specialized network again."""
-    return {
+    description = {
         "format": FORMAT,
-        "network": spec,
+        "network": original.spec,
         "stages": [asdict(layer) for layer in module.layers],
         "classes": module.classes.tolist(),
         "detectors": len(module.weights),
@@ -62,7 +51,15 @@ def _described(module: SpecializedNetwork, spec: str) -> dict[str, Any]:
         "evidence_limit": module.evidence_limit,
         "offset_limit": module.offset_limit,
         "probabilities": module.probabilities,
+        "transform": original.transform.to_dict(),
+        "class_names": list(original.class_names),
+        "result": result,
     }
+    write_json(folder / DESCRIPTION, plain(description))
+    # A tensor that two names share is written under both.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    with atomic_file(folder / WEIGHTS) as file:
+        file.write(save(weights))
 
 
 def is_specialized(path: Path) -> bool:
@@ -116,19 +113,11 @@ def _check(values: Any) -> None:
         raise ValueError("classes must be indices")
     if not (isinstance(values["class_names"], list) and all(isinstance(name, str) for name in values["class_names"])):
         raise ValueError("class_names must be a list of text")
-    transform_of(values)
+    ViewTransform.from_dict(values["transform"])
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
-
-
-def transform_of(values: dict[str, Any]) -> ViewTransform:
-    """Return the transform that a description states."""
-    stated: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values["transform"].items()
-    }
-    return ViewTransform(**stated)
 
 
 def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:

@@ -91,21 +91,8 @@ def fit_fusion(
 ) -> Fusion:
     """Choose how much the evidence of parts counts, by cross-validation on training images; nothing, unless it surely helps.
 
-    Parameters
-    ----------
-    margin : ndarray, (N,)
-        The network's log odds of the class.
-    evidence : ndarray, (N, P)
-        Of each part, by detectors that were not trained on the image.
-    labels : ndarray of bool, (N,)
-        Whether the image shows the class.
-    folds : ndarray of int, (N,)
-    settings : SpecializeSettings
-
-    Returns
-    -------
-    Fusion
-        With shift 0; see :func:`choose_shift`.
+    The margin (N,) is the network's log odds of the class, the evidence (N, P) is by detectors that were not trained on the
+    image; `labels` say whether it shows the class. The shift is 0, see :func:`choose_shift`.
 
     Examples
     --------
@@ -118,13 +105,11 @@ def fit_fusion(
     True
     """
     alone = losses(out_of_fold(margin, evidence[:, :0], labels, folds, 0.0), labels)
-    best: tuple[float, float, float] = (-np.inf, 0.0, np.inf)
+    found = []
     for penalty in sorted(settings.penalties, reverse=True):
         gains = alone - losses(out_of_fold(margin, evidence, labels, folds, penalty), labels)
-        gain, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
-        if gain > best[0]:
-            best = gain, error, penalty
-    gain, error, penalty = best
+        found.append((float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), penalty))
+    gain, error, penalty = max(found, key=lambda one: one[0])
     if not gain > settings.least_gain * error:
         return Fusion(np.zeros(evidence.shape[1]), 0.0, np.inf, gain, error)
     slope, weights, _ = fit_logistic(margin, evidence, labels, penalty)
@@ -162,24 +147,8 @@ def choose_shift(
 ) -> float:
     """Return the constant that makes most images of a class the network's first choice, and hardly any others.
 
-    Parameters
-    ----------
-    logits : ndarray, (N, K)
-        Of training images.
-    offsets : ndarray, (N,)
-        What is added to the class's logit beside the constant.
-    index : int
-        The class.
-    labels : ndarray of bool, (N,)
-    spare : float
-        Largest share of the other images that may newly become this class.
-    limit : float
-        Largest constant, either way.
-
-    Returns
-    -------
-    float
-        The smallest of the best.
+    Of the best constants, the smallest. Beside it `offsets` (N,) are added to the logits (N, K) of the class; at most the share
+    `spare` of the other images may newly become this class, and `limit` is the largest constant, either way.
 
     Examples
     --------

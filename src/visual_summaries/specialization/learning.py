@@ -79,10 +79,7 @@ def weigh(
 ) -> Learned:
     """Calibrate detectors, which were trained on all images, and find out what their evidence adds.
 
-    Parameters
-    ----------
-    scores : ndarray of float64, (N, P)
-        Best scores of each part's detectors in each image, of detectors that were trained without its fold.
+    `scores` (N, P) are the best ones of each part in each image, by detectors that were trained without its fold.
     """
     evidence, calibrated = np.zeros_like(scores), []
     for position, (part, detector) in enumerate(zip(examples.parts, detectors, strict=True)):

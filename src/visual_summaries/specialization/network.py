@@ -103,13 +103,9 @@ class SpecializedNetwork(nn.Module):
         small = [reduced(maps[number], self.cells) for number in range(len(self.layers))]
         detectors = [getattr(self, f"detectors_{number}") for number in range(len(small))]
         # In a network of half precision the maps are brought to single, and so is what the detectors weigh them with.
-        scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), self.places)
+        places = places_of(self.layers, self.cells)
+        scores = slide(small, [one.float() for one in detectors], self.bias.float(), self.sizes.float(), places)
         return bounded(scores.amax(dim=(2, 3, 4)), self.evidence_limit)
-
-    @property
-    def places(self) -> int:
-        """Places of windows along each side."""
-        return places_of(self.layers, self.cells)
 
     def _logits(self, answer: Any, count: int) -> Tensor:
         logits = logits_of(answer, count)

@@ -21,11 +21,6 @@ Value = TypeVar("Value", Tensor, NDArray[np.float64])
 def bounded(values: Value, limit: float) -> Value:
     """Return values in plus and minus `limit`: smoothly, so that there is a gradient everywhere; small ones hardly change.
 
-    Parameters
-    ----------
-    values : Tensor or ndarray
-    limit : float
-
     Examples
     --------
     >>> bounded(torch.tensor([0.1, 4.0, 1000.0]), 4.0).round(decimals=2)
@@ -36,18 +31,7 @@ def bounded(values: Value, limit: float) -> Value:
 
 
 def span_weights(low: Tensor, high: Tensor, cells: int) -> Tensor:
-    """Return how much of a span each cell of a row of cells is.
-
-    Parameters
-    ----------
-    low, high : Tensor, (...)
-        Ends of spans in [0, 1], the row's whole length; cut there.
-    cells : int
-
-    Returns
-    -------
-    Tensor, (..., cells)
-        Each row sums to 1.
+    """Return how much (..., cells) of spans in [0, 1], the whole length of a row of cells, each cell is; the sum is 1.
 
     Examples
     --------
@@ -63,16 +47,7 @@ def span_weights(low: Tensor, high: Tensor, cells: int) -> Tensor:
 
 
 def place_weights(sizes: Tensor, places: int, cells: int) -> Tensor:
-    """Return the weights of windows of given sizes around evenly spread places: ``(..., places, cells)``.
-
-    Parameters
-    ----------
-    sizes : Tensor, (...)
-        Over the row's whole length.
-    places : int
-        Centers at ``(i + 0.5) / places``.
-    cells : int
-    """
+    """Return the weights of windows of given sizes around centers at ``(i + 0.5) / places``: ``(..., places, cells)``."""
     centers = (torch.arange(places, dtype=sizes.dtype, device=sizes.device) + 0.5) / places
     half = sizes[..., None] / 2
     return span_weights(centers - half, centers + half, cells)

@@ -79,11 +79,6 @@ def study_of(path: str | Path) -> str:
 def load_answers(paths: Sequence[str | Path], key: Key) -> list[Answers]:
     """Read answer files; all of them fit the study, or none is taken.
 
-    Parameters
-    ----------
-    paths : sequence of str or Path
-    key : Key
-
     Raises
     ------
     AnswersError
@@ -193,13 +188,6 @@ def _passed(answer: Mapping[str, Any], task: Mapping[str, Any]) -> bool:
 
 def normalize_name(text: str, synonyms: Mapping[str, str] | None = None) -> str:
     """Return a name in lower case, without accents, signs, articles and plurals; a synonym becomes the name it stands for.
-
-    Parameters
-    ----------
-    text : str
-        What somebody wrote.
-    synonyms : mapping of str to str, optional
-        From normalized names to the names that replace them.
 
     Examples
     --------

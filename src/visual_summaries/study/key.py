@@ -68,12 +68,7 @@ def key_path(page: Path) -> Path:
 
 
 def load_key(path: str | Path) -> Key:
-    """Return the key of a study.
-
-    Parameters
-    ----------
-    path : str or Path
-        The key, or the page that it lies beside.
+    """Return the key of a study from its file, or that of the page that it lies beside.
 
     Raises
     ------

@@ -40,16 +40,7 @@ def region_picture(run: Run, region: int, side: int = SIDE) -> str:
 
 @cache
 def practice_picture(part: str | None, seed: int, side: int = SIDE) -> str:
-    """Return a part of a drawn bird as a data URI; with None for the part, one that the seed chooses.
-
-    Parameters
-    ----------
-    part : str or None
-        One of ``visual_summaries.birds.world.PARTS``.
-    seed : int
-        Which bird: the first one from this seed on whose part is there and not tiny.
-    side : int
-    """
+    """Return a part (with None one that the seed chooses) of the first bird from `seed` on that shows it, as a data URI."""
     part = part or PARTS[seed % len(PARTS)]
     for attempt in range(seed, seed + 20):
         drawn = render(sample_scene(attempt % len(CLASSES), seed=attempt, size=(160, 160)))
@@ -60,20 +51,7 @@ def practice_picture(part: str | None, seed: int, side: int = SIDE) -> str:
 
 
 def draw(view: NDArray[np.uint8], part: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
-    """Draw a part of an image, and nothing else that a method found there.
-
-    Parameters
-    ----------
-    view : ndarray of uint8, (H, W, 3)
-    part : ndarray of bool, (H, W)
-    side : int
-        Pixels of the picture's longer side.
-
-    Returns
-    -------
-    ndarray of uint8, (side, side, 3)
-        What is missing to a square is black, so that all pictures have one size.
-    """
+    """Draw a part (H, W) of an image, and nothing else that a method found there, as a square of `side`, padded with black."""
     picture = render_part(view, part, part, scale=max(1, math.ceil(side / max(part.shape))))
     factor = side / max(picture.shape[:2])
     size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))

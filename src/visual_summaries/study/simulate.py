@@ -7,7 +7,7 @@ exercises the kit from end to end and gives a first figure; it is no person, and
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,10 @@ def simulate_answers(
         raise StudyError("this study has neither intruder nor preference tasks, the only ones that a network can take")
     runs = runs or [load_run(Path(os.path.normpath(key.path.parent / described["path"]))) for described in key.runs]
     _require_same(runs, key)
-    vectors: dict[int, Vectors] = {}
-    for position, run in enumerate(runs):
-        wanted = sorted({region for task in tasks.values() for region in _regions_of(task, position)})
-        vectors[position] = _features(run, wanted, classifier, progress)
+    vectors = {
+        position: _features(run, sorted(set(_regions_of(tasks.values(), position))), classifier, progress)
+        for position, run in enumerate(runs)
+    }
     answers = [
         {"task": name, "kind": task["kind"], "choice": _choice(task, vectors), "seconds": None} for name, task in tasks.items()
     ]
@@ -109,18 +109,20 @@ def _require_same(runs: Sequence[Run], key: Key) -> None:
     if len(runs) != len(key.runs):
         raise StudyError(f"{len(runs)} runs were given, but the study was made of {len(key.runs)}: give them in its order")
     for run, described in zip(runs, key.runs, strict=True):
-        facts = (run.info.created, len(run.regions))
-        if facts != (described["created"], described["regions"]):
+        if (run.info.created, len(run.regions)) != (described["created"], described["regions"]):
             raise StudyError(
                 f"the run in {run.path} is not the one that the study was made of ({described['path']}, created "
                 f"{described['created']}); build the study again"
             )
 
 
-def _regions_of(task: Mapping[str, Any], run: int) -> Iterable[int]:
-    if task["kind"] == "intruder":
-        return task["options"].values() if task["run"] == run else ()
-    return [region for side in task["sides"].values() if side["run"] == run for row in side["rows"] for region in row.values()]
+def _regions_of(tasks: Iterable[Mapping[str, Any]], run: int) -> Iterator[int]:
+    for task in tasks:
+        if task["kind"] == "intruder":
+            yield from task["options"].values() if task["run"] == run else ()
+        else:
+            rows = [row for side in task["sides"].values() if side["run"] == run for row in side["rows"]]
+            yield from (region for row in rows for region in row.values())
 
 
 def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress: Progress | None) -> Vectors:
@@ -161,8 +163,4 @@ def _coherence(side: Mapping[str, Any], vectors: Vectors) -> float:
     rows = [[vectors[region] for region in row.values()] for row in side["rows"]]
     within = [float(a @ b) for row in rows for i, a in enumerate(row) for b in row[:i]]
     between = [float(a @ b) for i, row in enumerate(rows) for other in rows[:i] for a in row for b in other]
-    return _mean(within) - _mean(between)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+    return sum(within) / max(len(within), 1) - sum(between) / max(len(between), 1)

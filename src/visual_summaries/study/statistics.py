@@ -20,20 +20,9 @@ _DRAWS = 2000
 
 
 def rate(hits: int, count: int, chance: float | None = None, alternative: str = "greater") -> dict[str, Any]:
-    """Return a share with its exact interval and, given a chance level, the exact test against it.
+    """Return a share, its exact 95 % interval (Clopper-Pearson) and, given a chance level, the exact binomial test against it.
 
-    Parameters
-    ----------
-    hits, count : int
-    chance : float, optional
-    alternative : str
-        ``"greater"``: is it above chance? ``"two-sided"``: does it differ?
-
-    Returns
-    -------
-    dict
-        ``hits``, ``count``, ``share``, ``low`` and ``high`` (exact 95 % interval of the share, Clopper-Pearson), ``p`` (exact
-        binomial test), as JSON holds them: None for what is not known.
+    What is not known is None, as in JSON; `alternative` is ``"greater"`` or ``"two-sided"``.
 
     Examples
     --------
@@ -50,13 +39,7 @@ def rate(hits: int, count: int, chance: float | None = None, alternative: str = 
 
 
 def sign_test(first: int, second: int) -> dict[str, Any]:
-    """Return the share of the first among those who had a preference; two-sided sign test against one half.
-
-    Examples
-    --------
-    >>> round(sign_test(9, 1)["p"], 4)
-    0.0215
-    """
+    """Return the share of the first among those who had a preference; two-sided sign test against one half."""
     return rate(first, first + second, 0.5, "two-sided")
 
 

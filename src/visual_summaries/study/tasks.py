@@ -137,20 +137,10 @@ class Tasks:
 
 
 def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
-    """Draw the tasks of a study.
+    """Draw the tasks of a study: the same for the same runs and seed.
 
     Summaries are taken in turn from each run, in random order; each gives an intruder task of both conditions. Preference tasks
     show as many summaries of both networks, the best ones.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-    settings : StudySettings
-
-    Returns
-    -------
-    Tasks
-        The same for the same runs and seed.
 
     Raises
     ------
@@ -236,8 +226,7 @@ def _names(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generato
     wide = [position for position, run in enumerate(runs) if len({region.image for region in run.regions}) > 1]
     for number in range(settings.random_groups if wide else 0):
         position = wide[number % len(wide)]
-        regions = _random_group(runs[position], settings.named, rng)
-        found.append(NameTask(position, None, tuple(regions)))
+        found.append(NameTask(position, None, tuple(_random_group(runs[position], settings.named, rng))))
     if settings.random_groups and not wide:
         notes.append("no run has regions in two images: no random group to name")
     return found

@@ -16,17 +16,7 @@ from visual_summaries.results import Run
 def mean_jaccard(weights: NDArray[np.float32]) -> float:
     """Return the mean, over all pairs of a group, of the shared part of their tags: |A and B| / |A or B|.
 
-    Two members without any tag share nothing.
-
-    Parameters
-    ----------
-    weights : ndarray, (n, K)
-        Weights of the tags of each member; those above 0 are its tags.
-
-    Returns
-    -------
-    float
-        In [0, 1]; NaN for fewer than two members.
+    A member's tags are those of weight above 0; two members without any share nothing. NaN for fewer than two members.
 
     Examples
     --------
@@ -58,16 +48,7 @@ def entropy(weights: NDArray[np.float32]) -> float:
 def random_groups(owners: NDArray[np.intp], size: int, draws: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw groups of regions as summaries are made up: one region of each of `size` different images.
 
-    Parameters
-    ----------
-    owners : ndarray of int, (R,)
-        Image of each region.
-    size, draws : int
-    rng : Generator
-
-    Returns
-    -------
-    ndarray of int, (draws, size)
+    `owners` (R,) is the image of each region; groups are (draws, size).
 
     Raises
     ------
@@ -123,23 +104,14 @@ def measure_agreement(
     draws: int = 1000,
     random_state: int = 0,
 ) -> Agreement:
-    """Measure whether tags agree within summaries more than by chance.
+    """Measure whether tags agree within summaries more than in as many random groups as `draws`; NaN without summaries.
 
     Parameters
     ----------
     run : Run
-    regions : ndarray of float32, (R, K)
-        Weights of the tags of each of ``run.regions``, as :func:`~visual_summaries.tags.tag_crops` gives them.
-    images : ndarray of float32, (N, K)
-        The same of each whole image.
-    draws : int
-        Random groups for each summary.
-    random_state : int
-
-    Returns
-    -------
-    Agreement
-        All figures NaN for a run without summaries.
+    regions, images : ndarray of float32, (R, K) and (N, K)
+        Weights of the tags of each region and of each whole image, as :func:`~visual_summaries.tags.tag_crops` gives them.
+    draws, random_state : int
     """
     groups = [np.array([member.region for member in summary.members]) for summary in run.summaries]
     owners = np.array([region.image for region in run.regions], dtype=np.intp)

@@ -167,10 +167,7 @@ def shipped_vocabulary() -> str:
 def load_vocabulary(path: str | Path | None = None) -> tuple[str, ...]:
     """Return the words of a vocabulary file, or of the shipped one.
 
-    Parameters
-    ----------
-    path : str or Path, optional
-        UTF-8 text, a word or phrase a line; empty lines and what follows ``#`` are left out.
+    The file is UTF-8 text, a word or phrase a line; empty lines and what follows ``#`` are left out.
 
     Raises
     ------

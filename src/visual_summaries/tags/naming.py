@@ -21,11 +21,8 @@ class WeightedTag:
 
     Attributes
     ----------
-    tag : str
-    frequency : float
-        Mean weight of the tag over the members, in [0, 1].
-    elsewhere : float
-        Mean weight over all salient regions of the run.
+    frequency, elsewhere : float
+        Mean weight of the tag over the members, and over all salient regions of the run, in [0, 1].
     lift : float
         `frequency` over `elsewhere`.
     weight : float
@@ -74,7 +71,7 @@ def name_summaries(
     draws: int = 1000,
     random_state: int = 0,
 ) -> tuple[SummaryName, ...]:
-    """Name the summaries of a run.
+    """Name each of ``run.summaries``.
 
     Parameters
     ----------
@@ -82,17 +79,11 @@ def name_summaries(
     regions : ndarray of float32, (R, K)
         Weights of the tags of each of ``run.regions``, as :func:`~visual_summaries.tags.tag_crops` gives them.
     vocabulary : sequence of str
-        The K tags.
     level : float
         A summary gets a name when its p-value is at most this. So does a random group once in ``1 / level`` times.
     draws : int
         Random groups for each summary; no p-value is under ``1 / (draws + 1)``.
     random_state : int
-
-    Returns
-    -------
-    tuple of SummaryName
-        One for each of ``run.summaries``.
     """
     if not run.summaries:
         return ()
@@ -111,22 +102,15 @@ def name_summaries(
         best = int(weights.argmax())
         p_value = share_reaching(weights[best], chance[len(members)]) if weights[best] > 0 else 1.0
         order = [int(index) for index in np.argsort(-weights, kind="stable")[:_LISTED] if frequency[index] > 0]
+        own, all_over = frequency[order], elsewhere[order]
+        figures = np.column_stack([own, all_over, own / all_over, weights[order]]).tolist()
         names.append(
             SummaryName(
                 summary=summary.index,
                 name=vocabulary[best] if p_value <= level else None,
                 confidence=1 - p_value,
                 p_value=p_value,
-                tags=tuple(
-                    WeightedTag(
-                        vocabulary[i],
-                        float(frequency[i]),
-                        float(elsewhere[i]),
-                        float(frequency[i] / elsewhere[i]),
-                        float(weights[i]),
-                    )
-                    for i in order
-                ),
+                tags=tuple(WeightedTag(vocabulary[i], *row) for i, row in zip(order, figures, strict=True)),
             )
         )
     return tuple(names)
@@ -136,11 +120,6 @@ def tag_weights(frequency: NDArray[np.floating], elsewhere: NDArray[np.floating]
     """Return ``frequency * log2(frequency / elsewhere)`` of each tag, 0 where its frequency is 0.
 
     Summed over tags it would be the information, in bits, that the group's tags have over those of all regions.
-
-    Parameters
-    ----------
-    frequency, elsewhere : ndarray, (K,)
-        `elsewhere` is positive wherever `frequency` is.
 
     Examples
     --------

@@ -31,9 +31,8 @@ class PartPointsTagger:
     ----------
     run : Run
         Whose regions are tagged: it knows where its views lie in the images.
-    points : mapping
-        ``{image: {part: (x, y)}}`` in pixels of the image file. An image is found by its name in the run, alone or below the
-        run's folder.
+    points : PartPoints
+        An image is found by its name in the run, alone or below the run's folder.
     sides : bool
         Keep "left wing" and "right wing" apart; joined unless set.
     top : int
@@ -50,14 +49,12 @@ class PartPointsTagger:
         self._points: dict[int, list[tuple[str, NDArray[np.float64]]]] = {}
         self._tolerance: dict[int, float] = {}
         for image in run.images:
-            found = _of_image(points, image.name, run.info.source)
+            found = points.get(f"{run.info.source}/{image.name}", points.get(image.name))
             if found is not None:
                 frame = frames.frame_of(run.info.classifier.transform, image.size, image.name)
-                self._points[image.index] = [
-                    (part if sides else _without_side(part), frame.to_view(np.array([place[:2]], float))[0])
-                    for part, place in found.items()
-                ]
-                places = np.array([place for _, place in self._points[image.index]]).reshape(-1, 2)
+                places = frame.to_view(np.array([place[:2] for place in found.values()], float).reshape(-1, 2))
+                names = [part if sides else part.removeprefix("left ").removeprefix("right ") for part in found]
+                self._points[image.index] = list(zip(names, places, strict=True))
                 self._tolerance[image.index] = 0.1 * float(np.hypot(*np.ptp(places, axis=0))) if len(places) else 0.0
         if not self._points:
             raise RunError(
@@ -96,7 +93,7 @@ class LabelMapTagger:
     names : sequence of str
     top : int
     source : str
-        Where the labels come from, for the record.
+        For the record.
 
     Examples
     --------
@@ -132,13 +129,8 @@ class LabelMapTagger:
 def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagger:
     """Return the tagger of an annotation on disk.
 
-    Parameters
-    ----------
-    run : Run
-    path : str or Path
-        A JSON file of part points, ``{"images": {NAME: {"parts": {PART: [x, y]}}}}`` in pixels of the image files; or a folder
-        of demo images, whose ``truth.npz`` labels every pixel.
-    top : int, optional
+    That is a JSON file of part points, ``{"images": {NAME: {"parts": {PART: [x, y]}}}}`` in pixels of the image files; or a
+    folder of demo images, whose ``truth.npz`` labels every pixel.
 
     Raises
     ------
@@ -147,7 +139,11 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
     """
     path = Path(path)
     if path.is_dir():
-        return _planted(run, path, top or 1)
+        from visual_summaries.birds.pictures import read_truth
+        from visual_summaries.birds.world import LABELS
+        from visual_summaries.demo.scorecard import labels_for
+
+        return LabelMapTagger(labels_for(run, read_truth(path)), LABELS, top=top or 1, source=path.name)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         points = {name: dict(entry["parts"]) for name, entry in data["images"].items()}
@@ -159,26 +155,3 @@ def reference_tagger(run: Run, path: str | Path, top: int | None = None) -> Tagg
             f" ({type(error).__name__}: {error})"
         ) from error
     return PartPointsTagger(run, points, top=top or 1, source=path.name)
-
-
-def _planted(run: Run, folder: Path, top: int) -> LabelMapTagger:
-    from visual_summaries.birds.pictures import read_truth
-    from visual_summaries.birds.world import LABELS
-    from visual_summaries.demo.scorecard import labels_for
-
-    return LabelMapTagger(labels_for(run, read_truth(folder)), LABELS, top=top, source=folder.name)
-
-
-def _of_image(points: PartPoints, name: str, folder: str) -> Mapping[str, Sequence[float]] | None:
-    return points.get(f"{folder}/{name}", points.get(name))
-
-
-def _without_side(part: str) -> str:
-    """Return a part's name without its side.
-
-    Examples
-    --------
-    >>> _without_side("left wing"), _without_side("beak")
-    ('wing', 'beak')
-    """
-    return part.removeprefix("left ").removeprefix("right ")

@@ -61,21 +61,7 @@ class Crop(Result):
 
 
 def crop_regions(run: Run, regions: Iterable[Region], shown: str) -> Iterator[Crop]:
-    """Yield the crops of regions, one at a time.
-
-    Parameters
-    ----------
-    run : Run
-    regions : iterable of Region
-        Of this run.
-    shown : str
-        ``"box"``: the whole box; ``"masked"``: its evidence, all else in one color.
-
-    Raises
-    ------
-    SettingsError
-        If `shown` is neither.
-    """
+    """Yield the crops of regions of a run: ``"box"`` shows the whole box, ``"masked"`` its evidence, all else in one color."""
     require_choice("input", shown, INPUTS)
     for region in regions:
         image = run.images[region.image]
@@ -181,25 +167,9 @@ def tag_crops(
     stage: str = "tags",
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Return the weights of the heaviest tags of many crops, a batch at a time.
+    """Return the weights (count, K) of the heaviest tags of `count` crops, a batch at a time.
 
-    Parameters
-    ----------
-    tagger : Tagger
-    crops : iterable of Crop
-        `count` of them.
-    count : int
-    top : int, optional
-        How many tags of a crop count; the tagger's own number unless given.
-    batch_size : int
-    stage : str
-        What `progress` is told.
-    progress : callable, optional
-
-    Returns
-    -------
-    ndarray of float32, (count, K)
-        Rows sum to 1 over at most `top` tags, all others 0; a row of zeros where no tag fits.
+    Rows sum to 1 over at most `top` tags (the tagger's own number unless given), others 0; a row of zeros where no tag fits.
     """
     weights = np.zeros((count, len(tagger.vocabulary)), np.float32)
     waiting, done = iter(crops), 0

@@ -86,15 +86,6 @@ def tag_run(
     batch_size : int
         Crops that the tagger is given at a time.
     progress : callable, optional
-
-    Returns
-    -------
-    Tagging
-
-    Raises
-    ------
-    SettingsError
-        If a parameter is out of its range.
     """
     require_choice("input", input, INPUTS)
     require_in_range("top", top or tagger.top, 1)
@@ -115,14 +106,6 @@ def tag_run(
 
 
 def save_tagging(run: Run, tagging: Tagging) -> tuple[Run, tuple[str, ...]]:
-    """Write a tagging into the run's ``tags.json``, keeping names given by hand.
-
-    Returns
-    -------
-    run : Run
-        With the names.
-    orphans : tuple of str
-        Names by hand whose summary the run no longer has; they stay in the file.
-    """
+    """Write a tagging into ``tags.json``, keeping names by hand; return the run, and those of them without a summary."""
     names = [(name.name, name.confidence) for name in tagging.names[tagging.input]]
     return save_names(run, names, tagging.to_dict())
