@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,28 +15,17 @@ from visual_summaries.flow.pairs import compare_block
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import propose_boxes, prune, salient_boxes
 from visual_summaries.results import Box, Found, Run
-from visual_summaries.runs.image_stages import describe_view
+from visual_summaries.runs.image_stages import describe_view, joined_boxes
 from visual_summaries.runs.similarity import usable_boxes
-from visual_summaries.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
 class Matcher:
-    """What counts as belonging to a summary.
+    """What counts as belonging to each of K summaries."""
 
-    Attributes
-    ----------
-    labels : ndarray of int64, (R,)
-        Summary of each reference region, -1 for none.
-    least : ndarray of float64, (K,)
-        Least mean similarity to a summary's reference regions; infinite where it has fewer than two.
-    found, mistaken : ndarray of float64, (K,)
-        On the references themselves, each image left out in turn: share of the summary's own regions, and of all others, that
-        reach it.
-    """
-
-    labels: NDArray[np.int64]
-    least: NDArray[np.float64]
+    labels: NDArray[np.int64]  # summary of each reference region (R,), -1 for none
+    least: NDArray[np.float64]  # least mean similarity to a summary's references (K,); infinite where it has fewer than two
+    # On the references, each image left out in turn: shares (K,) of a summary's own regions, and of all others, that reach it.
     found: NDArray[np.float64]
     mistaken: NDArray[np.float64]
 
@@ -47,22 +35,12 @@ class Matcher:
 
 
 def fit_matcher(similarity: NDArray[np.floating], labels: ArrayLike, images: ArrayLike, summaries: int) -> Matcher:
-    """Find for each summary the least similarity that tells its own regions from all others.
+    """Find for each of K summaries the least similarity that tells its own regions from all others.
 
-    A region's similarity to a summary is its mean similarity to the summary's regions in *other* images, so that no image
-    vouches for itself. The least one is where the share of own regions that reach it exceeds that of the others by most (Youden
-    1950), half way to the next lower value.
-
-    Parameters
-    ----------
-    similarity : ndarray of float, (R, R)
-        Of the reference regions.
-    labels : array_like of int, (R,)
-        Summary of each, -1 for none.
-    images : array_like of int, (R,)
-        Image of each.
-    summaries : int
-        Number K of summaries.
+    `similarity` is that of the reference regions (R, R), `labels` the summary of each (-1 for none), `images` its image. A
+    region's similarity to a summary is its mean similarity to the summary's regions in *other* images, so that no image vouches
+    for itself. The least one is where the share of own regions that reach it exceeds that of the others by most (Youden 1950),
+    half way to the next lower value.
 
     Examples
     --------
@@ -117,13 +95,15 @@ class BoxFinder:
         members = [region.image for region in run.regions if labels[region.index] >= 0]
         counts = np.bincount(members, minlength=len(run.images))
         chosen = [int(k) for k in np.argsort(-counts, kind="stable")[:most] if counts[k]]
+        settings = run.settings.regions
         features: dict[int, Features] = {}
         regions: dict[int, NDArray[np.intp]] = {}
         owner: list[int] = []
         wanted: list[int] = []
         for done, k in enumerate(chosen, 1):
             own = [region for region in run.regions if region.image == k]
-            boxes = _boxes(run.images[k].view, [region.box for region in own], run.settings, random_state)
+            proposed = propose_boxes(run.images[k].view, settings.boxes, settings.proposals, random_state)
+            boxes = joined_boxes([region.box for region in own], map(tuple, proposed.tolist()))
             features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
             regions[k] = np.arange(len(own))  # they come first
             owner += [k] * len(own)
@@ -176,11 +156,3 @@ class BoxFinder:
         flow = self.run.settings.flow
         blocks, _ = compare_block({**self.features, new: features}, {**self.regions, new: salient}, pairs, flow)
         return np.concatenate([block.T for block in blocks], axis=1)
-
-
-def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:
-    """Return proposed boxes, after some that must be among them."""
-    proposed = propose_boxes(view, settings.regions.boxes, settings.regions.proposals, random_state)
-    given = np.array(first, np.int32).reshape(-1, 4)
-    fresh = [box for box in proposed.tolist() if tuple(box) not in set(map(tuple, given.tolist()))]
-    return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])
