@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from visual_summaries._statistics import seeded
 from visual_summaries.masks.controls import moved
@@ -45,9 +46,7 @@ def evidence_rank(mask: Mask) -> NDArray[np.intp]:
     """
     # lexsort sorts by its last key first and is stable: ties keep the order of rows.
     order = np.lexsort((-mask.smooth.astype(np.float32).ravel(), -mask.final.astype(np.float32).ravel()))
-    rank = np.empty(order.size, dtype=np.intp)
-    rank[order] = np.arange(order.size)
-    return rank.reshape(mask.final.shape)
+    return np.argsort(order).reshape(mask.final.shape)
 
 
 def first_pixels(rank: NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
@@ -70,12 +69,7 @@ def shifted(mask: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]
     >>> shifted(np.array([[True, False, True]]), 0, 1).astype(int).tolist()
     [[0, 1, 0]]
     """
-    height, width = mask.shape
-    moved = np.zeros_like(mask)
-    rows, columns = max(height - abs(down), 0), max(width - abs(right), 0)
-    top, left = max(down, 0), max(right, 0)
-    moved[top : top + rows, left : left + columns] = mask[max(-down, 0) :, max(-right, 0) :][:rows, :columns]
-    return moved
+    return np.asarray(ndimage.shift(mask, (down, right), order=0))
 
 
 def smoothed(mask: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
@@ -105,24 +99,9 @@ def measure_faithfulness(
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
 
-    Pixels of an image are hidden in one of the settings' infills, which its pixels decide
+    Pixels of an image (H, W, 3) are hidden in one of the settings' infills, which its pixels decide
     (:func:`~visual_summaries.masks.infill.infill_of`): over the images in all of them. What the evidence alone does is asked in
-    each infill.
-
-    Parameters
-    ----------
-    scorer : Scorer
-    views : sequence of ndarray of uint8, (H, W, 3)
-    masks : sequence of Mask
-        Of the same images.
-    steps : int
-        Points of the curves after the first.
-    random_state : int
-        Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
-
-    Returns
-    -------
-    Faithfulness
+    each infill. Curves have `steps` points after the first. Where a mask is moved to depends on the seed and the pixels only.
     """
     infills = infills_of(scorer.settings.infill)
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
