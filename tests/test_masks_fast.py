@@ -367,7 +367,7 @@ def test_stored_scores_are_the_classifiers_own_to_rounding():
     results = list(iter_fast(network, iter([(0, images(1)[0])]), 0))
     mask = results[0][1]
     with torch.no_grad():
-        hidden = hidden_pixels(images(1), SETTINGS)
+        hidden = hidden_pixels(images(1), "blur", SETTINGS)
         masked = perturb(images(1), hidden, 1 - torch.from_numpy(mask.sharp).float()[None])
         expected = [network.scores(x).item() for x in (images(1), hidden, masked)]
     assert [mask.score_before, mask.score_hidden, mask.score_after] == pytest.approx(expected, abs=1e-4)

@@ -114,7 +114,7 @@ def test_the_fast_optimizer_ends_where_the_published_one_does(
     classifier = vs.load_classifier(stripe_network)
     x = classifier.to_tensor(list(draw_striped_images(2).images))
     settings = vs.preset("paper").masks
-    hidden = hidden_pixels(x, settings)
+    hidden = hidden_pixels(x, "blur", settings)
 
     def objective(masks: list[vs.Mask]) -> float:
         m = torch.stack([1 - torch.from_numpy(mask.sharp).float() for mask in masks])

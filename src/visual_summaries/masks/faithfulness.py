@@ -82,15 +82,13 @@ def smoothed(mask: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
     >>> smoothed(mask, 1.0).sum(axis=0).tolist()
     [9, 9, 9, 9, 0, 0, 0, 0, 0]
     """
-    size = 2 * math.ceil(3 * sigma) + 1
-    blurred = gaussian_blur(torch.from_numpy(mask).float()[None, None], size, sigma)
+    blurred = gaussian_blur(torch.from_numpy(mask).float()[None, None], 2 * math.ceil(3 * sigma) + 1, sigma)
     return np.asarray(blurred[0, 0].numpy() > 0.5)
 
 
 def variations(evidence: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Return the evidence (H, W) shifted down, shifted right, and smoothed."""
-    side = min(evidence.shape)
-    pixels = max(1, round(SHIFT * side))
+    side, pixels = min(evidence.shape), max(1, round(SHIFT * min(evidence.shape)))
     return [shifted(evidence, pixels, 0), shifted(evidence, 0, pixels), smoothed(evidence, SMOOTHING * side)]
 
 
@@ -99,23 +97,24 @@ def measure_faithfulness(
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
 
-    Pixels of an image (H, W, 3) are hidden in one of the settings' infills, which its pixels decide
-    (:func:`~visual_summaries.masks.infill.infill_of`): over the images in all of them. What the evidence alone does is asked in
-    each infill. Curves have `steps` points after the first. Where a mask is moved to depends on the seed and the pixels only.
+    Pixels of an image (H, W, 3) are hidden in one of the settings' infills, which its pixels decide: over the images in all of
+    them. What the evidence alone does is asked in each infill. Curves have `steps` points after the first. Where a mask is
+    moved to depends on the seed and the pixels only.
     """
     infills = infills_of(scorer.settings.infill)
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
+    curve, ways = (2, steps + 1), (len(infills),)
+    shapes = {"deletion": curve, "insertion": curve, "moved": (2,), "shown": ways, "holds": (3,), "after": ways}
+    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in shapes}
     with scorer.frozen():
         for view, mask in zip(views, masks, strict=True):
-            shape = (view.shape[0], view.shape[1])
             rank = evidence_rank(mask)
             elsewhere = moved(rank, seeded(random_state, view))
             curves = np.stack([first_pixels(one, steps) for one in (rank, elsewhere)])
             evidence = mask.binary()
             copy = elsewhere < evidence.sum()
             # The ends of the curves are the same two images for all of them: asked for once.
-            inner = curves[:, 1:-1].reshape(-1, *shape)
-            nothing = np.zeros((1, *shape), dtype=bool)
+            inner = curves[:, 1:-1].reshape(-1, *rank.shape)
+            nothing = np.zeros((1, *rank.shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])
             own = infill_of(view, scorer.settings)
             questions = {
@@ -137,16 +136,15 @@ def measure_faithfulness(
                 row = found[name].reshape(2, steps - 1)
                 rows[name].append(np.pad(row, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last))))
             rows["moved"].append(found["moved"])
+            rows["after"].append(mask.after)
             others = np.mean([found[f"hidden {infill}"] for infill in HELD_OUT])
             as_it_is, down, right, smooth = found["changed"]
             drops = whole - np.array([as_it_is, (down + right) / 2, smooth, others])
             rows["holds"].append((drops[1:] / drops[0] if drops[0] > 0 else np.full(3, np.nan)).astype(np.float32))
             rows["shown"].append(np.concatenate([found[f"shown {infill}"] for infill in infills]))
-    empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(infills),), "holds": (3,)}
-    stacked = {name: np.stack(own) if own else np.empty((0, *empty[name]), np.float32) for name, own in rows.items()}
+    stacked = {name: np.array(own, np.float32).reshape(-1, *shapes[name]) for name, own in rows.items()}
     return Faithfulness(
         **stacked,
-        after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(infills)), np.float32),
         score_before=np.array([mask.score_before for mask in masks], np.float32),
         area=np.array([mask.area for mask in masks], np.float32),
     )

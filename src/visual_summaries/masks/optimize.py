@@ -203,8 +203,8 @@ def iter_published(network: Network, source: Source, random_state: int) -> Itera
             batch = [item for item in waiting if item[1].shape == waiting[0][1].shape]
             waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
             positions = [position for position, _ in batch]
-            images = torch.stack([image for _, image in batch])
             with network.classifier.frozen():
+                images = torch.stack([image for _, image in batch])
                 generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
                 infills = make_infills(images, network.settings)
                 masks = to_masks(network, images, infills, solve_published(images, infills, network, generators, random_state))

@@ -67,8 +67,8 @@ def solve_published(
 ) -> Solved:
     """Optimize the masks of a batch of images (N, C, H, W) in [0, 1] by the published procedure.
 
-    Of several infills (N, C, H, W) one is drawn at each step, the same for all images. Each image has a generator of its own, so
-    that its noise does not depend on its batch.
+    Of several infills (N, C, H, W) one is drawn at each step, the same for all images. Each image has a generator of its own,
+    so that its noise does not depend on its batch.
     """
     settings = network.settings
     reference = network.probabilities(images) if settings.less else None
@@ -176,8 +176,8 @@ def descend(
 ) -> tuple[Tensor, list[Tensor]]:
     """Run Adam on `start` (N, ...), clamped to [0, 1] after each step.
 
-    `to_mask` makes the full mask (N, H, W) of the parameter, and `terms` gives the rest of the objective (N,) of both; these two
-    are differentiable. Returns what the parameter ends as, and the objective before each step.
+    `to_mask` makes the full mask (N, H, W) of the parameter, and `terms` gives the rest of the objective (N,) of both; these
+    two are differentiable. Returns what the parameter ends as, and the objective before each step.
     """
     parameter = start.clone().requires_grad_()
     # Adam works value by value and each image's loss is its own mean, so an image's steps do not depend on its batch.
