@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +10,16 @@ from numpy.typing import NDArray
 from visual_summaries._statistics import seeded
 from visual_summaries.analyses.cohesion import likeness, silhouettes
 from visual_summaries.errors import ConvergenceError
-from visual_summaries.flow import FlowSettings, compare_all
+from visual_summaries.flow import Features, compare_all
 from visual_summaries.masks.controls import moved
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.clusters import cluster
 from visual_summaries.parts.embedding import Sample, group, squared_distances, unit
 from visual_summaries.parts.number import silhouettes_of_parts
-from visual_summaries.regions import RegionSettings, prune, salient_boxes
+from visual_summaries.regions import prune, salient_boxes
 from visual_summaries.results import Chance, Parts
+from visual_summaries.settings import Settings
 from visual_summaries.settings.stages import ClusterSettings
-
-if TYPE_CHECKING:
-    from visual_summaries.flow import Features
 
 
 def some_images(images: int, most: int, random_state: int = 0) -> list[int]:
@@ -42,11 +39,8 @@ def measure_chance(
     evidence: Sequence[NDArray[np.bool_]],
     images: Sequence[int],
     similarity: NDArray[np.floating],
-    region_settings: RegionSettings | None = None,
-    flow_settings: FlowSettings | None = None,
-    cluster_settings: ClusterSettings | None = None,
+    settings: Settings | None = None,
     *,
-    draws: int = 19,
     random_state: int = 0,
 ) -> Chance:
     """Cluster what lies under moved masks by the very stages of a run, beside what lies under the masks themselves.
@@ -55,13 +49,14 @@ def measure_chance(
     position of its image, and `similarity` (R, R) compares these regions. The masks of all draws share one comparison of the
     images, so that time grows with the number of images (:func:`some_images`) and little with that of the draws.
     """
-    region_settings = region_settings or RegionSettings()
+    settings = settings or Settings()
+    of_regions, of_clusters = settings.regions, settings.clusters
     boxes = [np.asarray(one.boxes, dtype=np.int64) for one in features]
     under = []  # which boxes are salient under the moved masks, by draw and image
-    for masks in _moves(evidence, draws, random_state):
-        under.append([salient_boxes(*both, region_settings.salient_share) for both in zip(boxes, masks, strict=True)])
+    for masks in _moves(evidence, settings.analyses.chance, random_state):
+        under.append([salient_boxes(*both, of_regions.salient_share) for both in zip(boxes, masks, strict=True)])
     salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
-    compared = compare_all(features, salient, flow_settings, best=region_settings.best)
+    compared = compare_all(features, salient, settings.flow, best=of_regions.best)
     start = np.cumsum([0, *(len(item) for item in salient)])
 
     found = []
@@ -69,13 +64,13 @@ def measure_chance(
         rows, owner = [], []
         for place, (proposed, item) in enumerate(zip(boxes, own, strict=True)):
             row = start[place] + np.searchsorted(salient[place], item)
-            kept = prune(proposed[item], compared.best_mean[row], region_settings.overlap, region_settings.area_factor)
+            kept = prune(proposed[item], compared.best_mean[row], of_regions.overlap, of_regions.area_factor)
             rows.append(row[kept])
             owner.append(np.full(len(kept), place))
         index = np.concatenate(rows)
-        found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), cluster_settings))
+        found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), of_clusters))
 
-    return _chance(len(boxes), _count(similarity, np.asarray(images, np.int64), cluster_settings), found)
+    return _chance(len(boxes), _count(similarity, np.asarray(images, np.int64), of_clusters), found)
 
 
 def _moves(evidence: Sequence[NDArray[np.bool_]], draws: int, random_state: int) -> Iterator[list[NDArray[np.bool_]]]:
@@ -94,7 +89,7 @@ def _chance(images: int, own: _Figures, found: Sequence[_Figures]) -> Chance:
     return Chance(images, *own, *drawn)
 
 
-def _count(similarity: NDArray[np.floating], images: NDArray[np.integer], settings: ClusterSettings | None) -> _Figures:
+def _count(similarity: NDArray[np.floating], images: NDArray[np.integer], settings: ClusterSettings) -> _Figures:
     """Return the number of clusters with regions of two images at least, the mean silhouette and likeness of their regions."""
     try:
         labels = cluster(similarity, settings).labels.copy()

@@ -32,9 +32,7 @@ SHIFT, SMOOTHING = 0.02, 0.02
 
 
 def evidence_rank(mask: Mask) -> NDArray[np.intp]:
-    """Return the rank (H, W) of each pixel of a mask by its evidence, 0 for the strongest.
-
-    The final mask decides; among its equals (most of a crisp mask) the smooth mask does.
+    """Return the rank (H, W) of each pixel by its evidence, 0 for the strongest: by the final mask, equals by the smooth one.
 
     Examples
     --------

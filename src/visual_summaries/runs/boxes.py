@@ -86,19 +86,8 @@ ChanceItem = tuple[list[Features], list[Pixels], list[int], NDArray[np.float32]]
 
 
 def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
-    settings = shared.settings
     for features, evidence, owner, similarity in items:
-        chance = measure_chance(
-            features,
-            evidence,
-            owner,
-            similarity,
-            settings.regions,
-            settings.flow,
-            settings.clusters,
-            draws=settings.analyses.chance,
-            random_state=shared.random_state,
-        )
+        chance = measure_chance(features, evidence, owner, similarity, shared.settings, random_state=shared.random_state)
         yield dict(vars(chance))
 
 
