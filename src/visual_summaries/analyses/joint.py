@@ -28,10 +28,13 @@ class _ImageEffects:
     """Relative scores of one image with sets of the run's summaries hidden, or nothing but them shown.
 
     Sets have bits for all summaries of the run, those that the image does not have do nothing; the bit after the last stands
-    for all evidence of the mask. Only the scores are kept from one call to the next: `parts` makes the masks (K, H, W) anew.
+    for all evidence of the mask. Only the scores are kept from one call to the next: `parts` makes the masks (H, W) of the
+    image's own `positions` anew.
     """
 
-    def __init__(self, score: Score, parts: Callable[[], NDArray[np.bool_]], positions: Sequence[int], before: float) -> None:
+    def __init__(
+        self, score: Score, parts: Callable[[], dict[int, NDArray[np.bool_]]], positions: Sequence[int], before: float
+    ) -> None:
         self._score, self._parts, self._positions, self._before = score, parts, positions, max(before, TINY)
         self.values: dict[int, float] = {}
 
@@ -39,7 +42,7 @@ class _ImageEffects:
         """Return the relative scores of sets."""
         own = [sum(1 << k for k, position in enumerate(self._positions) if members >> position & 1) for members in sets]
         if not self.values.keys() >= set(own):
-            table = HiddenSets(self._score, self._parts())
+            table = HiddenSets(self._score, np.stack(list(self._parts().values())))
             table.values = self.values
             table.ask(own)
         return np.array([self.values[members] for members in own]) / self._before
@@ -72,23 +75,22 @@ def measure_joint(
     sets = [members for one in orders for members in prefixes(one)]
     whole = 1 << count
 
-    def pair(image: Image, binary: NDArray[np.bool_], positions: Sequence[int]) -> tuple[_ImageEffects, _ImageEffects]:
-        def parts() -> NDArray[np.bool_]:
-            found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
-            return np.stack([*found.values(), binary])
+    def pair(image: Image, binary: NDArray[np.bool_]) -> tuple[_ImageEffects, _ImageEffects]:
+        def parts() -> dict[int, NDArray[np.bool_]]:
+            shape = (image.view.shape[0], image.view.shape[1])
+            return {**summary_pixels(summaries, regions, image.index, shape), count: binary}
 
         def without(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
             return scorer.without(image.view, masks)
 
-        given = (parts, positions, image.score)
+        given = (parts, list(parts()), image.score)
         return _ImageEffects(without, *given), _ImageEffects(lambda masks: without(~masks), *given)
 
     effects = []
     curves = np.zeros((2, len(sets) + 1))
     with scorer.frozen():
         for image, binary in zip(images, evidence, strict=True):
-            own = {k for k, summary in enumerate(summaries) if any(regions[r].image == image.index for r in summary.cluster)}
-            hidden, shown = pair(image, binary, [*sorted(own), count])
+            hidden, shown = pair(image, binary)
             hidden.values[0] = image.score
             curves += [one.ask([*sets, whole]) for one in (hidden, shown)]
             effects.append((hidden, shown))

@@ -158,7 +158,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 5, _joint, settings=_network_settings)
+JOINT = Stage("joint", 6, _joint, settings=_network_settings)
 
 
 def _measure_joint(
