@@ -20,6 +20,8 @@ from visual_summaries.analyses.joint import smallest
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.flow import Features
 from visual_summaries.masks.controls import moved
+from visual_summaries.settings import Settings
+from visual_summaries.settings.stages import AnalysisSettings
 
 
 @given(st.integers(1, 5).flatmap(lambda k: st.tuples(st.permutations(range(k)), st.sets(st.integers(0, 2**k - 1)))))
@@ -109,7 +111,9 @@ def test_chance_makes_nothing_as_alike_as_what_is_planted() -> None:
         features.append(Features(grid, looks, (100, 160)))
     mask = np.zeros((100, 160), bool)
     mask[20:60, :40] = True
-    found = measure_chance(features, [mask] * 6, list(range(6)) * 2, blocks([6, 6]), draws=4)
+    found = measure_chance(
+        features, [mask] * 6, list(range(6)) * 2, blocks([6, 6]), Settings(analyses=AnalysisSettings(chance=4))
+    )
     assert (found.images, found.summaries) == (6, 2)
     assert found.cohesion > 0.8
     assert found.likeness == pytest.approx(1.02, abs=0.02)

@@ -251,6 +251,13 @@ def test_where_both_are_needed_one_destroys_and_two_suffice() -> None:
     assert 0 not in found.destroying
 
 
+def test_a_summary_whose_pixels_all_count_for_another_does_nothing() -> None:
+    found = joint(both, ("first", "first", "second"))
+    assert found.evidence == pytest.approx((1 / 9, 1), abs=1e-5)
+    assert found.deletion[-1] == pytest.approx(1 / 9, abs=1e-5)
+    assert set(found.sufficient) == {1, 2}
+
+
 def test_where_either_suffices_two_destroy_and_one_suffices() -> None:
     found = joint(either, ("decoy", "first", "second"))
     assert set(found.destroying) == {1, 2}

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from visual_summaries.errors import SettingsError
 from visual_summaries.masks.objective import area, geometry, grayness, less, total_variation
-from visual_summaries.masks.perturb import gaussian_blur, hidden_image, perturb, straight_through_blur
+from visual_summaries.masks.perturb import gaussian_blur, perturb, straight_through_blur
 from visual_summaries.masks.published import label_images, paint, segment_means
 from visual_summaries.settings.masks import MaskSchedule, MaskSettings
 
@@ -77,9 +77,9 @@ def test_blur_agrees_with_scipy(radius):
     np.testing.assert_allclose(ours, scipys, atol=1e-6)
 
 
-def test_hidden_image_of_a_flat_image_is_that_image():
+def test_a_flat_image_blurred_is_that_image():
     flat = torch.full((1, 3, 12, 20), 0.3)
-    torch.testing.assert_close(hidden_image(flat), flat)
+    torch.testing.assert_close(gaussian_blur(flat, 11, 10.0), flat)
 
 
 def test_perturb_mixes_by_the_mask():

@@ -12,7 +12,7 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.masks import MaskSchedule, iter_masks
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import iter_tensors
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.perturb import gaussian_blur, perturb
 from visual_summaries.masks.plan import bytes_of_a_pass, find_batch_size
 from visual_summaries.masks.published import initial_mask, label_images, rescale
 from visual_summaries.settings import preset
@@ -144,7 +144,7 @@ def test_scores_are_those_of_the_stored_masks():
     classifier, target = TinyClassifier(PatchDetector(gain=4.0)), ClassTarget(0)
     image = checkerboard()[None]
     (mask,) = masks_of(classifier, image, target, SHORT)
-    hidden = hidden_image(image)
+    hidden = gaussian_blur(image, 11, 10.0)
     with classifier.frozen(), torch.no_grad():
         after = target.score(classifier.logits(perturb(image, hidden, 1 - torch.from_numpy(mask.sharp).float()[None])))
         assert mask.score_after == after.item()
@@ -202,7 +202,7 @@ def test_less_keeps_other_scores_from_rising():
         found = masks_of(classifier, images, ClassTarget(target), settings)
         evidence = torch.stack([torch.from_numpy(mask.sharp).float() for mask in found])
         with classifier.frozen(), torch.no_grad():
-            after = classifier.logits(perturb(images, hidden_image(images), 1 - evidence)).softmax(-1)
+            after = classifier.logits(perturb(images, gaussian_blur(images, 11, 10.0), 1 - evidence)).softmax(-1)
         return (after - before).clamp_min(0).mean().item()
 
     assert rise(replace(SHORT, less=50.0)) < 0.5 * rise(SHORT)

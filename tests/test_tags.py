@@ -327,7 +327,7 @@ def test_names_follow_their_summary_when_ranks_change_and_outlive_it(stored: Run
         ('{"format": 1, "names": [{}]}', "entry 1 of 'names'"),
         (
             '{"format": 1, "names": [{"name": 3, "automatic": null, "exemplar": {"sha256": "", "box": []}}]}',
-            "must be a text or null",
+            r"Expected `str \| null`, got `int` - at `\$\.name`",
         ),
     ],
 )

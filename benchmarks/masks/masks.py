@@ -38,7 +38,7 @@ from visual_summaries.masks.infill import hide
 from visual_summaries.masks.level_set import large_pieces
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
-from visual_summaries.masks.perturb import hidden_image, perturb
+from visual_summaries.masks.perturb import gaussian_blur, perturb
 from visual_summaries.masks.plan import find_batch_size
 from visual_summaries.masks.scorer import MOST_LEFT, Scorer
 from visual_summaries.runs.manifest import peak_memory_mib
@@ -113,7 +113,7 @@ def quality(
     def drop(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return 1 - scores_of(classifier, target, perturb(images, hidden, 1 - mask)) / before
 
-    blurred = hidden_image(images, settings.blur_size, settings.blur_sigma)
+    blurred = gaussian_blur(images, settings.blur_size, settings.blur_sigma)
     under_blur = drop(blurred, evidence)
     drops = torch.stack([drop(hide(images, infill), evidence) for infill in infills])
     pixels = max(1, round(SHIFT * min(images.shape[-2:])))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +10,16 @@ from numpy.typing import NDArray
 from visual_summaries._statistics import seeded
 from visual_summaries.analyses.cohesion import likeness, silhouettes
 from visual_summaries.errors import ConvergenceError
-from visual_summaries.flow import FlowSettings, compare_all
+from visual_summaries.flow import Features, compare_all
 from visual_summaries.masks.controls import moved
 from visual_summaries.parts.cells import cut_cells
 from visual_summaries.parts.clusters import cluster
 from visual_summaries.parts.embedding import Sample, group, squared_distances, unit
 from visual_summaries.parts.number import silhouettes_of_parts
-from visual_summaries.regions import RegionSettings, prune, salient_boxes
+from visual_summaries.regions import prune, salient_boxes
 from visual_summaries.results import Chance, Parts
+from visual_summaries.settings import Settings
 from visual_summaries.settings.stages import ClusterSettings
-
-if TYPE_CHECKING:
-    from visual_summaries.flow import Features
 
 
 def some_images(images: int, most: int, random_state: int = 0) -> list[int]:
@@ -42,49 +39,24 @@ def measure_chance(
     evidence: Sequence[NDArray[np.bool_]],
     images: Sequence[int],
     similarity: NDArray[np.floating],
-    region_settings: RegionSettings | None = None,
-    flow_settings: FlowSettings | None = None,
-    cluster_settings: ClusterSettings | None = None,
+    settings: Settings | None = None,
     *,
-    draws: int = 19,
     random_state: int = 0,
 ) -> Chance:
     """Cluster what lies under moved masks by the very stages of a run, beside what lies under the masks themselves.
 
-    Boxes and descriptors are those of the run. The masks of all draws share one comparison of the images, so that time grows
-    with the number of images looked at (:func:`some_images`) and little with that of the draws.
-
-    Parameters
-    ----------
-    features : sequence of Features
-        Of each image.
-    evidence : sequence of ndarray of bool, (H, W)
-        Binary evidence masks of the same images.
-    images : sequence of int, (R,)
-        For each of the run's regions in these images, the position of its image.
-    similarity : ndarray, (R, R)
-        Of these regions.
-    region_settings, flow_settings, cluster_settings : optional
-        As in the run.
-    draws : int
-        How often all masks are moved.
-    random_state : int
-
-    Returns
-    -------
-    Chance
+    Boxes and descriptors are those of the run; `images` has, for each of its regions in the images that are looked at, the
+    position of its image, and `similarity` (R, R) compares these regions. The masks of all draws share one comparison of the
+    images, so that time grows with the number of images (:func:`some_images`) and little with that of the draws.
     """
-    region_settings = region_settings or RegionSettings()
+    settings = settings or Settings()
+    of_regions, of_clusters = settings.regions, settings.clusters
     boxes = [np.asarray(one.boxes, dtype=np.int64) for one in features]
-    under: list[list[NDArray[np.intp]]] = []  # which boxes are salient under the moved masks, by draw and image
-    for number in range(draws):
-        own = []
-        for place, (proposed, mask) in enumerate(zip(boxes, evidence, strict=True)):
-            elsewhere = moved(mask, seeded(random_state + number, mask, np.array([place])), mirrored=True)
-            own.append(salient_boxes(proposed, elsewhere, region_settings.salient_share))
-        under.append(own)
+    under = []  # which boxes are salient under the moved masks, by draw and image
+    for masks in _moves(evidence, settings.analyses.chance, random_state):
+        under.append([salient_boxes(*both, of_regions.salient_share) for both in zip(boxes, masks, strict=True)])
     salient = [np.unique(np.concatenate([own[place] for own in under])) for place in range(len(boxes))]
-    compared = compare_all(features, salient, flow_settings, best=region_settings.best)
+    compared = compare_all(features, salient, settings.flow, best=of_regions.best)
     start = np.cumsum([0, *(len(item) for item in salient)])
 
     found = []
@@ -92,13 +64,19 @@ def measure_chance(
         rows, owner = [], []
         for place, (proposed, item) in enumerate(zip(boxes, own, strict=True)):
             row = start[place] + np.searchsorted(salient[place], item)
-            kept = prune(proposed[item], compared.best_mean[row], region_settings.overlap, region_settings.area_factor)
+            kept = prune(proposed[item], compared.best_mean[row], of_regions.overlap, of_regions.area_factor)
             rows.append(row[kept])
             owner.append(np.full(len(kept), place))
         index = np.concatenate(rows)
-        found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), cluster_settings))
+        found.append(_count(compared.similarity[np.ix_(index, index)], np.concatenate(owner), of_clusters))
 
-    return _chance(len(boxes), _count(similarity, np.asarray(images, np.int64), cluster_settings), found)
+    return _chance(len(boxes), _count(similarity, np.asarray(images, np.int64), of_clusters), found)
+
+
+def _moves(evidence: Sequence[NDArray[np.bool_]], draws: int, random_state: int) -> Iterator[list[NDArray[np.bool_]]]:
+    """Yield the masks of all images, each moved at random, once for each draw."""
+    for seed in range(random_state, random_state + draws):
+        yield [moved(mask, seeded(seed, mask, np.array([place])), mirrored=True) for place, mask in enumerate(evidence)]
 
 
 #: Number of groups, mean cohesion, mean likeness.
@@ -111,9 +89,7 @@ def _chance(images: int, own: _Figures, found: Sequence[_Figures]) -> Chance:
     return Chance(images, *own, *drawn)
 
 
-def _count(
-    similarity: NDArray[np.floating], images: NDArray[np.integer], settings: ClusterSettings | None
-) -> tuple[int, float, float]:
+def _count(similarity: NDArray[np.floating], images: NDArray[np.integer], settings: ClusterSettings) -> _Figures:
     """Return the number of clusters with regions of two images at least, the mean silhouette and likeness of their regions."""
     try:
         labels = cluster(similarity, settings).labels.copy()
@@ -137,26 +113,11 @@ def measure_part_chance(
 ) -> Chance:
     """Group what lies under moved masks into as many parts as the run has, beside what lies under the masks themselves.
 
-    Parameters
-    ----------
-    features : sequence of ndarray, (rows * columns, D)
-        Of all cells of each image.
-    grids : sequence of tuple of int
-        Rows and columns of each image.
-    evidence : sequence of ndarray of bool, (H, W)
-    parts : Parts
-        Of the run: how features are compared, and how many parts there are.
-    draws : int
-        How often all masks are moved.
-    random_state : int
-
-    Returns
-    -------
-    Chance
-        Likeness: mean cosine of a cell's features and the mean of its part's in other images.
+    Features are those of all cells (rows * columns, D) of each image, and its grid has its rows and columns. Likeness is the
+    mean cosine of a cell's features and the mean of its part's in other images.
     """
 
-    def measure(masks: Sequence[NDArray[np.bool_]]) -> tuple[int, float, float]:
+    def measure(masks: Sequence[NDArray[np.bool_]]) -> _Figures:
         looks, weights, images = [], [], []
         for place, (own, grid, mask) in enumerate(zip(features, grids, masks, strict=True)):
             cells = cut_cells(own, mask, grid)
@@ -172,12 +133,7 @@ def measure_part_chance(
         cohesion = silhouettes_of_parts(sample, centers)
         return len(centers), float(np.nanmean(cohesion)) if len(centers) > 1 else float("nan"), cell_likeness(sample, labels)
 
-    own = measure(evidence)
-    found = []
-    for number in range(draws):
-        places = [seeded(random_state + number, mask, np.array([place])) for place, mask in enumerate(evidence)]
-        found.append(measure([moved(mask, place, mirrored=True) for mask, place in zip(evidence, places, strict=True)]))
-    return _chance(len(evidence), own, found)
+    return _chance(len(evidence), measure(evidence), [measure(masks) for masks in _moves(evidence, draws, random_state)])
 
 
 def cell_likeness(sample: Sample, labels: NDArray[np.integer]) -> float:

@@ -17,16 +17,9 @@ Scorer = Callable[[NDArray[np.bool_]], NDArray[np.float32]]
 
 
 class HiddenSets:
-    """Scores of one image with sets of its summaries hidden, each asked of the network once.
+    """Scores of one image with sets of its K summaries hidden, each asked of the network once.
 
-    Parameters
-    ----------
-    score : callable
-        Masks ``bool (M, H, W)``, True = hidden, to scores ``(M,)``.
-    parts : ndarray of bool, (K, H, W)
-        Pixels of each of the image's K summaries.
-    score_before : float, optional
-        Score of the empty set, where it is known.
+    `parts` has the pixels (K, H, W) of each summary; `score_before` is the score of the empty set, where it is known.
     """
 
     def __init__(self, score: Scorer, parts: NDArray[np.bool_], score_before: float | None = None) -> None:

@@ -35,19 +35,8 @@ def silhouettes(similarity: NDArray[np.floating], labels: ArrayLike, images: Arr
     (Rousseeuw 1987, with similarities in the place of distances, so that the scale of the similarity does not matter). Regions
     of its own image are left out: they are never compared, their 0 means nothing.
 
-    Parameters
-    ----------
-    similarity : ndarray of float, (R, R)
-        At least 0.
-    labels : array_like of int, (R,)
-        Cluster of each region; negative for none.
-    images : array_like of int, (R,)
-        Image of each region.
-
-    Returns
-    -------
-    ndarray of float64, (R,)
-        In [-1, 1]; NaN for regions of no cluster, and for those that have no other region of their cluster in another image.
+    Similarities (R, R) are at least 0; `labels` has the cluster of each region, negative for none, `images` its image. Values
+    lie in [-1, 1]; NaN for regions of no cluster, and for those that have no other region of their cluster in another image.
 
     Examples
     --------
@@ -65,15 +54,7 @@ def likeness(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each region's mean similarity to the others of its cluster, and the largest of those to another cluster.
 
-    Parameters
-    ----------
-    similarity, labels, images
-        As in :func:`silhouettes`.
-
-    Returns
-    -------
-    own, other : ndarray of float64, (R,)
-        NaN as there; `other` is 0 where no other cluster is in another image.
+    NaN as in :func:`silhouettes`; the second is 0 where no other cluster is in another image.
 
     Examples
     --------
@@ -108,11 +89,7 @@ def cohesion(similarity: NDArray[np.floating], labels: ArrayLike, images: ArrayL
 def part_shares(summary: Summary, parts: Sequence[_L]) -> dict[_L, float]:
     """Return which share of a summary's members lies on each part, largest first: the first share is its purity.
 
-    Parameters
-    ----------
-    summary : Summary
-    parts : sequence
-        The part under each of the run's regions, from annotations: a name, an index, or anything that can be a key.
+    `parts` has what lies under each of the run's regions, from annotations: a name, an index, or anything that can be a key.
 
     Examples
     --------

@@ -75,23 +75,8 @@ def measure_importance(
 ) -> list[SummaryAnalysis]:
     """Measure what each summary does to the class score, and what the same pixels do elsewhere in the same images.
 
-    Parameters
-    ----------
-    scorer : Scorer
-    images : sequence of Image
-    evidence : sequence of ndarray of bool, (H, W)
-        Binary evidence mask of each image, True = evidence.
-    regions : sequence of Region
-    summaries : sequence of Summary
-        Shares are shares of the whole evidence among these and what is left of it.
-    settings : AnalysisSettings, optional
-    random_state : int
-        Seed of places, orders and resampling. A summary's places in an image depend on it and on the pixels only.
-
-    Returns
-    -------
-    list of SummaryAnalysis
-        One for each summary, in their order.
+    Shares are shares of the whole evidence (H, W) of an image among these summaries and what is left of it. Where a summary's
+    pixels are moved to in an image depends on `random_state` and on the pixels only.
     """
     settings = settings or AnalysisSettings()
     rows: list[list[Effect]] = [[] for _ in summaries]
@@ -171,15 +156,7 @@ def join_images(
 ) -> list[SummaryAnalysis]:
     """Return what :func:`measure_importance` gives for all images, from what it gives for each of them alone.
 
-    Parameters
-    ----------
-    parts : sequence of sequence of SummaryAnalysis
-        For each image, one for each summary; their order is that of the images.
-    summaries : int
-    settings, random_state
-        As given to :func:`measure_importance`.
-    origins : mapping of int to int, optional
-        For near copies the image that they count with (``Image.origin``).
+    `parts` has for each image one analysis for each summary; `origins` for near copies the image that they count with.
     """
     settings = settings or AnalysisSettings()
     rows: list[list[Effect]] = [[] for _ in range(summaries)]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from visual_summaries._statistics import percentile_interval, resamples, seeded
 from visual_summaries.analyses.coalitions import HiddenSets, prefixes
+from visual_summaries.analyses.coalitions import Scorer as Score
 from visual_summaries.analyses.importance import TINY, summary_pixels
 from visual_summaries.masks.controls import moved_copies, object_mask
 from visual_summaries.masks.infill import infill_of
@@ -27,27 +28,24 @@ class _ImageEffects:
     """Relative scores of one image with sets of the run's summaries hidden, or nothing but them shown.
 
     Sets have bits for all summaries of the run, those that the image does not have do nothing; the bit after the last stands
-    for all evidence of the mask. Only the scores are kept from one call to the next, no masks.
+    for all evidence of the mask. Only the scores are kept from one call to the next: `parts` makes the masks (H, W) of the
+    image's own `positions` anew.
     """
 
-    def __init__(self, parts: Callable[[], HiddenSets], positions: Sequence[int], before: float) -> None:
-        self._parts = parts
-        self._positions = positions
-        self._before = max(before, TINY)
-        self._values: dict[int, float] | None = None
+    def __init__(
+        self, score: Score, parts: Callable[[], dict[int, NDArray[np.bool_]]], positions: Sequence[int], before: float
+    ) -> None:
+        self._score, self._parts, self._positions, self._before = score, parts, positions, max(before, TINY)
+        self.values: dict[int, float] = {}
 
     def ask(self, sets: Sequence[int]) -> NDArray[np.float64]:
         """Return the relative scores of sets."""
-        local = [self._local(members) for members in sets]
-        if self._values is None or any(members not in self._values for members in local):
-            table = self._parts()
-            table.values.update(self._values or {})
-            table.ask(local)
-            self._values = table.values
-        return np.array([self._values[members] for members in local]) / self._before
-
-    def _local(self, members: int) -> int:
-        return sum(1 << place for place, position in enumerate(self._positions) if members >> position & 1)
+        own = [sum(1 << k for k, position in enumerate(self._positions) if members >> position & 1) for members in sets]
+        if not self.values.keys() >= set(own):
+            table = HiddenSets(self._score, np.stack(list(self._parts().values())))
+            table.values = self.values
+            table.ask(own)
+        return np.array([self.values[members] for members in own]) / self._before
 
 
 def measure_joint(
@@ -64,19 +62,8 @@ def measure_joint(
 
     The curves are those of RISE (Petsiuk et al., BMVC 2018) with summaries in the place of pixels. The smallest set of an order
     is its shortest beginning that is enough, without those members that it can do without (tried from the least important on).
-
-    Parameters
-    ----------
-    scorer, images, evidence, regions, random_state
-        As in :func:`~visual_summaries.analyses.importance.measure_importance`.
-    summaries : sequence of Summary
-        With their analyses: the order of importance is that of what they add above their control.
-    settings : AnalysisSettings, optional
-
-    Returns
-    -------
-    JointEffects or None
-        None without summaries or images.
+    Summaries have their analyses: the order of importance is that of what they add above their control. For the rest see
+    :func:`~visual_summaries.analyses.importance.measure_importance`. None without summaries or images.
     """
     settings = settings or AnalysisSettings()
     count = len(summaries)
@@ -88,26 +75,25 @@ def measure_joint(
     sets = [members for one in orders for members in prefixes(one)]
     whole = 1 << count
 
+    def pair(image: Image, binary: NDArray[np.bool_]) -> tuple[_ImageEffects, _ImageEffects]:
+        def parts() -> dict[int, NDArray[np.bool_]]:
+            shape = (image.view.shape[0], image.view.shape[1])
+            return {**summary_pixels(summaries, regions, image.index, shape), count: binary}
+
+        def without(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return scorer.without(image.view, masks)
+
+        given = (parts, list(parts()), image.score)
+        return _ImageEffects(without, *given), _ImageEffects(lambda masks: without(~masks), *given)
+
     effects = []
     curves = np.zeros((2, len(sets) + 1))
     with scorer.frozen():
         for image, binary in zip(images, evidence, strict=True):
-
-            def table(shown: bool, image: Image = image, binary: NDArray[np.bool_] = binary) -> HiddenSets:
-                def score(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-                    return scorer.without(image.view, ~masks if shown else masks)
-
-                found = summary_pixels(summaries, regions, image.index, (image.view.shape[0], image.view.shape[1]))
-                return HiddenSets(score, np.stack([*found.values(), binary]), None if shown else image.score)
-
-            own = {k for k, summary in enumerate(summaries) if any(regions[r].image == image.index for r in summary.cluster)}
-            positions = [*sorted(own), count]
-            pair = [
-                _ImageEffects(lambda shown=shown, table=table: table(shown), positions, image.score)  # type: ignore[misc]
-                for shown in (False, True)
-            ]
-            curves += [one.ask([*sets, whole]) for one in pair]
-            effects.append(pair)
+            hidden, shown = pair(image, binary)
+            hidden.values[0] = image.score
+            curves += [one.ask([*sets, whole]) for one in (hidden, shown)]
+            effects.append((hidden, shown))
         curves /= len(images)
         hidden_whole, shown_whole = curves[:, -1].tolist()
         deletion, insertion = curves[:, :-1].reshape(2, len(orders), count + 1)
@@ -138,11 +124,7 @@ def measure_joint(
 def smallest(order: Sequence[int], enough: Callable[[int], bool]) -> tuple[int, ...]:
     """Return the shortest beginning of an order that is enough, without the members that it can do without; empty if none is.
 
-    Parameters
-    ----------
-    order : sequence of int
-    enough : callable
-        Tells of a set, one bit for each member, whether it is enough.
+    `enough` tells this of a set, one bit for each member.
 
     Examples
     --------
@@ -174,13 +156,7 @@ def hidden_together(
 ) -> NDArray[np.float64]:
     """Return the relative losses ``(N, 4)`` of images' scores with hidden: summaries, evidence, rest, rest moved elsewhere.
 
-    Parameters
-    ----------
-    scorer : Scorer
-    images : sequence of Image
-    evidence, of_summaries : sequence of ndarray of bool, (H, W)
-        All evidence of each image, and what of it is in a summary.
-    random_state : int
+    `evidence` is all of each image (H, W), and `of_summaries` what of it is in a summary.
     """
     asked = []
     for image, whole, shown in zip(images, evidence, of_summaries, strict=True):

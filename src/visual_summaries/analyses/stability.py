@@ -29,25 +29,8 @@ def resample(
 
     As many images are drawn as there are, with replacement; the distinct ones (about 63 %) are clustered with another seed,
     from the similarity that is there. Old and new clusters are matched one to one by Hungarian assignment, so that the sum of
-    their Jaccard indices is largest. Where clustering does not converge nothing comes back.
-
-    Parameters
-    ----------
-    similarity : ndarray of float, (R, R)
-    images : array_like of int, (R,)
-        Image of each region.
-    clusters : sequence of sequence of int
-        Regions of each cluster.
-    settings : ClusterSettings, optional
-        How to cluster.
-    number : int
-        Which resampling: each draws by itself, so that they can be computed anywhere, in any order.
-    random_state : int
-
-    Returns
-    -------
-    ndarray of float64, (len(clusters),)
-        Jaccard index in [0, 1]; NaN where no region of the cluster was drawn.
+    their Jaccard indices is largest; NaN where no region of a cluster was drawn. Where clustering does not converge nothing
+    comes back. Each resampling draws by its `number`, so that they can be computed anywhere, in any order.
 
     Examples
     --------
@@ -87,12 +70,7 @@ def mean_jaccard(found: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def matched_jaccard(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return for each old set the Jaccard index with the new one that it is matched with; 0 for those left without.
-
-    Parameters
-    ----------
-    old, new : ndarray of bool, (K, R) and (L, R)
-        A set in each row.
+    """Return for each old set, a row (K, R), the Jaccard index with the new one (L, R) that it is matched with; 0 if none is.
 
     Examples
     --------

@@ -226,12 +226,7 @@ def _line(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class RemoteHandle:
-    """What a :class:`~visual_summaries.engines.Handle` is for a worker: its value lies in the cluster's memory.
-
-    Attributes
-    ----------
-    reference : ObjectRef
-    """
+    """What a :class:`~visual_summaries.engines.Handle` is for a worker: its value lies in the cluster's memory."""
 
     reference: Any
 
@@ -243,18 +238,10 @@ class RemoteHandle:
 
 
 def compute_batch(token: str, shared: list[Any], cpus: int, compute: Compute, items: Sequence[Any]) -> list[Any]:
-    """Compute a batch of items, in a process of the cluster.
+    """Compute a batch of items, in a process of the cluster, by so many threads.
 
-    Parameters
-    ----------
-    token : str
-        Name of `shared`.
-    shared : list of one ObjectRef
-        Bytes of what all items of the run have in common; in a list, so that Ray does not fetch it for every task.
-    cpus : int
-        Threads to use.
-    compute : callable
-    items : sequence
+    `shared`, of the name `token`, refers to the bytes of what all items of the run have in common; it is in a list, so that Ray
+    does not fetch it for every task.
     """
     if token not in _SHARED:
         import pickle

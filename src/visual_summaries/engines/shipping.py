@@ -25,17 +25,10 @@ _INSTALLED = tuple(
 
 
 def pack_for(pickler: Any, value: Any, network: torch.nn.Module | None = None, functions: Iterable[Any] = ()) -> bytes:
-    """Return `value` as bytes.
+    """Return `value` as bytes, by cloudpickle or Ray's copy of it.
 
-    Parameters
-    ----------
-    pickler : module
-        cloudpickle, or Ray's copy of it.
-    value : object
-    network : nn.Module, optional
-        The network in it: modules of Python that its code comes from, and that are not installed as packages are, go along.
-    functions : iterable
-        Functions in it whose modules go along as well.
+    Modules of Python that the code of the `network` and the `functions` in it comes from go along, unless they are installed as
+    packages are.
     """
     parts = [] if network is None else [type(part) for part in network.modules()]
     own = own_modules([*parts, *functions])

@@ -26,16 +26,7 @@ def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray
     hull probably is, and that the image's rim outside the hull is not. It works on a copy of about 80 pixels. On drawn birds it
     finds the bird better than the hull, the smooth mask, or where proposals are dense do (docs/analyses.md).
 
-    Parameters
-    ----------
-    view : ndarray of uint8, (H, W, 3)
-    evidence : ndarray of bool, (H, W)
-        True = evidence.
-
-    Returns
-    -------
-    ndarray of bool, (H, W)
-        The hull alone where colors tell nothing apart; all False without evidence.
+    It is the hull alone where colors tell nothing apart, and all False without evidence.
 
     Examples
     --------
@@ -93,23 +84,9 @@ def moved_copies(
 ) -> NDArray[np.bool_]:
     """Return copies of a mask moved to random places of the image, off the mask itself, whole, mirrored or not.
 
-    Places are drawn at random for the mask and its three mirror images; those where the copy covers at most 5 % of the mask's
-    own pixels are free (where there is none, those that cover least). Of the free ones, `within` asks for those that lie most
-    in it.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, (H, W)
-    draws : int
-        How many copies.
-    random_state : Generator
-    within : ndarray of bool, (H, W), optional
-        Where copies should lie.
-
-    Returns
-    -------
-    ndarray of bool, (draws, H, W)
-        Each has as many pixels as the mask.
+    Places are drawn at random for the mask (H, W) and its three mirror images; those where the copy covers at most 5 % of the
+    mask's own pixels are free (where there is none, those that cover least). Of the free ones, `within` (H, W) asks for those
+    that lie most in it.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from visual_summaries._statistics import seeded
 from visual_summaries.masks.controls import moved
@@ -31,9 +32,7 @@ SHIFT, SMOOTHING = 0.02, 0.02
 
 
 def evidence_rank(mask: Mask) -> NDArray[np.intp]:
-    """Return the rank (H, W) of each pixel of a mask by its evidence, 0 for the strongest.
-
-    The final mask decides; among its equals (most of a crisp mask) the smooth mask does.
+    """Return the rank (H, W) of each pixel by its evidence, 0 for the strongest: by the final mask, equals by the smooth one.
 
     Examples
     --------
@@ -45,9 +44,7 @@ def evidence_rank(mask: Mask) -> NDArray[np.intp]:
     """
     # lexsort sorts by its last key first and is stable: ties keep the order of rows.
     order = np.lexsort((-mask.smooth.astype(np.float32).ravel(), -mask.final.astype(np.float32).ravel()))
-    rank = np.empty(order.size, dtype=np.intp)
-    rank[order] = np.arange(order.size)
-    return rank.reshape(mask.final.shape)
+    return np.argsort(order).reshape(mask.final.shape)
 
 
 def first_pixels(rank: NDArray[np.intp], steps: int) -> NDArray[np.bool_]:
@@ -70,12 +67,7 @@ def shifted(mask: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]
     >>> shifted(np.array([[True, False, True]]), 0, 1).astype(int).tolist()
     [[0, 1, 0]]
     """
-    height, width = mask.shape
-    moved = np.zeros_like(mask)
-    rows, columns = max(height - abs(down), 0), max(width - abs(right), 0)
-    top, left = max(down, 0), max(right, 0)
-    moved[top : top + rows, left : left + columns] = mask[max(-down, 0) :, max(-right, 0) :][:rows, :columns]
-    return moved
+    return np.asarray(ndimage.shift(mask, (down, right), order=0))
 
 
 def smoothed(mask: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
@@ -88,15 +80,13 @@ def smoothed(mask: NDArray[np.bool_], sigma: float) -> NDArray[np.bool_]:
     >>> smoothed(mask, 1.0).sum(axis=0).tolist()
     [9, 9, 9, 9, 0, 0, 0, 0, 0]
     """
-    size = 2 * math.ceil(3 * sigma) + 1
-    blurred = gaussian_blur(torch.from_numpy(mask).float()[None, None], size, sigma)
+    blurred = gaussian_blur(torch.from_numpy(mask).float()[None, None], 2 * math.ceil(3 * sigma) + 1, sigma)
     return np.asarray(blurred[0, 0].numpy() > 0.5)
 
 
 def variations(evidence: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Return the evidence (H, W) shifted down, shifted right, and smoothed."""
-    side = min(evidence.shape)
-    pixels = max(1, round(SHIFT * side))
+    side, pixels = min(evidence.shape), max(1, round(SHIFT * min(evidence.shape)))
     return [shifted(evidence, pixels, 0), shifted(evidence, 0, pixels), smoothed(evidence, SMOOTHING * side)]
 
 
@@ -105,38 +95,24 @@ def measure_faithfulness(
 ) -> Faithfulness:
     """Measure deletion, insertion, average drop and increase of masks, the same for moved copies, and whether masks hold.
 
-    Pixels of an image are hidden in one of the settings' infills, which its pixels decide
-    (:func:`~visual_summaries.masks.infill.infill_of`): over the images in all of them. What the evidence alone does is asked in
-    each infill.
-
-    Parameters
-    ----------
-    scorer : Scorer
-    views : sequence of ndarray of uint8, (H, W, 3)
-    masks : sequence of Mask
-        Of the same images.
-    steps : int
-        Points of the curves after the first.
-    random_state : int
-        Seed of where masks are moved to; an image's place depends on the seed and its pixels only.
-
-    Returns
-    -------
-    Faithfulness
+    Pixels of an image (H, W, 3) are hidden in one of the settings' infills, which its pixels decide: over the images in all of
+    them. What the evidence alone does is asked in each infill. Curves have `steps` points after the first. Where a mask is
+    moved to depends on the seed and the pixels only.
     """
     infills = infills_of(scorer.settings.infill)
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("deletion", "insertion", "moved", "shown", "holds")}
+    curve, ways = (2, steps + 1), (len(infills),)
+    shapes = {"deletion": curve, "insertion": curve, "moved": (2,), "shown": ways, "holds": (3,), "after": ways}
+    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in shapes}
     with scorer.frozen():
         for view, mask in zip(views, masks, strict=True):
-            shape = (view.shape[0], view.shape[1])
             rank = evidence_rank(mask)
             elsewhere = moved(rank, seeded(random_state, view))
             curves = np.stack([first_pixels(one, steps) for one in (rank, elsewhere)])
             evidence = mask.binary()
             copy = elsewhere < evidence.sum()
             # The ends of the curves are the same two images for all of them: asked for once.
-            inner = curves[:, 1:-1].reshape(-1, *shape)
-            nothing = np.zeros((1, *shape), dtype=bool)
+            inner = curves[:, 1:-1].reshape(-1, *rank.shape)
+            nothing = np.zeros((1, *rank.shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])
             own = infill_of(view, scorer.settings)
             questions = {
@@ -158,16 +134,15 @@ def measure_faithfulness(
                 row = found[name].reshape(2, steps - 1)
                 rows[name].append(np.pad(row, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last))))
             rows["moved"].append(found["moved"])
+            rows["after"].append(mask.after)
             others = np.mean([found[f"hidden {infill}"] for infill in HELD_OUT])
             as_it_is, down, right, smooth = found["changed"]
             drops = whole - np.array([as_it_is, (down + right) / 2, smooth, others])
             rows["holds"].append((drops[1:] / drops[0] if drops[0] > 0 else np.full(3, np.nan)).astype(np.float32))
             rows["shown"].append(np.concatenate([found[f"shown {infill}"] for infill in infills]))
-    empty = {"deletion": (2, steps + 1), "insertion": (2, steps + 1), "moved": (2,), "shown": (len(infills),), "holds": (3,)}
-    stacked = {name: np.stack(own) if own else np.empty((0, *empty[name]), np.float32) for name, own in rows.items()}
+    stacked = {name: np.array(own, np.float32).reshape(-1, *shapes[name]) for name, own in rows.items()}
     return Faithfulness(
         **stacked,
-        after=np.stack([mask.after for mask in masks]) if views else np.empty((0, len(infills)), np.float32),
         score_before=np.array([mask.score_before for mask in masks], np.float32),
         area=np.array([mask.area for mask in masks], np.float32),
     )

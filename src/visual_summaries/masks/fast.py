@@ -73,13 +73,7 @@ class Finished:
 class FastSolver:
     """A fixed number of places for images of one size; finished images leave theirs to others.
 
-    Parameters
-    ----------
-    network : Network
-    schedule : FastSchedule
-    like : Tensor, (C, H, W)
-        Gives shape, device and type of the images.
-    places : int
+    `like` (C, H, W) gives shape, device and type of the images.
     """
 
     def __init__(self, network: Network, schedule: FastSchedule, like: Tensor, places: int) -> None:

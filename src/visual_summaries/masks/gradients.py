@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from visual_summaries.masks.infill import hidden_pixels
-from visual_summaries.masks.network import Extra, GivesLogits, GradientMode, Network
+from visual_summaries.masks.network import GivesLogits, GradientMode, Network
 from visual_summaries.settings.masks import infills_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def measure(network: Network, mode: GradientMode, images: Tensor) -> Measured:
     seconds = []
     for _ in range(4):  # the first does not count; of the others the fastest, because a busy machine disturbs some
         start = time.perf_counter()
-        scores, gradients = asked.loss_and_gradient(images, hidden, mask, Extra())
+        scores, gradients = asked.loss_and_gradient(images, hidden, mask)
         if images.device.type == "cuda":
             torch.cuda.synchronize(images.device)
         seconds.append(time.perf_counter() - start)

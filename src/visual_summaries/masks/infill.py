@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries._validate import require_choice
-from visual_summaries.masks.perturb import gaussian_blur, hidden_image
+from visual_summaries.masks.perturb import gaussian_blur
 from visual_summaries.settings.masks import HELD_OUT, INFILLS, MaskSettings, infills_of
 
 _STRONG_SIGMA = 0.1  # of the shorter side
@@ -68,7 +68,7 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
     """
     require_choice("hidden", kind, (*INFILLS, *HELD_OUT))
     if kind == "blur":
-        return hidden_image(images, size, sigma)
+        return gaussian_blur(images, size, sigma)
     if kind == "strong-blur":
         strong = _STRONG_SIGMA * min(images.shape[-2:])
         return gaussian_blur(images, 2 * math.ceil(3 * strong) + 1, strong)
@@ -110,13 +110,7 @@ def infill_of(view: NDArray[np.uint8], settings: MaskSettings) -> str:
 
 
 def make_infills(images: Tensor, settings: MaskSettings) -> list[Tensor]:
-    """Return what hidden pixels of images (N, C, H, W) may show, in each of the settings' infills.
-
-    Examples
-    --------
-    >>> len(make_infills(torch.zeros(1, 3, 20, 24), MaskSettings(infill="mix")))
-    4
-    """
+    """Return what hidden pixels of images (N, C, H, W) may show, in each of the settings' infills."""
     return [hidden_pixels(images, infill, settings) for infill in infills_of(settings.infill)]
 
 

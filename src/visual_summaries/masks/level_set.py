@@ -34,17 +34,9 @@ def upsampling_matrix(low: int, high: int, sigma: float) -> Tensor:
 
 
 def project(fields: Tensor, contrast: Tensor) -> tuple[Tensor, Tensor]:
-    """Push fields in [0, 1] towards 0 and 1 by a smoothed step at 0.5 that keeps 0, 0.5 and 1 where they are.
+    """Push fields (N, H, W) in [0, 1] towards 0 and 1 by a smoothed step at 0.5 that keeps 0, 0.5 and 1 where they are.
 
-    Parameters
-    ----------
-    fields : Tensor, (N, H, W)
-    contrast : Tensor, (N, 1, 1)
-
-    Returns
-    -------
-    evidence, slope : Tensor, (N, H, W)
-        The step, and its derivative with respect to the fields.
+    The contrast is (N, 1, 1). Returns the step, and its derivative with respect to the fields.
 
     Examples
     --------

@@ -23,7 +23,6 @@ class ScoresOutputs(Protocol):
 
     def score(self, logits: Tensor) -> Tensor:
         """Return the explained score (N,) of outputs (N, K)."""
-        ...
 
 
 class GivesLogits(Protocol):
@@ -31,44 +30,25 @@ class GivesLogits(Protocol):
 
     def to_tensor(self, views: list[np.ndarray]) -> Tensor:
         """Return views as float32 (N, C, H, W) in [0, 1]."""
-        ...
 
     def logits(self, x: Tensor) -> Tensor:
         """Return outputs (N, K) of images (N, C, H, W) in [0, 1]; differentiable."""
-        ...
 
     def frozen(self) -> contextlib.AbstractContextManager[object]:
         """Put the network into eval mode without parameter gradients, and back at the end."""
-        ...
 
 
 @dataclass
 class Network:
-    """Scores and mask gradients of a classifier for one target.
-
-    Attributes
-    ----------
-    classifier, target
-        See :class:`GivesLogits` and :class:`ScoresOutputs`.
-    settings : MaskSettings
-        Which score, and the weight of the *less* term.
-    chunk : int
-        Images in one pass of the network; halved for good when memory runs out.
-    mode : GradientMode
-        How gradients are computed (never :meth:`scores`).
-    scorer : Classifier or None
-        What :meth:`quick_scores` asks: the same network in float32, run faster. None: the classifier itself.
-    passes : int
-        Images that have gone forward and backward so far, for benchmarks.
-    """
+    """Scores and mask gradients of a classifier for one target."""
 
     classifier: GivesLogits
     target: ScoresOutputs
-    settings: MaskSettings
-    chunk: int
-    mode: GradientMode = field(default_factory=lambda: GradientMode())
-    scorer: GivesLogits | None = None
-    passes: int = 0
+    settings: MaskSettings  # which score, and the weight of the *less* term
+    chunk: int  # images in one pass of the network; halved for good when memory runs out
+    mode: GradientMode = field(default_factory=lambda: GradientMode())  # how gradients are computed, never scores
+    scorer: GivesLogits | None = None  # what `quick_scores` asks: the same network in float32, run faster
+    passes: int = 0  # images that have gone forward and backward so far, for benchmarks
 
     def scores(self, images: Tensor) -> Tensor:
         """Return the target's score (N,) of each image, float32, without gradients."""
@@ -87,67 +67,52 @@ class Network:
         with torch.no_grad():
             return self._in_chunks(lambda part: (self.classifier.logits(images[part]).float().softmax(-1),), len(images))[0]
 
-    def loss_and_gradient(self, images: Tensor, hidden: Tensor, mask: Tensor, extra: Extra) -> tuple[Tensor, Tensor]:
-        """Return the network's part of L for each image and its gradient with respect to the mask.
+    def loss_and_gradient(
+        self, images: Tensor, hidden: Tensor, mask: Tensor, noise: Tensor | None = None, reference: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the network's part of L (N,) and its gradient with respect to the mask (N, H, W), where 1 = untouched.
 
-        Parameters
-        ----------
-        images, hidden : Tensor, (N, C, H, W)
-        mask : Tensor, (N, H, W)
-            1 = untouched.
-        extra : Extra
-            Noise to add and reference scores of the *less* term, each None when the settings do without.
-
-        Returns
-        -------
-        loss : Tensor, (N,)
-        gradient : Tensor, (N, H, W)
+        Images, what hides them, and the noise that is added are (N, C, H, W); `reference` has the scores (N, K) of the *less*
+        term. The settings may do without the last two.
         """
 
-        def one_pass(part: slice) -> tuple[Tensor, Tensor]:
-            leaf = mask[part].detach().requires_grad_()
-            with torch.enable_grad():
-                noise = 0 if extra.noise is None else extra.noise[part]
-                loss = torch.zeros(len(leaf), device=leaf.device)
-                if self.settings.mode != "preservation":
-                    logits = self._fast_logits(perturb(images[part], hidden[part], leaf) + noise)
-                    loss = self._term(logits, None if extra.reference is None else extra.reference[part])
-                if self.settings.mode != "deletion":
-                    logits = self._fast_logits(perturb(images[part], hidden[part], 1 - leaf) + noise)
-                    loss = loss + 1 - class_score(self.target, logits, self.settings.score)
-                (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-            return loss.detach(), gradient
+        def loss_of(leaf: Tensor, part: slice) -> Tensor:
+            added = 0 if noise is None else noise[part]
+            loss = torch.zeros(len(leaf), device=leaf.device)
+            if self.settings.mode != "preservation":
+                logits = self._fast_logits(perturb(images[part], hidden[part], leaf) + added)
+                loss = class_score(self.target, logits, self.settings.score)
+                if reference is not None:
+                    loss = loss + self.settings.less * less(logits.softmax(-1), reference[part])
+            if self.settings.mode != "deletion":
+                logits = self._fast_logits(perturb(images[part], hidden[part], 1 - leaf) + added)
+                loss = loss + 1 - class_score(self.target, logits, self.settings.score)
+            return loss
 
-        self.passes += len(mask)
-        loss, gradient = self._in_chunks(one_pass, len(mask))
-        return loss, gradient
+        return self._with_gradient(mask, loss_of)
 
     def odds_and_gradient(self, images: Tensor, hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log-odds (N,) of the target's class and their gradient with respect to the mask (N, H, W).
+        """Return the log-odds (N,) of the target's class and their gradient with respect to the mask (N, H, W)."""
 
-        Parameters
-        ----------
-        images, hidden : Tensor, (N, C, H, W)
-        mask : Tensor, (N, H, W)
-            1 = untouched.
-        """
+        def odds_of(leaf: Tensor, part: slice) -> Tensor:
+            return log_odds(self._fast_logits(perturb(images[part], hidden[part], leaf)), self.target)
+
+        odds, gradient = self._with_gradient(mask, odds_of)
+        return odds.to(mask.dtype), gradient
+
+    def _with_gradient(self, mask: Tensor, value_of: Callable[[Tensor, slice], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return values (N,) and their gradient (N, H, W); `value_of` gets a part of the mask, and which part it is."""
 
         def one_pass(part: slice) -> tuple[Tensor, Tensor]:
             leaf = mask[part].detach().requires_grad_()
             with torch.enable_grad():
-                odds = log_odds(self._fast_logits(perturb(images[part], hidden[part], leaf)), self.target)
-                (gradient,) = torch.autograd.grad(odds.sum(), leaf)
-            return odds.detach().to(mask.dtype), gradient
+                value = value_of(leaf, part)
+                (gradient,) = torch.autograd.grad(value.sum(), leaf)
+            return value.detach(), gradient
 
         self.passes += len(mask)
-        odds, gradient = self._in_chunks(one_pass, len(mask))
-        return odds, gradient
-
-    def _term(self, logits: Tensor, reference: Tensor | None) -> Tensor:
-        value = class_score(self.target, logits, self.settings.score)
-        if reference is not None:
-            value = value + self.settings.less * less(logits.softmax(-1), reference)
-        return value
+        value, gradient = self._in_chunks(one_pass, len(mask))
+        return value, gradient
 
     def _fast_logits(self, x: Tensor) -> Tensor:
         mode = self.mode
@@ -163,21 +128,11 @@ class Network:
 
 @dataclass(frozen=True)
 class GradientMode:
-    """How the network is run for gradients: see :mod:`visual_summaries.masks.gradients`.
-
-    Attributes
-    ----------
-    bfloat16 : bool
-        Autocast to bfloat16.
-    channels_last : bool
-        Images are given channels last.
-    classifier : GivesLogits or None
-        A copy of the classifier with batch norm folded into its convolutions; None: the classifier itself.
-    """
+    """How the network is run for gradients: see :mod:`visual_summaries.masks.gradients`."""
 
     bfloat16: bool = False
     channels_last: bool = False
-    classifier: GivesLogits | None = None
+    classifier: GivesLogits | None = None  # a copy with batch norm folded into its convolutions; None: the classifier itself
 
     def in_words(self) -> str:
         """Return a short description for reports.
@@ -196,25 +151,11 @@ def mode_in_words(bfloat16: bool, channels_last: bool, folded: bool) -> str:
     return ", ".join(words + ["channels last"] * channels_last + ["batch norm folded"] * folded)
 
 
-@dataclass(frozen=True)
-class Extra:
-    """Optional ingredients of a pass: noise (N, C, H, W) and reference scores (N, K)."""
-
-    noise: Tensor | None = None
-    reference: Tensor | None = None
-
-
 def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
-    """Return the score that is minimized: the target's own, or the logit of the target's class.
-
-    Raises
-    ------
-    SettingsError
-        If logits are asked for and the target is not a class but a function.
-    """
+    """Return the score that is minimized: the target's own, or the logit of the target's class."""
     if kind == "probability":
         return target.score(logits)
-    index = getattr(target, "index", None)
+    index = class_index(target)
     if index is None:
         raise SettingsError(
             'score="logit" needs a target that is a class, but the target is a function of the outputs; '

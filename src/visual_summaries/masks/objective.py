@@ -27,17 +27,7 @@ from visual_summaries.settings.masks import MaskSchedule
 
 
 def area(mask: Tensor) -> Tensor:
-    """Return ``mean|1 - m|`` of each mask: the share of the image that is hidden.
-
-    Parameters
-    ----------
-    mask : Tensor, (N, H, W)
-        Values in [0, 1]; 1 = untouched.
-
-    Returns
-    -------
-    Tensor, (N,)
-    """
+    """Return ``mean|1 - m|`` of each mask (N, H, W): the share of the image that is hidden."""
     return (1 - mask).abs().mean(dim=(-2, -1))
 
 
@@ -67,20 +57,7 @@ def _power(magnitude: Tensor, exponent: float) -> Tensor:
 
 
 def geometry(mask: Tensor, stage: MaskSchedule, exponent: float = 3.0) -> Tensor:
-    """Return the part of L that needs no network: ``l1 area + l2 TV + l3 grayness``.
-
-    Parameters
-    ----------
-    mask : Tensor, (N, H, W)
-        Values in [0, 1]; 1 = untouched.
-    stage : MaskSchedule
-        Gives l1, l2, l3.
-    exponent : float
-        Beta of the total variation.
-
-    Returns
-    -------
-    Tensor, (N,)
+    """Return the part of L that needs no network, of each mask (N, H, W): ``l1 area + l2 TV + l3 grayness``.
 
     Examples
     --------
@@ -100,16 +77,7 @@ def geometry(mask: Tensor, stage: MaskSchedule, exponent: float = 3.0) -> Tensor
 
 
 def less(probabilities: Tensor, reference: Tensor) -> Tensor:
-    """Return ``mean(max(0, f(x(m)) - f(x)))`` over the classes: what hiding evidence may not do is to raise other scores.
-
-    Parameters
-    ----------
-    probabilities, reference : Tensor, (N, K)
-        Scores of all classes on the perturbed and on the original images.
-
-    Returns
-    -------
-    Tensor, (N,)
+    """Return ``mean(max(0, f(x(m)) - f(x)))`` over the classes (N, K): hiding evidence shall not raise other scores.
 
     Examples
     --------

@@ -42,27 +42,9 @@ def iter_masks(
 ) -> Iterator[tuple[int, Mask]]:
     """Optimize the evidence mask of each view and yield it with the view's position as soon as it is there.
 
-    Views are taken from the iterable a batch at a time, and nothing of a batch is kept after its masks have been yielded. While
-    the caller has control the network is as it was found.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    views : iterable of ndarray of uint8, (H, W, 3)
-        What the network sees; sizes may differ where the network takes any.
-    target : Target
-    settings : MaskSettings, optional
-        The default.
-    progress : callable, optional
-    random_state : int
-        Seed of the noise and of the mix of infills, when there are any. An image's noise depends on the seed and its
-        pixels only.
-
-    Yields
-    ------
-    position : int
-    mask : Mask
-        **Evidence** masks: 1 = evidence, hidden to destroy the class.
+    Views (H, W, 3) are taken from the iterable a batch at a time, and nothing of a batch is kept after its masks have been
+    yielded; sizes may differ where the network takes any. While the caller has control the network is as it was found. For the
+    rest see :func:`optimize_masks`.
     """
     total = operator.length_hint(views)
     tensors = (classifier.to_tensor([view])[0] for view in views)
@@ -222,7 +204,10 @@ def iter_published(network: Network, source: Source, random_state: int) -> Itera
             waiting = [item for item in waiting if item[1].shape != batch[0][1].shape]
             positions = [position for position, _ in batch]
             with network.classifier.frozen():
-                masks = solve_batch(network, torch.stack([image for _, image in batch]), random_state)
+                images = torch.stack([image for _, image in batch])
+                generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
+                infills = make_infills(images, network.settings)
+                masks = to_masks(network, images, infills, solve_published(images, infills, network, generators, random_state))
         yield from zip(positions, masks, strict=True)
 
 
@@ -276,14 +261,6 @@ def solve_group(network: Network, views: Sequence[NDArray[np.uint8]], random_sta
     tensors = ((position, network.classifier.to_tensor([view])[0]) for position, view in enumerate(views))
     solve = iter_fast if uses_fast(network.settings, network.target) else iter_published
     return [mask for _, mask in sorted(solve(network, tensors, random_state), key=operator.itemgetter(0))]
-
-
-def solve_batch(network: Network, images: Tensor, random_state: int) -> list[Mask]:
-    """Return the Masks of images (N, C, H, W)."""
-    settings = network.settings
-    generators = [torch.Generator().manual_seed(image_seed(random_state, image)) for image in images]
-    infills = make_infills(images, settings)
-    return to_masks(network, images, infills, solve_published(images, infills, network, generators, random_state))
 
 
 def image_seed(random_state: int, image: Tensor) -> int:

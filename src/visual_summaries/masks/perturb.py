@@ -4,7 +4,7 @@ Examples
 --------
 >>> image = torch.zeros(1, 1, 15, 15)
 >>> image[..., 7, 7] = 1.0
->>> hidden = hidden_image(image, size=11, sigma=10.0)
+>>> hidden = gaussian_blur(image, size=11, sigma=10.0)
 >>> bool(hidden.max() < 0.02), round(hidden.sum().item(), 4)  # spread out, nothing lost
 (True, 1.0)
 """
@@ -34,20 +34,7 @@ def gaussian_kernel(size: int, sigma: float, device: torch.device | None = None)
 
 
 def gaussian_blur(maps: Tensor, size: int, sigma: float) -> Tensor:
-    """Blur each channel with a separable Gaussian of `size` x `size` taps; beyond the border the border's values go on.
-
-    Parameters
-    ----------
-    maps : Tensor, (N, C, H, W)
-    size : int
-        Taps of the kernel in each direction; odd.
-    sigma : float
-        In pixels.
-
-    Returns
-    -------
-    Tensor, (N, C, H, W)
-    """
+    """Blur maps (N, C, H, W) by a Gaussian of `size` x `size` taps (odd), sigma in pixels; the border's values go on."""
     kernel = gaussian_kernel(size, sigma, maps.device).to(maps.dtype)
     n, c, h, w = maps.shape
     if size > _WIDE:
@@ -66,35 +53,8 @@ def _blur_matrix(length: int, kernel: Tensor) -> Tensor:
     return kernel.new_zeros(length, length).scatter_add_(1, places.clamp(0, length - 1), kernel.expand(length, -1))
 
 
-def hidden_image(images: Tensor, size: int = 11, sigma: float = 10.0) -> Tensor:
-    """Return what hidden pixels are replaced with: the image blurred (published: 11 x 11 taps, sigma 10).
-
-    Parameters
-    ----------
-    images : Tensor, (N, C, H, W)
-        Values in [0, 1].
-    size, sigma : int, float
-        Taps and standard deviation, in pixels, of the Gaussian.
-
-    Returns
-    -------
-    Tensor, (N, C, H, W)
-    """
-    return gaussian_blur(images, size, sigma)
-
-
 def perturb(images: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
-    """Return ``x m + b (1 - m)``.
-
-    Parameters
-    ----------
-    images, hidden : Tensor, (N, C, H, W)
-    mask : Tensor, (N, H, W)
-        1 = pixel untouched, 0 = pixel hidden.
-
-    Returns
-    -------
-    Tensor, (N, C, H, W)
+    """Return ``x m + b (1 - m)`` of images and what hides them (N, C, H, W), and masks (N, H, W), where 1 = pixel untouched.
 
     Examples
     --------

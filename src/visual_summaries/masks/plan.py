@@ -1,4 +1,4 @@
-"""How many images fit into memory at a time."""
+"""What is measured before the first mask: how many images fit into memory, and the fastest way to gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries.masks.gradients import faster_scores, fastest_gradient_mode, fold
-from visual_summaries.masks.network import Extra, GivesLogits, GradientMode, Network, ScoresOutputs, mode_in_words
+from visual_summaries.masks.network import GivesLogits, GradientMode, Network, ScoresOutputs, mode_in_words
 from visual_summaries.settings.masks import MaskSettings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _cache_in_group(folder: Path) -> int:
-    """Bytes of files that the mode keeps for the group and gives up when they are wanted."""
+    """Bytes of files that the kernel keeps for the group and gives up when they are wanted."""
     try:
         lines = (folder / "memory.stat").read_text().splitlines()
     except OSError:
@@ -82,7 +82,7 @@ def bytes_of_a_pass(network: Network, image: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network.loss_and_gradient(image, image, image.new_ones(1, *image.shape[-2:]), Extra())
+        network.loss_and_gradient(image, image, image.new_ones(1, *image.shape[-2:]))
     return sum(kept.values())
 
 
@@ -100,14 +100,9 @@ logger = logging.getLogger("visual_summaries")
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """What was found by measuring before the first mask; the same plan, images and batches give the same masks bit for bit.
+    """What was found by measuring: images at a time, and how gradients are computed (:class:`GradientMode`).
 
-    Attributes
-    ----------
-    batch_size : int
-        Images optimized at a time.
-    bfloat16, channels_last, folded : bool
-        How gradients are computed; see :class:`~visual_summaries.masks.network.GradientMode`.
+    The same plan, images and batches give the same masks bit for bit.
     """
 
     batch_size: int
@@ -116,13 +111,7 @@ class MaskPlan:
     folded: bool = False
 
     def in_words(self) -> str:
-        """Return how gradients are computed.
-
-        Examples
-        --------
-        >>> MaskPlan(16, channels_last=True, folded=True).in_words()
-        'float32, channels last, batch norm folded'
-        """
+        """Return how gradients are computed."""
         return mode_in_words(self.bfloat16, self.channels_last, self.folded)
 
 

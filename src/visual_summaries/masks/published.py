@@ -1,14 +1,4 @@
-"""Superpixels: labels of an image, and masks that are constant on each.
-
-Examples
---------
->>> labels = torch.tensor([[[0, 0, 1], [0, 2, 2]]])
->>> values = segment_means(torch.tensor([[[1.0, 1.0, 0.0], [0.25, 0.5, 1.0]]]), labels)
->>> values.tolist()
-[[0.75, 0.0, 0.75]]
->>> paint(values, labels).tolist()
-[[[0.75, 0.75, 0.0], [0.75, 0.75, 0.75]]]
-"""
+"""The published optimizer: a smooth mask, a sharp one from it, and where it is asked for one of superpixels."""
 
 from __future__ import annotations
 
@@ -21,37 +11,32 @@ import torch.nn.functional as F
 from skimage.segmentation import slic
 from torch import Tensor
 
-from visual_summaries.masks.network import Extra, Network
+from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import geometry, total_variation
 from visual_summaries.masks.perturb import straight_through_blur
 from visual_summaries.settings.masks import MaskSchedule, MaskSettings
 
 
-def label_images(images: Tensor, segments: int = 2000, compactness: float = 10.0, sigma: float = 0.5) -> Tensor:
-    """Return SLIC superpixel labels of images in [0, 1].
-
-    Parameters
-    ----------
-    images : Tensor, (N, C, H, W)
-        One channel (gray) or three (RGB; clustered in Lab).
-    segments, compactness, sigma : int, float, float
-        SLIC's parameters (published: 2000, 10, 0.5).
-
-    Returns
-    -------
-    Tensor of int64, (N, H, W)
-        Labels from 0 on, for each image.
-    """
+def label_images(images: Tensor, segments: int = 2000) -> Tensor:
+    """Return SLIC superpixel labels (N, H, W), from 0 on for each image, of gray or RGB images (N, C, H, W) in [0, 1]."""
     labels = []
     for image in images.detach().cpu().numpy():
         pixels = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1)
         axis = None if pixels.ndim == 2 else -1
-        labels.append(slic(pixels, n_segments=segments, compactness=compactness, sigma=sigma, start_label=0, channel_axis=axis))
+        labels.append(slic(pixels, n_segments=segments, compactness=10.0, sigma=0.5, start_label=0, channel_axis=axis))
     return torch.as_tensor(np.stack(labels), dtype=torch.int64, device=images.device)
 
 
 def segment_means(maps: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean of each map (N, H, W) on each of its superpixels: (N, S), 0 where an image has fewer than S."""
+    """Return the mean of each map (N, H, W) on each of its superpixels: (N, S), 0 where an image has fewer than S.
+
+    Examples
+    --------
+    >>> labels = torch.tensor([[[0, 0, 1], [0, 2, 2]]])
+    >>> values = segment_means(torch.tensor([[[1.0, 1.0, 0.0], [0.25, 0.5, 1.0]]]), labels)
+    >>> values.tolist(), paint(values, labels).tolist()
+    ([[0.75, 0.0, 0.75]], [[[0.75, 0.75, 0.0], [0.75, 0.75, 0.75]]])
+    """
     flat, index = maps.flatten(1), labels.flatten(1)
     sums = maps.new_zeros(len(maps), int(labels.max()) + 1)
     counts = torch.zeros_like(sums).scatter_add_(1, index, torch.ones_like(flat))
@@ -80,20 +65,10 @@ AskNetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 def solve_published(
     images: Tensor, infills: Sequence[Tensor], network: Network, generators: list[torch.Generator], random_state: int = 0
 ) -> Solved:
-    """Optimize the masks of a batch by the published procedure.
+    """Optimize the masks of a batch of images (N, C, H, W) in [0, 1] by the published procedure.
 
-    Parameters
-    ----------
-    images : Tensor, (N, C, H, W)
-        In [0, 1].
-    infills : sequence of Tensor, (N, C, H, W)
-        What hidden pixels show; of several one is drawn at each step, the same for all images.
-    network : Network
-        Scores and gradients; its settings hold the schedule.
-    generators : list of torch.Generator
-        One for each image, so that the noise of an image does not depend on its batch.
-    random_state : int
-        Seed of the draws among several infills.
+    Of several infills (N, C, H, W) one is drawn at each step, the same for all images. Each image has a generator of its own,
+    so that its noise does not depend on its batch.
     """
     settings = network.settings
     reference = network.probabilities(images) if settings.less else None
@@ -103,7 +78,7 @@ def solve_published(
     def ask(mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = infills[0] if len(infills) == 1 else infills[int(torch.randint(len(infills), (1,), generator=draws))]
         noise = draw_noise(images, settings.noise, generators) if settings.noise else None
-        return network.loss_and_gradient(images, hidden, mask, Extra(noise, reference))
+        return network.loss_and_gradient(images, hidden, mask, noise, reference)
 
     n, _, h, w = images.shape
     start = initial_mask(n, -(-h // settings.reduction), -(-w // settings.reduction), images.device).to(images.dtype)
@@ -199,26 +174,10 @@ def descend(
     terms: Callable[[Tensor, Tensor], Tensor],
     stage: MaskSchedule,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Run Adam on `start`, clamped to [0, 1] after each step.
+    """Run Adam on `start` (N, ...), clamped to [0, 1] after each step.
 
-    Parameters
-    ----------
-    start : Tensor, (N, ...)
-        First value of what is optimized.
-    to_mask : callable
-        Parameter -> full mask (N, H, W), differentiable.
-    ask : callable
-        Full mask -> the network's loss (N,) and its gradient (N, H, W).
-    terms : callable
-        Parameter, full mask -> the rest of the objective (N,), differentiable.
-    stage : MaskSchedule
-        Iterations and learning rate.
-
-    Returns
-    -------
-    parameter : Tensor, (N, ...)
-    losses : list of Tensor, (N,)
-        The objective before each step.
+    `to_mask` makes the full mask (N, H, W) of the parameter, and `terms` gives the rest of the objective (N,) of both; these
+    two are differentiable. Returns what the parameter ends as, and the objective before each step.
     """
     parameter = start.clone().requires_grad_()
     # Adam works value by value and each image's loss is its own mean, so an image's steps do not depend on its batch.

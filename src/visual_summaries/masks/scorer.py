@@ -34,13 +34,7 @@ Asked = tuple[NDArray[np.uint8], NDArray[np.bool_], Sequence[str]]
 class Scorer:
     """A network, a class, and how pixels are hidden. Scores are float32, without gradients.
 
-    Attributes
-    ----------
-    classifier : Classifier
-        :func:`~visual_summaries.masks.gradients.fast_float32` gives one that answers the same, faster.
-    target : Target
-    settings : MaskSettings
-        The infills; an image's own (:func:`~visual_summaries.masks.infill.infill_of`) is that of its effects.
+    Of the settings' infills, an image's own (:func:`~visual_summaries.masks.infill.infill_of`) is that of its effects.
     """
 
     classifier: Classifier
@@ -56,15 +50,9 @@ class Scorer:
     def without(
         self, view: NDArray[np.uint8], hidden: NDArray[np.bool_], infills: Sequence[str] | None = None
     ) -> NDArray[np.float32]:
-        """Return the scores (M,) of a view (H, W, 3) with the pixels of each mask hidden.
+        """Return the scores (M,) of a view (H, W, 3) with the pixels of each mask (M, H, W) hidden, True = hidden.
 
-        Parameters
-        ----------
-        view : ndarray of uint8, (H, W, 3)
-        hidden : ndarray of bool, (M, H, W)
-            True = hidden.
-        infills : sequence of str, optional
-            The infill of each mask; the view's own for all when left out.
+        Each mask may have an infill; the view's own for all when left out.
         """
         return self.without_in([(view, hidden, infills or [infill_of(view, self.settings)] * len(hidden))])[0]
 
@@ -98,20 +86,10 @@ class Scorer:
         return _RECENT(key, lambda: (hidden_pixels(x, infill, self.settings),))[0]
 
     def effective_infills(self, views: Sequence[NDArray[np.uint8]]) -> tuple[tuple[str, ...], dict[str, float]]:
-        """Tell which of the settings' infills take the class away when they hide whole images.
+        """Tell which of the settings' infills take the class away when they hide whole images (H, W, 3), a sample of the class.
 
-        Parameters
-        ----------
-        views : sequence of ndarray of uint8, (H, W, 3)
-            A sample of the images of the class.
-
-        Returns
-        -------
-        infills : tuple of str
-            Those that leave at most a tenth of the score, mean over the views; where there is none, the one that leaves least.
-        left : dict of float
-            The share that each of the settings' infills leaves, above what a network that knows nothing gives each of its
-            classes.
+        These leave at most a tenth of the score, mean over the views; where there is none, it is the one that leaves least. The
+        shares that all infills leave, above what a network that knows nothing gives each of its classes, come with them.
         """
         names = infills_of(self.settings.infill)
         left = dict.fromkeys(names, 0.0)

@@ -23,18 +23,10 @@ _SIDES = {"deletion": (False,), "preservation": (True,), "both": (False, True)}
 
 @dataclass(frozen=True)
 class Term:
-    """One network pass of a mask.
+    """One network pass of a mask."""
 
-    Attributes
-    ----------
-    infill : int
-        Which of the settings' infills.
-    shown : bool
-        False: the evidence is hidden, and the score shall be low. True: all else is hidden, and the score shall be high.
-    """
-
-    infill: int
-    shown: bool
+    infill: int  # which of the settings'
+    shown: bool  # False: the evidence is hidden, and the score shall be low. True: all else is, and it shall be high
 
 
 def terms_of(settings: MaskSettings) -> tuple[Term, ...]:

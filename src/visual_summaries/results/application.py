@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries._late import late
+from visual_summaries.files.atomic import plain
 from visual_summaries.results.base import Box, Result
 from visual_summaries.results.images import Image, Mask
 
@@ -32,8 +32,8 @@ class Found(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Presence(Result):
-    """A summary in a new image.
+class Presence(Found):
+    """A summary in a new image, and what it does there.
 
     Attributes
     ----------
@@ -51,10 +51,6 @@ class Presence(Result):
         hiding the image's evidence; the same pixels elsewhere on the object.
     """
 
-    summary: int
-    boxes: tuple[Box, ...]
-    pixels: NDArray[np.bool_]
-    confidence: float
     importance: float
     control: float
 
@@ -113,38 +109,30 @@ class Application(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, without pixels; what is not finite becomes None."""
-
-        def number(value: float) -> float | None:
-            return float(value) if math.isfinite(value) else None
-
-        return {
+        measured = ("confidence", "importance", "control")
+        data = {
             "target": self.target,
             "images": [
                 {
                     "name": one.image.name,
-                    "score": number(one.image.score),
+                    "score": one.image.score,
                     "predicted": one.predicted,
-                    "score_without_evidence": number(one.mask.score_after),
-                    "explained": number(one.explained),
+                    "score_without_evidence": one.mask.score_after,
+                    "explained": one.explained,
                     "summaries": [
-                        {
-                            "summary": own.summary + 1,
-                            "boxes": [list(box) for box in own.boxes],
-                            "confidence": number(own.confidence),
-                            "importance": number(own.importance),
-                            "control": number(own.control),
-                        }
+                        {"summary": own.summary + 1, "boxes": own.boxes, **{name: getattr(own, name) for name in measured}}
                         for own in one.present
                     ],
                 }
                 for one in self.images
             ],
             "matching": [
-                {"summary": k + 1, "least": number(least), "found": number(found), "mistaken": number(mistaken)}
+                {"summary": k + 1, "least": least, "found": found, "mistaken": mistaken}
                 for k, (least, found, mistaken) in enumerate(zip(self.least, self.found, self.mistaken, strict=True))
             ],
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
         }
+        return dict(plain(data))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``apply.json``, ``masks.npz`` and the page ``apply.html`` into a folder, and return the page's path.

@@ -120,8 +120,7 @@ class Run(Result):
         """Return the summaries, as positions in ``run.summaries``, grouped as `count` parts would have them.
 
         Parts are merged by the tree of the run (``run.parts.tree``), the most alike first; groups without a summary are left
-        out.
-        A run of the preset ``"paper"`` has no tree: each summary stays by itself.
+        out. A run of the preset ``"paper"`` has no tree: each summary stays by itself.
         """
         if self.parts is None:
             return tuple((summary.index,) for summary in self.summaries)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from visual_summaries.analyses import (
     some_images,
 )
 from visual_summaries.parts.summaries import SummarySet, rank_summaries
-from visual_summaries.results import Chance, Image, JointEffects, Region, RunAnalysis, Summary, SummaryAnalysis, Together
+from visual_summaries.results import Chance, Image, JointEffects, Parts, Region, RunAnalysis, Summary, SummaryAnalysis, Together
 from visual_summaries.runs.image_stages import Pixels, infill_settings, scorer
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.packed import join_results, split_results
@@ -28,22 +28,19 @@ from visual_summaries.runs.stages import Context, Shared, Stage
 from visual_summaries.settings import Settings
 
 
-class Grouped(Protocol):
+@dataclass(frozen=True, eq=False)
+class Grouped:
     """What the evidence of a run was grouped into, whichever way."""
 
-    @property
-    def regions(self) -> list[Region]:
-        """All regions."""
-
-    @property
-    def summaries(self) -> SummarySet:
-        """Summaries before any effect is measured."""
-
-    def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return cohesion and stability of each summary."""
-
-    def chance(self) -> Chance:
-        """Return what masks at random places would give."""
+    regions: list[Region]
+    summaries: SummarySet  # before any effect is measured
+    descriptors: NDArray[np.float32]  # of each region (R, d)
+    similarity: NDArray[np.float32]  # of the regions (R, R), or (0, 0)
+    clusters: int  # how many parts or clusters there are
+    #: Cohesion and stability of each of some summaries.
+    figures: Callable[[Sequence[Summary]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+    chance: Callable[[], Chance]  # what masks at random places would give
+    parts: Parts | None = None
 
 
 def analyze_summaries(
@@ -161,7 +158,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 5, _joint, settings=_network_settings)
+JOINT = Stage("joint", 6, _joint, settings=_network_settings)
 
 
 def _measure_joint(

@@ -137,11 +137,11 @@ def _measured(
             regions.append(Region(len(regions), image.index, (0, 0, width, height), one.pixels, 1.0, unknown, unknown, unknown))
     sought = [Summary(k, 0, (), tuple(cluster), unknown, unknown) for k, cluster in enumerate(clusters)]
     effects = {
-        (summary, int(image)): (float(share), float(control))
+        (summary, int(image)): {"importance": float(share), "control": float(control)}
         for summary, analysis in enumerate(measure_each(context, images, evidence, regions, sought))
         for image, share, control in zip(analysis.images, analysis.shares, analysis.share_controls, strict=True)
     }
     return [
-        [Presence(one.summary, one.boxes, one.pixels, one.confidence, *effects[one.summary, image.index]) for one in own]
+        [Presence(**vars(one) | effects[one.summary, image.index]) for one in own]
         for image, own in zip(images, found, strict=True)
     ]

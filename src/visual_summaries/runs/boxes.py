@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.analyses import (
-    cluster_labels,
-    cohesion,
-    mean_jaccard,
-    measure_chance,
-    resample,
-    some_images,
-)
+from visual_summaries.analyses import cluster_labels, cohesion, mean_jaccard, measure_chance, resample, some_images
 from visual_summaries.flow import Features
-from visual_summaries.parts.summaries import SummarySet, build_summaries, choose_candidates
+from visual_summaries.parts.summaries import build_summaries, choose_candidates
 from visual_summaries.results import Chance, Image, Region, Summary
+from visual_summaries.runs.analyzing import Grouped
 from visual_summaries.runs.image_stages import Described, Pixels, compute_proposals
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.pieces import Content, digest
@@ -29,59 +23,7 @@ from visual_summaries.runs.warping import warp_groups
 from visual_summaries.settings import Settings
 
 
-@dataclass(frozen=True, eq=False)
-class BoxGroups:
-    """Regions of a run in clusters, and what the analyses ask of them.
-
-    Attributes
-    ----------
-    regions : list of Region
-    summaries : SummarySet
-        Before any effect is measured.
-    similarity : ndarray of float32, (R, R)
-    descriptors : ndarray of float32, (R, 0)
-        None.
-    """
-
-    context: Context
-    images: Sequence[Image]
-    evidence: list[Pixels]
-    features: Described
-    regions: list[Region]
-    summaries: SummarySet
-    similarity: NDArray[np.float32]
-    clusters: int
-    parts: None = None
-
-    @property
-    def descriptors(self) -> NDArray[np.float32]:
-        """Regions are compared pair by pair: they have no descriptors."""
-        return np.zeros((len(self.regions), 0), np.float32)
-
-    def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return cohesion and stability of each summary."""
-        owner = [self.images[region.image].origin for region in self.regions]
-        clusters = [list(summary.cluster) for summary in summaries]
-        together = cohesion(self.similarity, cluster_labels(summaries, len(self.regions)), owner)
-        return together, _measure_stability(self.context, self.similarity, owner, clusters)
-
-    def chance(self) -> Chance:
-        """Compare a few of the run's images with moved masks; one piece."""
-        settings, regions = self.context.settings.analyses, self.regions
-        chosen = some_images(len(self.evidence), settings.chance_images, self.context.random_state)
-        place = {image: position for position, image in enumerate(chosen)}
-        mine = [region.index for region in regions if region.image in place]
-        owner = [place[regions[index].image] for index in mine]
-        masks, own = [self.evidence[k] for k in chosen], self.similarity[np.ix_(mine, mine)]
-        inputs = [[self.features.boxes[k] for k in chosen], masks, owner, own]
-
-        def item(_: int) -> ChanceItem:  # images are described only if there is no piece
-            return [self.features[k] for k in chosen], masks, owner, own
-
-        return Chance(**self.context.map(CHANCE, [inputs], item)[0])
-
-
-def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> BoxGroups:
+def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> Grouped:
     """Propose boxes, compare those on the evidence, cluster them, and make summaries of the clusters."""
     with watch.stage("proposals"):
         boxes = compute_proposals(context, images)
@@ -96,7 +38,22 @@ def group_boxes(context: Context, watch: Stopwatch, images: Sequence[Image], evi
         warped = warp_groups(context, images, features, regions, chosen)
         crops = {members[0]: dict(zip(members, warped.crops(k), strict=True)) for k, members in enumerate(chosen)}
         summaries = build_summaries(regions, similarity, groups, lambda a, b: crops[a.index][b.index], settings)
-    return BoxGroups(context, images, evidence, features, regions, summaries, similarity, len(groups.exemplars))
+
+    def figures(summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        owner = [images[region.image].origin for region in regions]
+        clusters = [list(summary.cluster) for summary in summaries]
+        together = cohesion(similarity, cluster_labels(summaries, len(regions)), owner)
+        return together, _measure_stability(context, similarity, owner, clusters)
+
+    return Grouped(
+        regions=regions,
+        summaries=summaries,
+        descriptors=np.zeros((len(regions), 0), np.float32),  # regions are compared pair by pair
+        similarity=similarity,
+        clusters=len(groups.exemplars),
+        figures=figures,
+        chance=lambda: _chance(context, features, evidence, regions, similarity),
+    )
 
 
 #: Similarity of regions, their images, the regions of each cluster, and the number of a resampling.
@@ -129,19 +86,8 @@ ChanceItem = tuple[list[Features], list[Pixels], list[int], NDArray[np.float32]]
 
 
 def _chances(shared: Shared, items: Sequence[ChanceItem]) -> Iterable[Content]:
-    settings = shared.settings
     for features, evidence, owner, similarity in items:
-        chance = measure_chance(
-            features,
-            evidence,
-            owner,
-            similarity,
-            settings.regions,
-            settings.flow,
-            settings.clusters,
-            draws=settings.analyses.chance,
-            random_state=shared.random_state,
-        )
+        chance = measure_chance(features, evidence, owner, similarity, shared.settings, random_state=shared.random_state)
         yield dict(vars(chance))
 
 
@@ -150,3 +96,21 @@ def _chance_settings(settings: Settings) -> Any:
 
 
 CHANCE = Stage("chance", 3, _chances, settings=_chance_settings)
+
+
+def _chance(
+    context: Context,
+    features: Described,
+    evidence: Sequence[Pixels],
+    regions: Sequence[Region],
+    similarity: NDArray[np.float32],
+) -> Chance:
+    """Compare a few of the run's images with moved masks; one piece."""
+    chosen = some_images(len(evidence), context.settings.analyses.chance_images, context.random_state)
+    place = {image: position for position, image in enumerate(chosen)}
+    mine = [region.index for region in regions if region.image in place]
+    owner = [place[regions[index].image] for index in mine]
+    masks, own = [evidence[k] for k in chosen], similarity[np.ix_(mine, mine)]
+    inputs = [[features.boxes[k] for k in chosen], masks, owner, own]
+    # Images are described only if there is no piece.
+    return Chance(**context.map(CHANCE, [inputs], lambda _: ([features[k] for k in chosen], masks, owner, own))[0])

@@ -5,26 +5,21 @@ A directory may come from somebody else, or from a disk that fails; what passes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Faithfulness, JointEffects, Parts, Run, Summary, SummaryAnalysis
+from visual_summaries.results import Faithfulness, Parts, Run, Summary
 from visual_summaries.runs.packed import MismatchError
 from visual_summaries.settings.masks import infills_of
 
 
 def check_run(run: Run, path: Path) -> Run:
-    """Return `run` if all of it fits together.
-
-    Raises
-    ------
-    RunError
-        Naming the first thing that does not.
-    """
+    """Return `run` if all of it fits together; raise RunError that names the first thing that does not."""
     try:
         correct, total = run.info.accuracy.correct, run.info.accuracy.total
         _require(0 <= correct <= total, correct, f"from 0 to {total}", "manifest.accuracy.correct")
@@ -40,34 +35,46 @@ def _require(holds: bool, value: Any, expected: str, where: str) -> None:
         raise MismatchError(f"{where} is {value!r:.60}, but must be {expected}")
 
 
+def _in_range(index: int, count: int, where: str) -> None:
+    _require(0 <= index < count, index, f"from 0 to {count - 1}", where)
+
+
+def _shaped(item: Any, where: str, shapes: Mapping[str, tuple[int | str, ...]], why: str = "") -> None:
+    """Require shapes of arrays; the name of a side stands for any length."""
+    for name, shape in shapes.items():
+        given = getattr(item, name).shape
+        fits = len(given) == len(shape) and all(isinstance(b, str) or a == b for a, b in zip(given, shape, strict=True))
+        _require(fits, given, str(shape).replace("'", "") + why, f"{where}.{name}")
+
+
+def _picture(values: NDArray[np.uint8], where: str) -> None:
+    _require(values.ndim == 3 and values.shape[2] == 3 and values.size > 0, values.shape, "(H, W, 3)", where)
+
+
+def _finite(item: Any, where: str, *names: str) -> None:
+    for name in names:
+        _require(bool(np.isfinite(getattr(item, name)).all()), "not so", "finite everywhere", f"{where}.{name}")
+
+
 def _check_shapes(run: Run) -> None:
+    infills = len(infills_of(run.settings.masks.infill))
     _require(len(run.images) == len(run.masks), len(run.masks), f"{len(run.images)}, one for each image", "number of masks")
     for number, (image, mask) in enumerate(zip(run.images, run.masks, strict=True)):
-        where = f"run.images.{number}.view"
-        _require(
-            image.view.ndim == 3 and image.view.shape[2] == 3 and min(image.view.shape) > 0,
-            image.view.shape,
-            "(H, W, 3)",
-            where,
-        )
-        for name in ("after", "hidden"):
-            infills = (len(infills_of(run.settings.masks.infill)),)
-            scores = getattr(mask, name)
-            _require(scores.shape == infills, scores.shape, f"{infills}, one for each infill", f"run.masks.{number}.{name}")
+        where = f"run.masks.{number}"
+        _picture(image.view, f"run.images.{number}.view")
+        _shaped(mask, where, {"after": (infills,), "hidden": (infills,)}, ", one for each infill")
         for name in ("smooth", "sharp", "superpixel"):
             values = getattr(mask, name)
             if values is not None:
-                shape = image.view.shape[:2]
-                _require(values.shape == shape, values.shape, f"{shape}, that of the view", f"run.masks.{number}.{name}")
+                _shaped(mask, where, {name: image.view.shape[:2]}, ", that of the view")
                 fits = bool(np.isfinite(values).all()) and values.min() >= -0.01 and values.max() <= 1.01
-                _require(fits, "not so", "finite and in [0, 1]", f"run.masks.{number}.{name}")
+                _require(fits, "not so", "finite and in [0, 1]", f"{where}.{name}")
     count = len(run.regions)
-    pairs = (count, count) if run.parts is None else (0, 0)
-    _require(run.similarity.shape == pairs, run.similarity.shape, f"{pairs}", "run.similarity")
-    width = 0 if run.parts is None else _check_parts(run.parts)
-    _require(run.descriptors.shape == (count, width), run.descriptors.shape, f"{(count, width)}", "run.descriptors")
-    for name in ("similarity", "descriptors"):
-        _require(bool(np.isfinite(getattr(run, name)).all()), "not so", "finite everywhere", f"run.{name}")
+    if run.parts is None:
+        _shaped(run, "run", {"similarity": (count, count), "descriptors": (count, 0)})
+    else:
+        _shaped(run, "run", {"similarity": (0, 0), "descriptors": (count, _check_parts(run.parts))})
+    _finite(run, "run", "similarity", "descriptors")
     for group in ("components", "regions"):
         for number, item in enumerate(getattr(run, group)):
             where = f"run.{group}.{number}"
@@ -76,99 +83,62 @@ def _check_shapes(run: Run) -> None:
             x0, y0, x1, y1 = item.box
             fits = 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
             _require(fits, item.box, f"a box inside of {height} x {width} pixels (H x W)", f"{where}.box")
-            _require(item.mask.shape == (y1 - y0, x1 - x0), item.mask.shape, "as large as its box", f"{where}.mask")
+            _shaped(item, where, {"mask": (y1 - y0, x1 - x0)}, ", as large as its box")
     if run.faithfulness is not None:
-        _check_curves(run.faithfulness, len(run.images), len(infills_of(run.settings.masks.infill)))
+        _check_curves(run.faithfulness, len(run.images), infills)
 
 
 def _check_parts(parts: Parts) -> int:
     """Check that the arrays of parts belong together, and return how many numbers describe a region."""
-    where = "run.parts"
-    _require(parts.directions.ndim == 2, parts.directions.shape, "(D, d)", f"{where}.directions")
-    _require(parts.centers.ndim == 2, parts.centers.shape, "(K, d + 2)", f"{where}.centers")
+    _shaped(parts, "run.parts", {"directions": ("D", "d"), "centers": ("K", "d + 2")})
     deep, width = parts.directions.shape
     count, references = len(parts.centers), len(parts.references)
-    for name, shape in {
-        "mean": (deep,),
-        "references": (references, width),
-        "reference_images": (references,),
-        "centers": (count, width + 2),
-        "reach": (count,),
-        "tree": (max(count - 1, 0), 4),
-    }.items():
-        values = getattr(parts, name)
-        _require(values.shape == shape, values.shape, f"{shape}", f"{where}.{name}")
-        _require(bool(np.isfinite(values).all()), "not so", "finite everywhere", f"{where}.{name}")
+    shapes = {"mean": (deep,), "references": (references, width), "reference_images": (references,)}
+    shapes |= {"centers": (count, width + 2), "reach": (count,), "tree": (max(count - 1, 0), 4)}
+    _shaped(parts, "run.parts", shapes)
+    _finite(parts, "run.parts", *shapes)
     return int(width) + 2
 
 
 def _check_curves(curves: Faithfulness, images: int, infills: int) -> None:
-    shapes: dict[str, tuple[int, ...]] = {
-        "deletion": (images, 2, max([2, *curves.deletion.shape[-1:]])),
-        "insertion": (images, 2, max([2, *curves.insertion.shape[-1:]])),
-        "after": (images, infills),
-        "shown": (images, infills),
-        "moved": (images, 2),
-        "holds": (images, 3),
-        "score_before": (images,),
-        "area": (images,),
-    }
-    for name, shape in shapes.items():
-        values = getattr(curves, name)
-        _require(values.shape == shape, values.shape, f"{shape}", f"run.faithfulness.{name}")
+    where, points = "run.faithfulness", {name: getattr(curves, name).shape[-1:] for name in ("deletion", "insertion")}
+    _shaped(curves, where, {name: (images, 2, max([2, *last])) for name, last in points.items()})
+    _shaped(curves, where, {"after": (images, infills), "shown": (images, infills), "moved": (images, 2), "holds": (images, 3)})
+    _shaped(curves, where, {"score_before": (images,), "area": (images,)})
 
 
 def _check_references(run: Run) -> None:
     for group in ("images", "regions", "summaries"):
         for number, item in enumerate(getattr(run, group)):
             _require(item.index == number, item.index, f"{number}, its position", f"run.{group}.{number}.index")
-    for where, summary in _summaries(run):
-        _in_range(summary.exemplar, len(run.regions), f"{where}.exemplar")
-        _require(len(summary.members) > 0, "empty", "of one member at least", f"{where}.members")
-        _require(len(summary.cluster) > 0, "empty", "of one region at least", f"{where}.cluster")
-        for region in summary.cluster:
-            _in_range(region, len(run.regions), f"{where}.cluster")
-        for number, member in enumerate(summary.members):
-            _in_range(member.region, len(run.regions), f"{where}.members.{number}.region")
-            shape = member.warped.shape
-            fits = len(shape) == 3 and shape[2] == 3 and min(shape) > 0
-            _require(fits, shape, "(h, w, 3)", f"{where}.members.{number}.warped")
-        parts = 0 if run.parts is None else run.parts.count
-        known = summary.part is None if run.parts is None else summary.part is not None and 0 <= summary.part < parts
-        _require(known, summary.part, f"from 0 to {parts - 1}" if parts else "None", f"{where}.part")
-        if summary.analysis is not None:
-            _check_analysis(summary.analysis, len(run.images), f"{where}.analysis")
-    if run.analysis is not None and run.analysis.joint is not None:
-        _check_joint(run.analysis.joint, len(run.summaries))
-
-
-def _check_analysis(analysis: SummaryAnalysis, images: int, where: str) -> None:
-    _require(analysis.images.ndim == 1, analysis.images.shape, "(images,)", f"{where}.images")
-    count = len(analysis.images)
-    for index in analysis.images.tolist():
-        _in_range(index, images, f"{where}.images")
-    for name in ("shares", "share_controls"):
-        values = getattr(analysis, name)
-        _require(values.shape == (count,), values.shape, "one number for each image", f"{where}.{name}")
-
-
-def _check_joint(joint: JointEffects, summaries: int) -> None:
-    where = "run.analysis.joint"
-    for name in ("order", "destroying", "sufficient"):
-        for index in getattr(joint, name):
-            _in_range(index, summaries, f"{where}.{name}")
-    for name in ("deletion", "insertion"):
-        shape, many = getattr(joint, name).shape, getattr(joint, f"random_{name}").shape
-        _require(shape == (summaries + 1,), shape, f"({summaries + 1},)", f"{where}.{name}")
-        fits = len(many) == 2 and many[1] == summaries + 1
-        _require(fits, many, f"(orders, {summaries + 1})", f"{where}.random_{name}")
-
-
-def _summaries(run: Run) -> Iterable[tuple[str, Summary]]:
     for group in ("summaries", "rejected"):
         for number, summary in enumerate(getattr(run, group)):
-            yield f"run.{group}.{number}", summary
+            _check_summary(run, summary, f"run.{group}.{number}")
+    if run.analysis is not None and run.analysis.joint is not None:
+        joint, where, count = run.analysis.joint, "run.analysis.joint", len(run.summaries)
+        for name in ("order", "destroying", "sufficient"):
+            for index in getattr(joint, name):
+                _in_range(index, count, f"{where}.{name}")
+        many = ("orders", count + 1)
+        _shaped(joint, where, {"deletion": many[1:], "insertion": many[1:], "random_deletion": many, "random_insertion": many})
 
 
-def _in_range(index: int, count: int, where: str) -> None:
-    _require(0 <= index < count, index, f"from 0 to {count - 1}", where)
+def _check_summary(run: Run, summary: Summary, where: str) -> None:
+    _in_range(summary.exemplar, len(run.regions), f"{where}.exemplar")
+    _require(len(summary.members) > 0, "empty", "of one member at least", f"{where}.members")
+    _require(len(summary.cluster) > 0, "empty", "of one region at least", f"{where}.cluster")
+    for region in summary.cluster:
+        _in_range(region, len(run.regions), f"{where}.cluster")
+    for number, member in enumerate(summary.members):
+        _in_range(member.region, len(run.regions), f"{where}.members.{number}.region")
+        _picture(member.warped, f"{where}.members.{number}.warped")
+    if run.parts is None:
+        _require(summary.part is None, summary.part, "None", f"{where}.part")
+    else:
+        _in_range(-1 if summary.part is None else summary.part, run.parts.count, f"{where}.part")
+    if summary.analysis is not None:
+        where, images = f"{where}.analysis", summary.analysis.images
+        _shaped(summary.analysis, where, {"images": ("images",)})
+        for index in images.tolist():
+            _in_range(index, len(run.images), f"{where}.images")
+        _shaped(summary.analysis, where, dict.fromkeys(("shares", "share_controls"), images.shape), ", one for each image")

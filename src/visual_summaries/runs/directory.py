@@ -51,18 +51,18 @@ MANIFEST = "manifest.json"
 #: Files whose checksums are in the manifest.
 FILES = ("run.json", "arrays.npz")
 
+#: Arrays of one size for each mask.
+_OF_MASKS = ("smooth", "sharp", "after", "hidden")
+
+#: What the analysis of a run is made of.
+_OF_ANALYSIS = {"joint": JointEffects, "chance": Chance, "together": Together}
+
 #: No number of a run is larger.
 _LARGEST = 2**62
 
 
 def save_run(run: Run, path: Path) -> None:
-    """Write a run to a directory; the manifest comes last.
-
-    Parameters
-    ----------
-    run : Run
-    path : Path
-        The run's directory; made if it is not there.
+    """Write a run to a directory, which is made if it is not there; the manifest comes last.
 
     Raises
     ------
@@ -73,10 +73,7 @@ def save_run(run: Run, path: Path) -> None:
     members = [member for summary in summaries for member in summary.members]
     arrays: dict[str, NDArray[np.generic]] = {
         "views": np.stack([image.view for image in run.images]),
-        "smooth": np.stack([mask.smooth for mask in run.masks]),
-        "sharp": np.stack([mask.sharp for mask in run.masks]),
-        "after": np.stack([mask.after for mask in run.masks]),
-        "hidden": np.stack([mask.hidden for mask in run.masks]),
+        **{name: np.stack([getattr(mask, name) for mask in run.masks]) for name in _OF_MASKS},
         "similarity": run.similarity,
         "descriptors": run.descriptors,
         **pack("losses", [mask.losses for mask in run.masks], 1, np.float32),
@@ -93,9 +90,9 @@ def save_run(run: Run, path: Path) -> None:
     arrays |= packed_parts
     analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
     together: dict[str, Any] = {}
-    for f in fields(run.analysis) if run.analysis is not None else ():
-        one = getattr(run.analysis, f.name)
-        together[f.name], more = split_results(f"analysis.{f.name}", [] if one is None else [one])
+    for name in _OF_ANALYSIS if run.analysis is not None else ():
+        one = getattr(run.analysis, name)
+        together[name], more = split_results(f"analysis.{name}", [] if one is None else [one])
         packed |= more
     # A run that is written again is not complete in between.
     with writing(path / MANIFEST):
@@ -104,12 +101,8 @@ def save_run(run: Run, path: Path) -> None:
     write_json(
         path / "run.json",
         {
-            "images": [_scalars(image) for image in run.images],
-            "masks": [_scalars(mask) for mask in run.masks],
-            "components": [_scalars(component) for component in run.components],
-            "regions": [_scalars(region) for region in run.regions],
-            "summaries": [_summary_scalars(summary) for summary in run.summaries],
-            "rejected": [_summary_scalars(summary) for summary in run.rejected],
+            **{name: [_scalars(one) for one in getattr(run, name)] for name in ("images", "masks", "components", "regions")},
+            **{name: [_summary_scalars(one) for one in getattr(run, name)] for name in ("summaries", "rejected")},
             # One for each summary that has one: summaries first, then the rejected.
             "analyses": analyses,
             "analyzed": [summary.analysis is not None for summary in summaries],
@@ -185,13 +178,7 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest of the run in a directory.
-
-    Raises
-    ------
-    RunError
-        If it is missing, damaged or of another format.
-    """
+    """Return the manifest of the run in a directory; raise RunError if it is missing, damaged or of another format."""
     manifest = _read_json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise RunError(
@@ -202,13 +189,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_info(path: Path) -> RunInfo:
-    """Return what the run in a directory says of itself.
-
-    Raises
-    ------
-    RunError
-        If its manifest is missing, damaged or of another format.
-    """
+    """Return what the run in a directory says of itself; raise RunError if its manifest is missing or damaged."""
     try:
         return typed(read_manifest(path), RunInfo, "manifest")
     except MismatchError as error:
@@ -216,13 +197,7 @@ def read_info(path: Path) -> RunInfo:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Return ``run.json`` of the run in a directory, its fields under the names of today.
-
-    Raises
-    ------
-    RunError
-        If it is missing or damaged.
-    """
+    """Return ``run.json`` of the run in a directory, its fields under the names of today."""
     found: dict[str, Any] = _renamed(_read_json(path / "run.json"))
     return found
 
@@ -249,6 +224,10 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
             for number, (item, *own) in enumerate(rows)
         )
 
+    def analysis(name: str) -> Any:
+        return next(iter(join_results(_OF_ANALYSIS[name], f"analysis.{name}", data["analysis"][name], arrays)), None)
+
+    curves = {key.removeprefix("faithfulness_"): own for key, own in arrays.items() if key.startswith("faithfulness_")}
     pictures = unpack("warped", arrays)
     count = sum(len(item["members"]) for group in ("summaries", "rejected") for item in data[group])
     if count != len(pictures):
@@ -262,7 +241,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
             item["members"] = [{**member, "warped": next(warped)} for member in item["members"]]
         found = [typed(item, Summary, f"{group}.{number}") for number, item in enumerate(data[group])]
         groups[group] = tuple(replace(one, analysis=next(analyses)) if next(analyzed, False) else one for one in found)
-    masks: dict[str, Any] = {name: arrays[name] for name in ("smooth", "sharp", "after", "hidden")}
+    masks: dict[str, Any] = {name: arrays[name] for name in _OF_MASKS}
     masks["superpixel"] = arrays.get("superpixel", [None] * len(data["masks"]))
     parts = join_results(Parts, "parts", data["parts"], arrays)
     numbers = stacked(PartNumber, "numbers", {})
@@ -277,27 +256,11 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         skipped=stacked(Skipped, "skipped", {}),
         settings=typed(Settings.from_dict(data["settings"]).to_dict(), Settings, "settings"),
         info=typed(manifest, RunInfo, "manifest"),
-        faithfulness=_faithfulness(arrays),
-        analysis=_run_analysis(data["analysis"], arrays),
+        faithfulness=typed(curves, Faithfulness, "faithfulness") if curves else None,
+        analysis=None if data["analysis"] is None else RunAnalysis(**{name: analysis(name) for name in _OF_ANALYSIS}),
         parts=replace(parts[0], numbers=numbers) if parts else None,
         path=path,
     )
-
-
-def _faithfulness(arrays: dict[str, Any]) -> Faithfulness | None:
-    names = [f.name for f in fields(Faithfulness)]
-    if f"faithfulness_{names[0]}" not in arrays:
-        return None
-    return typed({name: arrays[f"faithfulness_{name}"] for name in names}, Faithfulness, "faithfulness")
-
-
-def _run_analysis(data: dict[str, Any] | None, arrays: dict[str, Any]) -> RunAnalysis | None:
-    if data is None:
-        return None
-    joint = join_results(JointEffects, "analysis.joint", data["joint"], arrays)
-    chance = join_results(Chance, "analysis.chance", data["chance"], arrays)
-    together = join_results(Together, "analysis.together", data["together"], arrays)
-    return RunAnalysis(next(iter(joint), None), next(iter(chance), None), next(iter(together), None))
 
 
 def _scalars(item: Any) -> dict[str, Any]:
@@ -314,13 +277,7 @@ def _summary_scalars(summary: Summary) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file of a run.
-
-    Raises
-    ------
-    RunError
-        If it is missing, damaged, or holds something else.
-    """
+    """Return the JSON object in a file of a run; raise RunError if it is missing, damaged, or holds something else."""
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text, parse_int=_bounded(int), parse_float=_bounded(float), parse_constant=_nan)

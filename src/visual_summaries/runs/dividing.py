@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,39 +32,27 @@ from visual_summaries.parts import (
 )
 from visual_summaries.parts.summaries import SummarySet, choose_typical, summaries_of_parts
 from visual_summaries.results import Box, Chance, Image, PartNumber, Parts, Region, Summary
-from visual_summaries.runs.image_stages import Described, Pixels, View, compute_proposals
+from visual_summaries.runs.analyzing import Grouped
+from visual_summaries.runs.image_stages import Described, Pixels, View, compute_proposals, joined_boxes
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.packed import join_results, split_results
 from visual_summaries.runs.pieces import Content, digest
 from visual_summaries.runs.reading import view_sha256
 from visual_summaries.runs.similarity import REGIONS, SMALLEST
-from visual_summaries.runs.stages import Context, Records, Shared, Stage
+from visual_summaries.runs.stages import Context, Prepared, Shared, Stage
 from visual_summaries.runs.warping import warp_groups
 from visual_summaries.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
 class Division:
-    """The evidence of a run, divided.
-
-    Attributes
-    ----------
-    parts : Parts
-    regions : list of Region
-        Connected pieces of one part in one image.
-    part_of : ndarray of int64, (R,)
-        Part of each region.
-    descriptors : ndarray of float32, (R, d)
-        Mean features of each region's cells, comparable with ``parts.centers``.
-    stability, cohesion : ndarray of float64, (K,)
-        Of each part; NaN where it was not asked for.
-    """
+    """The evidence of a run, divided."""
 
     parts: Parts
-    regions: list[Region]
-    part_of: NDArray[np.int64]
-    descriptors: NDArray[np.float32]
-    stability: NDArray[np.float64]
+    regions: list[Region]  # connected pieces of one part in one image
+    part_of: NDArray[np.int64]  # of each region (R,)
+    descriptors: NDArray[np.float32]  # mean features of each region's cells (R, d), comparable with `parts.centers`
+    stability: NDArray[np.float64]  # of each part (K,), as the next; NaN where it was not asked for
     cohesion: NDArray[np.float64]
 
 
@@ -86,48 +73,18 @@ def _cells(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Con
 CELLS = Stage("cells", 2, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
 
 
-class _CellsOf(Sequence[Cells]):
-    """The cells of each image, read from their pieces when they are asked for: memory does not grow with the images.
-
-    They are described when they are first needed: a finished run that is resumed needs none.
-    """
+class _CellsOf(Prepared[Cells]):
+    """The cells of each image, read from their pieces when they are asked for."""
 
     def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> None:
-        self._context, self._images, self._evidence = context, images, evidence
-        self._inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
-        self._records: dict[int, tuple[Records, int]] = {}
+        inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
+        super().__init__(context, CELLS, inputs, lambda k: (images[k].view, evidence[k]))
+        #: What tells the cells of each image from all others.
+        self.names = [context.key(CELLS, one) for one in inputs]
 
-    def names(self) -> list[str]:
-        """Return what tells the cells of each image from all others."""
-        return [self._context.key(CELLS, one) for one in self._inputs]
-
-    def prepare(self, positions: Iterable[int]) -> None:
-        """Describe the cells of these images, those that are not yet."""
-        wanted = [position for position in sorted(set(positions)) if position not in self._records]
-        if wanted:
-            records = self._context.each(
-                CELLS,
-                (self._inputs[k] for k in wanted),
-                lambda i: (self._images[wanted[i]].view, self._evidence[wanted[i]]),
-            )
-            self._records |= {position: (records, k) for k, position in enumerate(wanted)}
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, position: int) -> Cells: ...
-
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Cells]: ...
-
-    def __getitem__(self, position: int | slice) -> Cells | Sequence[Cells]:
-        if isinstance(position, slice):
-            return [self[index] for index in range(*position.indices(len(self)))]
-        position = range(len(self))[position]
-        self.prepare([position])
-        records, place = self._records[position]
-        record = dict(records[place])
+    def at(self, position: int) -> Cells:
+        """Return the cells of an image."""
+        record = dict(self.record(position))
         rows, columns = record.pop("grid")
         return Cells(grid=(rows, columns), **{**record, "features": record["features"].astype(np.float32)})
 
@@ -136,10 +93,10 @@ def find_parts(
     cells: Sequence[Cells], settings: Settings, random_state: int = 0, origins: Sequence[int] | None = None
 ) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
     """Find the parts, and how stable and how compact each is."""
-    parts, sample = learn_embedding(cells, part_settings(settings), random_state, origins)
+    wanted = part_settings(settings)
+    parts, sample = learn_embedding(cells, wanted, random_state, origins)
     if not len(sample):
         return parts, {"stability": np.zeros(0), "cohesion": np.zeros(0)}
-    wanted = part_settings(settings)
     count, numbers = wanted.count, tuple[PartNumber, ...]()
     if count is None:
         numbers = choose_number(sample, wanted, random_state)
@@ -168,25 +125,10 @@ PARTS = Stage(
 def divide_image(
     parts: Parts, cells: Cells, evidence: Pixels, settings: PartSettings, *, position: int = -1, bounded: bool = False
 ) -> tuple[NDArray[np.float32], list[tuple[int, Box, Pixels]]]:
-    """Divide the evidence of one image among parts.
+    """Divide one image's evidence (H, W): its cells as points (n, d + 2), and part, box and pixels of each connected piece.
 
-    Parameters
-    ----------
-    parts : Parts
-    cells : Cells
-    evidence : ndarray of bool, (H, W)
-    settings : PartSettings
-    position : int
-        Of the image in the run, whose own cells do not vouch for it; -1 for a new image.
-    bounded : bool
-        Whether evidence beyond the reach of its part is of none.
-
-    Returns
-    -------
-    embedded : ndarray of float32, (n, d + 2)
-        The cells as points.
-    pieces : list of (int, Box, ndarray of bool)
-        Part, box and pixels of each connected piece.
+    `position` is that of the image in the run, whose own cells do not vouch for it; -1 for a new image. Where `bounded`,
+    evidence beyond the reach of its part is of none.
     """
     embedded = embed(parts, cells, position)
     gap = round(settings.gap * min(evidence.shape))
@@ -214,7 +156,7 @@ LABELS = Stage("labels", 1, _labels, settings=lambda s: asdict(part_settings(s))
 def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
     """Divide the evidence of all images among parts: one record an image, and one for the parts."""
     cells = _CellsOf(context, images, evidence)
-    names, origins = cells.names(), [image.origin for image in images]
+    names, origins = cells.names, [image.origin for image in images]
     inputs = [names, origins]
     if context.missing(PARTS, [inputs]):
         cells.prepare(range(len(images)))
@@ -231,11 +173,8 @@ def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequenc
     descriptors = [np.zeros((0, parts.centers.shape[1]), np.float32)]
     for image, record in zip(images, rows, strict=True):
         for (x0, y0, x1, y1), mask in zip(record["boxes"], unpack("pixels", record), strict=True):
-            share = float(mask.mean())
-            nothing = float("nan")
-            regions.append(
-                Region(len(regions), image.index, (x0, y0, x1, y1), np.asarray(mask, bool), share, nothing, nothing, nothing)
-            )
+            share, unknown = float(mask.mean()), (float("nan"),) * 3
+            regions.append(Region(len(regions), image.index, (x0, y0, x1, y1), np.asarray(mask, bool), share, *unknown))
         part_of += record["part"]
         descriptors.append(record["descriptors"])
     return Division(
@@ -248,11 +187,7 @@ def summarize_parts(
 ) -> tuple[list[Region], SummarySet]:
     """Make a summary of each part that is in enough images: its typical regions, in the order of their semantic flow.
 
-    Returns
-    -------
-    regions : list of Region
-        With the contributions of those that are members measured.
-    summaries : SummarySet
+    Of the regions that are returned beside them, those that are members have their contributions measured.
     """
     settings = context.settings.summaries
     areas = np.array([int(region.mask.sum()) for region in division.regions], np.int64)
@@ -266,8 +201,12 @@ def summarize_parts(
         typical = choose_typical(distance, areas[own], owner[own], large[own], settings.members)
         if len(np.unique(owner[own])) >= needed and len(typical) >= settings.min_members:
             groups.append((part, own.tolist(), own[typical].tolist()))
-    regions = _measured(context, images, division.regions, sorted({r for *_, chosen in groups for r in chosen}))
-    boxes = _with_regions(compute_proposals(context, images), regions, [r for *_, chosen in groups for r in chosen])
+    members = sorted({r for *_, chosen in groups for r in chosen})
+    regions = _measured(context, images, division.regions, members)
+    more: list[list[Box]] = [[] for _ in images]
+    for index in members:
+        more[regions[index].image].append(regions[index].box)
+    boxes = [joined_boxes(*both) for both in zip(compute_proposals(context, images), more, strict=True)]
     features = Described(context, images, boxes, watch)
     warped = warp_groups(context, images, features, regions, [chosen for *_, chosen in groups])
     exponent = context.settings.flow.exponent
@@ -302,81 +241,6 @@ def _measured(context: Context, images: Sequence[Image], regions: Sequence[Regio
     return measured
 
 
-def _with_regions(
-    boxes: Sequence[NDArray[np.int32]], regions: Sequence[Region], chosen: Sequence[int]
-) -> list[NDArray[np.int32]]:
-    """Return the boxes of each image with those of its chosen regions behind them, none twice."""
-    own: list[list[Any]] = [[] for _ in boxes]
-    for index in sorted(set(chosen)):
-        own[regions[index].image].append(regions[index].box)
-    joined = []
-    for proposed, extra in zip(boxes, own, strict=True):
-        known = set(map(tuple, proposed.tolist()))
-        fresh = [box for box in dict.fromkeys(extra) if tuple(box) not in known]
-        joined.append(np.concatenate([proposed, np.array(fresh, np.int32).reshape(-1, 4)]))
-    return joined
-
-
-@dataclass(frozen=True, eq=False)
-class PartGroups:
-    """Regions of a run in parts, and what the analyses ask of them.
-
-    Attributes
-    ----------
-    context : Context
-    images : sequence of Image
-    evidence : list of ndarray of bool, (H, W)
-    division : Division
-    regions : list of Region
-    summaries : SummarySet
-        Before any effect is measured.
-    """
-
-    context: Context
-    images: Sequence[Image]
-    evidence: list[Pixels]
-    division: Division
-    regions: list[Region]
-    summaries: SummarySet
-
-    @property
-    def parts(self) -> Parts:
-        """What the evidence is divided among."""
-        return self.division.parts
-
-    @property
-    def descriptors(self) -> NDArray[np.float32]:
-        """Features of each region (R, d)."""
-        return self.division.descriptors
-
-    @property
-    def similarity(self) -> NDArray[np.float32]:
-        """No regions are compared pair by pair."""
-        return np.zeros((0, 0), np.float32)
-
-    @property
-    def clusters(self) -> int:
-        """Number of parts."""
-        return self.division.parts.count
-
-    def figures(self, summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return cohesion and stability of each summary."""
-        part = [summary.part for summary in summaries if summary.part is not None]
-        return self.division.cohesion[part], self.division.stability[part]
-
-    def chance(self) -> Chance:
-        """Compare a few of the run's images with moved masks; one piece."""
-        settings = self.context.settings.analyses
-        chosen = some_images(len(self.images), settings.chance_images, self.context.random_state)
-        views, masks = [self.images[k].view for k in chosen], [self.evidence[k] for k in chosen]
-        inputs = [
-            digest([self.parts.mean, self.parts.directions, self.parts.centers]),
-            [view_sha256(view) for view in views],
-            masks,
-        ]
-        return Chance(**self.context.piece(PART_CHANCE, inputs, (views, masks, self.parts)))
-
-
 def _part_chance(shared: Shared, items: Sequence[tuple[list[View], list[Pixels], Parts]]) -> Iterable[Content]:
     settings = shared.settings
     for views, masks, parts in items:
@@ -389,10 +253,32 @@ def _part_chance(shared: Shared, items: Sequence[tuple[list[View], list[Pixels],
 PART_CHANCE = Stage("part_chance", 2, _part_chance, settings=lambda s: [asdict(part_settings(s)), s.analyses.chance])
 
 
-def group_evidence(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> PartGroups:
+def _chance(context: Context, images: Sequence[Image], evidence: Sequence[Pixels], parts: Parts) -> Chance:
+    """Compare a few of the run's images with moved masks; one piece."""
+    chosen = some_images(len(images), context.settings.analyses.chance_images, context.random_state)
+    views, masks = [images[k].view for k in chosen], [evidence[k] for k in chosen]
+    inputs = [digest([parts.mean, parts.directions, parts.centers]), [view_sha256(view) for view in views], masks]
+    return Chance(**context.piece(PART_CHANCE, inputs, (views, masks, parts)))
+
+
+def group_evidence(context: Context, watch: Stopwatch, images: Sequence[Image], evidence: list[Pixels]) -> Grouped:
     """Divide the evidence among parts, and make summaries of them."""
     with watch.stage("parts"):
         division = divide_evidence(context, images, evidence)
     with watch.stage("summaries"):
         regions, summaries = summarize_parts(context, watch, images, division)
-    return PartGroups(context, images, evidence, division, regions, summaries)
+
+    def figures(summaries: Sequence[Summary]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        part = [summary.part for summary in summaries if summary.part is not None]
+        return division.cohesion[part], division.stability[part]
+
+    return Grouped(
+        regions=regions,
+        summaries=summaries,
+        descriptors=division.descriptors,
+        similarity=np.zeros((0, 0), np.float32),  # no regions are compared pair by pair
+        clusters=division.parts.count,
+        figures=figures,
+        chance=lambda: _chance(context, images, evidence, division.parts),
+        parts=division.parts,
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,32 +13,21 @@ from visual_summaries.analyses.cohesion import cluster_labels
 from visual_summaries.analyses.importance import divide_pixels
 from visual_summaries.classifiers import Classifier
 from visual_summaries.flow import Features
-from visual_summaries.flow.pairs import compare_block
+from visual_summaries.flow.pairs import compare_block, joined_blocks
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.regions import propose_boxes, prune, salient_boxes
-from visual_summaries.results import Box, Found, Run
-from visual_summaries.runs.image_stages import describe_view
+from visual_summaries.results import Box, Found, Region, Run
+from visual_summaries.runs.image_stages import describe_view, joined_boxes
 from visual_summaries.runs.similarity import usable_boxes
-from visual_summaries.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
 class Matcher:
-    """What counts as belonging to a summary.
+    """What counts as belonging to each of K summaries."""
 
-    Attributes
-    ----------
-    labels : ndarray of int64, (R,)
-        Summary of each reference region, -1 for none.
-    least : ndarray of float64, (K,)
-        Least mean similarity to a summary's reference regions; infinite where it has fewer than two.
-    found, mistaken : ndarray of float64, (K,)
-        On the references themselves, each image left out in turn: share of the summary's own regions, and of all others, that
-        reach it.
-    """
-
-    labels: NDArray[np.int64]
-    least: NDArray[np.float64]
+    labels: NDArray[np.int64]  # summary of each reference region (R,), -1 for none
+    least: NDArray[np.float64]  # least mean similarity to a summary's references (K,); infinite where it has fewer than two
+    # On the references, each image left out in turn: shares (K,) of a summary's own regions, and of all others, that reach it.
     found: NDArray[np.float64]
     mistaken: NDArray[np.float64]
 
@@ -47,22 +37,12 @@ class Matcher:
 
 
 def fit_matcher(similarity: NDArray[np.floating], labels: ArrayLike, images: ArrayLike, summaries: int) -> Matcher:
-    """Find for each summary the least similarity that tells its own regions from all others.
+    """Find for each of K summaries the least similarity that tells its own regions from all others.
 
-    A region's similarity to a summary is its mean similarity to the summary's regions in *other* images, so that no image
-    vouches for itself. The least one is where the share of own regions that reach it exceeds that of the others by most (Youden
-    1950), half way to the next lower value.
-
-    Parameters
-    ----------
-    similarity : ndarray of float, (R, R)
-        Of the reference regions.
-    labels : array_like of int, (R,)
-        Summary of each, -1 for none.
-    images : array_like of int, (R,)
-        Image of each.
-    summaries : int
-        Number K of summaries.
+    `similarity` is that of the reference regions (R, R), `labels` the summary of each (-1 for none), `images` its image. A
+    region's similarity to a summary is its mean similarity to the summary's regions in *other* images, so that no image vouches
+    for itself. The least one is where the share of own regions that reach it exceeds that of the others by most (Youden 1950),
+    half way to the next lower value.
 
     Examples
     --------
@@ -114,36 +94,31 @@ class BoxFinder:
     def of(cls, run: Run, classifier: Classifier, most: int, random_state: int, progress: Progress | None) -> BoxFinder:
         """Describe the images of a run that have the most members of summaries."""
         labels = cluster_labels(run.summaries, len(run.regions))
-        members = [region.image for region in run.regions if labels[region.index] >= 0]
-        counts = np.bincount(members, minlength=len(run.images))
-        chosen = [int(k) for k in np.argsort(-counts, kind="stable")[:most] if counts[k]]
+        counts = Counter(region.image for region in run.regions if labels[region.index] >= 0)
+        chosen = sorted(counts, key=lambda k: (-counts[k], k))[:most]
+        settings = run.settings.regions
         features: dict[int, Features] = {}
         regions: dict[int, NDArray[np.intp]] = {}
-        owner: list[int] = []
-        wanted: list[int] = []
-        for done, k in enumerate(chosen, 1):
+        rows: list[Region] = []
+        for place, k in enumerate(chosen):
             own = [region for region in run.regions if region.image == k]
-            boxes = _boxes(run.images[k].view, [region.box for region in own], run.settings, random_state)
-            features[k] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
-            regions[k] = np.arange(len(own))  # they come first
-            owner += [k] * len(own)
-            wanted += [region.index for region in own]
-            report_progress(progress, "references", done, len(chosen))
-        pairs = [(a, b) for position, a in enumerate(chosen) for b in chosen[position + 1 :]]
+            proposed = propose_boxes(run.images[k].view, settings.boxes, settings.proposals, random_state)
+            boxes = joined_boxes([region.box for region in own], map(tuple, proposed.tolist()))
+            features[place] = describe_view(run.images[k].view, boxes, run.settings.flow, classifier)
+            regions[place] = np.arange(len(own))  # they come first
+            rows += own
+            report_progress(progress, "references", place + 1, len(chosen))
+        pairs = list(combinations(range(len(chosen)), 2))
         blocks, _ = compare_block(features, regions, pairs, run.settings.flow)
-        place = {k: np.flatnonzero(np.array(owner) == k) for k in chosen}
-        similarity = np.zeros((len(owner), len(owner)))
-        for (a, b), block in zip(pairs, blocks, strict=True):
-            similarity[np.ix_(place[a], place[b])] = block
-            similarity[np.ix_(place[b], place[a])] = block.T
-        matcher = fit_matcher(similarity, labels[wanted], owner, len(run.summaries))
+        similarity = joined_blocks(zip(pairs, blocks, strict=True), [len(own) for own in regions.values()])
+        owner = [region.image for region in rows]
+        matcher = fit_matcher(similarity, labels[[region.index for region in rows]], owner, len(run.summaries))
         return cls(run, classifier, random_state, features, regions, matcher)
 
     @property
     def figures(self) -> tuple[tuple[float, ...], ...]:
         """Least similarity that counts, and how often it finds and mistakes regions of the run, of each summary."""
-        matcher = self.matcher
-        return tuple(matcher.least.tolist()), tuple(matcher.found.tolist()), tuple(matcher.mistaken.tolist())
+        return tuple(tuple(own.tolist()) for own in (self.matcher.least, self.matcher.found, self.matcher.mistaken))
 
     def find(self, view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> list[Found]:
         """Return the summaries in a new image."""
@@ -163,24 +138,12 @@ class BoxFinder:
         # As in the run, no two summaries share a pixel.
         parts = [(k, box, evidence[box[1] : box[3], box[0] : box[2]]) for k, own in places.items() for _, box in own]
         pixels = divide_pixels(parts, (evidence.shape[0], evidence.shape[1]))
-        found = []
-        for k, shown in pixels.items():
-            own = sorted(places[k], key=lambda one: -one[0])
-            found.append(Found(k, tuple(box for _, box in own), shown, own[0][0]))
-        return found
+        best_first = {k: sorted(own, key=lambda one: -one[0]) for k, own in places.items()}
+        return [Found(k, tuple(box for _, box in best_first[k]), shown, best_first[k][0][0]) for k, shown in pixels.items()]
 
     def _compare(self, features: Features, salient: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the similarity (n, R) of boxes of a new image to all reference regions."""
-        new = -1  # no image of the run has this number
+        new, flow = len(self.features), self.run.settings.flow
         pairs = [(k, new) for k in self.features]
-        flow = self.run.settings.flow
         blocks, _ = compare_block({**self.features, new: features}, {**self.regions, new: salient}, pairs, flow)
         return np.concatenate([block.T for block in blocks], axis=1)
-
-
-def _boxes(view: NDArray[np.uint8], first: Sequence[Box], settings: Settings, random_state: int) -> NDArray[np.int32]:
-    """Return proposed boxes, after some that must be among them."""
-    proposed = propose_boxes(view, settings.regions.boxes, settings.regions.proposals, random_state)
-    given = np.array(first, np.int32).reshape(-1, 4)
-    fresh = [box for box in proposed.tolist() if tuple(box) not in set(map(tuple, given.tolist()))]
-    return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])

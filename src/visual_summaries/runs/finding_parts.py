@@ -16,14 +16,7 @@ from visual_summaries.runs.dividing import divide_image, part_settings
 
 @dataclass(frozen=True, eq=False)
 class PartFinder:
-    """Divides the evidence of new images among the parts of a run; what lies beyond the reach of its part is of none.
-
-    Attributes
-    ----------
-    run : Run
-    parts : Parts
-    classifier : Classifier
-    """
+    """Divides the evidence of new images among the parts of a run; what lies beyond the reach of its part is of none."""
 
     run: Run
     parts: Parts

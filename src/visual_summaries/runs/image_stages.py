@@ -6,7 +6,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any, overload
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.reading import view_sha256
-from visual_summaries.runs.stages import Context, Records, Shared, Stage, without_batch_size
+from visual_summaries.runs.stages import Context, Prepared, Shared, Stage, without_batch_size
 from visual_summaries.settings import Settings
 from visual_summaries.settings.masks import infills_of
 
@@ -39,7 +40,6 @@ logger = logging.getLogger("visual_summaries")
 View = NDArray[np.uint8]
 Pixels = NDArray[np.bool_]
 
-_SCORES = ("score_before", "after", "hidden")
 _CURVES = tuple(f.name for f in fields(Faithfulness))
 
 #: Images that decide which infills a run has.
@@ -64,7 +64,7 @@ def _masks(shared: Shared, items: Sequence[tuple[View, MaskPlan]]) -> Iterable[C
     ready = shared.once(f"masks {plan}", network)
     masks = solve_group(ready, [view for view, _ in items], shared.random_state)
     # The batch that fitted into the memory: a smaller one than planned can change the last digits.
-    return [{**_mask_record(mask), "batch": ready.chunk} for mask in masks]
+    return [{**{name: v for name, v in vars(mask).items() if v is not None}, "batch": ready.chunk} for mask in masks]
 
 
 PLAN = Stage("plan", 3, _plan, settings=without_batch_size)
@@ -81,18 +81,7 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     records = context.map(stage, inputs, lambda i: (images[i].view, plan))
     context.notes["mask_gradients"] = plan.in_words()
     context.notes["batch_size"] = {"planned": plan.batch_size, "smallest": min(record["batch"] for record in records)}
-    return [_mask_from(record) for record in records]
-
-
-def _mask_record(mask: Mask) -> Content:
-    record: dict[str, Any] = {"smooth": mask.smooth, "sharp": mask.sharp, "losses": mask.losses}
-    if mask.superpixel is not None:
-        record["superpixel"] = mask.superpixel
-    return record | {name: getattr(mask, name) for name in _SCORES}
-
-
-def _mask_from(record: Content) -> Mask:
-    return Mask(**{"superpixel": None, **{name: value for name, value in record.items() if name != "batch"}})
+    return [Mask(**{"superpixel": None, **{k: v for k, v in record.items() if k != "batch"}}) for record in records]
 
 
 def scorer(shared: Shared, view: View) -> Scorer:
@@ -174,9 +163,9 @@ def find_components(context: Context, images: Sequence[Image], masks: Sequence[M
     inputs = ([view_sha256(i.view), i.score, m.final] for i, m in zip(images, masks, strict=True))
     records = context.map(COMPONENTS, inputs, lambda i: (images[i].view, images[i].score, masks[i]))
     return [
-        Component(image.index, _box(box), np.asarray(pixels, bool), contribution, drop)
+        Component(image.index, (x0, y0, x1, y1), np.asarray(pixels, bool), *alone)
         for image, record in zip(images, records, strict=True)
-        for box, pixels, (contribution, drop) in zip(record["boxes"], unpack("pixels", record), record["alone"], strict=True)
+        for (x0, y0, x1, y1), pixels, alone in zip(record["boxes"], unpack("pixels", record), record["alone"], strict=True)
     ]
 
 
@@ -188,11 +177,6 @@ def contributions(
     scores = hidden_scores(scorer(shared, views[0]), views, regions)
     rows = zip(before, scores, strict=True)
     return [[(float(1 - hidden), float((score - hidden) / max(score, 1e-12))) for hidden in own] for score, own in rows]
-
-
-def _box(values: Sequence[int]) -> Box:
-    x0, y0, x1, y1 = values
-    return (x0, y0, x1, y1)
 
 
 def _proposals(shared: Shared, items: Sequence[View]) -> Iterable[Content]:
@@ -211,6 +195,20 @@ def compute_proposals(context: Context, images: Sequence[Image]) -> list[NDArray
     """Propose boxes for each image."""
     records = context.map(PROPOSALS, (view_sha256(image.view) for image in images), lambda i: images[i].view)
     return [record["boxes"] for record in records]
+
+
+def joined_boxes(first: ArrayLike, more: Iterable[Box]) -> NDArray[np.int32]:
+    """Return boxes (n, 4) with more behind them: those that are not among the first, none twice.
+
+    Examples
+    --------
+    >>> joined_boxes([(0, 0, 2, 2)], [(1, 1, 3, 3), (0, 0, 2, 2), (1, 1, 3, 3)]).tolist()
+    [[0, 0, 2, 2], [1, 1, 3, 3]]
+    """
+    given = np.asarray(first, np.int32).reshape(-1, 4)
+    known = set(map(tuple, given.tolist()))
+    fresh = [box for box in dict.fromkeys(more) if box not in known]
+    return np.concatenate([given, np.array(fresh, np.int32).reshape(-1, 4)])
 
 
 def describe_view(view: View, boxes: ArrayLike, settings: FlowSettings, classifier: Classifier) -> Features:
@@ -234,24 +232,10 @@ def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]
 DESCRIPTORS = Stage("descriptors", 1, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
 
 
-class Described(Sequence[Features]):
-    """The features of each image, described where they are needed and held in memory as far as a limit allows.
+class Described(Prepared[Features]):
+    """The features of each image's boxes (n, 4), held in memory as far as a limit in bytes allows.
 
-    Parameters
-    ----------
-    context : Context
-    images : sequence of Image
-    boxes : sequence of ndarray of int32, (n, 4)
-        Of each image.
-    watch : Stopwatch, optional
-        Told how long describing takes.
-    held : int
-        Bytes of descriptors in memory, at most (those of a run that has no directory are in memory all the same).
-
-    Attributes
-    ----------
-    boxes : sequence of ndarray
-        As given.
+    Those of a run that has no directory are in memory all the same.
     """
 
     def __init__(
@@ -259,47 +243,27 @@ class Described(Sequence[Features]):
         context: Context,
         images: Sequence[Image],
         boxes: Sequence[NDArray[np.int32]],
-        watch: Stopwatch | None = None,
+        watch: Stopwatch,
         held: int = _HELD,
     ) -> None:
-        self._context, self._images, self.boxes = context, images, boxes
-        self._watch, self._limit, self._bytes = watch or Stopwatch(), held, 0
+        inputs = [[view_sha256(image.view), own] for image, own in zip(images, boxes, strict=True)]
+        super().__init__(
+            context, DESCRIPTORS, inputs, lambda k: (images[k].view, boxes[k]), partial(watch.stage, "descriptors")
+        )
+        self._images, self.boxes = images, boxes
+        self._limit, self._bytes = held, 0
         self._held: OrderedDict[int, Handle[Features]] = OrderedDict()
-        self._records: dict[int, tuple[Records, int]] = {}
 
-    def prepare(self, positions: Iterable[int]) -> None:
-        """Describe these images, those that are not yet."""
-        wanted = [position for position in sorted(set(positions)) if position not in self._records]
-        if not wanted:
-            return
-        inputs = ([view_sha256(self._images[i].view), self.boxes[i]] for i in wanted)
-        with self._watch.stage("descriptors"):
-            records = self._context.each(DESCRIPTORS, inputs, lambda k: (self._images[wanted[k]].view, self.boxes[wanted[k]]))
-        self._records |= {position: (records, k) for k, position in enumerate(wanted)}
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, position: int) -> Features: ...
-
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Features]: ...
-
-    def __getitem__(self, position: int | slice) -> Features | Sequence[Features]:
-        if isinstance(position, slice):
-            return [self[index] for index in range(*position.indices(len(self)))]
+    def at(self, position: int) -> Features:
+        """Return the features of an image."""
         return self.handle(position).get()
 
     def handle(self, position: int) -> Handle[Features]:
         """Return the features of an image for work items to hold: the same for all, as long as it is held."""
-        position = range(len(self))[position]
         if position in self._held:
             self._held.move_to_end(position)
             return self._held[position]
-        self.prepare([position])
-        records, k = self._records[position]
-        record = records[k]
+        record = self.record(position)
         view = self._images[position].view
         descriptors = torch.from_numpy(record["descriptors"]).to(record["device"])
         size, power = (view.shape[0], view.shape[1]), record["power"]

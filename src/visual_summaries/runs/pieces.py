@@ -20,7 +20,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,7 @@ def write_piece(path: Path, stage: str, records: Mapping[str, Content], *, compr
 
 
 def read_keys(path: Path) -> list[str]:
-    """Return the keys of a file's records, without reading them.
-
-    Raises
-    ------
-    DamagedPieceError
-        If the end of the file is not that of a piece.
-    """
+    """Return the keys of a file's records, without reading them; raise DamagedPieceError if it has none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -100,13 +94,7 @@ def _keys(line: bytes) -> list[str]:
 
 
 def read_piece(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the records of a file by their keys.
-
-    Raises
-    ------
-    DamagedPieceError
-        If the checksum does not fit, or the file cannot be read.
-    """
+    """Return the records of a file by their keys; raise DamagedPieceError if its checksum does not fit."""
     try:
         raw = path.read_bytes()
         whole, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
@@ -160,17 +148,7 @@ def _file_name(keys: Sequence[str]) -> str:
 class Pieces:
     """The folder ``pieces`` of a run directory, or nothing at all for a run that is kept in memory.
 
-    Parameters
-    ----------
-    folder : Path or None
-        None stores and finds nothing.
-    journal : Journal, optional
-        Told of every piece that is computed, or found damaged.
-
-    Attributes
-    ----------
-    damaged : list of dict
-        Stage, file and what is wrong with it, of every damaged file that was met.
+    The journal is told of every piece that is computed, or found damaged; `damaged` lists the latter.
 
     Examples
     --------
@@ -185,7 +163,7 @@ class Pieces:
     def __init__(self, folder: Path | None, journal: Journal | None = None) -> None:
         self.folder = folder
         self.journal = journal or Journal(None)
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.damaged: list[dict[str, str]] = []
         self._files: dict[str, dict[str, Path]] = {}  # of each stage, the file of each key
         self._last: tuple[Path, dict[str, dict[str, Any]]] | None = None  # what was read last: a file may hold many records
@@ -208,7 +186,7 @@ class Pieces:
 
     def put(self, stage: str, records: Mapping[str, Content], *, compress: bool = True) -> None:
         """Store records in one file: all of them are there afterwards, or none."""
-        self._count(stage)["computed"] += len(records)
+        self._counts[stage]["computed"] += len(records)
         if self.folder is None:
             return
         keys = list(records)
@@ -219,7 +197,7 @@ class Pieces:
 
     def found(self, stage: str, count: int) -> None:
         """Count pieces of `stage` that did not have to be computed."""
-        self._count(stage)["found"] += count
+        self._counts[stage]["found"] += count
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return for each stage how many records were computed and found, and how many files were damaged."""
@@ -232,9 +210,6 @@ class Pieces:
         self._files.pop(stage, None)
         if self.folder is not None:
             shutil.rmtree(self.folder / stage, ignore_errors=True)
-
-    def _count(self, stage: str) -> Counter[str]:
-        return self._counts.setdefault(stage, Counter())
 
     def _index(self, stage: str) -> dict[str, Path]:
         if stage not in self._files:
@@ -257,6 +232,6 @@ class Pieces:
         for key in [key for key, other in index.items() if other == path]:
             del index[key]
         path.unlink(missing_ok=True)
-        self._count(stage)["damaged"] += 1
+        self._counts[stage]["damaged"] += 1
         self.damaged.append({"stage": stage, "file": path.name, "why": why})
         self.journal.write("damaged", stage=stage, file=path.name, why=why)

@@ -1,4 +1,4 @@
-"""What a run knows of its earlier, interrupted beginnings: which images they had."""
+"""Reading the images of a run: which are usable, and what has changed since it was last begun."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,8 @@ logger = logging.getLogger("visual_summaries")
 
 def former_images(journal: Journal) -> dict[str, str]:
     """Return name and hash of the images that the run had when it was last begun; none if this is the first time."""
-    found: dict[str, str] = {}
-    for entry in journal.entries():
-        if entry.get("event") == "images" and isinstance(entry.get("images"), dict):
-            found = entry["images"]
-    return found
+    found = [entry.get("images") for entry in journal.entries() if entry.get("event") == "images"]
+    return next((images for images in reversed(found) if isinstance(images, dict)), {})
 
 
 def changes(former: dict[str, str], images: Sequence[Image]) -> dict[str, list[str]]:
@@ -49,12 +46,10 @@ def changes(former: dict[str, str], images: Sequence[Image]) -> dict[str, list[s
     {'gone': ['c'], 'changed': ['b'], 'added': ['d']}
     """
     now = {image.name: image.sha256 for image in images}
-    if not former:
-        return {"gone": [], "changed": [], "added": []}
     return {
         "gone": [name for name in former if name not in now],
         "changed": [name for name, sha256 in now.items() if name in former and former[name] != sha256],
-        "added": [name for name in now if name not in former],
+        "added": [name for name in now if former and name not in former],
     }
 
 
@@ -89,25 +84,13 @@ ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor
 
 @dataclass(frozen=True)
 class ImageSet:
-    """What reading gave.
+    """What reading gave."""
 
-    Attributes
-    ----------
-    images : tuple of Image
-        To be explained, in the order of the source.
-    skipped : tuple of Skipped
-        Unreadable and misclassified ones.
-    correct, total : int
-        How many of the readable images that were looked at the network gives the class.
-    changes : dict
-        Names of the images that are ``gone``, ``changed`` and ``added`` since the run was last begun.
-    """
-
-    images: tuple[Image, ...]
+    images: tuple[Image, ...]  # to be explained, in the order of the source
     skipped: tuple[Skipped, ...]
-    correct: int
+    correct: int  # of the images that were looked at, how many the network gives the class
     total: int
-    changes: dict[str, list[str]] = field(default_factory=dict)
+    changes: dict[str, list[str]]  # names of those that are gone, changed and added since the run was last begun
 
 
 def read_images(
@@ -120,28 +103,9 @@ def read_images(
     fewest: int = MIN_IMAGES,
     distinct: bool = True,
 ) -> ImageSet:
-    """Read images until `max_images` usable ones are found.
+    """Read images (:func:`visual_summaries.images.gather_images`) until `max_images` usable ones are found.
 
-    Parameters
-    ----------
-    context : Context
-        The classifier and the class.
-    source : str, Path, iterable or tensor
-        A folder, paths, arrays, or a tensor; see :func:`visual_summaries.images.gather_images`.
-    max_images : int, optional
-        Stop at this many usable images.
-    include_misclassified : bool
-        Keep images that the network gives another class.
-    batch_size : int
-        Images that pass the network at a time.
-    fewest : int
-        Usable images that are needed.
-    distinct : bool
-        Set copies of an image aside; near copies are marked in any case.
-
-    Returns
-    -------
-    ImageSet
+    Where `distinct`, copies of an image are set aside; near copies are marked in any case.
 
     Raises
     ------

@@ -32,12 +32,7 @@ def image_blocks(names: Sequence[str]) -> list[list[int]]:
     """Divide images into blocks of neighbors, where the images themselves say that a block ends.
 
     So an image that is added or taken away changes the block that it is in, and no other (content-defined chunking, as backup
-    programs use it).
-
-    Parameters
-    ----------
-    names : sequence of str
-        A hash of each image, hexadecimal.
+    programs use it). A name is a hexadecimal hash of an image.
 
     Examples
     --------
@@ -80,10 +75,7 @@ def compare_regions(
 ) -> tuple[list[Region], NDArray[np.float32]]:
     """Find the salient boxes, compare those of different images, and keep of redundant ones the most distinctive.
 
-    Returns
-    -------
-    regions : list of Region
-    similarity : ndarray of float32, (R, R)
+    The regions are those that are kept; their similarity is (R, R).
     """
     settings = context.settings.regions
     boxes = [np.asarray(item, dtype=np.int64) for item in features.boxes]

@@ -8,6 +8,7 @@ to add one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar, overload
@@ -24,15 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shared:
-    """What the work items of all stages have in common: sent to a worker once.
-
-    Attributes
-    ----------
-    classifier : Classifier
-    target : Target
-    settings : Settings
-    random_state : int
-    """
+    """What the work items of all stages have in common: sent to a worker once."""
 
     classifier: Classifier
     target: Target
@@ -92,17 +85,26 @@ class Stage:
     progress: str | None = None
 
 
-class Records(Sequence[Content]):
-    """Finished records of a stage, read when they are asked for.
+class OnDemand(Sequence[T]):
+    """A sequence whose items are made, or read, each time they are asked for: memory does not grow with it."""
 
-    Parameters
-    ----------
-    pieces : Pieces
-    stage : str
-    keys : sequence of str
-    kept : mapping
-        Records of a run in memory, by their keys.
-    """
+    def at(self, position: int) -> T:
+        """Return the item at a position from 0 on."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, position: int | slice) -> T | Sequence[T]:
+        places = range(len(self))[position]
+        return self.at(places) if isinstance(places, int) else [self.at(place) for place in places]
+
+
+class Records(OnDemand[Content]):
+    """Finished records of a stage, read when they are asked for; `kept` has those of a run in memory, by their keys."""
 
     def __init__(self, pieces: Pieces, stage: str, keys: Sequence[str], kept: Mapping[str, Content]) -> None:
         self._pieces, self._stage, self._keys, self._kept = pieces, stage, keys, kept
@@ -110,15 +112,8 @@ class Records(Sequence[Content]):
     def __len__(self) -> int:
         return len(self._keys)
 
-    @overload
-    def __getitem__(self, position: int) -> Content: ...
-
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Content]: ...
-
-    def __getitem__(self, position: int | slice) -> Content | Sequence[Content]:
-        if isinstance(position, slice):
-            return [self[index] for index in range(*position.indices(len(self)))]
+    def at(self, position: int) -> Content:
+        """Return a record."""
         key = self._keys[position]
         record = self._kept[key] if key in self._kept else self._pieces.get(self._stage, key)
         if record is None:
@@ -130,25 +125,12 @@ class Records(Sequence[Content]):
 
 @dataclass(frozen=True)
 class Context:
-    """What every stage of one run is given.
-
-    Attributes
-    ----------
-    shared : Shared
-        Classifier, target, settings, seed.
-    pieces : Pieces
-        Where finished pieces are kept.
-    progress : callable or None
-    notes : dict
-        What stages have to tell besides their results; for the manifest.
-    engine : Engine
-        Where items are computed.
-    """
+    """What every stage of one run is given."""
 
     shared: Shared
     pieces: Pieces = field(default_factory=lambda: Pieces(None))
     progress: Progress | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # what stages have to tell besides their results, for the manifest
     engine: Engine = field(default_factory=LocalEngine)
 
     @property
@@ -263,6 +245,50 @@ class Context:
         name = stage.name if stage.progress is None else stage.progress
         if name:
             report_progress(self.progress, name, done, total)
+
+
+class Prepared(OnDemand[T]):
+    """What a stage gives for each image, computed when it is first needed: a finished run that is resumed needs none.
+
+    Parameters
+    ----------
+    context : Context
+    stage : Stage
+    inputs : sequence
+        For each image, as in :meth:`Context.each`.
+    item : callable
+        Position to work item.
+    during : callable
+        Makes the context that computing takes place in.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        stage: Stage,
+        inputs: Sequence[Any],
+        item: Callable[[int], Any],
+        during: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._context, self._stage, self._inputs, self._item, self._during = context, stage, inputs, item, during
+        self._records: dict[int, tuple[Records, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def prepare(self, positions: Iterable[int]) -> None:
+        """Compute the records of these images, those that are not there yet."""
+        wanted = [position for position in sorted(set(positions)) if position not in self._records]
+        if wanted:
+            with self._during():
+                records = self._context.each(self._stage, (self._inputs[k] for k in wanted), lambda k: self._item(wanted[k]))
+            self._records |= {position: (records, k) for k, position in enumerate(wanted)}
+
+    def record(self, position: int) -> Content:
+        """Return the record of an image."""
+        self.prepare([position])
+        records, place = self._records[position]
+        return records[place]
 
 
 def without_batch_size(settings: Settings) -> dict[str, Any]:

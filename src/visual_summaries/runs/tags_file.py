@@ -8,39 +8,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_json
 from visual_summaries.results import Run, Summary, Tag
+from visual_summaries.runs.packed import MismatchError, typed
 
 TAGS = "tags.json"
 FORMAT = 1
 _HELP = "Change the text after 'name' to rename a summary (null: no name); 'visual-summaries tag' keeps changed names."
 
-Key = tuple[str, tuple[int, ...]]
-
 
 @dataclass(frozen=True)
+class _Exemplar:
+    """What a summary is known by: the hash of an image, and a box in it."""
+
+    sha256: str
+    box: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     """The name of one summary as the file has it."""
 
     name: str | None
     automatic: str | None
-    confidence: float | None
-    by_hand: bool
+    confidence: float | None = None
+    by_hand: bool = False
+    exemplar: _Exemplar
 
 
 def load_names(run: Run) -> Run:
-    """Return a run with the names that its folder's ``tags.json`` gives to its summaries; unchanged if there is none.
-
-    Raises
-    ------
-    RunError
-        If the file is damaged.
-    """
+    """Return a run with the names that its folder's ``tags.json`` gives to its summaries; unchanged if there is none."""
     if run.path is None or not (run.path / TAGS).is_file():
         return run
     entries = _entries(_read(run.path / TAGS), run.path / TAGS)
@@ -50,61 +52,28 @@ def load_names(run: Run) -> Run:
 def save_names(
     run: Run, names: Sequence[tuple[str | None, float]], measured: Mapping[str, Any] | None = None
 ) -> tuple[Run, tuple[str, ...]]:
-    """Write ``tags.json`` with new automatic names; names by hand are kept.
+    """Write ``tags.json`` with new automatic names and their confidences, one for each summary; names by hand are kept.
 
-    Parameters
-    ----------
-    run : Run
-        A stored run.
-    names : sequence of (str or None, float)
-        Name and confidence of each of ``run.summaries``.
-    measured : mapping, optional
-        What else the file holds, as plain values.
-
-    Returns
-    -------
-    run : Run
-        With the names of its summaries.
-    orphans : tuple of str
-        Names by hand whose summary the run no longer has; they stay in the file.
-
-    Raises
-    ------
-    RunError
-        If the run has no folder, or its ``tags.json`` is damaged.
+    What else was `measured` goes into the file as it is. Returns the run with its names, and the names by hand whose summary it
+    no longer has: they stay in the file.
     """
     path = _path(run)
     old = _entries(_read(path), path) if path.is_file() else {}
-    entries: dict[Key, _Entry] = {}
+    entries: dict[_Exemplar, _Entry] = {}
     for summary, (name, confidence) in zip(run.summaries, names, strict=True):
-        before = old.pop(_key(run, summary), None)
-        kept = before is not None and before.by_hand
-        entries[_key(run, summary)] = _Entry(
-            before.name if kept and before else name, name, confidence if name is not None else None, kept
-        )
+        key = _key(run, summary)
+        before = old.pop(key, None)
+        fresh = _Entry(name=name, automatic=name, confidence=None if name is None else confidence, exemplar=key)
+        entries[key] = replace(fresh, name=before.name, by_hand=True) if before is not None and before.by_hand else fresh
     orphans = {key: entry for key, entry in old.items() if entry.by_hand}
     _write(run, path, {**entries, **orphans}, measured or {})
     return load_names(run), tuple(str(entry.name) for entry in orphans.values())
 
 
 def rename(run: Run, rank: int, name: str | None, *, automatic: bool = False) -> Run:
-    """Name a summary by hand, and write that into ``tags.json``.
+    """Name the summary at a position of ``run.summaries`` by hand (None: no name), and write that into ``tags.json``.
 
-    Parameters
-    ----------
-    run : Run
-        A stored run.
-    rank : int
-        The summary's position in ``run.summaries``, from 0.
-    name : str or None
-        The name; None: it has none.
-    automatic : bool
-        Go back to the name that tagging gave, whatever `name` is.
-
-    Raises
-    ------
-    RunError
-        If the run has no folder or no such summary.
+    With `automatic`, go back to the name that tagging gave, whatever `name` is. Raise RunError if there is no such summary.
     """
     path = _path(run)
     if not 0 <= rank < len(run.summaries):
@@ -112,7 +81,7 @@ def rename(run: Run, rank: int, name: str | None, *, automatic: bool = False) ->
     data = _read(path) if path.is_file() else {}
     entries = _entries(data, path)
     key = _key(run, run.summaries[rank])
-    entry = entries.get(key, _Entry(None, None, None, by_hand=False))
+    entry = entries.get(key, _Entry(name=None, automatic=None, exemplar=key))
     entries[key] = replace(entry, name=entry.automatic if automatic else name, by_hand=not automatic)
     _write(run, path, entries, {k: v for k, v in data.items() if k not in ("format", "help", "names")})
     return load_names(run)
@@ -124,9 +93,9 @@ def _path(run: Run) -> Path:
     return run.path / TAGS
 
 
-def _key(run: Run, summary: Summary) -> Key:
+def _key(run: Run, summary: Summary) -> _Exemplar:
     region = run.regions[summary.exemplar]
-    return run.images[region.image].sha256, tuple(region.box)
+    return _Exemplar(run.images[region.image].sha256, tuple(region.box))
 
 
 def _tag(entry: _Entry | None) -> Tag | None:
@@ -150,37 +119,26 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _entries(data: Mapping[str, Any], path: Path) -> dict[Key, _Entry]:
-    entries: dict[Key, _Entry] = {}
+def _entries(data: Mapping[str, Any], path: Path) -> dict[_Exemplar, _Entry]:
+    entries: dict[_Exemplar, _Entry] = {}
     for position, item in enumerate(data.get("names", ())):
         try:
-            key = (str(item["exemplar"]["sha256"]), tuple(int(side) for side in item["exemplar"]["box"]))
-            name, automatic = item["name"], item["automatic"]
-            if not all(value is None or isinstance(value, str) for value in (name, automatic)):
-                raise TypeError(f"name is {name!r}, but must be a text or null")
-            name = (name or "").strip() or None
-            by_hand = bool(item.get("by_hand", False)) or name != automatic
-            entries[key] = _Entry(name, automatic, item.get("confidence"), by_hand)
-        except (KeyError, TypeError, ValueError) as error:
+            entry = typed(item, _Entry, "it")
+        except MismatchError as error:
             raise RunError(
-                f"entry {position + 1} of 'names' in {path} is damaged ({type(error).__name__}: {error}); mend it, or "
-                "delete the file and tag the run again"
+                f"entry {position + 1} of 'names' in {path} is damaged ({error}); mend it, or delete the file and tag the run "
+                "again"
             ) from error
+        name = (entry.name or "").strip() or None
+        entries[entry.exemplar] = replace(entry, name=name, by_hand=entry.by_hand or name != entry.automatic)
     return entries
 
 
-def _write(run: Run, path: Path, entries: Mapping[Key, _Entry], more: Mapping[str, Any]) -> None:
+def _write(run: Run, path: Path, entries: Mapping[_Exemplar, _Entry], more: Mapping[str, Any]) -> None:
     ranks = {_key(run, summary): summary.index + 1 for summary in run.summaries}
     files = {image.sha256: image.name for image in run.images}
-    names = [
-        {
-            "summary": ranks.get(key),
-            "name": entry.name,
-            "automatic": entry.automatic,
-            "confidence": entry.confidence,
-            "by_hand": entry.by_hand,
-            "exemplar": {"image": files.get(key[0]), "sha256": key[0], "box": list(key[1])},
-        }
+    names: list[dict[str, Any]] = [
+        {"summary": ranks.get(key), **asdict(entry), "exemplar": {"image": files.get(key.sha256), **asdict(key)}}
         for key, entry in entries.items()
     ]
     names.sort(key=lambda item: (item["summary"] is None, item["summary"] or 0))

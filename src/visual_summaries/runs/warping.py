@@ -37,12 +37,7 @@ WARPS = Stage("warps", 3, _warped, settings=lambda s: asdict(s.flow), progress="
 
 @dataclass(frozen=True)
 class Warped:
-    """The members of each group, warped into the box of its exemplar; one piece a group.
-
-    Attributes
-    ----------
-    records : Records
-    """
+    """The members of each group, warped into the box of its exemplar; one piece a group."""
 
     records: Records
 
@@ -58,17 +53,9 @@ class Warped:
 def warp_groups(
     context: Context, images: Sequence[Image], features: Described, regions: Sequence[Region], chosen: Sequence[list[int]]
 ) -> Warped:
-    """Warp the members of each group into the box of its exemplar.
+    """Warp the members of each group, chosen with its exemplar first, into the box of the exemplar.
 
-    Parameters
-    ----------
-    context : Context
-    images : sequence of Image
-    features : Described
-        Of the same images; the boxes of all members are among theirs.
-    regions : sequence of Region
-    chosen : sequence of list of int
-        The members of each group, its exemplar first.
+    The boxes of all members are among those of the features.
     """
     inputs = [
         [[view_sha256(images[r.image].view), features.boxes[r.image], list(r.box)] for r in (regions[m] for m in members)]
@@ -93,22 +80,9 @@ def warp_member(
 ) -> tuple[View, float]:
     """Return a member's image warped by dense flow to the exemplar's, and how well their boxes match.
 
-    Where the settings ask for it, the member's image is turned left to right when it looks more like the exemplar's so.
-
-    Parameters
-    ----------
-    exemplar, member : Region
-    features, views : pair
-        Of the exemplar's image and the member's; both regions' boxes are among those of their features.
-    settings : FlowSettings
-        Matching method, and how matches are assigned to pixels.
-
-    Returns
-    -------
-    crop : ndarray of uint8, (h, w, 3)
-        At the exemplar's box.
-    confidence : float
-        0 in the exemplar's own image.
+    Features and views are those of the exemplar's image and the member's; both regions' boxes are among their features'. The
+    crop (h, w, 3) is at the exemplar's box, the confidence 0 in the exemplar's own image. Where the settings ask for it, the
+    member's image is turned left to right when it looks more like the exemplar's so.
     """
     x0, y0, x1, y1 = exemplar.box
     if member.image == exemplar.image:
