@@ -18,9 +18,7 @@ from torch import Tensor
 
 from visual_summaries.errors import ImageError, NoImagesError
 from visual_summaries.images.decode import ImageLike, open_file, open_image
-
-#: Endings of the files that a folder is searched for, lower case.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
+from visual_summaries.images.kinds import IMAGE_SUFFIXES, is_image, is_no_image
 
 #: Anything that :func:`gather_images` understands.
 ImagesLike = ImageLike | Iterable[ImageLike]
@@ -80,9 +78,9 @@ class ImageSource:
 def gather_images(source: ImagesLike, max_images: int | None = None) -> tuple[ImageSource, ...]:
     """Return the images of a folder, of a list or of a tensor as sources that are opened one at a time.
 
-    A folder is searched with all folders below it, hidden ones apart; its images come in the natural order of their
-    paths (``2.jpg`` before ``10.jpg``), the same on every machine. No image is opened: one that cannot be decoded says so when
-    it is loaded.
+    A folder is searched with all folders below it, hidden ones apart; its files come in the natural order of their
+    paths (``2.jpg`` before ``10.jpg``), the same on every machine. What is plainly no image (notes, tables, files of the
+    system) is left out; all else is a source, and one that cannot be decoded says so when it is loaded.
 
     Parameters
     ----------
@@ -135,15 +133,15 @@ def _from_path(path: Path) -> tuple[ImageSource, ...]:
     if not path.exists():
         raise NoImagesError(f"{path} does not exist: give a folder of images or an image file")
     files = sorted(_walk(path), key=lambda file: natural_key(file.relative_to(path).as_posix()))
-    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
+    images = [file for file in files if not is_no_image(file)]
+    if not any(map(is_image, images)):
         accepted = ", ".join(IMAGE_SUFFIXES)
         if not files:
             raise NoImagesError(f"{path} holds no files (hidden ones apart): give a folder of images ({accepted})")
         kinds = Counter(file.suffix.lower() or "no suffix" for file in files)
         found = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(8))
         plural = "file" if len(files) == 1 else "files"
-        raise NoImagesError(f"{path} holds {len(files)} {plural}, none with an image suffix: {found}. Accepted are {accepted}")
+        raise NoImagesError(f"{path} holds {len(files)} {plural}, none of them an image: {found}. Accepted are {accepted}")
     return tuple(ImageSource(file.relative_to(path).as_posix(), file) for file in images)
 
 

@@ -30,6 +30,9 @@ REASONS = {
     "too-small": "too small",
     "too-elongated": "too long and thin",
     "too-large": "too large",
+    "no-image": "no image",
+    "raw": "a raw photograph or a preview",
+    "missing-extra": "needs a library that is not installed",
 }
 #: Members that a row in a notebook shows, and about how many pixels wide each is.
 MEMBERS, SIDE = 6, 96
