@@ -316,6 +316,20 @@ def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
     assert sum(len(entry["keys"]) for entry in journal if entry["event"] == "computed" and entry["stage"] == "masks") == COUNT
 
 
+@pytest.mark.parametrize("wrong", [{"parts": 3}, "quick", vs.SpecializeSettings(), vs.preset("quick").to_dict()])
+def test_settings_that_are_none_are_named(wrong: Any, stripe_network: torch.nn.Module, tmp_path: Path) -> None:
+    kind = type(wrong).__name__
+    with pytest.raises(
+        SettingsError, match=rf"settings is a {kind} .* must be Settings: .*Settings\.from_dict.*preset="
+    ) as caught:
+        vs.summarize(stripe_network, tmp_path, 0, settings=wrong, out=tmp_path / "out")
+    assert len(str(caught.value)) < 400
+    for call in (lambda: vs.cluster(np.eye(4), wrong), lambda: vs.optimize_masks(stripe_network, [], 0, settings=wrong)):
+        with pytest.raises(SettingsError, match=f"settings is a {kind}"):
+            call()
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:
     with pytest.raises(SettingsError, match="preset is 'papers', but must be one of 'default', 'quick', 'paper'"):
         vs.summarize(stripe_network, list(striped.images), "marked", preset="papers")

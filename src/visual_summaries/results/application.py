@@ -73,17 +73,20 @@ class Explained(Result):
         Evidence for the run's class.
     present : tuple of Presence
         The summaries in it, the most important first.
+    near_zero : bool
+        Whether the score is so low that shares of it say nothing: under 5 % of the median score of the run's images.
     """
 
     image: Image
     predicted: str
     mask: Mask
     present: tuple[Presence, ...]
+    near_zero: bool = False
 
     @property
     def explained(self) -> float:
-        """Sum of the importances: the share of the score that the summaries account for."""
-        return float(sum(one.importance for one in self.present))
+        """Sum of the importances: the share of the score that the summaries account for; NaN where the score is near 0."""
+        return math.nan if self.near_zero else float(sum(one.importance for one in self.present))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +115,10 @@ class Application(Result):
     skipped: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON, without pixels; what is not finite becomes None."""
+        """Return plain data for JSON, without pixels; what is not finite becomes None, and so do shares of a score near 0."""
 
-        def number(value: float) -> float | None:
-            return float(value) if math.isfinite(value) else None
+        def number(value: float, known: bool = True) -> float | None:
+            return float(value) if known and math.isfinite(value) else None
 
         return {
             "target": self.target,
@@ -123,6 +126,7 @@ class Application(Result):
                 {
                     "name": one.image.name,
                     "score": number(one.image.score),
+                    "score_near_zero": one.near_zero,
                     "predicted": one.predicted,
                     "score_without_evidence": number(one.mask.score_after),
                     "explained": number(one.explained),
@@ -131,8 +135,8 @@ class Application(Result):
                             "summary": own.summary + 1,
                             "boxes": [list(box) for box in own.boxes],
                             "confidence": number(own.confidence),
-                            "importance": number(own.importance),
-                            "control": number(own.control),
+                            "importance": number(own.importance, not one.near_zero),
+                            "control": number(own.control, not one.near_zero),
                         }
                         for own in one.present
                     ],

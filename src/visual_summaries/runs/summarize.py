@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from visual_summaries._allocator import freed_memory_kept
-from visual_summaries._validate import require_contrib
+from visual_summaries._validate import require_contrib, require_settings
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.files.journal import JOURNAL, Journal
@@ -95,6 +95,8 @@ def summarize(
 
     Raises
     ------
+    SettingsError
+        If `settings` are not :class:`~visual_summaries.Settings`.
     RunError
         If `out` holds a run already (and `resume` is not set), is being written by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
@@ -104,6 +106,7 @@ def summarize(
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
+    require_settings(settings, Settings)
     require_contrib()  # in every preset members are warped by its filter, after masks have been made
     if not isinstance(classifier, Classifier):
         classifier = load_classifier(classifier)
