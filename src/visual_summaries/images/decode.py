@@ -97,6 +97,10 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
         return _to_rgb(_load(name, source), name)
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes", min_side, max_pixels)
+    if not isinstance(source, str | os.PathLike):
+        raise ImageError(
+            f"{type(source).__name__} ({source!r:.60}) is no image: give a path, bytes, an array, a tensor or an image"
+        )
     with open_file(Path(source)) as file:
         return _from_file(file, str(source), min_side, max_pixels)
 

@@ -25,6 +25,7 @@ from visual_summaries.results import Run
 REASONS = {
     "misclassified": "the network sees another class",
     "copy": "a copy of another image",
+    "other-label": "labeled as another class",
     "unreadable": "cannot be read as an image",
     "truncated": "the file is cut short",
     "too-small": "too small",

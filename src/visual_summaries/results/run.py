@@ -32,7 +32,8 @@ class Skipped:
     name : str
         Path below the image folder.
     reason : str
-        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``.
+        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``,
+        ``"copy"``, ``"other-label"``.
     detail : str
         A sentence for a reader.
     """

@@ -61,7 +61,8 @@ def summarize(
     classifier : Classifier, Module or str
         What to explain; a specification or a module goes through :func:`visual_summaries.load_classifier`.
     images : str, Path, iterable or tensor
-        Images of the class: a folder (searched recursively), paths, arrays, or a tensor ``(N, C, H, W)`` in [0, 1].
+        Images of the class: a folder (searched recursively), paths, arrays, or a tensor ``(N, C, H, W)`` in [0, 1]; or what
+        looks like a dataset (torch, torchvision, Hugging Face, rows, pairs), of which the images of that label are taken.
     target : int, str or callable
         Index or name of the class, or a function of the outputs ``(N, K) -> (N,)``.
     out : str or Path, optional
