@@ -154,6 +154,16 @@ def test_the_manifest_tells_how_the_run_was_made(run: Run) -> None:
     assert info.versions["torch"] in (torch.__version__, torch.__version__.split("+")[0])
 
 
+def test_an_attempt_that_failed_before_any_work_is_in_nobodys_way(
+    tmp_path: Path, folder: Path, stripe_network: torch.nn.Module
+) -> None:
+    with pytest.raises(NoImagesError, match="1 usable images, but at least 3"):
+        vs.summarize(stripe_network, folder, 1, tmp_path / "out", preset="quick")
+    assert (tmp_path / "out" / "journal.jsonl").exists()
+    run = vs.summarize(stripe_network, folder, 0, tmp_path / "out", preset="quick")
+    assert vs.load_run(tmp_path / "out") == run
+
+
 def test_resume_finds_the_pieces_and_gives_the_same_run(
     tmp_path: Path, folder: Path, stripe_network: torch.nn.Module, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,7 @@ def summarize(
     SettingsError
         If `settings` are not :class:`~visual_summaries.Settings`.
     RunError
-        If `out` holds a run already (and `resume` is not set), is being written by another process, or cannot be written to.
+        If `out` holds a run already (and `resume` is not set), is in use by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
         If the model, the class or the images cannot be used; the message says what to do.
     EngineError, MissingExtraError
