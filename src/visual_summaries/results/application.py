@@ -89,7 +89,7 @@ class Explained(Result):
         return math.nan if self.near_zero else float(sum(one.importance for one in self.present))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Application(Result):
     """A run applied to new images.
 
@@ -113,6 +113,11 @@ class Application(Result):
     found: tuple[float, ...]
     mistaken: tuple[float, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        present = sum(len(one.present) for one in self.images)
+        return f"<Application to {len(self.images)} images, {present} summaries of {self.target!r} in them>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, without pixels; what is not finite becomes None, and so do shares of a score near 0."""
