@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -113,7 +114,8 @@ def write_anything() -> None:
     """Let stdout and stderr escape what their encoding cannot write: no run fails for how its name is printed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError, ValueError):  # closed, or opened in a way that cannot be changed
+                stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:
