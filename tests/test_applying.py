@@ -108,6 +108,38 @@ def test_an_application_is_written_as_data_pixels_and_a_page(applied: Applicatio
     assert "no summary was found in its evidence" in html
 
 
+def test_of_a_score_near_zero_no_shares_are_told(run: Run, applied: Application, tmp_path: Path) -> None:
+    assert not applied.images[0].near_zero
+    assert [one.near_zero for one in applied.images] == [
+        one.image.score < 0.05 * float(np.median([image.score for image in run.images])) for one in applied.images
+    ]
+    first = replace(applied.images[0], image=replace(applied.images[0].image, score=0.0004), near_zero=True)
+    found = replace(applied, images=(first,))
+    page = found.save(tmp_path / "out").read_text(encoding="utf-8")
+    assert "is under 0.01, near 0: there is no score whose shares could be told" in page
+    assert "account for" not in page
+    [told] = json.loads((tmp_path / "out" / "apply.json").read_text())["images"]
+    assert told["score_near_zero"] is True
+    assert told["explained"] is None
+    assert {own["importance"] for own in told["summaries"]} == {None} == {own["control"] for own in told["summaries"]}
+
+
+def test_the_command_tells_no_shares_of_a_score_near_zero(
+    run: Run, applied: Application, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from visual_summaries.cli import app
+    from visual_summaries.runs.directory import save_run
+
+    save_run(run, tmp_path / "run")
+    monkeypatch.setattr("visual_summaries.cli.applying.network_of", lambda *_: None)
+    for near_zero in (True, False):
+        images = tuple(replace(one, near_zero=near_zero) for one in applied.images[:1])
+        monkeypatch.setattr(Run, "apply", lambda *_, images=images, **__: replace(applied, images=images))
+        said = CliRunner().invoke(app, ["apply", str(tmp_path / "run"), str(tmp_path), "--out", str(tmp_path / "out")]).output
+        assert ("near 0, so that shares of it say nothing" in said) == near_zero
+        assert ("%" in said) != near_zero
+
+
 def test_names_are_escaped_on_the_page(applied: Application) -> None:
     first = applied.images[0]
     named = replace(first, image=replace(first.image, name="<script>alert(1)</script>"), predicted="<b>x</b>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,9 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+import visual_summaries
 from visual_summaries.cli import main
+from visual_summaries.cli.console import StageProgress, note, say
 
 NETWORK = f"{Path(__file__).parent / 'conftest.py'}:make_stripe_network"
 
@@ -124,6 +127,38 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr(job, "compute_masks", interrupted)
     assert main(["run", NETWORK, str(folder), "--target", "0", "--out", str(tmp_path / "out"), "--quiet"]) == 130
     assert "--resume" in capfd.readouterr().err
+
+
+def test_what_users_name_is_printed_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["leafnet.py:corn:", "[bold]nets[/bold]:smile:", "[/]", "[link=x]y", "a :thumbs_up: b"]
+    for name in names:
+        say(name)
+        note(name)
+        note(name, style="red")
+    printed = capfd.readouterr()
+    assert printed.out.splitlines() == names
+    assert printed.err.splitlines() == [name for name in names for _ in range(2)]
+    with StageProgress() as progress:
+        progress("masks", 1, 2, ":corn:/[bold]")
+    assert ":corn:/[bold]: masks 1/2" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_encoding_of_a_terminal_fails_a_command(encoding: str, out: Path, tmp_path: Path) -> None:
+    name = "d\u00e9mo-\u732b" + os.fsdecode(b"\xff")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(visual_summaries.__file__).parent.parent)}
+    told = {}
+    for option in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "visual_summaries", "report", str(out), "--out", str(tmp_path / f"{name}.html"), *option],
+            env=environment,
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr
+        told["--json" in option] = done.stdout.decode(encoding)
+    assert json.loads(told[True])["report"] == str(tmp_path / f"{name}.html")
+    assert "\\udcff.html" in told[False]
+    assert ("\u732b" if encoding == "utf-8" else "\\u732b") in told[False]
 
 
 def test_help_names_every_command_and_exit_code() -> None:

@@ -98,7 +98,25 @@ def test_nothing_is_overwritten_and_wrong_input_is_named(striped_run: vs.Run, tm
     with pytest.raises(SettingsError, match="format is 'xml'"):
         export_run(striped_run, tmp_path / "x", "xml")
     with pytest.raises(SettingsError, match=f"summary is 99, but must lie in \\[1, {len(striped_run.summaries)}\\]"):
-        export_run(striped_run, tmp_path / "x", summaries=[98])
+        export_run(striped_run, tmp_path / "x.json", summaries=[98])
+
+
+def test_the_format_follows_from_the_ending(striped_run: vs.Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["export", str(striped_run.path), "--out"]
+    for name, begins, more in (
+        ("a.csv", "region,image,", []),
+        ("b.JSON", "{", []),
+        ("c.json", "region,image,", ["--format", "csv"]),
+        ("d", "{", ["--format", "json"]),
+    ):
+        assert main([*command, str(tmp_path / name), *more]) == 0
+        assert (tmp_path / name).read_text().startswith(begins)
+    capfd.readouterr()
+    for name, says in (("e.xlsx", "ends in '.xlsx', which is no format"), ("e", "has no ending that tells the format")):
+        assert main([*command, str(tmp_path / name)]) == 2
+        told = capfd.readouterr().err
+        assert says in told
+        assert "--format json, csv, or coco" in told
 
 
 def test_the_command(striped_run: vs.Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,3 +93,12 @@ def test_notebooks_show_the_summaries(striped_run: vs.Run) -> None:
     shown = sum(min(6, len(summary.members)) for summary in striped_run.summaries)
     assert len(re.findall(r'src="data:image/webp;base64,', html)) == html.count("<img") == shown
     assert striped_run._repr_html_() == render_strip(striped_run)
+
+
+def test_a_run_is_shown_as_a_line(striped_run: vs.Run) -> None:
+    assert repr(striped_run) == (
+        f"<Run of {striped_run.info.classifier.spec} on 'marked' (0): {len(striped_run.images)} images, "
+        f"{len(striped_run.summaries)} summaries, in {str(striped_run.path)!r}>"
+    )
+    target = replace(striped_run.info, target=TargetInfo(None, "line\nbreak"))
+    assert repr(replace(striped_run, path=None, info=target)).count("\n") == 0

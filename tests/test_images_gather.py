@@ -103,7 +103,7 @@ def test_empty_and_missing_sources_say_what_was_found(tmp_path):
         (tmp_path / f"{index}.txt").write_text("")
     (tmp_path / "README").write_text("")
     with pytest.raises(
-        NoImagesError, match=r"holds 4 files, none with an image suffix: \.txt \(3\), no suffix \(1\)\. Accepted are \.jpg"
+        NoImagesError, match=r"holds 4 files, none of them an image: \.txt \(3\), no suffix \(1\)\. Accepted are \.jpg"
     ):
         gather_images(tmp_path)
     with pytest.raises(NoImagesError, match="the iterable that was given is empty"):

@@ -25,6 +25,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LIBRARIES = {
     "transformers": "hf",
     "open_clip": "clip",
+    "pillow_heif": "heif",
+    "pydicom": "dicom",
     "matplotlib": "plot",
     "pyarrow": "table",
     "ray": "ray",
@@ -35,6 +37,8 @@ USES = {
     "table": "from visual_summaries.pages.catalog import write_index; write_index(run.path.parent, 'catalog', table='parquet')",
     "hf": "import transformers; transformers.AutoModelForImageClassification",
     "clip": "import open_clip; open_clip.create_model_and_transforms",
+    "heif": "from visual_summaries.images.heif import open_heif; import pillow_heif; pillow_heif.HeifImageFile",
+    "dicom": "import pydicom.pixels; pydicom.pixels.pixel_array",
     "ray": "import ray; ray.init",
 }
 

@@ -154,6 +154,16 @@ def test_the_manifest_tells_how_the_run_was_made(run: Run) -> None:
     assert info.versions["torch"] in (torch.__version__, torch.__version__.split("+")[0])
 
 
+def test_an_attempt_that_failed_before_any_work_is_in_nobodys_way(
+    tmp_path: Path, folder: Path, stripe_network: torch.nn.Module
+) -> None:
+    with pytest.raises(NoImagesError, match="1 usable images, but at least 3"):
+        vs.summarize(stripe_network, folder, 1, tmp_path / "out", preset="quick")
+    assert (tmp_path / "out" / "journal.jsonl").exists()
+    run = vs.summarize(stripe_network, folder, 0, tmp_path / "out", preset="quick")
+    assert vs.load_run(tmp_path / "out") == run
+
+
 def test_resume_finds_the_pieces_and_gives_the_same_run(
     tmp_path: Path, folder: Path, stripe_network: torch.nn.Module, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +324,20 @@ def test_clusters_that_do_not_converge_are_an_error_and_masks_stay(
         vs.summarize(stripe_network, list(striped.images), "marked", tmp_path / "out", settings=settings)
     journal = Journal(tmp_path / "out" / "journal.jsonl").entries()
     assert sum(len(entry["keys"]) for entry in journal if entry["event"] == "computed" and entry["stage"] == "masks") == COUNT
+
+
+@pytest.mark.parametrize("wrong", [{"parts": 3}, "quick", vs.SpecializeSettings(), vs.preset("quick").to_dict()])
+def test_settings_that_are_none_are_named(wrong: Any, stripe_network: torch.nn.Module, tmp_path: Path) -> None:
+    kind = type(wrong).__name__
+    with pytest.raises(
+        SettingsError, match=rf"settings is a {kind} .* must be Settings: .*Settings\.from_dict.*preset="
+    ) as caught:
+        vs.summarize(stripe_network, tmp_path, 0, settings=wrong, out=tmp_path / "out")
+    assert len(str(caught.value)) < 400
+    for call in (lambda: vs.cluster(np.eye(4), wrong), lambda: vs.optimize_masks(stripe_network, [], 0, settings=wrong)):
+        with pytest.raises(SettingsError, match=f"settings is a {kind}"):
+            call()
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_preset(striped: Any, stripe_network: torch.nn.Module) -> None:

@@ -136,6 +136,7 @@ def test_what_is_called_public_exists() -> None:
     _, _, section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n## API stability\n")
     assert "`__all__`" in section
     assert all(hasattr(vs, name) for name in vs.__all__)
+    assert issubclass(vs.errors.ImageError, vs.VisualSummariesError)
     assert "number `FORMAT`" in section
     assert f"format {FORMAT} (`format` in the manifest)" in (ROOT / "docs" / "run-format.md").read_text(encoding="utf-8")
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from benchmarks.made_runs import made_mask, small_parts
 from visual_summaries.errors import RunError
+from visual_summaries.files import lock
 from visual_summaries.files.arrays import load_arrays, pack, unpack
 from visual_summaries.files.atomic import atomic_file
+from visual_summaries.files.journal import Journal
 from visual_summaries.results import (
     Chance,
     Component,
@@ -381,7 +383,20 @@ def test_output_folders(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="already holds a complete run; add --resume"):
         require_free(tmp_path / "run", resume=False)
     require_free(tmp_path / "run", resume=True)
-    (tmp_path / "half" / "pieces").mkdir(parents=True)
+    (tmp_path / "half" / "pieces" / "answers").mkdir(parents=True)
+    (tmp_path / "half" / "pieces" / "answers" / "a.npz").touch()
+    (tmp_path / "half" / "journal.jsonl").touch()
+    require_free(tmp_path / "half", resume=False)  # it failed before any work: no image was of the class
+    (tmp_path / "half" / "pieces" / "masks").mkdir()
+    (tmp_path / "half" / "pieces" / "masks" / "a.npz").touch()
+    with lock.locked(tmp_path / "half", Journal(None)):
+        require_free(tmp_path / "half", resume=True)
+        with pytest.raises(RunError, match="already holds an unfinished run"):  # ours is the lock
+            require_free(tmp_path / "half", resume=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lock, "HELD", [])  # as another process sees it
+            with pytest.raises(RunError, match=r"is in use: process .* is writing a run to it; wait until it ends, or choose"):
+                require_free(tmp_path / "half", resume=False)
     with pytest.raises(RunError, match="already holds an unfinished run"):
         require_free(tmp_path / "half", resume=False)
     # Killed while it wrote its first file: nothing is there yet, so it may also be begun anew.

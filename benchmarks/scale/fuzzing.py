@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.features
 import PIL.Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -85,13 +86,19 @@ def image_seeds() -> tuple[bytes, ...]:
         (image.convert("1"), "TIFF", {"compression": "group4"}),
         (image, "GIF", {}),
         (image.quantize(16), "GIF", {"save_all": True, "append_images": [image.rotate(90).quantize(8)], "transparency": 0}),
+        (image, "JPEG2000", {}),
+        (deep, "JPEG2000", {"no_jp2": True}),
+        (image, "AVIF", {}),
     ]
     found = []
     for picture, kind, options in variants:
         buffer = io.BytesIO()
-        picture.save(buffer, kind, **options)
-        found.append(buffer.getvalue())
-    return tuple(found)
+        if kind != "AVIF" or PIL.features.check("avif"):
+            picture.save(buffer, kind, **options)
+            found.append(buffer.getvalue())
+    array = io.BytesIO()
+    np.save(array, pixels)
+    return (*found, array.getvalue())
 
 
 def try_image(rng: random.Random, folder: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from visual_summaries import errors
 from visual_summaries._version import __version__
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ __all__ = [
     "cluster",
     "dense_flow",
     "describe",
+    "errors",
     "load_classifier",
     "load_run",
     "match",

@@ -37,6 +37,27 @@ def require_choice(name: str, value: object, choices: tuple[object, ...]) -> Non
         raise SettingsError(f"{name} is {value!r}, but must be one of {listed}")
 
 
+def require_settings(value: object, kind: type) -> None:
+    """Raise SettingsError unless `value` is of a class of settings, or None.
+
+    Examples
+    --------
+    >>> from visual_summaries.settings import Settings
+    >>> require_settings({"parts": 3}, Settings)
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.SettingsError: settings is a dict ({'parts': 3}), but must be Settings: make it ...
+    """
+    if value is not None and not isinstance(value, kind):
+        shown = f"{value!r:.60}" + ("..." if len(repr(value)) > 60 else "")
+        name = kind.__name__
+        whole = ", preset('quick') or, of what to_dict() gave, Settings.from_dict(...)" if name == "Settings" else ""
+        raise SettingsError(
+            f"settings is a {type(value).__name__} ({shown}), but must be {name}: make it by {name}(...){whole}; "
+            f"a preset is given by its name as preset=..., one value is changed by dataclasses.replace"
+        )
+
+
 def require_contrib() -> None:
     """Raise MissingExtraError unless OpenCV has contrib's modules: another distribution may have been installed over it."""
     import cv2  # settings are made without it

@@ -53,7 +53,8 @@ class ImageError(VisualSummariesError, ValueError):
     ----------
     reason : str
         A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``,
-        ``"too-elongated"``.
+        ``"too-elongated"``, ``"no-image"`` (a file of another kind), ``"raw"`` (a camera's own format), ``"missing-extra"``
+        (a library that would open it is not installed).
     """
 
     exit_code = 5

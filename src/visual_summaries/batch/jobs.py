@@ -13,7 +13,8 @@ from typing import Any
 
 from visual_summaries.classifiers import Classifier, find_class
 from visual_summaries.errors import NoImagesError, RunError, SettingsError, TargetError
-from visual_summaries.images.gather import IMAGE_SUFFIXES, natural_key
+from visual_summaries.images.gather import natural_key
+from visual_summaries.images.kinds import is_image
 from visual_summaries.runs.directory import read_info
 
 _NUMBERED = re.compile(r"(?P<index>\d{1,6})[ ._-]+(?P<name>.*\D.*)")
@@ -51,7 +52,7 @@ def holds_images(folder: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return path.is_file() and is_image(path)
 
 
 def target_of_folder(name: str, classifier: Classifier) -> int:

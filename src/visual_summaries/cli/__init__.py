@@ -12,7 +12,7 @@ import typer
 
 from visual_summaries._version import __version__
 from visual_summaries.cli import applying, naming, running, showing
-from visual_summaries.cli.console import note, say
+from visual_summaries.cli.console import note, say, write_anything
 from visual_summaries.cli.stopping import stoppable
 from visual_summaries.cli.study import study
 from visual_summaries.errors import VisualSummariesError
@@ -77,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     visual-summaries ...
     0
     """
+    write_anything()
     try:
         app(arguments)
     except SystemExit as done:  # how typer ends: usage errors (2), --help, typer.Exit

@@ -40,9 +40,11 @@ def apply(
         say_json({**found.to_dict(), "page": str(page)})
         return
     for one in found.images:
-        parts = ", ".join(f"summary {own.summary + 1} {own.importance:.0%}" for own in one.present) or "no summary"
+        shares = ["" if one.near_zero else f" {own.importance:.0%}" for own in one.present]
+        parts = ", ".join(f"summary {own.summary + 1}{share}" for own, share in zip(one.present, shares, strict=True))
         said = "" if one.predicted == found.target else f" (taken for {one.predicted})"
-        say(f"{one.image.name}: score {one.image.score:.2f}{said}; {parts}")
+        low = ", near 0, so that shares of it say nothing" if one.near_zero else ""
+        say(f"{one.image.name}: score {one.image.score:.2f}{low}{said}; {parts or 'no summary'}")
     say(f"page: {page}")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -18,8 +21,9 @@ from visual_summaries.cli.stopping import message
 #: Exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
 
-stderr = Console(stderr=True)
-stdout = Console(soft_wrap=True)
+# What is printed is the users' (paths, classes, networks): brackets are no markup, and colons around a word no emoji.
+stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+stdout = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
@@ -44,7 +48,7 @@ class StageProgress:
     def __init__(self, quiet: bool = False) -> None:
         set_up_logging(quiet)
         self._bars = Bars(
-            TextColumn("{task.description:<14}"),
+            TextColumn("{task.description:<14}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -91,7 +95,7 @@ class StageProgress:
 
 def note(text: str, style: str | None = None) -> None:
     """Print a line on stderr, above the bars; unlike a paragraph it is not wrapped, so that it can be searched for."""
-    stderr.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    stderr.print(text, style=style, soft_wrap=True)
 
 
 class _NoteHandler(logging.Handler):
@@ -107,16 +111,24 @@ def set_up_logging(quiet: bool) -> None:
     logger.propagate = False
 
 
+def write_anything() -> None:
+    """Let stdout and stderr escape what their encoding cannot write: no run fails for how its name is printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError, ValueError):  # closed, or opened in a way that cannot be changed
+                stream.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
     """Print a line on stdout as it is."""
-    stdout.print(line, highlight=False, markup=False)
+    stdout.print(line)
 
 
 def say_json(value: Any) -> None:
     """Print a value as one line of JSON on stdout."""
     text = json.dumps(value, ensure_ascii=False)
     try:
-        text.encode()
-    except UnicodeEncodeError:  # names of files may hold bytes that are no text, which an escape can show and a terminal cannot
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # JSON has escapes for what a terminal cannot write, and for bytes of names that are no text
         text = json.dumps(value)
     typer.echo(text)

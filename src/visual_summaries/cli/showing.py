@@ -44,8 +44,11 @@ def export(
     directory: Directory,
     out: Annotated[Path, typer.Option(help="File to write; for `coco` a new or empty folder.")],
     format: Annotated[
-        str, typer.Option(help="`json`, `csv` (a row for each region), or `coco` (annotations and views).")
-    ] = "json",
+        str | None,
+        typer.Option(
+            help="`json`, `csv` (a row for each region), or `coco` (annotations and views); by the ending of --out else."
+        ),
+    ] = None,
     summary: Annotated[
         list[int] | None, typer.Option(min=1, help="Number of a summary, as in the report; may be repeated. All unless given.")
     ] = None,
@@ -54,11 +57,12 @@ def export(
     ] = "rle",
 ) -> None:
     """Write a run's regions and summaries for other programs."""
-    from visual_summaries.pages.exports import export_run
+    from visual_summaries.pages.exports import export_run, format_of
 
     chosen = None if summary is None else [number - 1 for number in summary]
-    path = export_run(vs.load_run(directory), out, format, chosen, masks=masks)
-    say(f"{format}: {path}")
+    kind = format or format_of(out)
+    path = export_run(vs.load_run(directory), out, kind, chosen, masks=masks)
+    say(f"{kind}: {path}")
 
 
 def index(

@@ -47,7 +47,7 @@ def locked(folder: Path, journal: Journal) -> Iterator[None]:
     ...         pass
     Traceback (most recent call last):
     ...
-    visual_summaries.errors.RunError: ... is being written by process ... on ... since ...
+    visual_summaries.errors.RunError: ... is in use: process ... on ..., since ..., is writing a run to it; ...
     """
     made = not folder.exists()
     with writing(folder / LOCK):
@@ -82,6 +82,19 @@ def locked(folder: Path, journal: Journal) -> Iterator[None]:
             folder.rmdir()
 
 
+def require_unlocked(folder: Path) -> None:
+    """Raise RunError if another process is writing to a run directory."""
+    if folder in HELD or not (folder / LOCK).exists():
+        return
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            pass
+    except Timeout:
+        raise RunError(_in_use(folder)) from None
+    except (OSError, NotImplementedError):
+        return  # whoever locks it says why it cannot be locked
+
+
 def _holder(folder: Path) -> dict[str, Any]:
     """Who holds the lock, or held it when it was killed; empty where nobody says."""
     try:
@@ -97,5 +110,5 @@ def _in_words(holder: dict[str, Any]) -> str:
 
 def _in_use(folder: Path) -> str:
     holder = _holder(folder)
-    who = _in_words(holder) if holder else "another process"
-    return f"{folder} is being written by {who}; wait until it ends (or stop it) and add --resume, or choose another --out"
+    who = f"{_in_words(holder)}," if holder else "another process"
+    return f"{folder} is in use: {who} is writing a run to it; wait until it ends, or choose another --out"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import tokenize
 import warnings
 import zlib
 from pathlib import Path
 from struct import error as StructError
 
 import numpy as np
+import PIL.features
 import PIL.Image
 import PIL.ImageOps
 import torch
@@ -17,6 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries.errors import ImageError
+from visual_summaries.images.dicom import read_dicom
+from visual_summaries.images.heif import open_heif
+from visual_summaries.images.kinds import FORMATS, HEAD, has_image_suffix, is_raw, kind_of
 
 #: Anything that :func:`open_image` turns into an image.
 ImageLike = str | os.PathLike[str] | bytes | PIL.Image.Image | NDArray[np.generic] | Tensor
@@ -27,17 +33,30 @@ MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 
 # Pillow knows some forty formats, one of which runs an interpreter (EPS): only these are ever tried on a file.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "JPEG2000")
 # What Pillow's decoders raise on broken data (there is no common base class).
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, zlib.error, StructError)
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+    zlib.error,
+    StructError,
+)
 
 
 def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int = MAX_PIXELS) -> PIL.Image.Image:
     """Return a picture as an upright 8-bit RGB image.
 
-    Files may be JPEG, PNG, WebP, BMP, TIFF or GIF; of an animation or a multi-page file the first frame counts. Grayscale,
-    palette and CMYK are converted; transparency is laid on white; 16-bit gray is scaled by its full range (65535 becomes 255);
-    the EXIF rotation is applied.
+    Files may be JPEG (also MPO), PNG, WebP, BMP, TIFF, GIF, JPEG 2000, AVIF (Pillow 11.3 or newer), HEIC (extra ``heif``),
+    DICOM (extra ``dicom``) or arrays as ``.npy``; of an animation or a multi-page file the first frame counts. Grayscale,
+    palette and CMYK are converted; transparency is laid on white; 16-bit gray is scaled by its full range (65535 becomes 255),
+    that of DICOM by its window; the EXIF rotation is applied.
 
     Parameters
     ----------
@@ -58,7 +77,7 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
     Raises
     ------
     ImageError
-        With the reason ``"unreadable"``, ``"truncated"``, ``"too-small"`` or ``"too-large"``.
+        With one of the reasons of :class:`~visual_summaries.errors.ImageError`.
 
     Examples
     --------
@@ -78,6 +97,10 @@ def open_image(source: ImageLike, *, min_side: int = MIN_SIDE, max_pixels: int =
         return _to_rgb(_load(name, source), name)
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), f"{len(source)} bytes", min_side, max_pixels)
+    if not isinstance(source, str | os.PathLike):
+        raise ImageError(
+            f"{type(source).__name__} ({source!r:.60}) is no image: give a path, bytes, an array, a tensor or an image"
+        )
     with open_file(Path(source)) as file:
         return _from_file(file, str(source), min_side, max_pixels)
 
@@ -102,24 +125,66 @@ def open_file(path: Path) -> io.BufferedReader:
 
 def _from_file(file: io.BytesIO | io.BufferedReader, name: str, min_side: int, max_pixels: int) -> PIL.Image.Image:
     with warnings.catch_warnings():
-        # Pillow warns at its own limit; ours is checked on the next line.
+        # Pillow warns at its own limit; ours is checked below.
         warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
         try:
-            image = PIL.Image.open(file, formats=_FORMATS)
+            kind = kind_of(file.read(HEAD))
+            file.seek(0)
+            if kind == "npy":
+                return _from_array(_read_npy(file, name, max_pixels), min_side, max_pixels, name)
+            if kind == "dicom":
+                return _from_array(read_dicom(file, name, max_pixels), min_side, max_pixels, name)
+            image = open_heif(file, name) if kind == "heif" else _open_by_pillow(file, name, kind)
         except PIL.UnidentifiedImageError as error:
-            if not file.seek(0, io.SEEK_END):
-                raise ImageError(f"{name} is empty") from error
-            raise ImageError(f"{name} is not a readable JPEG, PNG, WebP, BMP, TIFF or GIF file") from error
+            raise ImageError(*_no_image(file, name)) from error
         except PIL.Image.DecompressionBombError as error:
             raise ImageError(
                 f"{name}: its header announces more pixels than any real picture has, the limit is {max_pixels:,}: {error}",
                 "too-large",
             ) from error
+        except ImageError:
+            raise
         except _BROKEN as error:
             raise _broken(name, error) from error
         with image:
             _check_size(name, image.size, min_side, max_pixels)
             return _to_rgb(_load(name, image), name)
+
+
+def _open_by_pillow(file: io.BytesIO | io.BufferedReader, name: str, kind: str) -> PIL.Image.Image:
+    if kind == "avif" and not ("avif" in PIL.features.modules and PIL.features.check("avif")):
+        raise ImageError(f"{name} is an AVIF image: update Pillow to 11.3 or newer, or save it as PNG", "missing-extra")
+    image = None if is_raw(name) else PIL.Image.open(file, formats=("AVIF",) if kind == "avif" else _FORMATS)
+    tags = getattr(image, "tag_v2", {})
+    if image is None or (image.format == "TIFF" and (50706 in tags or tags.get(254) == 1)):  # DNG's version; a preview
+        raise ImageError(
+            f"{name} is a raw photograph, or begins with a small preview: develop it and save it as JPEG, PNG or TIFF", "raw"
+        )
+    return image
+
+
+def _no_image(file: io.BytesIO | io.BufferedReader, name: str) -> tuple[str, str]:
+    """Return why a file of no known format cannot be opened, and the reason in a word."""
+    if not file.seek(0, io.SEEK_END):
+        return f"{name} is empty", "unreadable"
+    message = f"{name} is not a readable {FORMATS} file: save it as JPEG or PNG if it is an image, or move it elsewhere"
+    return message, "unreadable" if has_image_suffix(name) or isinstance(file, io.BytesIO) else "no-image"
+
+
+def _read_npy(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> NDArray[np.generic]:
+    """Read an array without pickle; its header is asked first."""
+    try:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+        if math.prod(shape) > 4 * max_pixels:
+            raise ImageError(f"{name} holds an array of shape {shape}, the limit is {max_pixels:,} pixels", "too-large")
+        if dtype.kind not in "uf" or len(shape) not in (2, 3):
+            raise ImageError(f"{name} holds {dtype} of shape {shape}, expected (H, W) or (H, W, 3), uint8 or float in [0, 1]")
+        file.seek(0)
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    except (tokenize.TokenError, RecursionError, MemoryError) as error:  # a header is Python's syntax
+        raise ImageError(f"{name} is a damaged array: {error}") from error
 
 
 def _check_size(name: str, size: tuple[int, int], min_side: int, max_pixels: int) -> None:

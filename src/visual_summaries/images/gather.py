@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from visual_summaries.errors import ImageError, NoImagesError
+from visual_summaries.images.datasets import Label, Row, items_of
 from visual_summaries.images.decode import ImageLike, open_file, open_image
-
-#: Endings of the files that a folder is searched for, lower case.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
+from visual_summaries.images.kinds import IMAGE_SUFFIXES, is_image, is_no_image
 
 #: Anything that :func:`gather_images` understands.
-ImagesLike = ImageLike | Iterable[ImageLike]
+ImagesLike = ImageLike | Iterable[Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,16 @@ class ImageSource:
     """
 
     name: str
-    content: ImageLike = field(repr=False, compare=False)
+    content: ImageLike | Row = field(repr=False, compare=False)
+
+    @property
+    def label(self) -> Label:
+        """The class that a dataset gives the image: a number or a name; None where nothing is given."""
+        return self.content.read()[1] if isinstance(self.content, Row) else None
+
+    def _image(self) -> ImageLike:
+        image: ImageLike = self.content.read()[0] if isinstance(self.content, Row) else self.content
+        return image
 
     def load(self) -> PIL.Image.Image:
         """Return the upright RGB image; see :func:`~visual_summaries.images.open_image`.
@@ -53,7 +61,7 @@ class ImageSource:
         ImageError
             If it cannot be used; its ``reason`` says why.
         """
-        return open_image(self.content)
+        return open_image(self._image())
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file's bytes, or of the pixel data of an array, tensor or image.
@@ -63,7 +71,7 @@ class ImageSource:
         ImageError
             If the file cannot be read.
         """
-        content = self.content
+        content = self._image()
         if isinstance(content, str | os.PathLike):
             with open_file(Path(content)) as file:
                 try:
@@ -80,15 +88,17 @@ class ImageSource:
 def gather_images(source: ImagesLike, max_images: int | None = None) -> tuple[ImageSource, ...]:
     """Return the images of a folder, of a list or of a tensor as sources that are opened one at a time.
 
-    A folder is searched with all folders below it, hidden ones apart; its images come in the natural order of their
-    paths (``2.jpg`` before ``10.jpg``), the same on every machine. No image is opened: one that cannot be decoded says so when
-    it is loaded.
+    A folder is searched with all folders below it, hidden ones apart; its files come in the natural order of their
+    paths (``2.jpg`` before ``10.jpg``), the same on every machine. What is plainly no image (notes, tables, files of the
+    system) is left out; all else is a source, and one that cannot be decoded says so when it is loaded.
 
     Parameters
     ----------
-    source : path, iterable of paths or arrays, ndarray or Tensor
+    source : path, iterable, dataset, ndarray or Tensor
         A folder; one image in any form that :func:`~visual_summaries.images.open_image` takes; an iterable of such images (a
-        generator is read up to `max_images` and its images are kept); a tensor ``(N, C, H, W)`` or an array ``(N, H, W, C)``.
+        generator is read up to `max_images` and its images are kept); a tensor ``(N, C, H, W)`` or an array ``(N, H, W, C)``; a
+        dataset of torch, torchvision or Hugging Face, or anything that gives pairs ``(image, label)``, rows
+        ``{"image": ..., "label": ...}`` or batches of these; see :attr:`ImageSource.label`.
     max_images : int, optional
         Take the first so many.
 
@@ -117,12 +127,14 @@ def gather_images(source: ImagesLike, max_images: int | None = None) -> tuple[Im
         return _from_path(Path(source))[:max_images]
     if isinstance(source, bytes | PIL.Image.Image):
         return (ImageSource("image-0000", source),)
-    if isinstance(source, np.ndarray | Tensor) and source.ndim in (2, 3):
-        return (ImageSource("image-0000", source),)
-    if isinstance(source, np.ndarray | Tensor) and source.ndim != 4:
-        expected = "(N, C, H, W)" if isinstance(source, Tensor) else "(N, H, W, C)"
-        raise NoImagesError(f"images of shape {tuple(source.shape)} given, but expected {expected}")
-    items = list(islice(iter(source), max_images))
+    if isinstance(source, np.ndarray | Tensor) and not (isinstance(source, np.ndarray) and source.dtype.kind in "OSU"):
+        if source.ndim in (2, 3):
+            return (ImageSource("image-0000", source),)
+        if source.ndim != 4:
+            expected = "(N, C, H, W)" if isinstance(source, Tensor) else "(N, H, W, C)"
+            raise NoImagesError(f"images of shape {tuple(source.shape)} given, but expected {expected}")
+        source = list(source)
+    items = items_of(source, max_images)
     if not items:
         raise NoImagesError("no images: the iterable that was given is empty")
     names = _names(items)
@@ -135,15 +147,15 @@ def _from_path(path: Path) -> tuple[ImageSource, ...]:
     if not path.exists():
         raise NoImagesError(f"{path} does not exist: give a folder of images or an image file")
     files = sorted(_walk(path), key=lambda file: natural_key(file.relative_to(path).as_posix()))
-    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
+    images = [file for file in files if not is_no_image(file)]
+    if not any(map(is_image, images)):
         accepted = ", ".join(IMAGE_SUFFIXES)
         if not files:
             raise NoImagesError(f"{path} holds no files (hidden ones apart): give a folder of images ({accepted})")
         kinds = Counter(file.suffix.lower() or "no suffix" for file in files)
         found = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(8))
         plural = "file" if len(files) == 1 else "files"
-        raise NoImagesError(f"{path} holds {len(files)} {plural}, none with an image suffix: {found}. Accepted are {accepted}")
+        raise NoImagesError(f"{path} holds {len(files)} {plural}, none of them an image: {found}. Accepted are {accepted}")
     return tuple(ImageSource(file.relative_to(path).as_posix(), file) for file in images)
 
 
@@ -181,14 +193,13 @@ def natural_key(name: str) -> tuple[object, ...]:
     return (*(int(part) if index % 2 else part for index, part in enumerate(parts)), name)
 
 
-def _names(items: list[ImageLike]) -> list[str]:
+def _names(items: list[Any]) -> list[str]:
     """Names of their own: files by their path below the common folder, all else by position."""
-    paths = [Path(item) for item in items if isinstance(item, str | os.PathLike)]
-    common = os.path.commonpath([os.path.abspath(path.parent) for path in paths]) if paths else ""  # noqa: PTH100 - not resolving links
-    names = []
-    for index, item in enumerate(items):
-        if isinstance(item, str | os.PathLike):
-            names.append(Path(os.path.relpath(item, common)).as_posix())
-        else:
-            names.append(f"image-{index:04d}")
-    return names
+    given = [item.path if isinstance(item, Row) else item for item in items]
+    paths = [Path(item) if isinstance(item, str | os.PathLike) else None for item in given]
+    folders = [os.path.abspath(path.parent) for path in paths if path is not None]  # noqa: PTH100 - not resolving links
+    common = os.path.commonpath(folders) if folders else ""
+    return [
+        f"image-{index:04d}" if path is None else Path(os.path.relpath(path, common)).as_posix()
+        for index, path in enumerate(paths)
+    ]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from visual_summaries._allocator import freed_memory_kept
 from visual_summaries._batches import even_batch
+from visual_summaries._validate import require_settings
 from visual_summaries.errors import ImageError
 from visual_summaries.masks.fast import FastSolver, Finished
 from visual_summaries.masks.infill import make_infills
@@ -115,6 +116,7 @@ def optimize_masks(
     >>> masks[0].sharp.shape, masks[0].sharp.dtype.name, bool(masks[0].score_after <= masks[0].score_before)
     ((32, 40), 'float16', True)
     """
+    require_settings(settings, MaskSettings)
     from dataclasses import replace
 
     from visual_summaries.classifiers import resolve_target

@@ -9,7 +9,7 @@ from visual_summaries.files.arrays import save_arrays
 from visual_summaries.files.atomic import write_json, write_text
 from visual_summaries.pages.charts import color_rules
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
-from visual_summaries.pages.words import counted, percent, score_text
+from visual_summaries.pages.words import counted, listed, percent, score_text
 from visual_summaries.results import Application, Explained
 
 
@@ -41,5 +41,8 @@ def _sentence(one: Explained, target: str) -> str:
     score = f"Its score of “{target}” is {score_text(one.image.score)}"
     if not one.present:
         return f"{score}; no summary was found in its evidence."
+    if one.near_zero:
+        present = listed([f"summary {own.summary + 1}" for own in one.present])
+        return f"{score}, near 0: there is no score whose shares could be told. Found in its evidence: {present}."
     found = counted(len(one.present), "summary", "summaries")
     return f"{score}; {found} found in it, which account for {percent(one.explained)} of that."

@@ -11,7 +11,7 @@ from typing import Any
 import PIL.Image
 
 from visual_summaries._validate import require_choice, require_in_range
-from visual_summaries.errors import RunError
+from visual_summaries.errors import RunError, SettingsError
 from visual_summaries.files.atomic import atomic_file, plain, write_json, write_text
 from visual_summaries.pages.geometry import contours
 from visual_summaries.pages.summaries import groups_of
@@ -154,8 +154,34 @@ def coco(run: Run, summaries: Collection[int] | None = None, *, masks: str = "rl
     return coco_head(run, summaries) | {"annotations": annotations}
 
 
+def format_of(path: Path) -> str:
+    """Return the format that the ending of a file means.
+
+    Raises
+    ------
+    SettingsError
+        If it means none.
+
+    Examples
+    --------
+    >>> format_of(Path("regions.CSV"))
+    'csv'
+    >>> format_of(Path("run.xlsx"))
+    Traceback (most recent call last):
+    ...
+    visual_summaries.errors.SettingsError: run.xlsx ends in '.xlsx', which is no format: ...
+    """
+    ending = path.suffix.lower()
+    if ending not in (".json", ".csv"):
+        ends = f"ends in {path.suffix!r}, which is no format" if ending else "has no ending that tells the format"
+        raise SettingsError(
+            f"{path} {ends}: give a name that ends in .json or .csv, or a format (--format json, csv, or coco for a folder)"
+        )
+    return ending[1:]
+
+
 def export_run(
-    run: Run, path: str | Path, format: str = "json", summaries: Collection[int] | None = None, *, masks: str = "rle"
+    run: Run, path: str | Path, format: str | None = None, summaries: Collection[int] | None = None, *, masks: str = "rle"
 ) -> Path:
     """Write a run, or some of its summaries, for other programs.
 
@@ -165,8 +191,8 @@ def export_run(
     path : str or Path
         ``"json"``, ``"csv"``: the file to write. ``"coco"``: a new or empty folder that gets ``annotations.json`` and the
         views in ``images``, the layout that FiftyOne and other tools read.
-    format : str
-        One of :data:`FORMATS`.
+    format : str, optional
+        One of :data:`FORMATS`; by the ending of `path` unless given.
     summaries : collection of int, optional
         Positions in ``run.summaries``; everything unless given.
     masks : str
@@ -184,11 +210,12 @@ def export_run(
     RunError
         If the file exists or the folder is not empty: nothing is overwritten.
     """
+    path = Path(path)
+    format = format or format_of(path)
     require_choice("format", format, FORMATS)
     require_choice("masks", masks, MASKS)
     for index in summaries or ():
         require_in_range("summary", index + 1, 1, len(run.summaries))
-    path = Path(path)
     if path.is_file() or (path.is_dir() and (format != "coco" or any(path.iterdir()))):
         raise RunError(f"{path} is there already; give a path that is not, nothing is overwritten")
     if format == "json":

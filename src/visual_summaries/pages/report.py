@@ -25,11 +25,15 @@ from visual_summaries.results import Run
 REASONS = {
     "misclassified": "the network sees another class",
     "copy": "a copy of another image",
+    "other-label": "labeled as another class",
     "unreadable": "cannot be read as an image",
     "truncated": "the file is cut short",
     "too-small": "too small",
     "too-elongated": "too long and thin",
     "too-large": "too large",
+    "no-image": "no image",
+    "raw": "a raw photograph or a preview",
+    "missing-extra": "needs a library that is not installed",
 }
 #: Members that a row in a notebook shows, and about how many pixels wide each is.
 MEMBERS, SIDE = 6, 96

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import AffinityPropagation
 from sklearn.exceptions import ConvergenceWarning
 
+from visual_summaries._validate import require_settings
 from visual_summaries.errors import ConvergenceError, SettingsError
 from visual_summaries.results import Result
 from visual_summaries.settings.stages import ClusterSettings
@@ -67,6 +68,7 @@ def cluster(similarity: NDArray[np.floating], settings: ClusterSettings | None =
     >>> cluster(similarity).labels.tolist()
     [0, 0, 0, 1, 1, 1]
     """
+    require_settings(settings, ClusterSettings)
     similarity = np.asarray(similarity, dtype=np.float64)
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1]:
         raise SettingsError(f"similarity has shape {similarity.shape}, but must be square (regions x regions)")

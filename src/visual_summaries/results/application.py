@@ -69,20 +69,23 @@ class Explained(Result):
         Evidence for the run's class.
     present : tuple of Presence
         The summaries in it, the most important first.
+    near_zero : bool
+        Whether the score is so low that shares of it say nothing: under 5 % of the median score of the run's images.
     """
 
     image: Image
     predicted: str
     mask: Mask
     present: tuple[Presence, ...]
+    near_zero: bool = False
 
     @property
     def explained(self) -> float:
-        """Sum of the importances: the share of the score that the summaries account for."""
-        return float(sum(one.importance for one in self.present))
+        """Sum of the importances: the share of the score that the summaries account for; NaN where the score is near 0."""
+        return float("nan") if self.near_zero else float(sum(one.importance for one in self.present))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Application(Result):
     """A run applied to new images.
 
@@ -107,20 +110,31 @@ class Application(Result):
     mistaken: tuple[float, ...]
     skipped: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one line."""
+        present = sum(len(one.present) for one in self.images)
+        return f"<Application to {len(self.images)} images, {present} summaries of {self.target!r} in them>"
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON, without pixels; what is not finite becomes None."""
-        measured = ("confidence", "importance", "control")
+        """Return plain data for JSON, without pixels; what is not finite becomes None, and so do shares of a score near 0."""
         data = {
             "target": self.target,
             "images": [
                 {
                     "name": one.image.name,
                     "score": one.image.score,
+                    "score_near_zero": one.near_zero,
                     "predicted": one.predicted,
                     "score_without_evidence": one.mask.score_after,
                     "explained": one.explained,
                     "summaries": [
-                        {"summary": own.summary + 1, "boxes": own.boxes, **{name: getattr(own, name) for name in measured}}
+                        {
+                            "summary": own.summary + 1,
+                            "boxes": own.boxes,
+                            "confidence": own.confidence,
+                            "importance": None if one.near_zero else own.importance,
+                            "control": None if one.near_zero else own.control,
+                        }
                         for own in one.present
                     ],
                 }

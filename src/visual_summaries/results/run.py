@@ -32,7 +32,8 @@ class Skipped:
     name : str
         Path below the image folder.
     reason : str
-        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``.
+        One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``,
+        ``"copy"``, ``"other-label"``.
     detail : str
         A sentence for a reader.
     """
@@ -42,7 +43,7 @@ class Skipped:
     detail: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Result):
     """Everything that explaining one class of one network gave.
 
@@ -97,6 +98,16 @@ class Run(Result):
     analysis: RunAnalysis | None = None
     parts: Parts | None = None
     path: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """Return one line: network, class, how much there is, and where."""
+        target = self.info.target
+        index = "" if target.index is None else f" ({target.index})"
+        where = "in memory" if self.path is None else f"in {str(self.path)!r}"
+        return (
+            f"<Run of {self.info.classifier.spec or 'a network'} on {target.name!r}{index}: {len(self.images)} images, "
+            f"{len(self.summaries)} summaries, {where}>"
+        )
 
     @property
     def manifest(self) -> dict[str, Any]:

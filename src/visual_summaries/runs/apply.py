@@ -23,6 +23,9 @@ from visual_summaries.runs.stages import Context, Shared
 #: Images of the run that new ones are compared with, at most: time does not grow with the run.
 REFERENCES = 16
 
+#: Shares of a score are told where it is at least this part of the median score of the run's images.
+NEAR_ZERO = 0.05
+
 
 class Finder(Protocol):
     """Finds the summaries of a run in new images."""
@@ -99,8 +102,15 @@ def apply_run(
     found = [finder.find(image.view, own) for image, own in zip(read.images, evidence, strict=True)]
     present = _measured(context, read.images, evidence, found, len(run.summaries))
     least, found_own, mistaken = finder.figures
+    enough = NEAR_ZERO * float(np.median([image.score for image in run.images]))
     explained = tuple(
-        Explained(image, classifier.class_names[image.predicted], mask, tuple(sorted(own, key=lambda one: -one.importance)))
+        Explained(
+            image,
+            classifier.class_names[image.predicted],
+            mask,
+            tuple(sorted(own, key=lambda one: -one.importance)),
+            near_zero=bool(image.score < enough),
+        )
         for image, mask, own in zip(read.images, masks, present, strict=True)
     )
     skipped = tuple((item.name, item.detail) for item in read.skipped)

@@ -19,7 +19,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.files.arrays import load_arrays, pack, save_arrays, unpack
 from visual_summaries.files.atomic import CHECKSUMS, sha256_of, take_checksums, temporary_of, write_json, writing
 from visual_summaries.files.journal import JOURNAL
-from visual_summaries.files.lock import HOLDER, LOCK
+from visual_summaries.files.lock import HOLDER, LOCK, require_unlocked
 from visual_summaries.results import (
     Chance,
     Component,
@@ -314,7 +314,7 @@ def require_free(path: Path, resume: bool) -> None:
     Raises
     ------
     RunError
-        If it holds a run already and `resume` is not set, or holds something else.
+        If it holds a run already and `resume` is not set, is in use, or holds something else.
     """
     with writing(path):  # which says so when not even that can be looked up
         exists = path.exists()
@@ -325,8 +325,11 @@ def require_free(path: Path, resume: bool) -> None:
     names = {entry.name for entry in path.iterdir()}
     # A run may be killed while it writes who holds it: that is its first file.
     names = {name for name in names if name not in {LOCK, HOLDER, JOURNAL} and not temporary_of(name, HOLDER)}
+    if not _holds_work(path / "pieces"):
+        names.discard("pieces")
     ours = names & {MANIFEST, "pieces", "run.json"}
     if ours and not resume:
+        require_unlocked(path)
         state = "a complete" if MANIFEST in names else "an unfinished"
         raise RunError(
             f"{path} already holds {state} run; add --resume (resume=True) to go on with it, or choose another --out"
@@ -334,3 +337,8 @@ def require_free(path: Path, resume: bool) -> None:
     if names and not ours:
         listed = ", ".join(sorted(names)[:3])
         raise RunError(f"{path} is not empty ({listed}, ...) and holds no run; choose a new or empty folder")
+
+
+def _holds_work(pieces: Path) -> bool:
+    """Whether there are pieces of a stage other than the first: answers alone are left where no image was of the class."""
+    return pieces.exists() and any(file.parent.name != "answers" for file in pieces.glob("*/*"))

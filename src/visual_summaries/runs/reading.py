@@ -20,8 +20,10 @@ from visual_summaries.errors import ImageError, NoImagesError, TargetError
 from visual_summaries.files.journal import Journal
 from visual_summaries.images import gather_images
 from visual_summaries.images.copies import near_copies
+from visual_summaries.images.datasets import label_names
 from visual_summaries.progress import report_progress
 from visual_summaries.results import Image, Skipped
+from visual_summaries.runs.labels import label_check
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.stages import Context, Shared, Stage
 
@@ -79,7 +81,7 @@ def changes_in_words(kind: str, names: Sequence[str]) -> str:
 #: Fewer images than this cannot show that anything is used again and again.
 MIN_IMAGES = 3
 
-ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor
+ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor | Any
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def read_images(
 ) -> ImageSet:
     """Read images (:func:`visual_summaries.images.gather_images`) until `max_images` usable ones are found.
 
-    Where `distinct`, copies of an image are set aside; near copies are marked in any case.
+    Where `distinct`, copies of an image are set aside, and what a dataset labels as another class; near copies are always
+    marked.
 
     Raises
     ------
@@ -121,21 +124,26 @@ def read_images(
     images: list[Image] = []
     skipped: list[Skipped] = []
     others: Counter[str] = Counter()
+    differs = label_check(label_names(source) if distinct else (), classifier, target)
     names: dict[str, str] = {}  # of what the network has seen, by the hash of its pixels
     correct = total = 0
     while (max_images is None or len(images) < max_images) and (batch := list(islice(waiting, batch_size))):
         readable: list[tuple[str, str, tuple[int, int], NDArray[np.uint8]]] = []
         for item in batch:
             try:
+                if distinct and (other := differs(item.label)):
+                    skipped.append(Skipped(item.name, "other-label", other))
+                    continue
                 loaded = item.load()
                 view = classifier.view(loaded)
             except ImageError as error:
                 skipped.append(Skipped(item.name, error.reason, str(error)))
                 continue
-            first = names.setdefault(view_sha256(view), item.name)
-            if distinct and first != item.name:
-                skipped.append(Skipped(item.name, "copy", f"the same pixels as {first}"))
+            digest = view_sha256(view)
+            if distinct and digest in names:
+                skipped.append(Skipped(item.name, "copy", f"the same pixels as {names[digest]}"))
                 continue
+            names[digest] = item.name
             readable.append((item.name, item.sha256(), (loaded.height, loaded.width), view))
         if not readable:
             continue

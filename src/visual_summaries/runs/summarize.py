@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from visual_summaries._allocator import freed_memory_kept
-from visual_summaries._validate import require_contrib
+from visual_summaries._validate import require_contrib, require_settings
 from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.files.journal import JOURNAL, Journal
@@ -61,7 +61,8 @@ def summarize(
     classifier : Classifier, Module or str
         What to explain; a specification or a module goes through :func:`visual_summaries.load_classifier`.
     images : str, Path, iterable or tensor
-        Images of the class: a folder (searched recursively), paths, arrays, or a tensor ``(N, C, H, W)`` in [0, 1].
+        Images of the class: a folder (searched recursively), paths, arrays, or a tensor ``(N, C, H, W)`` in [0, 1]; or what
+        looks like a dataset (torch, torchvision, Hugging Face, rows, pairs), of which the images of that label are taken.
     target : int, str or callable
         Index or name of the class, or a function of the outputs ``(N, K) -> (N,)``.
     out : str or Path, optional
@@ -95,8 +96,10 @@ def summarize(
 
     Raises
     ------
+    SettingsError
+        If `settings` are not :class:`~visual_summaries.Settings`.
     RunError
-        If `out` holds a run already (and `resume` is not set), is being written by another process, or cannot be written to.
+        If `out` holds a run already (and `resume` is not set), is in use by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
         If the model, the class or the images cannot be used; the message says what to do.
     EngineError, MissingExtraError
@@ -104,6 +107,7 @@ def summarize(
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
+    require_settings(settings, Settings)
     require_contrib()  # in every preset members are warped by its filter, after masks have been made
     if not isinstance(classifier, Classifier):
         classifier = load_classifier(classifier)

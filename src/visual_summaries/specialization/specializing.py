@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from visual_summaries._late import late
+from visual_summaries._validate import require_settings
 from visual_summaries.classifiers import Classifier
 from visual_summaries.progress import Progress
 from visual_summaries.results import Run
@@ -223,6 +224,7 @@ def specialize(
     NoImagesError
         If there are too few images.
     """
+    require_settings(settings, SpecializeSettings)
     settings = settings or SpecializeSettings()
     runs = (runs,) if isinstance(runs, Run) else tuple(runs)
     examples = gather_examples(runs, classifier, negatives, images, settings, random_state=random_state, progress=progress)
