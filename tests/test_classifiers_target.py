@@ -201,7 +201,7 @@ def test_bad_class_name_files(tmp_path, content, match):
 
 def test_names_of_the_model_itself():
     net = Constant(2)
-    assert resolve_class_names(None, 2, net) == ("0", "1")
+    assert resolve_class_names(None, 2, [net]) == ("0", "1")
     net.pretrained_cfg = {"label_names": ["cat", "dog"]}
     assert Classifier(net, transform=ViewTransform((6, 8))).class_names == ("cat", "dog")
-    assert resolve_class_names(["x", "y"], 2, net) == ("x", "y")
+    assert resolve_class_names(["x", "y"], 2, [net]) == ("x", "y")

@@ -167,7 +167,7 @@ def _classifier(
         classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
     except VisualSummariesError as error:
         return error
-    logger.info("%s: %s", classifier.spec, classifier.transform.in_words())
+    logger.info("%s: %s", classifier.spec, classifier.transform_in_words)
     return classifier
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from visual_summaries.classifiers.configuration import configured
 from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
 from visual_summaries.classifiers.transforms import ViewTransform
@@ -75,9 +76,11 @@ class Classifier:
         self._device = None if device is None else _device(device)
         self._depth = 0
         self._mean, self._std = _column(transform.mean), _column(transform.std)
+        #: Why the transform may be wrong; empty where the model's own configuration or the user states it.
+        self.guess = ""
         self.outputs = "logits"
         self.num_classes = self._probe()
-        self.class_names: tuple[str, ...] = resolve_class_names(class_names, self.num_classes, module)
+        self.class_names: tuple[str, ...] = resolve_class_names(class_names, self.num_classes, configured(module))
         #: Other names of each class, for finding it by name.
         self.synonyms: tuple[tuple[str, ...], ...] = resolve_synonyms(self.class_names)
 
@@ -101,6 +104,11 @@ class Classifier:
     def weights_sha256(self) -> str:
         """See :func:`module_sha256`."""
         return module_sha256(self.module)
+
+    @property
+    def transform_in_words(self) -> str:
+        """The transform in one sentence, and that it is a guess where it is one."""
+        return self.transform.in_words() + (f" ({self.guess})" if self.guess else "")
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
         """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalized.
@@ -217,7 +225,7 @@ class Classifier:
             "outputs": self.outputs,
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
             "transform": self.transform.to_dict(),
-            "transform_in_words": self.transform.in_words(),
+            "transform_in_words": self.transform_in_words,
             "weights_sha256": self.weights_sha256,
             "device": str(self.device),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import logging
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,11 +20,14 @@ from torch import nn
 from visual_summaries._late import late
 from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
 from visual_summaries.classifiers.classifier import Classifier
+from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
 from visual_summaries.classifiers.functions import build_from_file, build_from_module
 from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
 from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
 from visual_summaries.errors import ClassifierError, MissingExtraError
+
+logger = logging.getLogger("visual_summaries")
 
 #: The forms of a model specification.
 FORMS = (
@@ -130,8 +134,18 @@ def load_classifier(
             module, transform = _build(name, checkpoint, overrides, device)
             if device is not None and not isinstance(module, ExportedNetwork):
                 module = module.to(torch.device(device))
-        transform = (transform or resolve_transform(module)).replace(**overrides)
-        return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
+        guess = "an exported program states no preprocessing" if isinstance(module, ExportedNetwork) else ""
+        if transform is None:
+            transform, guess = find_transform(module)
+        stated = ("input_size",) if "states the size" in guess or isinstance(module, ExportedNetwork) else ()
+        missing = [given for given in ("input_size", "mean", "std") if overrides[given] is None and given not in stated]
+        classifier = Classifier(
+            module, transform=transform.replace(**overrides), class_names=class_names, spec=name, device=device
+        )
+        if guess and missing:
+            classifier.guess = f"a guess, for {guess}"
+            logger.warning("%s: %s: give %s", name, classifier.transform_in_words, ", ".join(missing))
+        return classifier
 
 
 def _specialized(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:

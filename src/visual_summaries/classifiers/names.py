@@ -56,7 +56,7 @@ def resolve_synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...
     return _imagenet_synonyms() if class_names == imagenet_names() else ((),) * len(class_names)
 
 
-def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None = None) -> tuple[str, ...]:
+def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Module] = ()) -> tuple[str, ...]:
     """Return one name for each output of a network.
 
     Parameters
@@ -67,7 +67,7 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
         ``id2label``), ImageNet's for 1000 outputs, else the indices.
     num_classes : int
         Number of outputs of the network.
-    module : nn.Module, optional
+    modules : sequence of nn.Module, optional
         Where to look for a configuration.
 
     Raises
@@ -85,7 +85,7 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: ...
     """
     if given is None:
-        return _own_names(module, num_classes)
+        return _own_names(modules, num_classes)
     source = "class_names"
     if isinstance(given, str | os.PathLike):
         source = f"class_names file {os.fspath(given)}"
@@ -100,15 +100,16 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     return names
 
 
-def _own_names(module: nn.Module | None, num_classes: int) -> tuple[str, ...]:
-    cfg = getattr(module, "pretrained_cfg", None)
-    labels = cfg.get("label_names") if isinstance(cfg, Mapping) else getattr(cfg, "label_names", None)
-    if labels is not None and len(labels) == num_classes:
-        return tuple(str(label) for label in labels)
-    id2label = getattr(getattr(module, "config", None), "id2label", None)
-    made_up = isinstance(id2label, Mapping) and all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
-    if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
-        return _listed(id2label, "id2label")
+def _own_names(modules: Sequence[nn.Module], num_classes: int) -> tuple[str, ...]:
+    for module in modules:
+        cfg = getattr(module, "pretrained_cfg", None)
+        labels = cfg.get("label_names") if isinstance(cfg, Mapping) else getattr(cfg, "label_names", None)
+        if labels is not None and len(labels) == num_classes:
+            return tuple(str(label) for label in labels)
+        id2label = getattr(getattr(module, "config", None), "id2label", None)
+        made_up = isinstance(id2label, Mapping) and all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
+        if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
+            return _listed(id2label, "id2label")
     return imagenet_names() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
 
 
