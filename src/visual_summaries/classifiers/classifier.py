@@ -17,7 +17,7 @@ from visual_summaries.classifiers.configuration import configured
 from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
 from visual_summaries.classifiers.transforms import ViewTransform
-from visual_summaries.errors import ClassifierError, ImageError
+from visual_summaries.errors import ClassifierError, ImageError, VisualSummariesError
 from visual_summaries.images import ImageLike, open_image
 
 # ITU-R BT.601, what Pillow and OpenCV call gray
@@ -73,7 +73,7 @@ class Classifier:
         self.module = module
         self.transform = transform
         self.spec = spec or type(module).__name__
-        self._device = None if device is None else _device(device)
+        self._device = None if device is None else find_device(device)
         self._depth = 0
         self._mean, self._std = _column(transform.mean), _column(transform.std)
         #: Why the transform may be wrong; empty where the model's own configuration or the user states it.
@@ -254,12 +254,21 @@ class Classifier:
             x = torch.rand((2, *self.input_size), generator=generator).to(self.device)
             try:
                 answer = self.logits(x)
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except VisualSummariesError:
+                raise
+            except Exception as error:
                 channels, height, width = self.input_size
+                if isinstance(error, TypeError) and "argument" in str(error):
+                    raise ClassifierError(
+                        f"{self.spec} takes other arguments than a batch of images ({error}): wrap it in a module that gives "
+                        "it the others"
+                    ) from error
                 raise ClassifierError(
                     f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
                     "Give the size that it was made for as input_size=(C, H, W)"
                 ) from error
+        if answer.isnan().any():
+            require_finite(self.module, answer, self.spec)
         if (
             bool((answer >= 0).all())
             and answer.shape[1] > 1
@@ -284,16 +293,54 @@ def _column(values: tuple[float, ...]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def find_device(device: str | torch.device) -> torch.device:
+    """Return a device that can be used here.
+
+    Raises
+    ------
+    ClassifierError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
     try:
         found = torch.device(device)
     except RuntimeError as error:
         raise ClassifierError(f"device is {device!r}, but must be one that PyTorch knows, such as 'cpu' or 'cuda'") from error
-    if found.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ClassifierError(f"device is {device!r}, but PyTorch finds no CUDA device here: use device='cpu'")
-        return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
-    return found
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ClassifierError(
+            f"device is {str(device)!r}, but PyTorch finds no CUDA device here: use device='cpu' (--device cpu)"
+        )
+    try:
+        return torch.zeros(1, device=found).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise ClassifierError(
+            f"device is {str(device)!r}, which PyTorch cannot use here ({said}): use device='cpu' (--device cpu)"
+        ) from error
+
+
+def require_finite(module: nn.Module, answers: Tensor, name: str) -> None:
+    """Raise ClassifierError unless a network's answers are finite numbers; it names the weights that are not."""
+    if answers.isfinite().all():
+        return
+    weights = [key for key, value in module.state_dict().items() if isinstance(value, Tensor) and not _finite(value)]
+    cause = (
+        f"its weights {', '.join(weights[:3])} are not either"
+        if weights
+        else "its weights are: perhaps half precision overflows"
+    )
+    raise ClassifierError(
+        f"{name} answers with numbers that are not finite; {cause}. Give a checkpoint that is whole, or the network in single "
+        "precision (module.float())"
+    )
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def logits_of(answer: Any, count: int) -> Tensor:

@@ -19,7 +19,7 @@ from torch import nn
 
 from visual_summaries._late import late
 from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
-from visual_summaries.classifiers.classifier import Classifier
+from visual_summaries.classifiers.classifier import Classifier, find_device
 from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
 from visual_summaries.classifiers.functions import build_from_file, build_from_module
@@ -116,6 +116,7 @@ def load_classifier(
         "interpolation": interpolation,
         "resize": resize,
     }
+    device = None if device is None else find_device(device)
     # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
         specialized = _specialized(spec, checkpoint)
@@ -124,7 +125,7 @@ def load_classifier(
             module, transform, stated = _load_specialized(specialized, spec, overrides)
             class_names = stated if class_names is None else class_names
             if device is not None:
-                module = module.to(torch.device(device))
+                module = module.to(device)
         elif isinstance(spec, nn.Module):
             if checkpoint is not None:
                 raise ClassifierError("checkpoint goes with a model specification: load it into the module yourself")
@@ -133,7 +134,7 @@ def load_classifier(
             name = os.fspath(spec)
             module, transform = _build(name, checkpoint, overrides, device)
             if device is not None and not isinstance(module, ExportedNetwork):
-                module = module.to(torch.device(device))
+                module = module.to(device)
         guess = "an exported program states no preprocessing" if isinstance(module, ExportedNetwork) else ""
         if transform is None:
             transform, guess = find_transform(module)
