@@ -153,13 +153,6 @@ def test_functions_have_a_name_and_no_index():
     assert target.hits(torch.zeros(2, 3)).tolist() == [True, True]
 
 
-def test_single_output_networks_take_functions_only():
-    classifier = Classifier(Constant(1), transform=ViewTransform((6, 8)))
-    with pytest.raises(TargetError, match="a single output, whose softmax is always 1: give a function"):
-        resolve_target(classifier, 0)
-    assert resolve_target(classifier, lambda logits: logits.sigmoid()[:, 0]).index is None
-
-
 def test_impossible_targets():
     with pytest.raises(TargetError, match="either the index of a class or a function"):
         Target(None, "nothing")

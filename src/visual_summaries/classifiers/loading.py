@@ -18,7 +18,7 @@ import torchvision
 from torch import nn
 
 from visual_summaries._late import late
-from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
+from visual_summaries.classifiers.checkpoints import Weights, build_for, load_weights, read_checkpoint, weights_only
 from visual_summaries.classifiers.classifier import Classifier, find_device
 from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
@@ -50,6 +50,8 @@ def load_classifier(
     class_names: Names | None = None,
     device: str | torch.device | None = None,
     *,
+    score: str | None = None,
+    weights: str | None = None,
     input_size: int | Sequence[int] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
@@ -83,6 +85,12 @@ def load_classifier(
         else indices.
     device : str or torch.device, optional
         Where the network runs; default where it is made (the CPU).
+    score : str, optional
+        What the outputs mean: ``"softmax"``, ``"sigmoid"``, ``"logit"`` or ``"as-is"``; found unless given. See
+        :class:`~visual_summaries.Classifier`.
+    weights : str, optional
+        ``"ema"`` or ``"raw"``: which to take of a checkpoint that holds weights averaged over training steps beside raw ones.
+        Default: the raw ones, and a warning.
     input_size : int, (H, W) or (C, H, W), optional
         This and what follows override the model's own transform, see :class:`~visual_summaries.classifiers.ViewTransform`.
     mean, std, crop_pct, crop_mode, interpolation, resize : optional
@@ -117,6 +125,9 @@ def load_classifier(
         "resize": resize,
     }
     device = None if device is None else find_device(device)
+    if weights is not None and checkpoint is None:
+        raise ClassifierError(f"weights={weights!r} says which of a checkpoint's weights to take: give the checkpoint, too")
+    checkpoint = None if checkpoint is None else Weights(checkpoint, weights)
     # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
         specialized = _specialized(spec, checkpoint)
@@ -141,8 +152,9 @@ def load_classifier(
         stated = ("input_size",) if "states the size" in guess or isinstance(module, ExportedNetwork) else ()
         missing = [given for given in ("input_size", "mean", "std") if overrides[given] is None and given not in stated]
         classifier = Classifier(
-            module, transform=transform.replace(**overrides), class_names=class_names, spec=name, device=device
+            module, transform=transform.replace(**overrides), class_names=class_names, spec=name, device=device, score=score
         )
+        classifier.weights = checkpoint.taken if checkpoint is not None else ""
         if guess and missing:
             classifier.guess = f"a guess, for {guess}"
             logger.warning("%s: %s: give %s", name, classifier.transform_in_words, ", ".join(missing))

@@ -84,13 +84,10 @@ def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Modul
     ...
     visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: ...
     """
-    if given is None:
+    names = given_names(given)
+    if names is None:
         return _own_names(modules, num_classes)
-    source = "class_names"
-    if isinstance(given, str | os.PathLike):
-        source = f"class_names file {os.fspath(given)}"
-        given = _read(Path(given))
-    names = _listed(given, source)
+    source = f"class_names file {os.fspath(given)}" if isinstance(given, str | os.PathLike) else "class_names"
     if len(names) != num_classes:
         plural = "name" if len(names) == 1 else "names"
         raise ClassifierError(
@@ -98,6 +95,13 @@ def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Modul
             "give one name for each, in their order"
         )
     return names
+
+
+def given_names(given: Any) -> tuple[str, ...] | None:
+    """Return the names that a user gives, in a file or not, in their order; None where there are none."""
+    if isinstance(given, str | os.PathLike):
+        return _listed(_read(Path(given)), f"class_names file {os.fspath(given)}")
+    return None if given is None else _listed(given, "class_names")
 
 
 def _own_names(modules: Sequence[nn.Module], num_classes: int) -> tuple[str, ...]:

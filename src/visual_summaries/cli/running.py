@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Quiet, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.console import AsJson, Device, Quiet, Score, Seed, StageProgress, Weights, note, say, say_json
 from visual_summaries.cli.showing import run_values, show_run
 from visual_summaries.errors import SettingsError
 from visual_summaries.settings import PRESETS
@@ -63,6 +63,8 @@ def run(
         int | None,
         typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
     ] = None,
+    score: Score = None,
+    weights: Weights = None,
     device: Device = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
@@ -110,6 +112,8 @@ def run(
         checkpoints=checkpoint or (),
         class_names=None if class_names is None else str(class_names),
         device=device,
+        score=score,
+        weights=weights,
         preset=preset,
         parts=parts,
         max_images=max_images,

@@ -83,9 +83,11 @@ class Network:
             return self._in_chunks(lambda part: (self.target.score(classifier.logits(images[part])).float(),), len(images))[0]
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Return the softmax of all outputs (N, K), float32, without gradients: the reference of the *less* term."""
+        """Return the scores of all classes (N, K), float32, without gradients: the reference of the *less* term."""
         with torch.no_grad():
-            return self._in_chunks(lambda part: (self.classifier.logits(images[part]).float().softmax(-1),), len(images))[0]
+            return self._in_chunks(
+                lambda part: (all_scores(self.classifier.logits(images[part]).float(), self.target),), len(images)
+            )[0]
 
     def loss_and_gradient(self, images: Tensor, hidden: Tensor, mask: Tensor, extra: Extra) -> tuple[Tensor, Tensor]:
         """Return the network's part of L for each image and its gradient with respect to the mask.
@@ -146,7 +148,7 @@ class Network:
     def _term(self, logits: Tensor, reference: Tensor | None) -> Tensor:
         value = class_score(self.target, logits, self.settings.score)
         if reference is not None:
-            value = value + self.settings.less * less(logits.softmax(-1), reference)
+            value = value + self.settings.less * less(all_scores(logits, self.target), reference)
         return value
 
     def _fast_logits(self, x: Tensor) -> Tensor:
@@ -223,8 +225,13 @@ def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
     return logits[:, index]
 
 
+def all_scores(logits: Tensor, target: ScoresOutputs) -> Tensor:
+    """Return the probabilities (N, K) of all classes, those of labels that exclude no other each for itself."""
+    return logits.sigmoid() if getattr(target, "kind", "") == "sigmoid" else logits.softmax(-1)
+
+
 def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
-    """Return ``log(p / (1 - p))`` of the target's class: its logit minus the log-sum-exp of the others.
+    """Return ``log(p / (1 - p))`` of the target's class: its logit minus the log-sum-exp of the others, if it excludes them.
 
     Examples
     --------
@@ -234,6 +241,8 @@ def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
     """
     index = class_index(target)
     assert index is not None  # noqa: S101 - functions go to the published optimizer
+    if getattr(target, "kind", "") == "sigmoid":
+        return logits[:, index]
     others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
     return logits[:, index] - others.logsumexp(dim=1)
 

@@ -210,7 +210,7 @@ def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
         settings.fast is not None
         and plain
         and class_index(target) is not None
-        and getattr(target, "kind", "probability") == "probability"
+        and getattr(target, "kind", "probability") != "logit"
     )
 
 
