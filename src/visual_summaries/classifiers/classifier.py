@@ -326,7 +326,7 @@ class Classifier:
             extreme = torch.cat([x, 1 - x, 60 * x - 30, torch.zeros_like(x), torch.ones_like(x)]).requires_grad_()
             try:
                 answers = self.logits(extreme)
-            except Exception as error:  # told with its remedy before the masks
+            except Exception as error:  # noqa: BLE001 - told with its remedy before the masks
                 logger.debug("outputs of %s are taken for unbounded: %s", self.spec, error)
                 return False
             return in_unit(answers) and is_bounded(answers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from timm.data import ImageNetInfo
 from torch import nn
 
+from visual_summaries.classifiers.names_file import read_names
 from visual_summaries.errors import ClassifierError
 
 
@@ -20,7 +20,7 @@ from visual_summaries.errors import ClassifierError
 def imagenet_names() -> tuple[str, ...]:
     """Return short English names of the 1000 classes of ImageNet-1k, in the usual order, from the list that timm ships.
 
-    The first of WordNet's synonyms; where two classes share it, all synonyms; where they share these too, the index is added.
+    The first of WordNet's synonyms; where two classes share it, all synonyms; where these are no more, the index is added.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def imagenet_names() -> tuple[str, ...]:
     short = [name.split(",")[0].strip() for name in full]
     counts, full_counts = Counter(short), Counter(full)
     return tuple(
-        name if counts[name] == 1 else whole if full_counts[whole] == 1 else f"{name} ({index})"
+        name if counts[name] == 1 else whole if full_counts[whole] == 1 and whole != name else f"{name} ({index})"
         for index, (name, whole) in enumerate(zip(short, full, strict=True))
     )
 
@@ -62,8 +62,9 @@ def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Modul
     Parameters
     ----------
     given : None, sequence, mapping or path
-        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, or a JSON file with
-        one of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
+        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, CSV, or JSON or YAML
+        with one of these or objects; where a file has ids, their order counts. None: the
+        names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
         ``id2label``), ImageNet's for 1000 outputs, else the indices.
     num_classes : int
         Number of outputs of the network.
@@ -100,7 +101,7 @@ def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Modul
 def given_names(given: Any) -> tuple[str, ...] | None:
     """Return the names that a user gives, in a file or not, in their order; None where there are none."""
     if isinstance(given, str | os.PathLike):
-        return _listed(_read(Path(given)), f"class_names file {os.fspath(given)}")
+        return _listed(read_names(Path(given)), f"class_names file {os.fspath(given)}")
     return None if given is None else _listed(given, "class_names")
 
 
@@ -115,19 +116,6 @@ def _own_names(modules: Sequence[nn.Module], num_classes: int) -> tuple[str, ...
         if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
             return _listed(id2label, "id2label")
     return imagenet_names() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
-
-
-def _read(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClassifierError(f"class_names file {path} cannot be read: {error}") from error
-    if path.suffix.lower() != ".json":
-        return text.rstrip("\r\n").splitlines()
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ClassifierError(f"class_names file {path} is not valid JSON: {error}") from error
 
 
 def _listed(given: Any, source: str) -> tuple[str, ...]:

@@ -253,15 +253,23 @@ def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequenc
     key, words = _key(name), f" {_words(name)} "
     if not words.strip():
         raise TargetError(f"target is {name!r}, which names no class: give the index of a class or its name")
+
+    def lists(index: int) -> bool:
+        return bool(key) and any(_key(other) == key for other in others[index])
+
     rules = (
         lambda index: class_names[index] == name.strip(),
         lambda index: bool(key) and _key(class_names[index]) == key,
         lambda index: name.strip().isdecimal() and int(name) == index,
-        lambda index: bool(key) and any(_key(other) == key for other in others[index]),
+        lists,
         lambda index: any(words in f" {_words(other)} " for other in [class_names[index], *others[index]]),
     )
     for fits in rules:
         found = [index for index in range(len(class_names)) if fits(index)]
+        if found and key and not name.strip().isdecimal():  # "maillot" is a class's whole name and one of another's
+            found += [
+                index for index, full in enumerate(class_names) if _key(full) != key and lists(index) and index not in found
+            ]
         if len(found) == 1:
             return found[0]
         if found:

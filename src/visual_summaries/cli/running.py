@@ -56,7 +56,9 @@ def run(
         list[Path] | None,
         typer.Option(help="Weights: safetensors, or a weights-only torch file. Of several models one each, in their order."),
     ] = None,
-    class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
+    class_names: Annotated[
+        Path | None, typer.Option(help="Names of the classes: text, one a line, CSV, JSON or YAML; ids in it count.")
+    ] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
     preset: Preset = "default",
     parts: Annotated[
