@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from visual_summaries.classifiers.formats import what_it_is
 from visual_summaries.errors import ClassifierError
 
 logger = logging.getLogger("visual_summaries")
@@ -96,6 +97,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise ClassifierError(
             f"checkpoint {path} does not exist or is no file: give a .safetensors file, or one written by torch.save"
         )
+    if other := what_it_is(path):
+        raise ClassifierError(f"checkpoint {path} is {other}")
     try:
         if path.suffix.lower() == ".safetensors":
             return dict(load_file(path))

@@ -22,6 +22,7 @@ from visual_summaries.classifiers.checkpoints import Weights, build_for, load_we
 from visual_summaries.classifiers.classifier import Classifier, find_device
 from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
+from visual_summaries.classifiers.formats import what_it_is
 from visual_summaries.classifiers.functions import build_from_file, build_from_module
 from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
 from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
@@ -223,6 +224,12 @@ def _build(
         return _with_weights(build_from_module(place, function), checkpoint), None
     guesses = [form for form, known in (("timm", timm.list_models()), ("torchvision", _torchvision_names())) if spec in known]
     hint = f"; did you mean {' or '.join(f'{form}/{spec}' for form in guesses)}?" if guesses else ""
+    if Path(spec).is_file() and (other := what_it_is(Path(spec))):
+        raise ClassifierError(f"model {spec} is {other}")
+    if Path(spec).is_file() and not spec.endswith(".py"):
+        hint = f"; {spec} holds weights only, so that its network is needed, too: FILE.py:FUNCTION --checkpoint {spec}"
+    if Path(spec).is_dir():
+        hint = f"; a folder of transformers is given as hf/{spec}, one of timm as timm/local-dir:{spec}"
     if spec.endswith(".py"):
         hint = f"; name the function that builds the network, {spec}:function"
     raise ClassifierError(f"model {spec!r} is not understood, expected {FORMS}{hint}")
