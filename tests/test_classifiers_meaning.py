@@ -5,6 +5,7 @@ from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from torch import nn
@@ -252,3 +253,27 @@ def test_weights_of_one_kind(tmp_path):
         load_classifier(spec, weights="ema")
     with pytest.raises(ClassifierError, match="weights is 'best', but must be 'ema'"):
         load_classifier(spec, tmp_path / "raw.pth", weights="best")
+
+
+def test_one_output_and_averaged_weights_from_the_command_line(tmp_path, capsys):
+    from visual_summaries.cli import main
+    from visual_summaries.cli.applying import network_of
+
+    (tmp_path / "net.py").write_text(BUILDER.replace("nn.Linear(3, 2)", "nn.Linear(3, 1)"))
+    averaged = {"2.weight": torch.tensor([[9.0, -9.0, 0.0]]), "2.bias": torch.zeros(1)}
+    torch.save({"state_dict": {name: -value for name, value in averaged.items()}, "ema": averaged}, tmp_path / "w.pth")
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(noisy(250, 20, 20)):
+        PIL.Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    command = ["run", f"{tmp_path}/net.py:build", str(tmp_path / "images"), "--checkpoint", str(tmp_path / "w.pth")]
+    command += ["--target", "yes", "--preset", "quick", "--quiet"]
+    assert main([*command, "--out", str(tmp_path / "a"), "--weights", "raw"]) == 4  # these say no
+    assert main([*command, "--out", str(tmp_path / "b"), "--weights", "ema", "--score", "sigmoid"]) == 0
+    found = vs.load_run(tmp_path / "b").info.classifier
+    assert (found.weights, found.score) == ("ema", "sigmoid")
+    page = (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
+    assert "sigmoid of the one output" in page
+    assert "a guess, for the network states no preprocessing" in page
+    again = network_of(vs.load_run(tmp_path / "b"), command[1], tmp_path / "w.pth", None)
+    assert (again.weights, again.score) == ("ema", "sigmoid")  # the run's, where nothing else is said
+    assert main([*command, "--out", str(tmp_path / "d"), "--score", "softmax"]) == 3
