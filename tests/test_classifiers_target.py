@@ -153,13 +153,6 @@ def test_functions_have_a_name_and_no_index():
     assert target.hits(torch.zeros(2, 3)).tolist() == [True, True]
 
 
-def test_single_output_networks_take_functions_only():
-    classifier = Classifier(Constant(1), transform=ViewTransform((6, 8)))
-    with pytest.raises(TargetError, match="a single output, whose softmax is always 1: give a function"):
-        resolve_target(classifier, 0)
-    assert resolve_target(classifier, lambda logits: logits.sigmoid()[:, 0]).index is None
-
-
 def test_impossible_targets():
     with pytest.raises(TargetError, match="either the index of a class or a function"):
         Target(None, "nothing")
@@ -199,9 +192,64 @@ def test_bad_class_name_files(tmp_path, content, match):
         resolve_class_names(tmp_path / "none.txt", 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("n.csv", "2,big dog\n0,cat\n1,eel\n"),
+        ("n.csv", "id,name\n2,big dog\n0,cat\n1,eel\n"),
+        ("n.csv", "Class Name;Index\nbig dog;3\ncat;1\neel;2\n"),
+        ("n.csv", "name\ncat\neel\nbig dog\n"),
+        ("n.csv", "cat\neel\nbig dog\n"),
+        ("n.csv", '0,n01,cat\n2,n03,"big dog"\n1,n02,eel\n'),
+        ("n.tsv", "label\tid\nbig dog\t2\ncat\t0\neel\t1\n"),
+        ("n.txt", "2 big dog\n0 cat\n1 eel\n"),
+        ("n.txt", "2: big dog\n0: cat\n1: eel"),
+        ("n.txt", "cat\neel\nbig dog\n"),
+        ("n.yaml", "names:\n  2: big dog\n  0: cat\n  1: eel\n"),
+        ("n.yml", "- cat\n- eel\n- big dog\n"),
+        ("n.json", '[{"id": 2, "name": "big dog"}, {"id": 0, "name": "cat"}, {"id": 1, "name": "eel"}]'),
+        ("n.json", '{"categories": [{"id": 3, "name": "big dog"}, {"id": 1, "name": "cat"}, {"id": 2, "name": "eel"}]}'),
+        ("n.json", '{"id2label": {"2": "big dog", "0": "cat", "1": "eel"}}'),
+        ("n.json", '[{"label": "cat"}, {"label": "eel"}, {"label": "big dog"}]'),
+    ],
+)
+def test_ids_in_a_names_file_are_its_order(name, content, tmp_path):
+    (tmp_path / name).write_text(content)
+    assert resolve_class_names(tmp_path / name, 3) == ("cat", "eel", "big dog")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("n.csv", "0,cat\n2,dog\n", "each id from 0"),
+        ("n.csv", "cat,felis\ndog,canis\n", r"say in a first row which is the id and which the name \(id,name\)"),
+        ("n.csv", "id,name\n0,cat\n1,dog,canis\n", "rows of different lengths"),
+        ("n.csv", "id,name\nn01,cat\nn02,dog\n", "ids that are no numbers"),
+        ("n.json", '[{"id": 0, "word": "cat"}, {"id": 1, "word": "dog"}]', "call the fields 'id' and 'name'"),
+        ("n.yaml", "a: [b", "is not valid YAML"),
+    ],
+)
+def test_names_files_that_do_not_say_their_order(name, content, match, tmp_path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ClassifierError, match=match):
+        resolve_class_names(tmp_path / name, 2)
+
+
+def test_names_that_begin_with_numbers_stay_names(tmp_path):
+    (tmp_path / "n.txt").write_text("4 wheels\n2 wheels\n")
+    assert resolve_class_names(tmp_path / "n.txt", 2) == ("4 wheels", "2 wheels")
+
+
+def test_a_name_that_is_also_one_of_another_class(imagenet):
+    with pytest.raises(TargetError, match=r"target 'maillot' fits 2 classes: 638 'maillot .638.', 639 'maillot, tank suit'"):
+        resolve_target(imagenet, "maillot")
+    with pytest.raises(TargetError, match="fits 2 classes: 1 'seal', 0 'seal, stamp'"):
+        find_class(["seal, stamp", "seal"], "Seal")
+
+
 def test_names_of_the_model_itself():
     net = Constant(2)
-    assert resolve_class_names(None, 2, net) == ("0", "1")
+    assert resolve_class_names(None, 2, [net]) == ("0", "1")
     net.pretrained_cfg = {"label_names": ["cat", "dog"]}
     assert Classifier(net, transform=ViewTransform((6, 8))).class_names == ("cat", "dog")
-    assert resolve_class_names(["x", "y"], 2, net) == ("x", "y")
+    assert resolve_class_names(["x", "y"], 2, [net]) == ("x", "y")

@@ -148,7 +148,7 @@ class Job:
         Folder of the images, and of the run.
     target : str or None
         The class, by its name or index; None: it is found from the name of the folder of images.
-    checkpoint, class_names, device : str or None
+    checkpoint, class_names, device, score, weights : str or None
         As :func:`visual_summaries.load_classifier` has them.
     preset, parts, max_images, batch_size, include_misclassified, random_state
         As :func:`visual_summaries.summarize` has them.
@@ -161,6 +161,8 @@ class Job:
     checkpoint: str | None = None
     class_names: str | None = None
     device: str | None = None
+    score: str | None = None
+    weights: str | None = None
     preset: str = "default"
     parts: int | None = None
     max_images: int | None = None

@@ -125,7 +125,7 @@ def compute_run(job: Job, *, resume: bool = False, engine: str = "local", progre
     VisualSummariesError
         As :func:`visual_summaries.load_classifier` and :func:`visual_summaries.summarize` do.
     """
-    classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device)
+    classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device, job.score, job.weights)
     if isinstance(classifier, Exception):
         raise classifier
     run = summarize(
@@ -160,14 +160,19 @@ def do_job(job: Job, *, resume: bool = False, engine: str = "local", progress: J
 
 @lru_cache(maxsize=1)
 def _classifier(
-    model: str, checkpoint: str | None, class_names: str | None, device: str | None
+    model: str,
+    checkpoint: str | None,
+    class_names: str | None,
+    device: str | None,
+    score: str | None,
+    weights: str | None,
 ) -> Classifier | VisualSummariesError:
     """Return the network, or why there is none, so that either is found out once."""
     try:
-        classifier = load_classifier(model, checkpoint=checkpoint, class_names=class_names, device=device)
+        classifier = load_classifier(model, checkpoint, class_names, device, score=score, weights=weights)
     except VisualSummariesError as error:
         return error
-    logger.info("%s: %s", classifier.spec, classifier.transform.in_words())
+    logger.info("%s: %s; score: %s", classifier.spec, classifier.transform_in_words, classifier.score_in_words)
     return classifier
 
 

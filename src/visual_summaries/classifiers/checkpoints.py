@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
@@ -15,15 +16,42 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from visual_summaries.classifiers.formats import what_it_is
 from visual_summaries.errors import ClassifierError
+
+logger = logging.getLogger("visual_summaries")
 
 #: A function that builds the network, for a number of outputs and of input channels (None: the network's own).
 Builder = Callable[[int | None, int | None], nn.Module]
 
 # Under these names training scripts keep the weights inside a checkpoint.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "state_dict_ema", "model_ema", "module")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "params", "module")
+# The same of weights averaged over the last steps, and what is put before their names where they stand among the raw ones.
+_AVERAGED = (
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+    "ema_state_dict",
+    "ema_model",
+    "model_ema_state_dict",
+    "params_ema",
+    "swa_model",
+)
+_AVERAGED_PREFIXES = tuple(f"{name}." for name in ("model_ema", "ema_model", "ema", "swa_model", "averaged_model"))
 # What training scripts put before every name: DataParallel, torch.compile, Lightning and common attribute names.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "classifier.")
+
+
+class Weights(os.PathLike[str]):
+    """The path of a checkpoint, with what is wanted of it (``"ema"``, ``"raw"`` or None), and later what was taken."""
+
+    def __init__(self, path: str | os.PathLike[str], wanted: str | None = None) -> None:
+        if wanted not in (None, "ema", "raw"):
+            raise ClassifierError(f"weights is {wanted!r}, but must be 'ema' (averaged over training steps) or 'raw'")
+        self.path, self.wanted, self.taken = os.fspath(path), wanted, ""
+
+    def __fspath__(self) -> str:
+        return self.path
 
 
 @contextmanager
@@ -64,11 +92,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     >>> {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
     {'weight': (1, 2), 'bias': (1,)}
     """
-    path = Path(path)
+    given, path = path, Path(path)
     if not path.is_file():
         raise ClassifierError(
             f"checkpoint {path} does not exist or is no file: give a .safetensors file, or one written by torch.save"
         )
+    if other := what_it_is(path):
+        raise ClassifierError(f"checkpoint {path} is {other}")
     try:
         if path.suffix.lower() == ".safetensors":
             return dict(load_file(path))
@@ -87,24 +117,52 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"checkpoint {path} cannot be read ({error or type(error).__name__}): it is damaged, or was written neither by "
             "safetensors nor by torch.save"
         ) from error
-    return _unwrap(content, path)
+    return _unwrap(content, given if isinstance(given, Weights) else Weights(given))
 
 
-def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+def _unwrap(content: Any, file: Weights) -> dict[str, Tensor]:
+    kinds: dict[str, str] = {}  # the names under which raw and averaged weights were found
     while isinstance(content, Mapping):
         tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        inner = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), Mapping)), None)
+        found = {
+            kind: next((name for name in names if isinstance(content.get(name), Mapping)), None)
+            for kind, names in (("raw", _WRAPPERS), ("ema", _AVERAGED))
+        }
+        kinds = kinds or {kind: name for kind, name in found.items() if name is not None}
+        inner = found[file.wanted or "raw"] or found["raw"] or found["ema"]
         if inner is None:
             if tensors:
-                return tensors
+                return _chosen(tensors, kinds, file)
             break
-        content = inner
+        content = content[inner]
     held = (
         f"a mapping with {', '.join(map(repr, list(content)[:5]))}"
         if isinstance(content, Mapping)
         else f"a {type(content).__name__}"
     )
-    raise ClassifierError(f"checkpoint {path} holds {held}, but no weights: save model.state_dict()")
+    raise ClassifierError(f"checkpoint {file.path} holds {held}, but no weights: save model.state_dict()")
+
+
+def _chosen(tensors: dict[str, Tensor], kinds: dict[str, str], file: Weights) -> dict[str, Tensor]:
+    """Return the weights that are wanted of those that a file holds, and say what was taken where it holds both kinds."""
+    averaged = {name: value for name, value in tensors.items() if name.startswith(_AVERAGED_PREFIXES)}
+    if averaged and len(averaged) < len(tensors):
+        prefix = next(one for one in _AVERAGED_PREFIXES if next(iter(averaged)).startswith(one))
+        kinds = {"raw": "names without this prefix", "ema": prefix}
+        short = {name.removeprefix(prefix).removeprefix("module."): value for name, value in averaged.items()}
+        tensors = short if file.wanted == "ema" else {name: value for name, value in tensors.items() if name not in averaged}
+    if file.wanted == "ema" and "ema" not in kinds:
+        raise ClassifierError(f"checkpoint {file.path} holds no averaged weights, one kind only: leave weights (--weights) out")
+    if file.wanted == "raw" and kinds and "raw" not in kinds:
+        raise ClassifierError(f"checkpoint {file.path} holds averaged weights only ({kinds['ema']}): give weights='ema'")
+    if "ema" in kinds:
+        file.taken = file.wanted or ("raw" if "raw" in kinds else "ema")
+    if len(kinds) == 2:
+        other = "raw" if file.taken == "ema" else "ema"
+        level = logging.INFO if file.wanted else logging.WARNING
+        words = "checkpoint %s holds averaged and raw weights: %s were taken (%s); weights='%s' (--weights %s) takes the others"
+        logger.log(level, words, file.path, file.taken, kinds[file.taken], other, other)
+    return tensors
 
 
 def match_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

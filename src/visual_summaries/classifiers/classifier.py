@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Any
@@ -13,11 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from visual_summaries.classifiers.names import resolve_class_names, resolve_synonyms
+from visual_summaries.classifiers.configuration import configured
+from visual_summaries.classifiers.meaning import (
+    choose_score,
+    form_of,
+    in_unit,
+    is_bounded,
+    logits_of,
+    score_in_words,
+    sums_to_one,
+)
+from visual_summaries.classifiers.names import given_names, resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
 from visual_summaries.classifiers.transforms import ViewTransform
-from visual_summaries.errors import ClassifierError, ImageError
+from visual_summaries.errors import ClassifierError, ImageError, VisualSummariesError
 from visual_summaries.images import ImageLike, open_image
+
+logger = logging.getLogger("visual_summaries")
 
 # ITU-R BT.601, what Pillow and OpenCV call gray
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -42,6 +55,17 @@ class Classifier:
         What the network is called in manifests and reports.
     device : str or torch.device, optional
         Where the network runs; default where its parameters are.
+    score : str, optional
+        What the outputs mean: ``"softmax"`` of classes that exclude each other, ``"sigmoid"`` of labels that do not,
+        ``"logit"`` (the output itself), ``"as-is"``; found unless given: outputs in [0, 1] that do not sum to 1, transformers'
+        ``problem_type`` and a single output, which stands for the classes "not" and "yes", are sigmoid.
+
+    Attributes
+    ----------
+    outputs : str
+        ``"logits"``, ``"probabilities"`` that sum to 1, or ``"sigmoid"``: probabilities, each of its own label.
+    score : str
+        ``"softmax"``, ``"sigmoid"`` or ``"logit"``.
 
     Raises
     ------
@@ -66,18 +90,36 @@ class Classifier:
         class_names: Any = None,
         spec: str = "",
         device: str | torch.device | None = None,
+        score: str | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ClassifierError(f"module is a {type(module).__name__}, but must be a torch.nn.Module")
         self.module = module
         self.transform = transform
         self.spec = spec or type(module).__name__
-        self._device = None if device is None else _device(device)
+        self._device = None if device is None else find_device(device)
         self._depth = 0
         self._mean, self._std = _column(transform.mean), _column(transform.std)
-        self.outputs = "logits"
-        self.num_classes = self._probe()
-        self.class_names: tuple[str, ...] = resolve_class_names(class_names, self.num_classes, module)
+        #: Why the transform may be wrong; empty where the model's own configuration or the user states it.
+        self.guess = ""
+        #: Which of a checkpoint's weights were taken, where it holds averaged and raw ones.
+        self.weights = ""
+        self.outputs, self.score = "logits", "logit"
+        self.one_output = False  # then logits are (0, z), so that their softmax is the sigmoid of z
+        owners = configured(module)
+        given = given_names(class_names)
+        self._names = None if given is None else len(given)
+        width, form = self._probe()
+        self.score = choose_score(score, form, width, owners)
+        self.outputs = form_of(self.score, form)
+        self.one_output = width == 1 and self.score == "sigmoid"
+        self.num_classes = 2 if self.one_output else width
+        self.score_in_words = score_in_words(self.score, self.outputs, width)
+        if self.one_output and (given is None or len(given) == 1):
+            class_names = ("not", "yes") if given is None else (f"not {given[0]}", given[0])
+        if self.score != "softmax":
+            logger.info("%s: score: %s", self.spec, self.score_in_words)
+        self.class_names: tuple[str, ...] = resolve_class_names(class_names, self.num_classes, owners)
         #: Other names of each class, for finding it by name.
         self.synonyms: tuple[tuple[str, ...], ...] = resolve_synonyms(self.class_names)
 
@@ -101,6 +143,11 @@ class Classifier:
     def weights_sha256(self) -> str:
         """See :func:`module_sha256`."""
         return module_sha256(self.module)
+
+    @property
+    def transform_in_words(self) -> str:
+        """The transform in one sentence, and that it is a guess where it is one."""
+        return self.transform.in_words() + (f" ({self.guess})" if self.guess else "")
 
     def view(self, image: ImageLike) -> NDArray[np.uint8]:
         """Return what the network sees of an image: resized and cropped ``uint8`` ``(H, W, 3)``, not normalized.
@@ -177,8 +224,9 @@ class Classifier:
             return self._forward(x)
 
     def probabilities(self, x: Tensor) -> Tensor:
-        """Return the softmax of :meth:`logits`: ``(N, K)``, each row sums to 1."""
-        return self.logits(x).softmax(dim=1)
+        """Return the softmax of :meth:`logits`: ``(N, K)``, each row sums to 1; of several labels their sigmoid."""
+        logits = self.logits(x)
+        return logits.sigmoid() if self.score == "sigmoid" and not self.one_output else logits.softmax(dim=1)
 
     @contextmanager
     def frozen(self) -> Iterator[Classifier]:
@@ -215,9 +263,12 @@ class Classifier:
             "input_size": self.input_size,
             "num_classes": self.num_classes,
             "outputs": self.outputs,
+            "score": self.score,
+            "score_in_words": self.score_in_words,
+            "weights": self.weights,
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
             "transform": self.transform.to_dict(),
-            "transform_in_words": self.transform.in_words(),
+            "transform_in_words": self.transform_in_words,
             "weights_sha256": self.weights_sha256,
             "device": str(self.device),
         }
@@ -236,29 +287,49 @@ class Classifier:
         weight = next((parameter for parameter in self.module.parameters() if parameter.is_floating_point()), None)
         if weight is not None and weight.dtype in (torch.float16, torch.bfloat16, torch.float64):
             normalized = normalized.to(weight.dtype)
-        logits = logits_of(self.module(normalized), len(x)).float()
+        logits = logits_of(self.module(normalized), len(x), self._names).float()
+        if self.outputs == "sigmoid":
+            logits = logits.logit(eps=1e-6)
+        if self.one_output:
+            return torch.cat([torch.zeros_like(logits), logits], dim=1)
         return logits.clamp_min(1e-12).log() if self.outputs == "probabilities" else logits
 
-    def _probe(self) -> int:
-        """Ask the network about two images, to learn what it answers."""
+    def _probe(self) -> tuple[int, str]:
+        """Ask the network about two images, to learn how many outputs it has and which form they have."""
         with torch.inference_mode(False), torch.no_grad():
             generator = torch.Generator().manual_seed(0)
             x = torch.rand((2, *self.input_size), generator=generator).to(self.device)
             try:
                 answer = self.logits(x)
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except VisualSummariesError:
+                raise
+            except Exception as error:
                 channels, height, width = self.input_size
+                if isinstance(error, TypeError) and "argument" in str(error):
+                    raise ClassifierError(
+                        f"{self.spec} takes other arguments than a batch of images ({error}): wrap it in a module that gives "
+                        "it the others"
+                    ) from error
                 raise ClassifierError(
                     f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
                     "Give the size that it was made for as input_size=(C, H, W)"
                 ) from error
-        if (
-            bool((answer >= 0).all())
-            and answer.shape[1] > 1
-            and torch.allclose(answer.sum(dim=1), torch.ones_like(answer[:, 0]), atol=1e-3)
-        ):
-            self.outputs = "probabilities"
-        return answer.shape[1]
+        if answer.isnan().any():
+            require_finite(self.module, answer, self.spec)
+        if sums_to_one(answer):
+            return answer.shape[1], "probabilities"
+        return answer.shape[1], "sigmoid" if in_unit(answer) and self._is_bounded(x) else "logits"
+
+    def _is_bounded(self, x: Tensor) -> bool:
+        """Whether the answers stay in [0, 1] for images as no camera takes them, and do not come from a linear layer."""
+        with self.frozen():
+            extreme = torch.cat([x, 1 - x, 60 * x - 30, torch.zeros_like(x), torch.ones_like(x)]).requires_grad_()
+            try:
+                answers = self.logits(extreme)
+            except Exception as error:  # noqa: BLE001 - told with its remedy before the masks
+                logger.debug("outputs of %s are taken for unbounded: %s", self.spec, error)
+                return False
+            return in_unit(answers) and is_bounded(answers)
 
 
 def module_sha256(module: nn.Module) -> str:
@@ -276,36 +347,51 @@ def _column(values: tuple[float, ...]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def find_device(device: str | torch.device) -> torch.device:
+    """Return a device that can be used here.
+
+    Raises
+    ------
+    ClassifierError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
     try:
         found = torch.device(device)
     except RuntimeError as error:
         raise ClassifierError(f"device is {device!r}, but must be one that PyTorch knows, such as 'cpu' or 'cuda'") from error
-    if found.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ClassifierError(f"device is {device!r}, but PyTorch finds no CUDA device here: use device='cpu'")
-        return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
-    return found
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ClassifierError(
+            f"device is {str(device)!r}, but PyTorch finds no CUDA device here: use device='cpu' (--device cpu)"
+        )
+    try:
+        return torch.zeros(1, device=found).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise ClassifierError(
+            f"device is {str(device)!r}, which PyTorch cannot use here ({said}): use device='cpu' (--device cpu)"
+        ) from error
 
 
-def logits_of(answer: Any, count: int) -> Tensor:
-    """Find the logits in what a network returned."""
-    found = answer
-    if isinstance(answer, Mapping) and "logits" in answer:
-        found = answer["logits"]
-    elif hasattr(answer, "logits"):
-        found = answer.logits
-    elif isinstance(answer, tuple | list) and answer:
-        found = answer[0]  # auxiliary outputs follow the main one
-    if isinstance(found, Tensor):
-        if found.ndim == 4 and found.shape[2:] == (1, 1):
-            found = found[:, :, 0, 0]
-        if found.ndim == 2 and found.shape[0] == count:
-            return found
-        got = f"a tensor of shape {tuple(found.shape)}"
-    else:
-        got = f"a {type(found).__name__}"
-    raise ClassifierError(
-        f"the network returned {got} for {count} image(s), but a classifier returns logits ({count}, K): "
-        "wrap it so that it does"
+def require_finite(module: nn.Module, answers: Tensor, name: str) -> None:
+    """Raise ClassifierError unless a network's answers are finite numbers; it names the weights that are not."""
+    if answers.isfinite().all():
+        return
+    weights = [key for key, value in module.state_dict().items() if isinstance(value, Tensor) and not _finite(value)]
+    cause = (
+        f"its weights {', '.join(weights[:3])} are not either"
+        if weights
+        else "its weights are: perhaps half precision overflows"
     )
+    raise ClassifierError(
+        f"{name} answers with numbers that are not finite; {cause}. Give a checkpoint that is whole, or the network in single "
+        "precision (module.float())"
+    )
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())

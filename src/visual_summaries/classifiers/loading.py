@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import logging
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,13 +18,17 @@ import torchvision
 from torch import nn
 
 from visual_summaries._late import late
-from visual_summaries.classifiers.checkpoints import build_for, load_weights, read_checkpoint, weights_only
-from visual_summaries.classifiers.classifier import Classifier
+from visual_summaries.classifiers.checkpoints import Weights, build_for, load_weights, read_checkpoint, weights_only
+from visual_summaries.classifiers.classifier import Classifier, find_device
+from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.classifiers.exported import ExportedNetwork, load_exported
+from visual_summaries.classifiers.formats import what_it_is
 from visual_summaries.classifiers.functions import build_from_file, build_from_module
 from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
 from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
 from visual_summaries.errors import ClassifierError, MissingExtraError
+
+logger = logging.getLogger("visual_summaries")
 
 #: The forms of a model specification.
 FORMS = (
@@ -46,6 +51,8 @@ def load_classifier(
     class_names: Names | None = None,
     device: str | torch.device | None = None,
     *,
+    score: str | None = None,
+    weights: str | None = None,
     input_size: int | Sequence[int] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
@@ -79,6 +86,12 @@ def load_classifier(
         else indices.
     device : str or torch.device, optional
         Where the network runs; default where it is made (the CPU).
+    score : str, optional
+        What the outputs mean: ``"softmax"``, ``"sigmoid"``, ``"logit"`` or ``"as-is"``; found unless given. See
+        :class:`~visual_summaries.Classifier`.
+    weights : str, optional
+        ``"ema"`` or ``"raw"``: which to take of a checkpoint that holds weights averaged over training steps beside raw ones.
+        Default: the raw ones, and a warning.
     input_size : int, (H, W) or (C, H, W), optional
         This and what follows override the model's own transform, see :class:`~visual_summaries.classifiers.ViewTransform`.
     mean, std, crop_pct, crop_mode, interpolation, resize : optional
@@ -112,6 +125,10 @@ def load_classifier(
         "interpolation": interpolation,
         "resize": resize,
     }
+    device = None if device is None else find_device(device)
+    if weights is not None and checkpoint is None:
+        raise ClassifierError(f"weights={weights!r} says which of a checkpoint's weights to take: give the checkpoint, too")
+    checkpoint = None if checkpoint is None else Weights(checkpoint, weights)
     # Weights made under inference_mode could never be differentiated through.
     with torch.inference_mode(False):
         specialized = _specialized(spec, checkpoint)
@@ -120,7 +137,7 @@ def load_classifier(
             module, transform, stated = _load_specialized(specialized, spec, overrides)
             class_names = stated if class_names is None else class_names
             if device is not None:
-                module = module.to(torch.device(device))
+                module = module.to(device)
         elif isinstance(spec, nn.Module):
             if checkpoint is not None:
                 raise ClassifierError("checkpoint goes with a model specification: load it into the module yourself")
@@ -129,9 +146,20 @@ def load_classifier(
             name = os.fspath(spec)
             module, transform = _build(name, checkpoint, overrides, device)
             if device is not None and not isinstance(module, ExportedNetwork):
-                module = module.to(torch.device(device))
-        transform = (transform or resolve_transform(module)).replace(**overrides)
-        return Classifier(module, transform=transform, class_names=class_names, spec=name, device=device)
+                module = module.to(device)
+        guess = "an exported program states no preprocessing" if isinstance(module, ExportedNetwork) else ""
+        if transform is None:
+            transform, guess = find_transform(module)
+        stated = ("input_size",) if "states the size" in guess or isinstance(module, ExportedNetwork) else ()
+        missing = [given for given in ("input_size", "mean", "std") if overrides[given] is None and given not in stated]
+        classifier = Classifier(
+            module, transform=transform.replace(**overrides), class_names=class_names, spec=name, device=device, score=score
+        )
+        classifier.weights = checkpoint.taken if checkpoint is not None else ""
+        if guess and missing:
+            classifier.guess = f"a guess, for {guess}"
+            logger.warning("%s: %s: give %s", name, classifier.transform_in_words, ", ".join(missing))
+        return classifier
 
 
 def _specialized(spec: str | os.PathLike[str] | nn.Module, checkpoint: Checkpoint | None) -> Path | None:
@@ -196,6 +224,12 @@ def _build(
         return _with_weights(build_from_module(place, function), checkpoint), None
     guesses = [form for form, known in (("timm", timm.list_models()), ("torchvision", _torchvision_names())) if spec in known]
     hint = f"; did you mean {' or '.join(f'{form}/{spec}' for form in guesses)}?" if guesses else ""
+    if Path(spec).is_file() and (other := what_it_is(Path(spec))):
+        raise ClassifierError(f"model {spec} is {other}")
+    if Path(spec).is_file() and not spec.endswith(".py"):
+        hint = f"; {spec} holds weights only, so that its network is needed, too: FILE.py:FUNCTION --checkpoint {spec}"
+    if Path(spec).is_dir():
+        hint = f"; a folder of transformers is given as hf/{spec}, one of timm as timm/local-dir:{spec}"
     if spec.endswith(".py"):
         hint = f"; name the function that builds the network, {spec}:function"
     raise ClassifierError(f"model {spec!r} is not understood, expected {FORMS}{hint}")

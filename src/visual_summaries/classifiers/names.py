@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from timm.data import ImageNetInfo
 from torch import nn
 
+from visual_summaries.classifiers.names_file import read_names
 from visual_summaries.errors import ClassifierError
 
 
@@ -20,7 +20,7 @@ from visual_summaries.errors import ClassifierError
 def imagenet_names() -> tuple[str, ...]:
     """Return short English names of the 1000 classes of ImageNet-1k, in the usual order, from the list that timm ships.
 
-    The first of WordNet's synonyms; where two classes share it, all synonyms; where they share these too, the index is added.
+    The first of WordNet's synonyms; where two classes share it, all synonyms; where these are no more, the index is added.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def imagenet_names() -> tuple[str, ...]:
     short = [name.split(",")[0].strip() for name in full]
     counts, full_counts = Counter(short), Counter(full)
     return tuple(
-        name if counts[name] == 1 else whole if full_counts[whole] == 1 else f"{name} ({index})"
+        name if counts[name] == 1 else whole if full_counts[whole] == 1 and whole != name else f"{name} ({index})"
         for index, (name, whole) in enumerate(zip(short, full, strict=True))
     )
 
@@ -54,17 +54,19 @@ def resolve_synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...
     )
 
 
-def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None = None) -> tuple[str, ...]:
+def resolve_class_names(given: Any, num_classes: int, modules: Sequence[nn.Module] = ()) -> tuple[str, ...]:
     """Return one name for each output of a network.
 
     Parameters
     ----------
     given : None, sequence, mapping or path
-        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, or a JSON file with
-        one of these. None: the names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
+        Names in order; ``{index: name}`` or ``{index: [wnid, name]}``; a text file with one name a line, CSV, or JSON or YAML
+        with one of these or objects; where a file has ids, their order counts. None: the
+        names that the module's configuration holds (``pretrained_cfg["label_names"]``, transformers'
         ``id2label``), ImageNet's for 1000 outputs, else the indices.
     num_classes : int
-    module : nn.Module, optional
+    modules : sequence of nn.Module, optional
+        Where to look for a configuration.
 
     Raises
     ------
@@ -80,11 +82,10 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     ...
     visual_summaries.errors.ClassifierError: class_names holds 1 name, but the network has 2 outputs: ...
     """
-    if given is None:
-        return _own_names(module, num_classes)
-    in_file = isinstance(given, str | os.PathLike)
-    source = f"class_names file {os.fspath(given)}" if in_file else "class_names"
-    names = _listed(_read(Path(given)) if in_file else given, source)
+    names = given_names(given)
+    if names is None:
+        return _own_names(modules, num_classes)
+    source = f"class_names file {os.fspath(given)}" if isinstance(given, str | os.PathLike) else "class_names"
     if len(names) != num_classes:
         count = f"{len(names)} name{'' if len(names) == 1 else 's'}"
         wanted = f"but the network has {num_classes} outputs: give one name for each, in their order"
@@ -92,29 +93,24 @@ def resolve_class_names(given: Any, num_classes: int, module: nn.Module | None =
     return names
 
 
-def _own_names(module: nn.Module | None, num_classes: int) -> tuple[str, ...]:
-    cfg = getattr(module, "pretrained_cfg", None)
-    labels = cfg.get("label_names") if isinstance(cfg, Mapping) else getattr(cfg, "label_names", None)
-    if labels is not None and len(labels) == num_classes:
-        return tuple(str(label) for label in labels)
-    id2label = getattr(getattr(module, "config", None), "id2label", None)
-    made_up = isinstance(id2label, Mapping) and all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
-    if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
-        return _listed(id2label, "id2label")
+def given_names(given: Any) -> tuple[str, ...] | None:
+    """Return the names that a user gives, in a file or not, in their order; None where there are none."""
+    if isinstance(given, str | os.PathLike):
+        return _listed(read_names(Path(given)), f"class_names file {os.fspath(given)}")
+    return None if given is None else _listed(given, "class_names")
+
+
+def _own_names(modules: Sequence[nn.Module], num_classes: int) -> tuple[str, ...]:
+    for module in modules:
+        cfg = getattr(module, "pretrained_cfg", None)
+        labels = cfg.get("label_names") if isinstance(cfg, Mapping) else getattr(cfg, "label_names", None)
+        if labels is not None and len(labels) == num_classes:
+            return tuple(str(label) for label in labels)
+        id2label = getattr(getattr(module, "config", None), "id2label", None)
+        made_up = isinstance(id2label, Mapping) and all(str(label) == f"LABEL_{index}" for index, label in id2label.items())
+        if isinstance(id2label, Mapping) and len(id2label) == num_classes and not made_up:  # by transformers, for lack of any
+            return _listed(id2label, "id2label")
     return imagenet_names() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
-
-
-def _read(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClassifierError(f"class_names file {path} cannot be read: {error}") from error
-    if path.suffix.lower() != ".json":
-        return text.rstrip("\r\n").splitlines()
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ClassifierError(f"class_names file {path} is not valid JSON: {error}") from error
 
 
 def _listed(given: Any, source: str) -> tuple[str, ...]:

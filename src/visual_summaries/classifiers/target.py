@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -18,7 +19,7 @@ from visual_summaries._validate import require_choice
 from visual_summaries.classifiers.classifier import Classifier
 from visual_summaries.errors import ClassifierError, TargetError
 
-KINDS = ("probability", "logit")
+KINDS = ("probability", "sigmoid", "logit")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Target:
     name : str
         Name of the class or function.
     kind : str
-        ``"probability"``: softmax probability of the class, in [0, 1]; ``"logit"``: its raw logit. Without meaning for a
-        function.
+        ``"probability"``: softmax probability of the class, in [0, 1]; ``"sigmoid"``: probability of a label that excludes no
+        other; ``"logit"``: its raw logit. Without meaning for a function.
     function : callable, optional
         Takes logits ``(N, K)``, returns scores ``(N,)``.
 
@@ -66,7 +67,7 @@ class Target:
         if self.function is None:
             if self.kind == "logit":
                 return logits[:, self.index]
-            return logits.softmax(dim=1)[:, self.index]
+            return logits[:, self.index].sigmoid() if self.kind == "sigmoid" else logits.softmax(dim=1)[:, self.index]
         scores = self.function(logits)
         if not isinstance(scores, Tensor) or scores.shape != logits.shape[:1] or not scores.is_floating_point():
             got = f"{scores.dtype} of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
@@ -79,15 +80,15 @@ class Target:
     def hits(self, logits: Tensor) -> Tensor:
         """Return for each image whether the network gives this class the highest score, bool ``(N,)``.
 
-        All True for a function.
+        A label that excludes no other has to have a probability of one half. All True for a function.
         """
         if self.index is None:
             return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        return logits.argmax(dim=1) == self.index
+        return logits[:, self.index] >= 0 if self.kind == "sigmoid" else logits.argmax(dim=1) == self.index
 
 
 def resolve_target(
-    classifier: Classifier, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str = "probability"
+    classifier: Classifier, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str | None = None
 ) -> Target:
     """Find the class that is meant.
 
@@ -98,8 +99,8 @@ def resolve_target(
     target : int, str, callable or Target
         An index; a number as text; a class name, where case, spaces, underscores and hyphens do not matter and a synonym or a
         part of the name is enough if it fits one class only; a function from logits ``(N, K)`` to scores ``(N,)``.
-    kind : str
-        ``"probability"`` or ``"logit"``.
+    kind : str, optional
+        ``"probability"`` or ``"logit"``; by default what the classifier's `score` says.
 
     Raises
     ------
@@ -121,21 +122,25 @@ def resolve_target(
     """
     if isinstance(target, Target):
         return target
+    kind = kind or ("logit" if classifier.score == "logit" else "probability")
+    if kind == "probability" and classifier.score == "sigmoid" and not classifier.one_output:
+        kind = "sigmoid"
     if callable(target):
-        return Target(None, getattr(target, "__name__", type(target).__name__), kind, target)
+        function = partial(_of_one_output, target) if classifier.one_output else target
+        return Target(None, getattr(target, "__name__", type(target).__name__), kind, function)
     if isinstance(target, bool) or not isinstance(target, str | int | np.integer):
         raise TargetError(f"target is {target!r}, but must be the index of a class, its name, or a function of the logits")
-    if classifier.num_classes < 2:
-        raise TargetError(
-            "the network has a single output, whose softmax is always 1: give a function as target, for example "
-            "lambda logits: logits.sigmoid()[:, 0]"
-        )
     index = find_class(classifier.class_names, target, classifier.synonyms) if isinstance(target, str) else int(target)
     if not 0 <= index < classifier.num_classes:
         raise TargetError(
             f"target is {index}, but the network has {classifier.num_classes} classes: 0 to {classifier.num_classes - 1}"
         )
     return Target(index, classifier.class_names[index], kind)
+
+
+def _of_one_output(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """Give a function of the network's one output that output, (N, 1)."""
+    return function(logits[:, 1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,15 +234,23 @@ def find_class(class_names: Sequence[str], name: str, synonyms: Sequence[Sequenc
     key, words = _key(name), f" {_words(name)} "
     if not words.strip():
         raise TargetError(f"target is {name!r}, which names no class: give the index of a class or its name")
+
+    def lists(index: int) -> bool:
+        return bool(key) and any(_key(other) == key for other in others[index])
+
     rules = (
         lambda index: class_names[index] == name.strip(),
         lambda index: bool(key) and _key(class_names[index]) == key,
         lambda index: name.strip().isdecimal() and int(name) == index,
-        lambda index: bool(key) and any(_key(other) == key for other in others[index]),
+        lists,
         lambda index: any(words in f" {_words(other)} " for other in [class_names[index], *others[index]]),
     )
     for fits in rules:
         found = [index for index in range(len(class_names)) if fits(index)]
+        if found and key and not name.strip().isdecimal():  # "maillot" is a class's whole name and one of another's
+            found += [
+                index for index, full in enumerate(class_names) if _key(full) != key and lists(index) and index not in found
+            ]
         if len(found) == 1:
             return found[0]
         if found:

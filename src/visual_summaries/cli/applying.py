@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Checkpoint, Device, Directory, Quiet, Runs, Seed, StageProgress, say, say_json
+from visual_summaries.cli.console import (
+    AsJson,
+    Checkpoint,
+    Device,
+    Directory,
+    Quiet,
+    Runs,
+    Score,
+    Seed,
+    StageProgress,
+    Weights,
+    say,
+    say_json,
+)
 from visual_summaries.errors import ClassifierError
 
 Model = Annotated[
@@ -26,13 +39,15 @@ def apply(
     out: Annotated[Path, typer.Option(help="Folder for apply.html, apply.json and masks.npz.")],
     model: Model = None,
     checkpoint: Checkpoint = None,
+    score: Score = None,
+    weights: Weights = None,
     device: Device = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Explain new images in the summaries of a run: which are there, where, and what the score owes to each."""
     run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, device)
+    classifier = network_of(run, model, checkpoint, device, score, weights)
     with StageProgress(quiet) as progress:
         found = run.apply(images, classifier, progress=progress)
     page = found.save(out)
@@ -52,6 +67,8 @@ def check(
     directory: Directory,
     model: Model = None,
     checkpoint: Checkpoint = None,
+    score: Score = None,
+    weights: Weights = None,
     device: Device = None,
     images: Annotated[int, typer.Option(min=3, help="How many of the run's images to try it on.")] = 12,
     as_json: AsJson = False,
@@ -59,7 +76,7 @@ def check(
 ) -> None:
     """Check that summaries depend on what the network has learnt: make them again with shuffled weights."""
     run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, device)
+    classifier = network_of(run, model, checkpoint, device, score, weights)
     with StageProgress(quiet) as progress:
         found = vs.randomization_check(run, classifier, images=images, progress=progress)
     values = found.to_dict()
@@ -92,6 +109,8 @@ def specialize(
     ] = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
+    score: Score = None,
+    weights: Weights = None,
     device: Device = None,
     apply: Annotated[
         bool, typer.Option("--apply/--no-apply", help="Look for the summaries in the further images; that takes the most time.")
@@ -104,7 +123,7 @@ def specialize(
     from visual_summaries.runs.directory import find_runs
 
     loaded = [vs.load_run(path) for path in find_runs(runs)]
-    classifier = network_of(loaded[0], model, checkpoint, device)
+    classifier = network_of(loaded[0], model, checkpoint, device, score, weights)
     with StageProgress(quiet) as progress:
         settings = vs.SpecializeSettings(apply=apply)
         result = vs.specialize(
@@ -135,7 +154,14 @@ def _show_specialization(result: vs.Specialization) -> None:
             say(f"  {part.name}: weight {part.weight:.2f}, average precision without it {part.precision:+.4f}")
 
 
-def network_of(run: vs.Run, model: str | None, checkpoint: Path | None, device: str | None) -> vs.Classifier:
+def network_of(
+    run: vs.Run,
+    model: str | None,
+    checkpoint: Path | None,
+    device: str | None,
+    score: str | None = None,
+    weights: str | None = None,
+) -> vs.Classifier:
     """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
     from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network
@@ -148,4 +174,11 @@ def network_of(run: vs.Run, model: str | None, checkpoint: Path | None, device: 
             f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
             "(and --checkpoint), as it was given to the run"
         )
-    return vs.load_classifier(model or spec, checkpoint=checkpoint, device=device)
+    made = run.info.classifier
+    return vs.load_classifier(
+        model or spec,
+        checkpoint=checkpoint,
+        device=device,
+        score=score or made.score or None,
+        weights=weights or (made.weights if checkpoint is not None else "") or None,
+    )

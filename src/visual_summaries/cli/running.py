@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Quiet, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.console import AsJson, Device, Quiet, Score, Seed, StageProgress, Weights, note, say, say_json
 from visual_summaries.cli.showing import run_values, show_run
 from visual_summaries.errors import SettingsError
 from visual_summaries.settings import PRESETS
@@ -56,13 +56,17 @@ def run(
         list[Path] | None,
         typer.Option(help="Weights: safetensors, or a weights-only torch file. Of several models one each, in their order."),
     ] = None,
-    class_names: Annotated[Path | None, typer.Option(help="Names of the classes: text, one a line, or JSON.")] = None,
+    class_names: Annotated[
+        Path | None, typer.Option(help="Names of the classes: text, one a line, CSV, JSON or YAML; ids in it count.")
+    ] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
     preset: Preset = "default",
     parts: Annotated[
         int | None,
         typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
     ] = None,
+    score: Score = None,
+    weights: Weights = None,
     device: Device = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
@@ -110,6 +114,8 @@ def run(
         checkpoints=checkpoint or (),
         class_names=None if class_names is None else str(class_names),
         device=device,
+        score=score,
+        weights=weights,
         preset=preset,
         parts=parts,
         max_images=max_images,

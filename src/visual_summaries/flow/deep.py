@@ -8,6 +8,7 @@ measured: see ``docs/flow.md``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -23,11 +24,13 @@ from torchvision.ops import roi_align
 
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.feature_maps import Layer, as_map, choose_layers, recorded
+from visual_summaries.flow.feature_maps import Layer, as_map, choose_layers, recorded, two_images
 from visual_summaries.masks.gradients import fold
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
+
+logger = logging.getLogger("visual_summaries")
 
 #: The appearance score of two boxes is the fourth power of their cosine, 0 if that is negative.
 POWER = 4.0
@@ -78,14 +81,15 @@ class DeepDescriptor:
         return self.layers
 
     def _probe(self, size: tuple[int, int]) -> list[Layer]:
-        x = torch.zeros(1, self._classifier.input_size[0], *size, device=self._classifier.device)
+        x = two_images(self._classifier.input_size[0], size, self._classifier.device)
         module = self._classifier.module
         with torch.inference_mode(False), torch.no_grad(), recorded(module, None, size) as seen:
             try:
                 self._classifier.logits(x)
-            except (RuntimeError, ValueError, AssertionError):  # what networks raise that have one size only
+            except Exception as error:  # what networks raise that have one size only is of any kind
                 if size == self._classifier.input_size[1:]:
                     raise
+                logger.info("feature maps at the network's own size, for it takes no larger images: %s", error)
                 return []
         return [layer for layer, _ in seen]
 
@@ -105,8 +109,19 @@ class DeepDescriptor:
         return self._recent((image.shape, image.tobytes()), lambda: self._maps(image))
 
     def _maps(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
-        channels, *own = self._classifier.input_size
+        _, *own = self._classifier.input_size
         size = self._size(image.shape[0], image.shape[1]) if self.any_size else (own[0], own[1])
+        try:
+            return self._maps_at(image, size)
+        except Exception as error:
+            if not self.any_size:
+                raise
+            logger.info("feature maps at the network's own size, for it fails at %d x %d: %s", *size, error)
+            self.any_size = False
+            return self._maps_at(image, (own[0], own[1]))
+
+    def _maps_at(self, image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[Tensor, ...]:
+        channels = self._classifier.input_size[0]
         shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
         view = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         x = torch.from_numpy(np.ascontiguousarray(view)).to(self._classifier.device).permute(2, 0, 1)[None].float() / 255
@@ -120,6 +135,11 @@ class DeepDescriptor:
         for layer, tensor in seen:
             if tensor is not None:
                 found[wanted[layer.name, layer.call]] = as_map(tensor, layer.layout, layer.grid)[0].float()
+        lost = [layer.name for i, layer in enumerate(self.layers) if i not in found]
+        if lost:
+            raise ClassifierError(
+                f"{lost[0]} of {self._classifier.spec} puts out no feature map of {size}; use descriptor='hog'"
+            )
         return tuple(found[i] for i in range(len(self.layers)))
 
     def _size(self, height: int, width: int) -> tuple[int, int]:

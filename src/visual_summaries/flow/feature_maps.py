@@ -8,6 +8,7 @@ vision transformer) is cut at several depths instead.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 _STRIDES = (2, 4, 7, 8, 14, 16, 28, 32)
 _SLACK = 2  # cells by which unpadded convolutions may make a map smaller than the image over its stride
 _MAX_PREFIX = 8  # class, distillation and register tokens
+_NUMBERED = re.compile(r"(\w+_)?\d+")  # timm's "3", torchvision's "encoder_layer_3"
 _DEPTHS = (1 / 2, 3 / 4, 1)  # where a network of one resolution is cut
 
 
@@ -50,8 +53,8 @@ def as_map(output: Tensor, layout: str, grid: tuple[int, int]) -> Tensor:
     return output.permute(0, 3, 1, 2) if layout == "nhwc" else output
 
 
-def layout_of(output: Any, size: tuple[int, int]) -> tuple[str, tuple[int, int], int] | None:
-    """Return layout, grid and channels of an output laid out like one image of `size` (H, W); None for any other.
+def layout_of(output: Any, size: tuple[int, int], count: int = 1) -> tuple[str, tuple[int, int], int] | None:
+    """Return layout, grid and channels of an output laid out like `count` images of `size` (H, W); None for any other.
 
     Examples
     --------
@@ -63,7 +66,9 @@ def layout_of(output: Any, size: tuple[int, int]) -> tuple[str, tuple[int, int],
     >>> layout_of(torch.zeros(1, 3, 197, 197), (224, 224)) is None  # attention
     True
     """
-    if not isinstance(output, Tensor) or not output.is_floating_point() or len(output) != 1:  # windows come as a batch
+    if (
+        not isinstance(output, Tensor) or not output.is_floating_point() or not output.ndim or len(output) != count
+    ):  # windows come as a batch
         return None
     if output.ndim == 4:
         _, p, q, r = output.shape
@@ -95,7 +100,11 @@ def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], 
         calls[name] += 1
         tell(name, calls[name] - 1, output[0] if isinstance(output, tuple | list) and output else output)
 
-    handles = [module.register_forward_hook(partial(hook, name)) for name, module in modules.items()]
+    # Scripted modules take no hooks.
+    heard = {
+        name: module for name, module in modules.items() if not isinstance(module, torch.jit.ScriptModule)
+    }  # takes no hooks
+    handles = [module.register_forward_hook(partial(hook, name)) for name, module in heard.items()]
     try:
         yield
     finally:
@@ -107,17 +116,26 @@ def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], 
 def recorded(
     module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int]
 ) -> Iterator[list[tuple[Layer, Tensor | None]]]:
-    """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without."""
+    """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without.
+
+    Everything: what is laid out like the two images of a batch of :func:`two_images`, and differs between them. Position tables
+    and scalings of attention do not.
+    """
     seen: list[tuple[Layer, Tensor | None]] = []
 
     def tell(name: str, call: int, tensor: Any) -> None:
-        found = layout_of(tensor, size) if keep is None or (name, call) in keep else None
-        if found is not None:
+        found = layout_of(tensor, size, 2 if keep is None else 1) if keep is None or (name, call) in keep else None
+        if found is not None and (keep is not None or not torch.equal(tensor[0], tensor[1])):
             seen.append((Layer(name, call, *found), None if keep is None else tensor.detach()))
 
     names = None if keep is None else {name for name, _ in keep}
     with listening({name: one for name, one in module.named_modules() if name and (names is None or name in names)}, tell):
         yield seen
+
+
+def two_images(channels: int, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Return two different images (2, C, H, W) in [0, 1], always the same."""
+    return torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
@@ -137,12 +155,15 @@ def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
     ends.sort(key=lambda layer: -layer.grid[0] * layer.grid[1])
     if len(groups) > 2 or not seen:
         return tuple(ends)
-    # One resolution (and perhaps that of a patch embedding): cut the longest row of like outputs at several depths.
-    rows: dict[tuple[int, int, tuple[int, int]], list[Layer]] = {}
+    # One resolution (and perhaps that of a patch embedding): cut a long row of like outputs at several depths, that of whole
+    # blocks (the least nested) rather than of units inside of them.
+    rows: dict[tuple[int, int, tuple[int, int], str], list[Layer]] = {}
     for layer in seen:
-        if layer.name.rpartition(".")[2].isdigit():
-            rows.setdefault((layer.name.count("."), layer.channels, layer.grid), []).append(layer)
-    longest = max(rows.values(), key=len, default=[])
-    if len(longest) < 2 * len(_DEPTHS):
+        numbered = _NUMBERED.fullmatch(layer.name.rpartition(".")[2])
+        if numbered:
+            rows.setdefault((layer.name.count("."), layer.channels, layer.grid, numbered[1]), []).append(layer)
+    long = [row for row in rows.values() if len(row) >= 2 * len(_DEPTHS)]
+    if not long:
         return tuple(ends)
-    return tuple(longest[round(len(longest) * depth) - 1] for depth in _DEPTHS)
+    row = min(long, key=lambda row: (row[0].name.count("."), -len(row)))
+    return tuple(row[round(len(row) * depth) - 1] for depth in _DEPTHS)

@@ -63,9 +63,11 @@ class Network:
             return self._in_chunks(lambda part: (self.target.score(classifier.logits(images[part])).float(),), len(images))[0]
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Return the softmax of all outputs (N, K), float32, without gradients: the reference of the *less* term."""
+        """Return the scores of all classes (N, K), float32, without gradients: the reference of the *less* term."""
         with torch.no_grad():
-            return self._in_chunks(lambda part: (self.classifier.logits(images[part]).float().softmax(-1),), len(images))[0]
+            return self._in_chunks(
+                lambda part: (all_scores(self.classifier.logits(images[part]).float(), self.target),), len(images)
+            )[0]
 
     def loss_and_gradient(
         self, images: Tensor, hidden: Tensor, mask: Tensor, noise: Tensor | None = None, reference: Tensor | None = None
@@ -83,7 +85,7 @@ class Network:
                 logits = self._fast_logits(perturb(images[part], hidden[part], leaf) + added)
                 loss = class_score(self.target, logits, self.settings.score)
                 if reference is not None:
-                    loss = loss + self.settings.less * less(logits.softmax(-1), reference[part])
+                    loss = loss + self.settings.less * less(all_scores(logits, self.target), reference[part])
             if self.settings.mode != "deletion":
                 logits = self._fast_logits(perturb(images[part], hidden[part], 1 - leaf) + added)
                 loss = loss + 1 - class_score(self.target, logits, self.settings.score)
@@ -164,8 +166,13 @@ def class_score(target: ScoresOutputs, logits: Tensor, kind: str) -> Tensor:
     return logits[:, index]
 
 
+def all_scores(logits: Tensor, target: ScoresOutputs) -> Tensor:
+    """Return the probabilities (N, K) of all classes, those of labels that exclude no other each for itself."""
+    return logits.sigmoid() if getattr(target, "kind", "") == "sigmoid" else logits.softmax(-1)
+
+
 def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
-    """Return ``log(p / (1 - p))`` of the target's class: its logit minus the log-sum-exp of the others.
+    """Return ``log(p / (1 - p))`` of the target's class: its logit minus the log-sum-exp of the others, if it excludes them.
 
     Examples
     --------
@@ -175,6 +182,8 @@ def log_odds(logits: Tensor, target: ScoresOutputs) -> Tensor:
     """
     index = class_index(target)
     assert index is not None  # noqa: S101 - functions go to the published optimizer
+    if getattr(target, "kind", "") == "sigmoid":
+        return logits[:, index]
     others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
     return logits[:, index] - others.logsumexp(dim=1)
 

@@ -119,7 +119,7 @@ def optimize_masks(
     require_settings(settings, MaskSettings)
     from dataclasses import replace
 
-    from visual_summaries.classifiers import resolve_target
+    from visual_summaries.classifiers import require_explainable, resolve_target
     from visual_summaries.settings import preset as named_preset
 
     chosen = named_preset(preset).masks if settings is None else settings
@@ -131,7 +131,11 @@ def optimize_masks(
         tensors = images
     else:
         tensors = (classifier.to_tensor([view_of(classifier, image)])[0] for image in images)
-    masks = iter_tensors(classifier, tensors, resolve_target(classifier, target), chosen, len(images), progress, random_state)
+    resolved = resolve_target(classifier, target)
+    if len(images):
+        first = images[:1] if isinstance(images, Tensor) else classifier.to_tensor([view_of(classifier, images[0])])
+        require_explainable(classifier, resolved, first)
+    masks = iter_tensors(classifier, tensors, resolved, chosen, len(images), progress, random_state)
     return [mask for _, mask in sorted(masks, key=operator.itemgetter(0))]
 
 
@@ -190,7 +194,7 @@ def uses_fast(settings: MaskSettings, target: ScoresOutputs) -> bool:
         settings.fast is not None
         and plain
         and class_index(target) is not None
-        and getattr(target, "kind", "probability") == "probability"
+        and getattr(target, "kind", "probability") != "logit"
     )
 
 

@@ -94,7 +94,8 @@ class Scorer:
         names = infills_of(self.settings.infill)
         left = dict.fromkeys(names, 0.0)
         with self.frozen():
-            chance = 1 / self.classifier.logits(self.classifier.to_tensor([views[0]])).shape[1]
+            count = self.classifier.logits(self.classifier.to_tensor([views[0]])).shape[1]
+            chance = 0 if self.target.kind == "sigmoid" else 1 / count
             for view in views:
                 whole = np.ones((1, *view.shape[:2]), dtype=bool)
                 before = self.without(view, ~whole, names[:1])[0] - chance

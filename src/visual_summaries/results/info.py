@@ -22,7 +22,11 @@ class ClassifierInfo:
         ``(C, H, W)``.
     num_classes, parameters : int
     outputs : str
-        ``"logits"`` or ``"probabilities"``.
+        ``"logits"``, ``"probabilities"`` that sum to 1, or ``"sigmoid"``: each in [0, 1] for itself.
+    score, score_in_words : str
+        ``"softmax"``, ``"sigmoid"`` or ``"logit"``: how the score of a class comes from the outputs; empty in early runs.
+    weights : str
+        ``"ema"`` or ``"raw"`` where the checkpoint held both.
     transform : dict
         The evaluation transform; :meth:`~visual_summaries.classifiers.ViewTransform.to_dict` gives it.
     transform_in_words : str
@@ -35,6 +39,9 @@ class ClassifierInfo:
     num_classes: int = 0
     parameters: int = 0
     outputs: str = ""
+    score: str = ""
+    score_in_words: str = ""
+    weights: str = ""
     transform: dict[str, Any] = field(default_factory=dict)
     transform_in_words: str = ""
     device: str = ""

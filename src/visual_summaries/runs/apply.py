@@ -130,6 +130,12 @@ def require_same_network(run: Run, classifier: Classifier) -> Target:
             f"{classifier.spec} has other weights (SHA-256 {given[:12]}...) than the network of this run "
             f"({run.info.classifier.spec}, {made[:12]}...): give the one that was explained"
         )
+    score = run.info.classifier.score or classifier.score
+    if score != classifier.score:
+        raise ClassifierError(
+            f"the run explains scores by {score}, but {classifier.spec} gives them by {classifier.score}: load it with "
+            f"score={score!r} (--score {score})"
+        )
     return resolve_target(classifier, int(index))
 
 

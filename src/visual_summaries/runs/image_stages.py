@@ -116,7 +116,7 @@ def choose_infills(context: Context, images: Sequence[Image]) -> Context:
     """Return the context of the run's own infills: those that leave too much of the score are left out, and noted."""
     masks, target = context.settings.masks, context.shared.target
     # Of a function or a logit, which may be negative, a share says nothing.
-    if len(infills_of(masks.infill)) == 1 or target.index is None or target.kind != "probability":
+    if len(infills_of(masks.infill)) == 1 or target.index is None or target.kind == "logit":
         return context
     sample = images[:: -(-len(images) // _INFILL_IMAGES)]
     views = [image.view for image in sample]
@@ -229,7 +229,7 @@ def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]
 
 
 #: The largest pieces by far: deleted when the run is complete, because what is made of them is kept.
-DESCRIPTORS = Stage("descriptors", 1, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
+DESCRIPTORS = Stage("descriptors", 2, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
 
 
 class Described(Prepared[Features]):

@@ -147,6 +147,7 @@ def randomization_check(
         class_names=classifier.class_names,
         spec=f"{classifier.spec}, shuffled",
         device=classifier.device,
+        score=classifier.score,
     )
     quick = replace(run.settings.analyses, orders=0, resamplings=0, chance=0)
     views = [run.images[k].view for k in chosen]

@@ -159,7 +159,7 @@ class Context:
             "weights": self.classifier.weights_sha256,
             "transform": self.classifier.transform.to_dict(),
             "target": [self.target.index, self.target.name],
-        }
+        } | ({} if self.classifier.score == "softmax" else {"score": [self.classifier.score, self.classifier.outputs]})
 
     def key(self, stage: Stage, inputs: Any) -> str:
         """Return the hash of all that goes into a piece of `stage`: `inputs` (plain data, arrays) and what its Stage names."""

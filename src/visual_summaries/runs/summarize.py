@@ -14,7 +14,7 @@ import torch
 
 from visual_summaries._allocator import freed_memory_kept
 from visual_summaries._validate import require_contrib, require_settings
-from visual_summaries.classifiers import Classifier, load_classifier, resolve_target
+from visual_summaries.classifiers import Classifier, load_classifier, require_explainable, resolve_target
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.files.journal import JOURNAL, Journal
 from visual_summaries.files.lock import locked
@@ -166,6 +166,7 @@ def _explain(
             include_misclassified=include_misclassified,
             batch_size=batch_size or 32,
         )
+        require_explainable(classifier, resolved, classifier.to_tensor([read.images[0].view]))
     with watch.stage("masks"):
         asked = context.settings
         context = choose_infills(context, read.images)

@@ -17,7 +17,7 @@ from torch import Tensor
 from visual_summaries.batch.jobs import class_folders, target_of_folder
 from visual_summaries.classifiers import find_class
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
-from visual_summaries.flow.feature_maps import Layer, choose_layers, recorded
+from visual_summaries.flow.feature_maps import Layer, choose_layers, recorded, two_images
 from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Box, Run
@@ -77,9 +77,9 @@ def find_layers(classifier: Classifier, depths: int) -> tuple[Layer, ...]:
     ClassifierError
         If it puts out no feature map.
     """
-    size = classifier.input_size[1:]
-    x = torch.zeros(1, *classifier.input_size, device=classifier.device)
-    with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, size) as seen:
+    channels, *size = classifier.input_size
+    x = two_images(channels, (size[0], size[1]), classifier.device)
+    with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, (size[0], size[1])) as seen:
         classifier.logits(x)
     layers = choose_layers([layer for layer, _ in seen])
     if not layers:

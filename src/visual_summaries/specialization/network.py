@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from visual_summaries.classifiers.classifier import logits_of
+from visual_summaries.classifiers.meaning import logits_of
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow.feature_maps import Layer, as_map, listening
 from visual_summaries.specialization.windows import bounded, reduced, slide

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from visual_summaries._late import late
 from visual_summaries._validate import require_settings
 from visual_summaries.classifiers import Classifier
+from visual_summaries.errors import ClassifierError
 from visual_summaries.progress import Progress
 from visual_summaries.results import Run
 from visual_summaries.runs.reading import ImageSources
@@ -227,6 +228,11 @@ def specialize(
     require_settings(settings, SpecializeSettings)
     settings = settings or SpecializeSettings()
     runs = (runs,) if isinstance(runs, Run) else tuple(runs)
+    if classifier.score != "softmax":
+        raise ClassifierError(
+            f"{classifier.spec} gives scores by {classifier.score}, but only networks whose classes exclude each other can be "
+            "specialized (softmax)"
+        )
     examples = gather_examples(runs, classifier, negatives, images, settings, random_state=random_state, progress=progress)
     learned = learn(examples, settings, random_state=random_state, progress=progress)
     module = build_network(classifier, examples, learned, settings)
