@@ -109,7 +109,7 @@ class Dots(nn.Module):
 def test_a_mask_of_the_patch_holds_and_one_of_its_texture_does_not() -> None:
     """A pixel aside, the patch hides six of seven rows of dots, or columns; a mask of nothing but the dots hides none."""
     network = Dots()
-    classifier = vs.load_classifier(network)
+    classifier = vs.load_classifier(network, score="softmax")  # its outputs look like probabilities of two labels
     target = resolve_target(classifier, lambda logits: logits[:, 0])
     view = np.zeros((*Dots.size, 3), np.uint8)
     view[Dots.at] = 255

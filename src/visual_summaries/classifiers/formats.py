@@ -21,6 +21,8 @@ def what_it_is(path: Path) -> str:
     >>> what_it_is(path)
     'a pointer of Git LFS, not the file itself: fetch it (git lfs pull), or download the file'
     """
+    if not path.is_file():
+        return ""
     with path.open("rb") as file:
         head = file.read(512)
     start = head.lstrip().lower()
@@ -36,9 +38,10 @@ def what_it_is(path: Path) -> str:
         head[:1] == b"\x08" and b"\x12" in head[2:4] and b"onnx" in start + path.suffix.encode()
     ):
         return f"an ONNX program: bring it to torch (the package onnx2torch converts it); {_PT2}"
-    if zipfile.is_zipfile(path):
-        return _in_zip(path)
-    return ""
+    try:
+        return _in_zip(path) if zipfile.is_zipfile(path) else ""
+    except (OSError, ValueError, zipfile.BadZipFile):  # a damaged archive: whoever reads it says so
+        return ""
 
 
 def _in_zip(path: Path) -> str:

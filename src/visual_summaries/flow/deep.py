@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchvision.ops import roi_align
 
+from visual_summaries._batches import is_out_of_memory
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
 from visual_summaries.flow.feature_maps import Layer, as_map, choose_layers, recorded, two_images
@@ -80,13 +81,15 @@ class DeepDescriptor:
         """The layers: each is the end of a stage of the network, as timm calls the blocks of one resolution."""
         return self.layers
 
-    def _probe(self, size: tuple[int, int]) -> list[Layer]:
-        x = two_images(self._classifier.input_size[0], size, self._classifier.device)
+    def _probe(self, size: tuple[int, int], images: int = 2) -> list[Layer]:
+        x = two_images(self._classifier.input_size[0], size, self._classifier.device)[:images]
         module = self._classifier.module
-        with torch.inference_mode(False), torch.no_grad(), recorded(module, None, size) as seen:
+        with torch.inference_mode(False), torch.no_grad(), recorded(module, None, size, images) as seen:
             try:
                 self._classifier.logits(x)
             except Exception as error:  # what networks raise that have one size only is of any kind
+                if images > 1 and is_out_of_memory(error):
+                    return self._probe(size, 1)
                 if size == self._classifier.input_size[1:]:
                     raise
                 logger.info("feature maps at the network's own size, for it takes no larger images: %s", error)

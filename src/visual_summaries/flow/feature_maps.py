@@ -100,11 +100,11 @@ def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], 
         calls[name] += 1
         tell(name, calls[name] - 1, output[0] if isinstance(output, tuple | list) and output else output)
 
-    # Scripted modules take no hooks.
-    heard = {
-        name: module for name, module in modules.items() if not isinstance(module, torch.jit.ScriptModule)
-    }  # takes no hooks
-    handles = [module.register_forward_hook(partial(hook, name)) for name, module in heard.items()]
+    handles = [
+        module.register_forward_hook(partial(hook, name))
+        for name, module in modules.items()
+        if not isinstance(module, torch.jit.ScriptModule)  # which takes no hooks
+    ]
     try:
         yield
     finally:
@@ -114,18 +114,18 @@ def listening(modules: Mapping[str, nn.Module], tell: Callable[[str, int, Any], 
 
 @contextmanager
 def recorded(
-    module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int]
+    module: nn.Module, keep: frozenset[tuple[str, int]] | None, size: tuple[int, int], images: int = 2
 ) -> Iterator[list[tuple[Layer, Tensor | None]]]:
     """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without.
 
     Everything: what is laid out like the two images of a batch of :func:`two_images`, and differs between them. Position tables
-    and scalings of attention do not.
+    and scalings of attention do not; where there is memory for one of the images only, they cannot be told apart.
     """
     seen: list[tuple[Layer, Tensor | None]] = []
 
     def tell(name: str, call: int, tensor: Any) -> None:
-        found = layout_of(tensor, size, 2 if keep is None else 1) if keep is None or (name, call) in keep else None
-        if found is not None and (keep is not None or not torch.equal(tensor[0], tensor[1])):
+        found = layout_of(tensor, size, images if keep is None else 1) if keep is None or (name, call) in keep else None
+        if found is not None and (keep is not None or images == 1 or not torch.equal(tensor[0], tensor[1])):
             seen.append((Layer(name, call, *found), None if keep is None else tensor.detach()))
 
     names = None if keep is None else {name for name, _ in keep}
