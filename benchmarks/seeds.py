@@ -1,6 +1,6 @@
 """Seeds of drawn birds: who draws from which.
 
-What networks learnt from must not be in what they are measured on, and what one benchmark chose must not be in what another
+What networks learned from must not be in what they are measured on, and what one benchmark chose must not be in what another
 reports. Whatever draws birds therefore has a range of its own, and a place in it for each class.
 
 Examples

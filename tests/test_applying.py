@@ -183,7 +183,7 @@ def test_no_code_is_taken_from_a_run(run: Run, tmp_path: Path) -> None:
     assert network_of(demo, None, None, None).num_classes == 8
 
 
-class Learnt(torch.nn.Module):
+class Learned(torch.nn.Module):
     """Sees red vertical stripes by the weights of a convolution."""
 
     def __init__(self) -> None:
@@ -210,11 +210,11 @@ class Learnt(torch.nn.Module):
 
 
 def test_what_is_learnt_changes_when_weights_are_shuffled(run: Run, striped: Any) -> None:
-    module = Learnt().eval()
-    learnt = Classifier(module, transform=resolve_transform(module), class_names=("marked", "plain"))
+    module = Learned().eval()
+    learned = Classifier(module, transform=resolve_transform(module), class_names=("marked", "plain"))
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    own = vs.summarize(learnt, list(striped.images[:4]), "marked", settings=run.settings)
-    found = randomization_check(own, learnt, images=3)
+    own = vs.summarize(learned, list(striped.images[:4]), "marked", settings=run.settings)
+    found = randomization_check(own, learned, images=3)
     assert found.passed
     assert len(found.images) == len(found.masks) == 3
     assert found.masks.mean() < 0.5
@@ -233,7 +233,7 @@ def test_what_is_not_in_the_weights_does_not(run: Run, classifier: Classifier) -
 
 def test_a_network_without_weights_cannot_be_checked(run: Run) -> None:
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    bare = Classifier(module, transform=vs.load_classifier(Learnt().eval()).transform, class_names=["a", "b", "c"])
+    bare = Classifier(module, transform=vs.load_classifier(Learned().eval()).transform, class_names=["a", "b", "c"])
     described = replace(run.info.classifier, weights_sha256=bare.weights_sha256)
     with pytest.raises(ClassifierError, match="no parameters that could be shuffled"):
         randomization_check(replace(run, info=replace(run.info, classifier=described)), bare)

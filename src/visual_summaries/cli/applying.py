@@ -74,7 +74,7 @@ def check(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check that summaries depend on what the network has learnt: make them again with shuffled weights."""
+    """Check that summaries depend on what the network has learned: make them again with shuffled weights."""
     run = vs.load_run(directory)
     classifier = network_of(run, model, checkpoint, device, score, weights)
     with StageProgress(quiet) as progress:
@@ -86,7 +86,7 @@ def check(
     parts = [value for value in values["summaries"] if value is not None]
     left = f"{sum(parts) / len(parts):.0%} of the summaries" if parts else "no summary is in these images"
     verdict = (
-        "they depend on what the network has learnt" if found.passed else "THEY DO NOT DEPEND ON WHAT THE NETWORK HAS LEARNT"
+        "they depend on what the network has learned" if found.passed else "THEY DO NOT DEPEND ON WHAT THE NETWORK HAS LEARNT"
     )
     say(
         f"With shuffled weights, {values['masks']:.0%} of the masks' evidence comes back (moved at random: "

@@ -1,4 +1,4 @@
-"""Whether summaries depend on what the network has learnt: the same job on a network whose weights are shuffled."""
+"""Whether summaries depend on what the network has learned: the same job on a network whose weights are shuffled."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class RandomizationCheck(Result):
 
 
 def shuffled(module: nn.Module, random_state: int = 0) -> nn.Module:
-    """Return a copy of a network with the values of each parameter shuffled: the same numbers, and nothing learnt.
+    """Return a copy of a network with the values of each parameter shuffled: the same numbers, and nothing learned.
 
     Shuffling keeps the scale of every layer, so that scores neither vanish nor explode, and needs no knowledge of the layers
     (Adebayo et al., NeurIPS 2018, draw new weights). Parameters of one value stay.
