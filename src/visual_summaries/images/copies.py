@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 _SIDE = 16  # a hash has 16 x 16 bits
-#: Hashes of copies differ in at most so many of 256 bits. Of 59,000 pairs of photographs of one class two came nearer, both
-#: copies (medians: saved again 2, brightened 8, cut by 4 % 32; the other pairs from 76 on).
+#: Hashes of copies differ in at most so many of 256 bits (``benchmarks/images/copies.py``).
 NEAR = 50
 
 
@@ -36,7 +35,7 @@ def near_copies(views: Iterable[NDArray[np.uint8]]) -> list[int]:
     hashes: list[NDArray[np.uint8]] = []
     for position, view in enumerate(views):
         image = Image.fromarray(view)
-        both = [_bits(image), _bits(ImageOps.mirror(image))]
+        both = [perceptual_hash(image), perceptual_hash(ImageOps.mirror(image))]
         known = np.array(hashes, np.uint8).reshape(-1, _SIDE * _SIDE // 8)
         distances = np.min([np.bitwise_count(known ^ bits).sum(axis=1, dtype=int) for bits in both], axis=0)
         near = np.flatnonzero(distances <= NEAR)
@@ -45,5 +44,6 @@ def near_copies(views: Iterable[NDArray[np.uint8]]) -> list[int]:
     return origins
 
 
-def _bits(image: Image.Image) -> NDArray[np.uint8]:
+def perceptual_hash(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the hash of an image, packed: 32 bytes whose bits differ the more, the less two images are alike."""
     return np.packbits(imagehash.phash(image, hash_size=_SIDE).hash.ravel())
