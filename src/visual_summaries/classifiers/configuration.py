@@ -38,11 +38,12 @@ def find_transform(module: nn.Module) -> tuple[ViewTransform, str]:
     >>> find_transform(nn.Conv2d(3, 4, 3))[1]
     'the network states no preprocessing'
     """
-    found = {transform_of(owner) for owner in configured(module)}
+    owners = configured(module)
+    found = {transform_of(owner) for owner in owners}
     if len(found) == 1 and None not in found:
         transform = found.pop()
         assert transform is not None  # noqa: S101 - just asked
-        of_kind = any(_transformers(owner) is not None and not _processor(owner.config) for owner in configured(module))
+        of_kind = any(_transformers(owner) is not None and not _processor(owner.config) for owner in owners)
         return transform, "transformers states the size only, mean and std are those of the kind" if of_kind else ""
     reason = "its modules state several preprocessings" if len(found) > 1 else "the network states no preprocessing"
     return resolve_transform(module, {}), reason
