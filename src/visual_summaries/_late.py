@@ -19,6 +19,7 @@ LATE = {
     "apply_run": "visual_summaries.runs.apply",
     "demo_network": "visual_summaries.demo.networks",
     "is_specialized": "visual_summaries.specialization.files",
+    "judge": "visual_summaries.analyses.verdict",
     "load_module": "visual_summaries.specialization.files",
     "plot_summaries": "visual_summaries.pages.figures",
     "plot_summary": "visual_summaries.pages.figures",

@@ -27,16 +27,20 @@ from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import Accuracy, ClassifierInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
+from visual_summaries.results.shortcuts import PLACES, Change, Cue, Mistake, Place, Reliance, Suspicion, Verdict
 from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag, label_map, owned_by_summaries
 
 __all__ = [
+    "PLACES",
     "REPRODUCIBLE",
     "Accuracy",
     "Application",
     "Box",
     "Chance",
+    "Change",
     "ClassifierInfo",
     "Component",
+    "Cue",
     "Explained",
     "Faithfulness",
     "Found",
@@ -44,10 +48,13 @@ __all__ = [
     "JointEffects",
     "Mask",
     "Member",
+    "Mistake",
     "PartNumber",
     "Parts",
+    "Place",
     "Presence",
     "Region",
+    "Reliance",
     "Result",
     "Run",
     "RunAnalysis",
@@ -55,9 +62,11 @@ __all__ = [
     "Skipped",
     "Summary",
     "SummaryAnalysis",
+    "Suspicion",
     "Tag",
     "TargetInfo",
     "Together",
+    "Verdict",
     "area_under",
     "label_map",
     "owned_by_summaries",

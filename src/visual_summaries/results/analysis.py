@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.results.base import Result, area_under
+from visual_summaries.results.shortcuts import Change, Cue, Mistake, Place
 
 #: A summary whose mean Jaccard over resampled images is below this is called not reproducible (a common bound for "a pattern").
 REPRODUCIBLE = 0.5
@@ -245,8 +246,20 @@ class RunAnalysis(Result):
         None for a run without summaries.
     chance : Chance or None
         None where it was not asked for.
+    places : tuple of Place
+        Where each summary lies, in the order of ``run.summaries``; empty where it was not measured.
+    cues : tuple of Cue
+        What each summary does without the rest of its image; empty where it was not measured.
+    changes : tuple of Change
+        What changes of the whole image do.
+    mistakes : tuple of Mistake
+        Images that the network gets wrong.
     """
 
     joint: JointEffects | None = None
     chance: Chance | None = None
     together: Together | None = None
+    places: tuple[Place, ...] = ()
+    cues: tuple[Cue, ...] = ()
+    changes: tuple[Change, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()

@@ -15,6 +15,7 @@ from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import RunInfo
 from visual_summaries.results.parts import Parts
+from visual_summaries.results.shortcuts import Verdict
 from visual_summaries.results.summaries import Component, Region, Summary, label_map, owned_by_summaries
 
 if TYPE_CHECKING:
@@ -113,6 +114,12 @@ class Run(Result):
     def manifest(self) -> dict[str, Any]:
         """What ``manifest.json`` has of the run: :attr:`info` as plain data."""
         return asdict(self.info)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the network relies on, how firmly, and what looks like a shortcut; never more certain than its figures."""
+        found: Verdict = late("judge")(self)
+        return found
 
     def evidence(self, image: int) -> NDArray[np.bool_]:
         """Return the binary evidence of an image, by the run's own threshold: ``bool (H, W)``, True = evidence."""

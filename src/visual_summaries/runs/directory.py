@@ -22,13 +22,17 @@ from visual_summaries.files.journal import JOURNAL
 from visual_summaries.files.lock import HOLDER, LOCK, require_unlocked
 from visual_summaries.results import (
     Chance,
+    Change,
     Component,
+    Cue,
     Faithfulness,
     Image,
     JointEffects,
     Mask,
+    Mistake,
     PartNumber,
     Parts,
+    Place,
     Region,
     Run,
     RunAnalysis,
@@ -54,8 +58,9 @@ FILES = ("run.json", "arrays.npz")
 #: Arrays of one size for each mask.
 _OF_MASKS = ("smooth", "sharp", "after", "hidden")
 
-#: What the analysis of a run is made of.
+#: What the analysis of a run is made of: one of each at most, and any number of each.
 _OF_ANALYSIS = {"joint": JointEffects, "chance": Chance, "together": Together}
+_OF_SHORTCUTS = {"places": Place, "cues": Cue, "changes": Change, "mistakes": Mistake}
 
 #: No number of a run is larger.
 _LARGEST = 2**62
@@ -90,9 +95,9 @@ def save_run(run: Run, path: Path) -> None:
     arrays |= packed_parts
     analyses, packed = split_results("analyses", [s.analysis for s in summaries if s.analysis is not None])
     together: dict[str, Any] = {}
-    for name in _OF_ANALYSIS if run.analysis is not None else ():
-        one = getattr(run.analysis, name)
-        together[name], more = split_results(f"analysis.{name}", [] if one is None else [one])
+    for name in _OF_ANALYSIS | _OF_SHORTCUTS if run.analysis is not None else ():
+        own = getattr(run.analysis, name)
+        together[name], more = split_results(f"analysis.{name}", own if name in _OF_SHORTCUTS else [own] * (own is not None))
         packed |= more
     # A run that is written again is not complete in between.
     with writing(path / MANIFEST):
@@ -225,8 +230,11 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         )
 
     def analysis(name: str) -> Any:
+        if name in _OF_SHORTCUTS:  # runs of version 0.1 have none
+            return tuple(join_results(_OF_SHORTCUTS[name], f"analysis.{name}", data["analysis"].get(name, ()), arrays))
         return next(iter(join_results(_OF_ANALYSIS[name], f"analysis.{name}", data["analysis"][name], arrays)), None)
 
+    names = _OF_ANALYSIS | _OF_SHORTCUTS
     curves = {key.removeprefix("faithfulness_"): own for key, own in arrays.items() if key.startswith("faithfulness_")}
     pictures = unpack("warped", arrays)
     count = sum(len(item["members"]) for group in ("summaries", "rejected") for item in data[group])
@@ -257,7 +265,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
         settings=typed(Settings.from_dict(data["settings"]).to_dict(), Settings, "settings"),
         info=typed(manifest, RunInfo, "manifest"),
         faithfulness=typed(curves, Faithfulness, "faithfulness") if curves else None,
-        analysis=None if data["analysis"] is None else RunAnalysis(**{name: analysis(name) for name in _OF_ANALYSIS}),
+        analysis=RunAnalysis(**{name: analysis(name) for name in names}) if data["analysis"] is not None else None,
         parts=replace(parts[0], numbers=numbers) if parts else None,
         path=path,
     )
