@@ -21,11 +21,11 @@ from drawn_runs import Reader, analyzed, make_divided_run
 from visual_summaries.errors import RunError
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.pages import images, region_map, words
-from visual_summaries.pages.findings import INFILLS, relies_on
+from visual_summaries.pages.findings import INFILLS
 from visual_summaries.pages.region_map import distances, layout, layout_by_distances
 from visual_summaries.pages.report import render_page, write_report
 from visual_summaries.pages.summaries import summary_line
-from visual_summaries.results import Faithfulness, Run, RunAnalysis, RunInfo, Tag
+from visual_summaries.results import Faithfulness, Run, RunInfo, Tag
 from visual_summaries.settings import preset
 
 if TYPE_CHECKING:
@@ -85,36 +85,15 @@ def test_policy_names_the_very_styles_and_scripts(reader: Reader) -> None:
 
 def test_first_screen_says_it_all(reader: Reader) -> None:
     assert "sees the class in 5 of 6 images (83 %)" in reader.flat
-    assert "The network looks again and again at summaries 1 and 2 to see “robin <script>alert(1)</script>”" in reader.flat
+    assert (
+        "The network looks again and again at summary 1 and summary 2 to see “robin <script>alert(1)</script>”" in reader.flat
+    )
     assert (
         "Hiding the evidence found here takes the score of “robin <script>alert(1)</script>” from 0.90 to 0.01. "
         "2 visual summaries; the most important covers 6 of 6 images." in reader.flat
     )
     assert "Found in 5 of 6 images (83 %). What hiding it does to the score was not measured." in reader.flat
     assert "takes 43 % off the score" in reader.flat
-
-
-def sentence(run: Run) -> str:
-    return relies_on(run, "robin").replace("\N{NO-BREAK SPACE}", " ")
-
-
-def test_one_sentence_says_what_the_network_relies_on(run: Run) -> None:
-    found = analyzed(run)
-    # hiding all leaves 0.3; only the first summary is surely above its control
-    assert sentence(found) == (
-        "To see “robin”, the network relies mostly on summary 1: hiding all 2 summaries takes 70 % off the score."
-    )
-    first = found.summaries[0]
-    named = replace(first, tag=Tag("left wing", 0.99, by_hand=False))
-    both = replace(found, summaries=(named, replace(first, index=1)))
-    parts = "“left wing” (summary 1) and summary 2"
-    assert sentence(both) == f"To see “robin”, the network relies mostly on {parts}: hiding both takes 70 % off the score."
-    assert sentence(replace(both, analysis=None)).endswith(f"relies on {parts}.")
-    joint = found.analysis.joint  # type: ignore[union-attr]
-    little = RunAnalysis(replace(joint, deletion=np.array([1.0, 0.95, 0.9], np.float32)), None)  # type: ignore[arg-type, type-var]
-    assert "relies in part on" in sentence(replace(both, analysis=little))
-    assert sentence(replace(found, summaries=found.summaries[1:])).startswith("No part stands out")
-    assert sentence(replace(run, summaries=())).startswith("No part of the images comes back often enough")
 
 
 def test_names_stand_beside_their_numbers_and_are_text(run: Run) -> None:

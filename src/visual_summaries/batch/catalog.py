@@ -49,6 +49,14 @@ class Entry:
         Of each summary; empty where that was not measured.
     deletion, deletion_control, insertion, insertion_control : float or None
         Faithfulness of the masks and of their moved copies.
+    reliable : str
+        ``"strong"``, ``"weak"`` or ``"nothing"``, as the verdict has it; empty for runs without one.
+    suspicions : list of str
+        Kinds of the verdict's suspicions, confirmed ones first.
+    confirmed : int
+        How many of them are confirmed.
+    unexplained : float or None
+        Share of the score that is in no summary.
     warnings : int
         How many masks have a warning of some kind, summed over the kinds.
     seconds : float
@@ -75,6 +83,10 @@ class Entry:
     deletion_control: float | None = None
     insertion: float | None = None
     insertion_control: float | None = None
+    reliable: str = ""
+    suspicions: list[str] = field(default_factory=list)
+    confirmed: int = 0
+    unexplained: float | None = None
     warnings: int = 0
     seconds: float = 0.0
     report: str = ""
@@ -174,12 +186,21 @@ def _entry(path: Path, name: str, info: RunInfo, data: Mapping[str, Any]) -> Ent
         "rejected": info.counts.get("rejected", 0),
         "importances": [summary["importance"] for summary in kept],
         **_analyzed(data, len(kept)),
+        **_judged(data.get("verdict") or {}),
         **_faithfulness(info.faithfulness),
         "warnings": sum(info.warnings.values()),
         "seconds": round(sum(info.timings.values()), 3),
         "report": (Path(name) / report.name).as_posix() if report.is_file() else "",
     }
     return typed(values, Entry, "run.json")
+
+
+def _judged(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    suspicions = verdict.get("suspicions", ())
+    return {name: verdict[name] for name in ("reliable", "unexplained") if name in verdict} | {
+        "suspicions": [one["kind"] for one in suspicions],
+        "confirmed": sum(bool(one["confirmed"]) for one in suspicions),
+    }
 
 
 def _faithfulness(figures: Mapping[str, tuple[float, ...]]) -> dict[str, float]:

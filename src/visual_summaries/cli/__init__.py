@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from visual_summaries._version import __version__
-from visual_summaries.cli import applying, naming, running, showing
+from visual_summaries.cli import applying, judging, naming, running, showing
 from visual_summaries.cli.console import note, say, write_anything
 from visual_summaries.cli.stopping import stoppable
 from visual_summaries.cli.study import study
@@ -28,7 +28,8 @@ app = typer.Typer(
         "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
         "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
         "7 a method did not converge; 8 out of memory; 9 the cluster cannot be reached or went away; 10 some of several runs "
-        "failed; 11 a study or answers to it that cannot be used; 130 interrupted (143 by a scheduler)."
+        "failed; 11 a study or answers to it that cannot be used; 12 a verdict fails a check; "
+        "130 interrupted (143 by a scheduler)."
     ),
 )
 
@@ -36,6 +37,7 @@ for _command in (
     running.run,
     running.demo,
     showing.report,
+    judging.verdict,
     showing.figure,
     showing.export,
     naming.tag,

@@ -154,6 +154,7 @@ def run_values(run: Run) -> dict[str, Any]:
             }
             for summary in run.summaries
         ],
+        "verdict": run.verdict.to_dict(),
     }
 
 
@@ -163,6 +164,7 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
         say_json({**run_values(run), "report": str(page), **more})
         return
     from visual_summaries.pages.summaries import summary_line
+    from visual_summaries.pages.verdict import verdict_lines
 
     accuracy = run.info.accuracy
     seen = f"{accuracy.correct} of {accuracy.total} images classified as it; " if accuracy.total else ""
@@ -172,6 +174,8 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
     )
     for summary in run.summaries:
         say(f"  {summary.index + 1:2d}. {name_in_words(summary)}{summary_line(run, summary)}")
+    for line in verdict_lines(run):
+        say(line)
     say(f"report: {page}")
 
 

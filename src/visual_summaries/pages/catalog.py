@@ -19,6 +19,7 @@ from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import MissingExtraError, RunError
 from visual_summaries.files.atomic import atomic_file, plain, write_text
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
+from visual_summaries.pages.verdict import short_verdict
 from visual_summaries.progress import Progress
 
 #: Formats of the table.
@@ -132,13 +133,15 @@ def render_index(entries: Sequence[Entry], broken: Sequence[Broken] = (), *, tit
     seen = [entry.accuracy for entry in entries if entry.accuracy is not None]
     context = {
         "title": title,
-        "rows": [_row(entry, base) for entry in entries],
+        # Suspicious ones first; sorting is stable, so that paths decide among equals.
+        "rows": [_row(entry, base) for entry in sorted(entries, key=lambda one: (-one.confirmed, -len(one.suspicions)))],
         "broken": broken,
         "classes": len({entry.target for entry in entries}),
         "networks": len({entry.network for entry in entries}),
         "accuracy": median(seen) if seen else None,
         "median": median,
         "measured": {
+            "verdict": any(entry.reliable for entry in entries),
             "control": any(entry.control for entry in entries),
             "stability": any(entry.stability for entry in entries),
             "faithfulness": any(entry.deletion is not None for entry in entries),
@@ -163,5 +166,6 @@ def _row(entry: Entry, base: str) -> dict[str, Any]:
         "find": f"{entry.target} {network} {entry.path}".casefold(),
         # Only paths that this program found itself become links, and quoted they hold nothing but a path below the page.
         "href": quote((base + entry.report).encode("utf-8", "surrogateescape")) if entry.report else None,
+        "verdict": short_verdict(entry.reliable, entry.suspicions, entry.confirmed),
         "importances": [0.0 if math.isnan(value) else value for value in entry.importances],
     }

@@ -9,42 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from visual_summaries.analyses.verdict import CHANCE
 from visual_summaries.pages.words import counted, covered_images, listed, percent, score_text, span, text
-from visual_summaries.results import Chance, JointEffects, Parts, Run, Summary, Together
+from visual_summaries.results import Chance, JointEffects, Parts, Run, Together
 from visual_summaries.settings.masks import infills_of
 
-#: Random moves are as good as the run in more than this share of cases: chance explains the summaries.
-_BY_CHANCE = 0.1
-#: The first sentence names this many summaries at most, and says "mostly" when they take more than this share of the score.
-_NAMED, _MOSTLY = 3, 0.5
 #: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
 SCORE_LEFT = 0.5
 #: Infills, in words (anything else is shown as it is).
 INFILLS = {"strong-blur": "strong blur", "mean": "the mean color", "inpaint": "inpainting"}
-
-
-def relies_on(run: Run, name: str) -> str:
-    """Return one plain sentence: what the network relies on to see a class."""
-    if not run.summaries and not (run.parts and run.rejected):
-        return f"No part of the images comes back often enough to say what the network sees “{name}” by."
-    measured = [summary for summary in run.summaries if summary.analysis is not None]
-    if run.summaries and not measured:
-        parts = _parts(run.summaries[:_NAMED])
-        return f"The network looks again and again at {parts} to see “{name}”; what else would do was not measured."
-    sure = [summary for summary in measured if summary.analysis is not None and summary.analysis.beats_control]
-    if not sure:
-        return f"No part stands out: none beats its control for “{name}” (the same pixels elsewhere; 95\u00a0% interval)."
-    parts = _parts(sure[:_NAMED])
-    together = None if run.analysis is None else run.analysis.together
-    if together is not None and (share := together_sentence(together, len(run.summaries))):
-        much = "mostly" if together.share > _MOSTLY else "in part"
-        return f"To see “{name}”, the network relies {much} on {parts}. {share}"
-    if run.analysis is None or run.analysis.joint is None:
-        return f"To see “{name}”, the network relies on {parts}."
-    lost = 1 - float(run.analysis.joint.deletion[-1])
-    much = "mostly" if lost > _MOSTLY else "in part"
-    them = _them(len(run.summaries), len(sure[:_NAMED]))
-    return f"To see “{name}”, the network relies {much} on {parts}: hiding {them} takes {percent(lost)} off the score."
 
 
 def together_sentence(together: Together, summaries: int) -> str:
@@ -78,33 +51,10 @@ def rest_sentence(together: Together) -> str:
     )
 
 
-def _them(all_of_them: int, named: int) -> str:
-    if named < all_of_them:
-        return f"all {all_of_them} summaries"
-    return {1: "it", 2: "both"}.get(named, "them")
-
-
-def _parts(summaries: Sequence[Summary]) -> str:
-    """Return summaries as a list in words, by their names where they have some."""
-    if not any(summary.tag for summary in summaries):
-        return _numbered([summary.index for summary in summaries])
-    return listed([f"“{s.tag.name}” (summary {s.index + 1})" if s.tag else f"summary {s.index + 1}" for s in summaries])
-
-
 def _numbered(positions: Sequence[int]) -> str:
     """Return "summary 3" or "summaries 1, 2 and 3"."""
     noun = "summaries" if len(positions) > 1 else "summary"
     return f"{noun} {listed([position + 1 for position in sorted(positions)])}"
-
-
-def sure_sentence(run: Run) -> str:
-    """Return how many summaries stand out from their controls; empty where it was not measured."""
-    analyses = [summary.analysis for summary in run.summaries if summary.analysis is not None]
-    if not analyses:
-        return ""
-    sure = sum(analysis.beats_control for analysis in analyses)
-    beat = "beats its" if len(analyses) == 1 else "beat their"
-    return f"{sure} of {counted(len(analyses), 'summary', 'summaries')} {beat} control (95\u00a0% interval)."
 
 
 def headline(run: Run, name: str) -> str:
@@ -253,7 +203,7 @@ def chance_sentence(chance: Chance) -> str:
         ratio = "more alike than here"
     as_good = round(chance.p_value * (1 + len(chance.random_likeness)) - 1)
     verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as alike as these."
-    caution = " So these summaries could be chance." if chance.p_value > _BY_CHANCE else ""
+    caution = " So these summaries could be chance." if chance.p_value > CHANCE else ""
     return f"{found} {ratio}. {verdict}{caution}"
 
 

@@ -18,6 +18,7 @@ from visual_summaries.pages.region_map import region_map
 from visual_summaries.pages.rendering import draw_member
 from visual_summaries.pages.shell import base_style, render_self_contained, render_template, resource
 from visual_summaries.pages.summaries import part_name, pixels_of_parts, rest_values, summary_values
+from visual_summaries.pages.verdict import change_rows, mistake_values, verdict_values
 from visual_summaries.pages.words import text
 from visual_summaries.results import Run
 
@@ -91,8 +92,8 @@ def _context(run: Run) -> dict[str, Any]:
         "target": target,
         "info": info,
         "network": short_spec(info.classifier.spec),
-        "finding": findings.relies_on(run, target),
-        "headline": f"{findings.headline(run, target)} {findings.sure_sentence(run)}".rstrip(),
+        "verdict": verdict_values(run, target),
+        "headline": findings.headline(run, target),
         "no_summary": None if run.summaries else findings.no_summary_reason(run),
         "divided": run.parts is not None,
         "summaries": [summary_values(run, summary, k, kept=True) for k, summary in enumerate(run.summaries, start=1)],
@@ -112,6 +113,8 @@ def _context(run: Run) -> dict[str, Any]:
         "map": region_map(run),
         "faithfulness": [] if run.faithfulness is None else faithfulness_rows(run.faithfulness),
         "together": _together(run),
+        "changes": change_rows(run),
+        "mistakes": mistake_values(run),
         "facts": _facts(run),
     }
 

@@ -13,6 +13,7 @@ from visual_summaries.pages import words
 from visual_summaries.pages.findings import rest_sentence
 from visual_summaries.pages.geometry import convex_hull, crop_window, outline, svg_path, touching_regions
 from visual_summaries.pages.rendering import draw_member, pixels_in, render_part
+from visual_summaries.pages.verdict import lies_sentence
 from visual_summaries.pages.words import covered_images, percent, span
 from visual_summaries.results import Member, Region, Run, Summary, SummaryAnalysis
 
@@ -66,6 +67,7 @@ def summary_values(run: Run, summary: Summary, number: int, *, kept: bool) -> di
         "certainty": "" if analysis is None else certainty(analysis),
     }
     if kept:
+        values["lies"] = lies_sentence(run, summary.index)
         values["card"] = draw_member(run, summary.exemplar, CARD_SIDE)
         values["exemplar"] = _drawn(run, run.regions[summary.exemplar], number)
     return values

@@ -183,12 +183,12 @@ class Reliance:
     summary : int
         Position in ``run.summaries``.
     strength : str
-        ``"strong"``: beats its control, is reproducible, and chance makes nothing alike; ``"weak"``: one of these is missing;
-        ``"none"``: it does not beat its control.
+        ``"strong"``: beats its control, is reproducible, and random masks make no groups as alike; ``"weak"``: beats its
+        control, and something else is missing or was not measured; ``"none"``: does not beat its control.
     effect : float
-        Share of the score that it takes above its control, over all images.
+        Share of the class score that it takes above its control, over all images.
     interval : tuple of float
-        95 % interval of that.
+        95 % interval of `effect`.
     """
 
     summary: int
@@ -199,66 +199,69 @@ class Reliance:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A reason to think that the network relies on something else than the object.
+    """A reason to look for a shortcut.
 
     Attributes
     ----------
     kind : str
-        ``"beside"``, ``"fixed place"``, ``"border"`` (a summary that lies there), ``"change"`` (of the whole image).
-    summary : int or None
-        Position in ``run.summaries``.
-    change : str
-        Name of the change of the whole image; empty for summaries.
+        ``"beside"``, ``"fixed place"`` or ``"border"``: a summary that the network relies on lies there; ``"change"``: the
+        class depends on a property of the whole image.
     effect : float
-        Share of the class's score that goes with it.
+        Share of the class score that goes with it: above its control (a summary), above other classes (a change).
     interval : tuple of float
         95 % interval of `effect`.
     confirmed : bool
-        Whether the cue alone makes other images look like the class.
-    evidence : str
-        The figures in a sentence.
-    todo : str
-        What to do next.
+        Whether images of other classes that were given become the class with it: the cue is enough.
+    summary : int or None
+        Position in ``run.summaries``; None for changes.
+    change : str
+        Name of the change; empty for summaries.
+    share : float
+        Share of the summary's pixels that lie beside the object; NaN for changes.
+    fired, fired_before : float
+        Share of images of other classes that the network takes for this one, with it and as they are; NaN without others.
     """
 
     kind: str
-    summary: int | None
-    change: str
     effect: float
     interval: tuple[float, float]
     confirmed: bool
-    evidence: str
-    todo: str
+    summary: int | None = None
+    change: str = ""
+    share: float = float("nan")
+    fired: float = float("nan")
+    fired_before: float = float("nan")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run says about its class in short.
+    """What a run says of its class in short; :func:`visual_summaries.analyses.verdict.judge` gives it.
 
     Attributes
     ----------
     reliable : str
-        ``"strong"``, ``"weak"`` or ``"nothing reliable"``: the best strength of any summary.
+        ``"strong"``, ``"weak"`` or ``"nothing"``: the best strength of any summary.
     relies_on : tuple of Reliance
-        Strong and weak ones, by effect.
+        One for each summary, in the order of ``run.summaries``.
     unexplained : float
-        Share of what all evidence takes that is in no summary; NaN where it was not measured.
+        Share of the class score that is left when all summaries are hidden; NaN where it was not measured.
     suspicions : tuple of Suspicion
-        The gravest first.
+        Confirmed ones first, then by effect.
     untested : tuple of str
-        What was not looked at, and what to give so that it is.
+        What would have told more: ``"others"`` (no images of other classes were given), ``"object"`` (the object is estimated),
+        ``"stability"``, ``"chance"`` (not measured).
     """
 
     reliable: str
     relies_on: tuple[Reliance, ...]
     unexplained: float
-    suspicions: tuple[Suspicion, ...]
+    suspicions: tuple[Suspicion, ...] = ()
     untested: tuple[str, ...] = ()
 
     @property
     def suspicious(self) -> bool:
-        """Whether there is any suspicion."""
-        return bool(self.suspicions)
+        """Whether any suspicion is confirmed."""
+        return any(one.confirmed for one in self.suspicions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; what is not finite becomes None."""

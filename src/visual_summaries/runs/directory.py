@@ -112,6 +112,7 @@ def save_run(run: Run, path: Path) -> None:
             "analyses": analyses,
             "analyzed": [summary.analysis is not None for summary in summaries],
             "analysis": None if run.analysis is None else together,
+            "verdict": run.verdict.to_dict(),  # for programs that read no arrays; a loaded run judges again
             "parts": parts,
             "numbers": [] if run.parts is None else [_scalars(one) for one in run.parts.numbers],
             "skipped": [_scalars(skipped) for skipped in run.skipped],

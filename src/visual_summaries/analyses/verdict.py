@@ -1,0 +1,123 @@
+"""The verdict on a finished run: what the network relies on, how firmly, and what looks like a shortcut.
+
+It is made of the run's figures alone, so that page, terminal, catalog and continuous integration cannot differ. Thresholds were
+chosen on one half of the planted cues of ``benchmarks/shortcuts`` and are reported on the other (docs/shortcuts.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from visual_summaries.results import Change, Cue, Place, Reliance, Run, Summary, Suspicion, Verdict
+
+#: Random masks may make groups as alike in at most this share of cases.
+CHANCE = 0.05
+#: A summary beside the object is suspicious when it surely takes at least this share of the score above its control.
+LEAST_EFFECT = 0.05
+#: And surely lies there: in this share of resampled sets of images.
+SURE = 0.9
+#: A cue is confirmed when the class fires on this share more of the images of other classes with it.
+LEAST_FIRED = 0.2
+#: The class depends on a change of the whole image when it surely takes so much more from it than from other classes.
+LEAST_CHANGE = 0.2
+
+SUSPICIOUS = ("beside", "fixed place", "border")
+
+
+def judge(run: Run) -> Verdict:
+    """Return the verdict on a run.
+
+    Parameters
+    ----------
+    run : Run
+        Any run. What was not measured makes the verdict weaker and is named in ``untested``.
+
+    Returns
+    -------
+    Verdict
+        Its summaries are *strong* when they beat their control, are reproducible, and random masks make no groups as alike
+        (p at most .05). A suspicion is a summary that the network relies on and that surely lies beside the object, at a fixed
+        place or along the border; or a change of the whole image that moves this class and not others. It is *confirmed* when
+        images of other classes that were given become the class with it.
+    """
+    analysis = run.analysis
+    chance = None if analysis is None else analysis.chance
+    relies_on = tuple(_reliance(one, None if chance is None else chance.p_value) for one in run.summaries)
+    strengths = {one.strength for one in relies_on}
+    together = None if analysis is None else analysis.together
+    return Verdict(
+        reliable=next((strength for strength in ("strong", "weak") if strength in strengths), "nothing"),
+        relies_on=relies_on,
+        unexplained=float("nan") if together is None else min(max(1 - together.taken, 0.0), 1.0),
+        suspicions=tuple(sorted(_suspicions(run, relies_on), key=lambda one: (not one.confirmed, -one.effect))),
+        untested=tuple(_untested(run)),
+    )
+
+
+def _reliance(summary: Summary, p_value: float | None) -> Reliance:
+    found = summary.analysis
+    if found is None:
+        return Reliance(summary.index, "none", float("nan"), (float("nan"), float("nan")))
+    low, high = found.interval
+    firm = found.reproducible and p_value is not None and p_value <= CHANCE
+    strength = "none" if not found.beats_control else "strong" if firm else "weak"
+    return Reliance(summary.index, strength, found.class_effect, (low * found.coverage, high * found.coverage))
+
+
+def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion]:
+    analysis = run.analysis
+    if analysis is None:
+        return
+    for place, reliance in zip(analysis.places, relies_on, strict=False):
+        cue = analysis.cues[reliance.summary] if analysis.cues else None
+        if reliance.strength != "none" and _suspicious(place, reliance):
+            yield _of_summary(place, reliance, cue)
+    for change in analysis.changes:
+        if (found := _of_change(change)) is not None:
+            yield found
+
+
+def _suspicious(place: Place, reliance: Reliance) -> bool:
+    return place.kind in SUSPICIOUS and place.sure >= SURE and reliance.effect >= LEAST_EFFECT
+
+
+def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
+    tested = cue is not None and cue.ground == "others"
+    fired, before = (cue.fired, cue.fired_before) if cue is not None and tested else (float("nan"), float("nan"))
+    return Suspicion(
+        place.kind,
+        reliance.effect,
+        reliance.interval,
+        confirmed=cue is not None and tested and fired - before >= LEAST_FIRED and cue.interval[0] > 0,
+        summary=reliance.summary,
+        share=1 - place.share_on_object,
+        fired=fired,
+        fired_before=before,
+    )
+
+
+def _of_change(change: Change) -> Suspicion | None:
+    """Return the suspicion that a change gives: other classes stand it much better, or become this class by it."""
+    fires = change.fired - change.fired_before >= LEAST_FIRED and change.gain_interval[0] > 0
+    moves = bool(change.other_losses.size) and change.interval[0] >= LEAST_CHANGE
+    if not fires and not moves:
+        return None
+    effect = change.loss - change.other_loss if moves else change.gain
+    interval = change.interval if moves else change.gain_interval
+    return Suspicion(
+        "change", effect, interval, fires, change=change.name, fired=change.fired, fired_before=change.fired_before
+    )
+
+
+def _untested(run: Run) -> Iterator[str]:
+    analysis = run.analysis
+    if analysis is None or not any(cue.ground == "others" for cue in analysis.cues):
+        yield "others"
+    if analysis is None or any(place.object == "estimated" for place in analysis.places) or not analysis.places:
+        yield "object"
+    measured = [one.analysis for one in run.summaries if one.analysis is not None]
+    if any(math.isnan(one.stability) for one in measured):
+        yield "stability"
+    if analysis is None or analysis.chance is None:
+        yield "chance"
