@@ -36,6 +36,7 @@ PAGES = (
     "docs/how-to/figures-and-exports.md",
     "docs/tags.md",
     "docs/how-to/many-runs.md",
+    "docs/how-to/continuous-integration.md",
     "docs/flow.md",
     "docs/analyses.md",
 )
