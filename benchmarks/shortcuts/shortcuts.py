@@ -1,0 +1,332 @@
+"""Planted shortcuts in photographs: are they found, named rightly, and how often is a clean network accused?
+
+    python -m benchmarks.shortcuts.shortcuts --data DIR --json FILE [--size quick|full]
+
+Each unit of ``units.py`` is explained with the default, with images of other classes, and without masks of the object. What a
+run says is compared with the truth of the cue's pixels, of the class's accuracy without it, and of the bird's box. Thresholds of
+the verdict were chosen on the half "choose"; bars are of the half "report". Natural cues have no twin: what is named there is
+listed. Beside it, on the same units: clustered heat maps (SpRAy: Lapuschkin et al., Nature Communications 2019) and concepts
+(CRAFT's construction, as in ``benchmarks/parts/baselines.py``), as far as their output can answer.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.cluster import SpectralClustering
+
+import visual_summaries as vs
+from benchmarks import harness
+from benchmarks.harness import Row, bar, mean, rounded
+from benchmarks.parts.baselines import concept_labels, feature_maps, pooled_crops
+from benchmarks.shortcuts.units import LEARNED, Maker, Unit, load_unit, read_mask, read_truth, units
+from visual_summaries.analyses.verdict import SUSPICIOUS
+from visual_summaries.classifiers import Classifier
+from visual_summaries.flow.deep import deep_descriptor
+from visual_summaries.results import Run, label_map, owned_by_summaries
+
+#: A summary is the cue when at least this share of its pixels is.
+ON_CUE = 0.6
+#: A summary is on the object when at least this share of its pixels lies in the object's box.
+IN_BOX = 0.5
+#: Changes that tell each cue that is no region.
+TELLS = {
+    "tint": ("gray", "hue", "tone"),
+    "blur": ("blur", "sharpen", "jpeg"),
+    "brightness": ("darker", "brighter", "contrast", "tone"),
+    "jpeg": ("jpeg", "blur", "sharpen"),
+}
+#: Concepts and clusters of the methods beside ours.
+CONCEPTS, CLUSTERS = 10, 4
+#: Share of a heat map's pixels, the hottest, that count as what it shows.
+HOTTEST = 0.1
+
+Pixels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Natural:
+    """Photographs with a cue that nobody planted: a network, a folder, its class, and images of other classes."""
+
+    name: str
+    network: str
+    folder: str
+    target: int
+    others: str
+
+
+NATURALS = (
+    Natural("husky on grass", "efficientnet_lite0", "husky_wolf/husky_on_grass", 248, "imagewoof320"),
+    Natural("wolf on snow", "efficientnet_lite0", "husky_wolf/wolf_on_snow", 269, "imagewoof320"),
+    Natural("tench", "efficientnet_lite0", "imagenette224/000_tench", 0, "imagenette224"),
+    Natural("leaf blight", "corn_leaf", "corn_leaves/northern_leaf_blight", 2, "corn_leaves"),
+)
+
+
+def explained(unit: Unit, keep: Path) -> Row:
+    """Explain a unit, and compare the run with the truth."""
+    torch.set_num_threads(1)
+    folder = keep / "units" / unit.name
+    truth, classifier = read_truth(folder), load_unit(folder)
+    images = sorted((folder / "explain").glob("*/*.png"))
+    others = sorted((folder / "others").glob("*.png"))
+    run = vs.summarize(
+        classifier,
+        images,
+        truth["target"],
+        keep / "runs" / unit.name,
+        others=others,
+        include_misclassified=True,
+        resume=(keep / "runs" / unit.name).exists(),
+    )
+    run.report()
+    by_file = {Path(image["file"]).name: image for image in truth["images"]}
+    rows = [by_file[Path(image.name).name] for image in run.images]
+    masks = [read_mask(folder, row) if row["mask"] else None for row in rows]
+    boxes = [row["box"] for row in rows]
+    named = {name: truth[name] for name in ("name", "kind", "half", "network", "group", "class", "cue", "design", "place")}
+    effects = {name: truth[name] for name in ("effect", "p_with", "p_without", "fires", "fires_without")}
+    return rounded(
+        {
+            **named,
+            **effects,
+            "images": len(run.images),
+            "seconds": sum(run.info.timings.values()),
+            "shortcut_seconds": run.info.timings.get("shortcuts"),
+            **judged(run),
+            "summaries": [_summary(run, k, masks, boxes) for k in range(len(run.summaries))],
+            "changes": _changes(run),
+            **(_peers(classifier, run, masks) if truth["kind"] == "region" else {}),
+        }
+    )
+
+
+def judged(run: Run) -> Row:
+    """Return what the verdict says, as plain values."""
+    verdict = run.verdict
+    suspicions = [
+        {"kind": one.kind, "summary": one.summary, "change": one.change, "effect": one.effect, "confirmed": one.confirmed}
+        for one in verdict.suspicions
+    ]
+    return {"reliable": verdict.reliable, "unexplained": verdict.unexplained, "suspicions": suspicions}
+
+
+def _summary(run: Run, k: int, masks: Sequence[Pixels | None], boxes: Sequence[Sequence[float] | None]) -> Row:
+    """Return what is said of a summary, and what its pixels are."""
+    assert run.analysis is not None
+    summary, place, cue = run.summaries[k], run.analysis.places[k], run.analysis.cues[k]
+    assert summary.analysis is not None
+    pixels = {int(image): _pixels(run, k, int(image)) for image in summary.analysis.images}
+    reliance = run.verdict.relies_on[k]
+    return {
+        "effect": summary.analysis.class_effect,
+        "strength": reliance.strength,
+        "coverage": summary.analysis.coverage,
+        "on_cue": _share({i: masks[i] for i in pixels}, pixels),
+        "in_box": _share({i: _boxed(boxes[i], own.shape) for i, own in pixels.items()}, pixels),
+        "place": place.kind,
+        "sure": place.sure,
+        "on_object": place.share_on_object,
+        "common": place.common,
+        "p_fixed": place.p_fixed,
+        "at_border": float(np.mean(place.at_border)),
+        "area": float(np.mean(place.area)),
+        "gain": cue.above_control,
+        "gain_low": cue.interval[0],
+        "fired": cue.fired,
+        "fired_before": cue.fired_before,
+        "accuracy": cue.accuracy,
+        "accuracy_before": cue.accuracy_before,
+    }
+
+
+def _pixels(run: Run, k: int, image: int) -> Pixels:
+    shape = run.images[image].view.shape[:2]
+    return label_map(owned_by_summaries(run.summaries[k : k + 1], run.regions, image), (shape[0], shape[1])) >= 0
+
+
+def _share(truths: Mapping[int, Pixels | None], pixels: Mapping[int, Pixels]) -> float | None:
+    """Return the share of all pixels that are true; None where the truth is not known."""
+    known = [(own, pixels[image]) for image, own in truths.items() if own is not None]
+    total = sum(int(own.sum()) for _, own in known)
+    return sum(int((own & true).sum()) for true, own in known) / total if total else None
+
+
+def _boxed(box: Sequence[float] | None, shape: tuple[int, ...]) -> Pixels | None:
+    if box is None:
+        return None
+    found = np.zeros(shape[:2], bool)
+    x0, y0, x1, y1 = (round(value) for value in box)
+    found[y0:y1, x0:x1] = True
+    return found
+
+
+def _changes(run: Run) -> list[Row]:
+    assert run.analysis is not None
+    return [
+        {
+            "name": one.name,
+            "loss": one.loss,
+            "other_loss": one.other_loss,
+            "low": one.interval[0],
+            "gain": one.gain,
+            "gain_low": one.gain_interval[0],
+            "fired": one.fired,
+            "fired_before": one.fired_before,
+        }
+        for one in run.analysis.changes
+    ]
+
+
+def _peers(classifier: Classifier, run: Run, masks: Sequence[Pixels | None]) -> Row:
+    """Return how much of the best cluster of heat maps, and of the best concept, is the cue."""
+    views = [image.view for image in run.images]
+    heats = grad_cam(classifier, views, run.info.target.index or 0)
+    hot = [heat >= np.quantile(heat, 1 - HOTTEST) for heat in heats]
+    small = np.stack([cv2.resize(heat, (14, 14), interpolation=cv2.INTER_AREA).ravel() for heat in heats])
+    count = min(CLUSTERS, len(views) - 1)
+    clusters = SpectralClustering(count, affinity="nearest_neighbors", n_neighbors=min(7, len(views) - 1), random_state=0)
+    groups = clusters.fit_predict(small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-9))
+    spray = [_share({i: masks[i] for i in own}, {i: hot[i] for i in own}) for own in _members(groups)]
+    whole = [np.ones(view.shape[:2], bool) for view in views]
+    labels = concept_labels(pooled_crops(classifier, views), feature_maps(classifier, views), whole, CONCEPTS)
+    craft = [_share(dict(enumerate(masks)), {i: one == k for i, one in enumerate(labels)}) for k in range(CONCEPTS)]
+    return {"spray": max(one or 0.0 for one in spray), "craft": max(one or 0.0 for one in craft)}
+
+
+def _members(groups: NDArray[np.integer]) -> list[list[int]]:
+    return [np.flatnonzero(groups == group).tolist() for group in np.unique(groups)]
+
+
+def grad_cam(classifier: Classifier, views: Sequence[NDArray[np.uint8]], target: int) -> list[NDArray[np.float32]]:
+    """Return Grad-CAM's heat maps (Selvaraju et al., ICCV 2017) of the last feature map, each as large as its view."""
+    module = classifier.module.get_submodule(deep_descriptor(classifier).layers[-1].name)
+    kept: list[torch.Tensor] = []
+
+    def keep_map(_module: object, _inputs: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        kept.append(output)
+
+    found = []
+    for view in views:
+        kept.clear()
+        handle = module.register_forward_hook(keep_map)
+        try:
+            with classifier.frozen(), torch.enable_grad():
+                classifier.logits(classifier.to_tensor([view]).requires_grad_())[0, target].backward()
+        finally:
+            handle.remove()
+        (own,) = kept
+        assert own.grad is not None
+        heat = (own.grad.mean((2, 3), keepdim=True) * own).sum(1).clamp(min=0)[0].detach().cpu().numpy()
+        found.append(np.asarray(cv2.resize(heat, view.shape[1::-1]), np.float32))
+    return found
+
+
+def natural(one: Natural, data: Path, keep: Path) -> Row:
+    """Explain photographs with a natural cue, and return what is said of each summary."""
+    torch.set_num_threads(1)
+    out = keep / "runs" / one.name.replace(" ", "-")
+    run = vs.summarize(
+        harness.spec_of(one.network, data),
+        data / "images" / one.folder,
+        one.target,
+        out,
+        others=data / "images" / one.others,
+        max_images=24,
+        resume=out.exists(),
+    )
+    run.report()
+    summaries = [_summary(run, k, [None] * len(run.images), [None] * len(run.images)) for k in range(len(run.summaries))]
+    return rounded({"name": one.name, "kind": "natural", "network": one.network, **judged(run), "summaries": summaries})
+
+
+def found_cue(row: Row) -> Row | None:
+    """Return the summary that is the cue: at least 60 % of its pixels are, and it beats its control; the one with most effect."""
+    own = [one for one in row["summaries"] if (one["on_cue"] or 0) >= ON_CUE and one["strength"] != "none"]
+    return max(own, key=lambda one: one["effect"], default=None)
+
+
+def flags(row: Row) -> list[str]:
+    """Return the changes of the whole image that the verdict names."""
+    return [one["change"] for one in row["suspicions"] if one["kind"] == "change"]
+
+
+def figures(rows: Sequence[Row], half: str) -> Row:
+    """Return what the bars ask for, of one half."""
+    own = [row for row in rows if row.get("half") == half]
+    region = [row for row in own if row["kind"] == "region" and row["effect"] >= LEARNED]
+    whole = [row for row in own if row["kind"] == "whole" and row["effect"] >= LEARNED]
+    clean = [row for row in own if row["kind"] == "clean"]
+    cues = [(row, cue) for row in region if (cue := found_cue(row)) is not None]
+    birds = [one for row in clean for one in row["summaries"] if one["in_box"] is not None]
+    ranks = spearmanr([row["effect"] for row, _ in cues], [cue["effect"] for _, cue in cues]).statistic if len(cues) > 2 else None
+    return {
+        "half": half,
+        "region_units": len(region),
+        "whole_units": len(whole),
+        "clean_units": len(clean),
+        "found": mean([found_cue(row) is not None for row in region]),
+        "placed": mean([cue["place"] == row["place"] for row, cue in cues]),
+        "suspected": mean([any(one["kind"] in SUSPICIOUS for one in row["suspicions"]) for row in region]),
+        "confirmed": mean([any(one["kind"] in SUSPICIOUS and one["confirmed"] for one in row["suspicions"]) for row in region]),
+        "ranked": None if ranks is None else float(ranks),
+        "accused": mean([any(one["confirmed"] for one in row["suspicions"]) for row in clean]),
+        "to_check": mean([bool(row["suspicions"]) for row in clean]),
+        "flagged": mean([any(name in TELLS[row["cue"]] for name in flags(row)) for row in whole]),
+        "false_flags": mean([bool(flags(row)) for row in clean]),
+        "object_or_not": mean([(one["place"] in ("object", "everywhere")) == (one["in_box"] >= IN_BOX) for one in birds]),
+        "bird_summaries": len(birds),
+        "spray": mean([row["spray"] >= ON_CUE for row in region]),
+        "craft": mean([row["craft"] >= ON_CUE for row in region]),
+        "seconds": mean([row["seconds"] for row in own]),
+    }
+
+
+def bars_of(report: Row) -> list[Row]:
+    """Return the bars, of the reported half."""
+    return [
+        bar("planted units of effect .2 or more", float(report["region_units"]), 12, ">="),
+        bar("region cues: found", report["found"], 0.95, ">="),
+        bar("region cues: place named rightly", report["placed"], 0.9, ">="),
+        bar("region cues: effect ranked as the true effect (Spearman)", report["ranked"], 0.8, ">="),
+        bar("clean twins: accused", report["accused"], 0.05, "<="),
+        bar("cues that are no region: flagged", report["flagged"], 0.8, ">="),
+        bar("cues that are no region: false flags in clean twins", report["false_flags"], 0.05, "<="),
+        bar("summaries of birds: on the object or not, without masks", report["object_or_not"], 0.9, ">="),
+    ]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    arguments = harness.parser(
+        __doc__, "each cue on one set of each half", "each cue on three sets of each half", needs_data=True, keep=True
+    ).parse_args()
+    keep = arguments.keep or Path("build/shortcuts")
+    maker, done = Maker(arguments.data, keep), harness.Finished(keep / "figures", arguments.minutes)
+    chosen = units(arguments.size)
+    truths = [maker.make(unit) for unit in chosen]
+    settings: dict[str, Any] = {"preset": "default", "on_cue": ON_CUE, "learned": LEARNED}
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        waiting = [(unit.name, truth, pool.submit(explained, unit, keep)) for unit, truth in zip(chosen, truths, strict=True)]
+        more = [(one.name, one.__dict__, pool.submit(natural, one, arguments.data, keep)) for one in NATURALS]
+        rows = [done(name, known, future.result) for name, known, future in [*waiting, *more]]
+    rows = [row for row in rows if row is not None]
+    halves = [figures(rows, half) for half in ("choose", "report")]
+    found = harness.results("shortcuts", arguments.size, settings, rows, bars_of(halves[1]), halves=rounded(halves))
+    harness.finish(found, arguments.json)
+
+
+if __name__ == "__main__":
+    main()
