@@ -74,7 +74,7 @@ def _sharpened(view: View) -> View:
 
 def _compressed(view: View) -> View:
     _, coded = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1].copy()
 
 
 def _framed(view: View, rows: int, columns: int) -> View:
@@ -95,7 +95,7 @@ def _resized(view: View, rows: int, columns: int) -> View:
     return np.asarray(cv2.resize(view, (columns, rows), interpolation=kind))
 
 
-#: Changes of a view (H, W, 3), by their names. That of the tone needs the tone of the other side and is not among them.
+#: Changes of a view (H, W, 3), by their names; that of the tone needs to be told which, and is not among them.
 CHANGES: dict[str, Callable[[View], View]] = {
     "gray": _gray,
     "hue": _turned,
@@ -133,13 +133,37 @@ class Answers(NamedTuple):
     hits: NDArray[np.bool_]  # whether it is taken for the run's class
 
 
-def ask_changes(classifier: Classifier, target: Target, view: View, like: Tone, own: int | None = None) -> Answers:
-    """Ask about a view (H, W, 3) and its changes; `own` is the class that the image is of, the target's unless given."""
+def ask_changes(
+    classifier: Classifier, target: Target, view: View, usual: Tone, own: int | None = None, added: Tone | None = None
+) -> Answers:
+    """Ask about a view (H, W, 3) and its changes.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    target : Target
+        The run's class.
+    view : ndarray of uint8, (H, W, 3)
+    usual : ndarray, (2, 3)
+        The tone that it is given.
+    own : int, optional
+        The class that the image is of; the target's unless given.
+    added : ndarray, (2, 3), optional
+        The tone that it is given to see whether it becomes the run's class by that: an image of another class.
+    """
+    pictures = [view, *changed(view, usual).values()]
     with classifier.frozen():
-        logits = classifier.logits(classifier.to_tensor([view, *changed(view, like).values()])).detach()
+        logits = classifier.logits(
+            classifier.to_tensor(pictures if added is None else [*pictures, _toned(view, added)])
+        ).detach()
     of_own = target if own is None else Target(own, "", target.kind)
-    scores, owned = (kind.score(logits).float().cpu().numpy() for kind in (target, of_own))
-    return Answers(scores, owned, target.hits(logits).cpu().numpy())
+    count = len(pictures)
+    of_class = logits[[*range(count - 1), len(logits) - 1]]
+    return Answers(
+        target.score(of_class).float().cpu().numpy(),
+        of_own.score(logits[:count]).float().cpu().numpy(),
+        target.hits(of_class).cpu().numpy(),
+    )
 
 
 def join_changes(
@@ -156,12 +180,13 @@ def join_changes(
     """
     settings = settings or AnalysisSettings()
     draws = settings.bootstrap
-    before = np.maximum([[one.own[0]] for one in images], TINY)
-    losses = ((before - [one.own for one in images]) / before).astype(np.float32)
+    losses = _losses(np.array([one.own for one in images]))
     names = [*CHANGES, "tone"]
     empty = np.zeros((0, 1 + len(names)))
-    own, scores, hits = (np.array([getattr(one, of) for one in others]) if others else empty for of in ("own", "scores", "hits"))
-    other_losses = ((own[:, :1] - own) / np.maximum(own[:, :1], TINY)).astype(np.float32)
+    own, scores, hits = (
+        np.array([getattr(one, of) for one in others]) if others else empty for of in ("own", "scores", "hits")
+    )
+    other_losses = _losses(own)
     gains = (scores - scores[:, :1]).astype(np.float32)
     unknown = float("nan")
     found = []
@@ -181,3 +206,9 @@ def join_changes(
             )
         )
     return tuple(found)
+
+
+def _losses(scores: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the losses of scores (N, 1 + C) from the first column on, over the larger of both: none is below -1."""
+    before = scores[:, :1]
+    return np.asarray((before - scores) / np.maximum(np.maximum(before, scores), TINY), np.float32)

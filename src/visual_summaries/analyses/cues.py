@@ -91,14 +91,20 @@ def measure_cue(
     # Pictures of one image depend on each other, and so do those on one ground: the wider of both intervals covers either.
     ends = [bootstrap_interval(gains - controls, settings.bootstrap, random_state, groups=own) for own in groups]
     interval = max(ends, key=lambda end: end[1] - end[0])
-    return Cue("others" if others else "neutral", gains, controls, interval, _share(fired), _share(before), *(float("nan"),) * 2)
+    return Cue(
+        "others" if others else "neutral", gains, controls, interval, _share(fired), _share(before), *(float("nan"),) * 2
+    )
 
 
 _Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def _on_others(
-    scorer: Scorer, images: Sequence[Image], pixels: Sequence[Pixels], others: Sequence[Image], chosen: Sequence[tuple[int, int]]
+    scorer: Scorer,
+    images: Sequence[Image],
+    pixels: Sequence[Pixels],
+    others: Sequence[Image],
+    chosen: Sequence[tuple[int, int]],
 ) -> _Found:
     def pictures() -> list[View]:
         found = []
@@ -126,7 +132,9 @@ def _on_infill(
     asked = []
     for image, own, whole in zip(images[:count], pixels, evidence, strict=False):
         elsewhere = moved_copies(own, 1, seeded(random_state, image.view, own), object_mask(image.view, whole))[0]
-        asked.append((image.view, np.stack([~own, ~elsewhere, np.ones_like(own)]), [infill_of(image.view, scorer.settings)] * 3))
+        asked.append(
+            (image.view, np.stack([~own, ~elsewhere, np.ones_like(own)]), [infill_of(image.view, scorer.settings)] * 3)
+        )
     answers = scorer.answers_in(asked)
     scores = np.array([own for own, _ in answers], np.float32).reshape(-1, 3)
     hits = np.array([own for _, own in answers], bool).reshape(-1, 3)

@@ -194,7 +194,7 @@ def bootstrap_interval(
     True
     """
     values = np.asarray(values, np.float64)
-    means = resampled_means(values, resamplings, random_state, groups=groups)
+    means = resampled_means(values, resamplings, random_state, groups)
     return (float("nan"),) * 2 if means is None else widened(means, float(values.mean()), level)
 
 
@@ -215,24 +215,26 @@ def difference_interval(
     True
     """
     a, b = (
-        resampled_means(np.asarray(values, np.float64), resamplings, random_state + k, groups=groups)
+        resampled_means(np.asarray(values, np.float64), resamplings, random_state + k, groups)
         for k, (values, groups) in enumerate((first, second))
     )
     if a is None or b is None:
         return (float("nan"), float("nan"))
-    count = min(a.count, b.count)
-    return widened(Means(a.drawn - b.drawn, count), float(first[0].mean(dtype=np.float64) - second[0].mean(dtype=np.float64)))
+    return widened(
+        Means(a.drawn - b.drawn, min(a.groups, b.groups)),
+        float(first[0].mean(dtype=np.float64) - second[0].mean(dtype=np.float64)),
+    )
 
 
 class Means(NamedTuple):
     """Means of resampled values, and how many groups they were resampled from."""
 
     drawn: NDArray[np.float64]
-    count: int
+    groups: int
 
 
 def resampled_means(
-    values: NDArray[np.float64], resamplings: int, random_state: int, *, groups: ArrayLike | None = None
+    values: NDArray[np.floating], resamplings: int, random_state: int, groups: ArrayLike | None = None
 ) -> Means | None:
     """Return the means of values resampled by their groups (an integer for each); None of fewer than two groups."""
     _, group = np.unique(np.arange(values.size) if groups is None else groups, return_inverse=True)
@@ -246,6 +248,6 @@ def resampled_means(
 def widened(means: Means, middle: float, level: float = 0.95) -> tuple[float, float]:
     """Return the percentiles of resampled means, widened about `middle` for few groups."""
     tails = (1 - level) / 2, (1 + level) / 2
-    wider = stats.t.ppf(tails[1], means.count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(means.count / (means.count - 1))
+    wider = stats.t.ppf(tails[1], means.groups - 1) / stats.norm.ppf(tails[1]) * np.sqrt(means.groups / (means.groups - 1))
     low, high = middle + wider * (np.array(percentile_interval(means.drawn, tails)) - middle)
     return (float(low), float(high))

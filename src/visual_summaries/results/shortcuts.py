@@ -112,9 +112,11 @@ class Change(Result):
     name : str
         ``"gray"``, ``"hue"``, ``"darker"``, ``"brighter"``, ``"contrast"``, ``"blur"``, ``"sharpen"``, ``"jpeg"``,
         ``"smaller"``, ``"larger"``, ``"mirrored"`` or ``"border"``; ``"tone"``: mean and spread of each color channel as images
-        of other classes have them (photographs, where there are none), which have those of the class instead.
+        of other classes have them (photographs, where there are none); for `gains` images of other classes have those of the
+        run's class.
     losses : ndarray of float32, (N,)
-        Relative loss of the class's score in the run's images.
+        Relative loss of the class's score in the run's images; where it rises, minus its rise over what it becomes, so that one
+        image of a low score does not outweigh all others.
     other_losses : ndarray of float32, (M,)
         Relative loss that the class which the network gives an image of another class has there; empty without others.
     gains : ndarray of float32, (M,)

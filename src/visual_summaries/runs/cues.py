@@ -106,14 +106,14 @@ def _named(images: Sequence[Image]) -> list[list[object]]:
 
 
 def _nothing(others: bool) -> Cue:
-    """What is known of a summary whose pixels all count for others."""
+    """Return what is known of a summary whose pixels all count for others."""
     none, unknown = np.zeros(0, np.float32), float("nan")
     return Cue("others" if others else "neutral", none, none, (unknown, unknown), *(unknown,) * 4)
 
 
-def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None]]) -> Iterable[Content]:
-    for view, like, own in items:
-        yield ask_changes(scorer(shared, view).classifier, shared.target, view, like, own)._asdict()
+def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None, Tone | None]]) -> Iterable[Content]:
+    for item in items:
+        yield ask_changes(scorer(shared, item[0]).classifier, shared.target, *item)._asdict()
 
 
 CHANGES = Stage("changes", 1, _changes)
@@ -127,12 +127,12 @@ def measure_changes(context: Context, images: Sequence[Image], others: Sequence[
     most, seed = context.settings.analyses.changes, context.random_state
     if not most:
         return ()
-    tones = [tone_of([image.view for image in side]) if side else USUAL_TONE for side in (others, images)]
-    both = [[side[k] for k in some_images(len(side), most, seed)] for side in (images, others)]
-    rows = [(one, like, own) for side, like, own in zip(both, tones, (False, True), strict=True) for one in side]
-    asked = [(image.view, like, image.predicted if own else None) for image, like, own in rows]
-    inputs = ([view_sha256(view), like, own] for view, like, own in asked)
+    usual = tone_of([image.view for image in others]) if others else USUAL_TONE
+    of_class = tone_of([image.view for image in images])
+    own, foreign = ([side[k] for k in some_images(len(side), most, seed)] for side in (images, others))
+    asked: list[tuple[View, Tone, int | None, Tone | None]] = [(image.view, usual, None, None) for image in own]
+    asked += [(image.view, usual, image.predicted, of_class) for image in foreign]
+    inputs = ([view_sha256(view), *more] for view, *more in asked)
     found = [Answers(**record) for record in context.map(CHANGES, inputs, asked.__getitem__)]
-    count = len(both[0])
-    origins = [[image.origin for image in side] for side in both]
-    return join_changes(found[:count], found[count:], *origins, context.settings.analyses, seed)
+    origins, other_origins = ([image.origin for image in side] for side in (own, foreign))
+    return join_changes(found[: len(own)], found[len(own) :], origins, other_origins, context.settings.analyses, seed)

@@ -26,7 +26,7 @@ logger = logging.getLogger("visual_summaries")
 def read_others(
     context: Context, source: ImageSources, images: Sequence[Image] = ()
 ) -> tuple[tuple[Image, ...], tuple[Skipped, ...]]:
-    """Read images of other classes, at most ``AnalysisSettings.others``: as many of each folder as there are, drawn by the seed.
+    """Read images of other classes, at most ``AnalysisSettings.others``: evenly of their folders, drawn by the seed.
 
     What lies in a folder that is named like the run's class, or has its label, is of that class and left out, as are the run's
     own `images` and copies.
@@ -85,8 +85,8 @@ def read_others(
         example = next((f" (for example {item.name}: {item.detail})" for item in skipped), "")
         same = f"; {left} lie in a folder named like {target.name}" if left else ""
         raise NoImagesError(
-            f"{len(found)} usable images of other classes, but at least {MIN_IMAGES} are needed{reasons}{example}{same}: give a "
-            f"folder, or a dataset, of images that show no {target.name}"
+            f"{len(found)} usable images of other classes, but at least {MIN_IMAGES} are needed{reasons}{example}{same}: give "
+            f"a folder, or a dataset, of images that show no {target.name}"
         )
     if skipped:
         logger.info("images of other classes set aside: %s", in_words(skipped))
