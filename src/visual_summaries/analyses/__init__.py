@@ -1,7 +1,9 @@
 """What a finished set of summaries is worth: importance beside controls, joint effects, stability, chance."""
 
 from visual_summaries.analyses.chance import measure_chance, measure_part_chance, some_images
+from visual_summaries.analyses.changes import ask_changes, join_changes
 from visual_summaries.analyses.cohesion import cluster_labels, cohesion, part_shares, silhouettes
+from visual_summaries.analyses.cues import measure_cue
 from visual_summaries.analyses.importance import join_images, measure_importance
 from visual_summaries.analyses.joint import hidden_together, join_together, measure_joint
 from visual_summaries.analyses.stability import mean_jaccard, resample
@@ -9,13 +11,16 @@ from visual_summaries.settings.stages import AnalysisSettings
 
 __all__ = [
     "AnalysisSettings",
+    "ask_changes",
     "cluster_labels",
     "cohesion",
     "hidden_together",
+    "join_changes",
     "join_images",
     "join_together",
     "mean_jaccard",
     "measure_chance",
+    "measure_cue",
     "measure_importance",
     "measure_joint",
     "measure_part_chance",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -193,14 +194,60 @@ def bootstrap_interval(
     True
     """
     values = np.asarray(values, np.float64)
+    means = resampled_means(values, resamplings, random_state, groups)
+    return (float("nan"),) * 2 if means is None else widened(means, float(values.mean()), level)
+
+
+def difference_interval(
+    first: tuple[NDArray[np.floating], ArrayLike],
+    second: tuple[NDArray[np.floating], ArrayLike],
+    resamplings: int = 1000,
+    random_state: int = 0,
+) -> tuple[float, float]:
+    """Return a 95 % interval of the mean of some values minus that of others; each comes with the groups of its values.
+
+    Both are resampled, each by itself, and the interval is widened as that of :func:`bootstrap_interval` is.
+
+    Examples
+    --------
+    >>> low, high = difference_interval((np.arange(100.0), np.arange(100)), (np.arange(50.0), np.arange(50)))
+    >>> 15 < low < 25 < high < 35
+    True
+    """
+    a, b = (
+        resampled_means(np.asarray(values, np.float64), resamplings, random_state + k, groups)
+        for k, (values, groups) in enumerate((first, second))
+    )
+    if a is None or b is None:
+        return (float("nan"), float("nan"))
+    return widened(
+        Means(a.drawn - b.drawn, min(a.groups, b.groups)),
+        float(first[0].mean(dtype=np.float64) - second[0].mean(dtype=np.float64)),
+    )
+
+
+class Means(NamedTuple):
+    """Means of resampled values, and how many groups they were resampled from."""
+
+    drawn: NDArray[np.float64]
+    groups: int
+
+
+def resampled_means(
+    values: NDArray[np.floating], resamplings: int, random_state: int, groups: ArrayLike | None = None
+) -> Means | None:
+    """Return the means of values resampled by their groups (an integer for each); None of fewer than two groups."""
     _, group = np.unique(np.arange(values.size) if groups is None else groups, return_inverse=True)
     sums, sizes = np.bincount(group, values), np.bincount(group)
-    count = sizes.size
-    if count < 2:
-        return (float("nan"), float("nan"))
-    drawn = resamples(count, resamplings, random_state)
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    if sizes.size < 2:
+        return None
+    drawn = resamples(sizes.size, resamplings, random_state)
+    return Means(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), sizes.size)
+
+
+def widened(means: Means, middle: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentiles of resampled means, widened about `middle` for few groups."""
     tails = (1 - level) / 2, (1 + level) / 2
-    wider = stats.t.ppf(tails[1], count - 1) / stats.norm.ppf(tails[1]) * np.sqrt(count / (count - 1))
-    low, high = values.mean() + wider * (np.array(percentile_interval(means, tails)) - values.mean())
+    wider = stats.t.ppf(tails[1], means.groups - 1) / stats.norm.ppf(tails[1]) * np.sqrt(means.groups / (means.groups - 1))
+    low, high = middle + wider * (np.array(percentile_interval(means.drawn, tails)) - middle)
     return (float(low), float(high))

@@ -86,6 +86,10 @@ class Target:
             return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         return logits[:, self.index] >= 0 if self.kind == "sigmoid" else logits.argmax(dim=1) == self.index
 
+    def hit(self, score: float, predicted: int) -> bool:
+        """Return what :meth:`hits` does, from an image's score and the class with its highest logit."""
+        return self.index is None or (score >= 0.5 if self.kind == "sigmoid" else predicted == self.index)
+
 
 def resolve_target(
     classifier: Classifier, target: int | str | Callable[[Tensor], Tensor] | Target, *, kind: str | None = None

@@ -58,6 +58,10 @@ class Scorer:
 
     def without_in(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
         """Return what :meth:`without` does for each of several views: few masks of many views fill a batch."""
+        return [scores for scores, _ in self.answers_in(asked)]
+
+    def answers_in(self, asked: Sequence[Asked]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """Return the scores of :meth:`without_in`, and with each whether the network still takes the picture for the class."""
         rows: list[tuple[Tensor, Tensor, NDArray[np.bool_]]] = []  # image, what hides it, which pixels are hidden
         which: list[list[int]] = []
         with self.frozen():
@@ -75,11 +79,11 @@ class Scorer:
                 images, shown, masks = zip(*rows[part], strict=True)
                 keep = torch.from_numpy(~np.stack(masks)).to(images[0])
                 logits = self.classifier.logits(perturb(torch.cat(images), torch.cat(shown), keep))
-                return np.asarray(self.target.score(logits).float().cpu().numpy())
+                return np.stack([row.float().cpu().numpy() for row in (self.target.score(logits), self.target.hits(logits))])
 
             found, _ = in_batches(ask, len(rows), even_batch(len(rows)), self.classifier)
-        scores = np.concatenate([np.empty(0, np.float32), *found])
-        return [scores[places] for places in which]
+        scores, hits = np.concatenate([np.empty((2, 0), np.float32), *found], axis=1)
+        return [(scores[places], hits[places] > 0) for places in which]
 
     def _shown(self, view: NDArray[np.uint8], x: Tensor, infill: str) -> Tensor:
         key = (view.tobytes(), x.shape, x.device, infill, self.settings.blur_size, self.settings.blur_sigma)

@@ -27,6 +27,7 @@ REASONS = {
     "misclassified": "the network sees another class",
     "copy": "a copy of another image",
     "other-label": "labeled as another class",
+    "same-class": "labeled as the class itself",
     "unreadable": "cannot be read as an image",
     "truncated": "the file is cut short",
     "too-small": "too small",

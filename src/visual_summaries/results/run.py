@@ -34,7 +34,7 @@ class Skipped:
         Path below the image folder.
     reason : str
         One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``,
-        ``"copy"``, ``"other-label"``.
+        ``"copy"``, ``"other-label"``; of images of other classes ``"same-class"``.
     detail : str
         A sentence for a reader.
     """

@@ -72,8 +72,11 @@ class Cue(Result):
         ``"neutral"``, the infill that hides the rest of its own image.
     gains : ndarray of float32, (P,)
         Of each pasted picture: score of the class with the region, minus that of the ground alone.
+    controls : ndarray of float32, (P,)
+        The same with other pixels in the place of the region's: those of another image of other classes at the same place; on a
+        neutral ground, as many of the same image elsewhere.
     interval : tuple of float
-        95 % interval of the mean of `gains`, grounds and images resampled.
+        95 % interval of the mean of `gains` above that of `controls`: the wider of those by resampling images and grounds.
     fired, fired_before : float
         Share of the pictures that the network takes for the class, with the region and without.
     accuracy, accuracy_before : float
@@ -82,6 +85,7 @@ class Cue(Result):
 
     ground: str
     gains: NDArray[np.float32]
+    controls: NDArray[np.float32]
     interval: tuple[float, float]
     fired: float
     fired_before: float
@@ -91,7 +95,12 @@ class Cue(Result):
     @property
     def gain(self) -> float:
         """Mean gain of the class's score."""
-        return float(self.gains.mean(dtype=np.float64)) if self.gains.size else float("nan")
+        return _mean(self.gains)
+
+    @property
+    def above_control(self) -> float:
+        """Mean gain above that of the controls."""
+        return _mean(self.gains - self.controls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,15 +111,19 @@ class Change(Result):
     ----------
     name : str
         ``"gray"``, ``"hue"``, ``"darker"``, ``"brighter"``, ``"contrast"``, ``"blur"``, ``"sharpen"``, ``"jpeg"``,
-        ``"smaller"``, ``"larger"``, ``"mirrored"`` or ``"border"``.
+        ``"smaller"``, ``"larger"``, ``"mirrored"`` or ``"border"``; ``"tone"``: mean and spread of each color channel as images
+        of other classes have them (photographs, where there are none); for `gains` images of other classes have those of the
+        run's class.
     losses : ndarray of float32, (N,)
-        Relative loss of the class's score in the run's images.
+        Relative loss of the class's score in the run's images; where it rises, minus its rise over what it becomes, so that one
+        image of a low score does not outweigh all others.
     other_losses : ndarray of float32, (M,)
         Relative loss that the class which the network gives an image of another class has there; empty without others.
     gains : ndarray of float32, (M,)
         Gain of the run's class's score in images of other classes.
     interval, gain_interval : tuple of float
-        95 % intervals, by resampling images, of the mean loss above that of other classes, and of the mean gain.
+        95 % intervals, by resampling images, of the mean loss above that of other classes (without others of the loss), and of
+        the mean gain.
     fired, fired_before : float
         Share of the images of other classes that the network takes for the class, changed and as they are.
     """

@@ -86,7 +86,7 @@ def _used(summary: Summary, least: float) -> bool:
     return summary.analysis is not None and summary.analysis.class_effect >= least
 
 
-def _own(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:
+def own_of(image: Image, regions: Sequence[Region], summaries: Sequence[Summary]) -> tuple[list[Region], list[Summary]]:
     """Return the regions of one image, and the summaries with these only and no pictures: all that the image has of them."""
     mine = [region for region in regions if region.image == image.index]
     place = {region.index: k for k, region in enumerate(mine)}
@@ -125,7 +125,7 @@ def measure_each(
     summaries: Sequence[Summary],
 ) -> list[SummaryAnalysis]:
     """Measure the importance of summaries, an image at a time, and join what the images give."""
-    own = [_own(image, regions, summaries) for image in images]
+    own = [own_of(image, regions, summaries) for image in images]
     inputs = (
         [view_sha256(i.view), i.score, e, [[list(r.box), r.mask] for r in mine], [list(s.cluster) for s in parts]]
         for i, e, (mine, parts) in zip(images, evidence, own, strict=True)

@@ -35,9 +35,7 @@ def label_check(names: Sequence[str], classifier: Classifier, target: Target) ->
     """
     if target.index is None:
         return lambda label: ""
-    meant = [_class_of(name, classifier) for name in names]
-    if None in meant and len(names) == classifier.num_classes:
-        meant = list(range(len(names)))  # a name for each output, as the network has none or others
+    meant = _meant(names, classifier)
     if names and target.index not in meant:
         listed = ", ".join(repr(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")
         if len(names) > 1:
@@ -52,13 +50,34 @@ def label_check(names: Sequence[str], classifier: Classifier, target: Target) ->
         if label is None:
             return ""
         shown = repr(names[label]) if isinstance(label, int) and 0 <= label < len(names) else repr(label)
-        if isinstance(label, str):
-            found = _class_of(label, classifier)
-        else:
-            found = label if not names else meant[label] if 0 <= label < len(names) else None
-        return "" if found == target.index else f"its label is {shown}, not {target.name!r} ({target.index})"
+        same = _labeled(label, meant, classifier) == target.index
+        return "" if same else f"its label is {shown}, not {target.name!r} ({target.index})"
 
     return check
+
+
+def labeled_as_target(names: Sequence[str], classifier: Classifier, target: Target) -> Callable[[Label], bool]:
+    """Return a function that tells whether a label is the target's; no label is not, and other classes need not be known.
+
+    `names` are those of the dataset's labels, as for :func:`label_check`.
+    """
+    meant = _meant(names, classifier)
+    return lambda label: label is not None and target.index is not None and _labeled(label, meant, classifier) == target.index
+
+
+def _meant(names: Sequence[str], classifier: Classifier) -> list[int | None]:
+    """Return the classes that the names of a dataset's labels mean, None for none."""
+    meant = [_class_of(name, classifier) for name in names]
+    if None in meant and len(names) == classifier.num_classes:
+        return list(range(len(names)))  # a name for each output, as the network has none or others
+    return meant
+
+
+def _labeled(label: int | str, meant: Sequence[int | None], classifier: Classifier) -> int | None:
+    """Return the class that a label means: a name, or a number of the dataset's labels, or of the network's classes."""
+    if isinstance(label, str):
+        return _class_of(label, classifier)
+    return label if not meant else meant[label] if 0 <= label < len(meant) else None
 
 
 def _class_of(name: str, classifier: Classifier) -> int | None:

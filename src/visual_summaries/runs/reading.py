@@ -81,6 +81,9 @@ def changes_in_words(kind: str, names: Sequence[str]) -> str:
 #: Fewer images than this cannot show that anything is used again and again.
 MIN_IMAGES = 3
 
+#: Most misclassified images that are kept, to see what is wrong with them.
+MOST_MISSED = 12
+
 ImageSources = str | Path | Iterable[Any] | NDArray[Any] | Tensor | Any
 
 
@@ -93,6 +96,7 @@ class ImageSet:
     correct: int  # of the images that were looked at, how many the network gives the class
     total: int
     changes: dict[str, list[str]]  # names of those that are gone, changed and added since the run was last begun
+    missed: tuple[Image, ...] = ()  # the first that the network gives another class, among `images` or not
 
 
 def read_images(
@@ -122,6 +126,7 @@ def read_images(
     waiting = iter(sources)
     expected = len(sources) if max_images is None else min(max_images, len(sources))
     images: list[Image] = []
+    missed: list[Image] = []
     skipped: list[Skipped] = []
     others: Counter[str] = Counter()
     differs = label_check(label_names(source) if distinct else (), classifier, target)
@@ -147,20 +152,22 @@ def read_images(
             readable.append((item.name, item.sha256(), (loaded.height, loaded.width), view))
         if not readable:
             continue
-        answers = _answers(context, [view for *_, view in readable])
-        for (name, sha256, size, view), (score, predicted, hit) in zip(readable, answers, strict=True):
+        found = answers(context, [view for *_, view in readable])
+        for (name, sha256, size, view), (score, predicted, hit) in zip(readable, found, strict=True):
             if max_images is not None and len(images) == max_images:
                 break
             total += 1
             correct += hit
+            image = Image(len(images), name, sha256, view, score, predicted, size)
             if not hit:
+                missed += [image][: MOST_MISSED - len(missed)]
                 said = classifier.class_names[predicted]
                 others[said] += 1
                 if not include_misclassified:
                     detail = f"the network says {said}; its score for {target.name} is {score:.3f}"
                     skipped.append(Skipped(name, "misclassified", detail))
                     continue
-            images.append(Image(len(images), name, sha256, view, score, predicted, size))
+            images.append(image)
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
     origins = near_copies(image.view for image in images)
@@ -170,7 +177,7 @@ def read_images(
         logger.warning("near copies of others: %s; they are resampled together", ", ".join(near))
     journal = context.pieces.journal
     former = former_images(journal)
-    result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images))
+    result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images), tuple(missed))
     _require_enough(result, fewest, target, others)
     note_images(journal, former, images)
     logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
@@ -189,7 +196,7 @@ def _classify(shared: Shared, views: Sequence[NDArray[np.uint8]]) -> Iterable[Co
 ANSWERS = Stage("answers", 1, _classify, together=True, progress="")
 
 
-def _answers(context: Context, views: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[float, int, bool]]:
+def answers(context: Context, views: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[float, int, bool]]:
     """Yield score, predicted class and whether that is the target, of a batch of views."""
     stage = replace(ANSWERS, group=len(views))
     for record in context.map(stage, (view_sha256(view) for view in views), views.__getitem__):

@@ -32,6 +32,12 @@ class AnalysisSettings:
         Most images that this is done on.
     curve_steps : int
         Points of the deletion and insertion curves of masks, after the first.
+    cues : int
+        Pictures of each summary alone that the network is asked about; 0 leaves them out.
+    changes : int
+        Most images of the class, and most of other classes, that changes of the whole image are tried on; 0 leaves them out.
+    others : int
+        Most images of other classes that are read, where some are given.
     """
 
     draws: int = 1
@@ -43,8 +49,12 @@ class AnalysisSettings:
     chance: int = 19
     chance_images: int = 8
     curve_steps: int = 5
+    cues: int = 16
+    changes: int = 16
+    others: int = 48
 
     def __post_init__(self) -> None:
+        require_ranges(self, cues=(0,), changes=(0,), others=(3,))
         require_ranges(self, draws=(1,), passes=(2,), bootstrap=(1,), orders=(0,), joint_images=(1,), resamplings=(0,))
         require_ranges(self, chance=(0,), chance_images=(3,), curve_steps=(1,))
 
