@@ -65,6 +65,22 @@ def run(
         int | None,
         typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of heat maps or masks to take instead of finding masks: gray PNG or `.npy`, called as the images, as "
+            "large as these or of the network's view; of class folders a folder of theirs each. Of one network."
+        ),
+    ] = None,
+    evidence_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Cut heat maps to the area whose hiding takes this share of the score; 0.9 unless given."
+        ),
+    ] = None,
+    evidence_area: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Cut heat maps to this share of the image instead.")
+    ] = None,
     score: Score = None,
     weights: Weights = None,
     device: Device = None,
@@ -118,6 +134,9 @@ def run(
         weights=weights,
         preset=preset,
         parts=parts,
+        evidence=None if evidence is None else str(evidence),
+        evidence_loss=evidence_loss,
+        evidence_area=evidence_area,
         max_images=max_images,
         batch_size=batch_size,
         include_misclassified=include_misclassified,

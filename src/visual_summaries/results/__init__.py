@@ -24,7 +24,7 @@ from visual_summaries.results.analysis import REPRODUCIBLE, Chance, JointEffects
 from visual_summaries.results.application import Application, Explained, Found, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
-from visual_summaries.results.info import Accuracy, ClassifierInfo, RunInfo, TargetInfo
+from visual_summaries.results.info import Accuracy, ClassifierInfo, EvidenceInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag, label_map, owned_by_summaries
@@ -37,6 +37,7 @@ __all__ = [
     "Chance",
     "ClassifierInfo",
     "Component",
+    "EvidenceInfo",
     "Explained",
     "Faithfulness",
     "Found",

@@ -33,7 +33,7 @@ class Skipped:
         Path below the image folder.
     reason : str
         One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``,
-        ``"copy"``, ``"other-label"``.
+        ``"copy"``, ``"other-label"``; of given evidence ``"no-map"``, ``"unusable-map"``.
     detail : str
         A sentence for a reader.
     """
