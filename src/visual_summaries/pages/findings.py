@@ -115,14 +115,15 @@ def headline(run: Run, name: str) -> str:
 def _hiding_sentence(run: Run, name: str) -> str:
     if not run.masks:
         return f"No image was explained, so nothing is known of what “{name}” relies on."
+    here = " found here" if run.info.evidence is None else ""
     before = median(mask.score_before for mask in run.masks)
     after = median(mask.score_after for mask in run.masks)
     if before > 0 and after > before * SCORE_LEFT:
         return (
-            f"Hiding the evidence found here takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
+            f"Hiding the evidence{here} takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
             " the masks miss much of what the network relies on."
         )
-    return f"Hiding the evidence found here takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
+    return f"Hiding the evidence{here} takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
 
 
 def _summaries_sentence(run: Run) -> str:

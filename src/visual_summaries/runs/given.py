@@ -156,12 +156,12 @@ def lay_on_view(given: Map, shape: tuple[int, int], frame: Frame | None = None) 
     if positive.min() == positive.max():
         raise ImageError(f"it is the same everywhere ({given.min():g} to {given.max():g}; only what is positive counts)")
     binary = is_binary(positive)
-    positive = (positive - (positive.min() if binary else 0)) / (positive.max() - (positive.min() if binary else 0))
+    values = (positive == positive.max()).astype(np.float32) if binary else given / positive.max()
     (height, width), (rows, columns) = given.shape, shape
     if frame is not None and (height, width) == (frame.height, frame.width):
-        laid = _cut(positive, frame, shape)
+        laid = _cut(values, frame, shape)
     elif abs(height * columns - width * rows) < max(shape):  # of the same aspect, to a cell
-        laid = np.asarray(PIL.Image.fromarray(positive).resize((columns, rows), PIL.Image.Resampling.BILINEAR))
+        laid = np.asarray(PIL.Image.fromarray(values).resize((columns, rows), PIL.Image.Resampling.BILINEAR))
     else:
         image = "" if frame is None else f"that of the image ({frame.height} x {frame.width}) nor "
         raise ImageError(f"it is {height} x {width} (H x W), neither {image}of the shape of the view ({rows} x {columns})")
