@@ -13,6 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps grad-cam # brings another OpenCV else
 	touch $@
 
 demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write demo-run/run/report.html

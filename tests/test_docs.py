@@ -30,6 +30,7 @@ PAGES = (
     "docs/tutorials/user-study.md",
     "docs/specialize.md",
     "docs/how-to/images.md",
+    "docs/how-to/evidence-from-elsewhere.md",
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",
     "docs/how-to/stages.md",

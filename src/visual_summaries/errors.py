@@ -54,7 +54,7 @@ class ImageError(VisualSummariesError, ValueError):
     reason : str
         A short machine-readable word: ``"unreadable"``, ``"truncated"``, ``"too-small"``, ``"too-large"``,
         ``"too-elongated"``, ``"no-image"`` (a file of another kind), ``"raw"`` (a camera's own format), ``"missing-extra"``
-        (a library that would open it is not installed).
+        (a library that would open it is not installed); ``"no-map"``, ``"unusable-map"`` (evidence was given, but none for it).
     """
 
     exit_code = 5

@@ -16,6 +16,7 @@ from visual_summaries.errors import NoImagesError, RunError, SettingsError, Targ
 from visual_summaries.images.gather import natural_key
 from visual_summaries.images.kinds import is_image
 from visual_summaries.runs.directory import read_info
+from visual_summaries.settings.masks import EvidenceSettings
 
 _NUMBERED = re.compile(r"(?P<index>\d{1,6})[ ._-]+(?P<name>.*\D.*)")
 
@@ -150,7 +151,8 @@ class Job:
         The class, by its name or index; None: it is found from the name of the folder of images.
     checkpoint, class_names, device, score, weights : str or None
         As :func:`visual_summaries.load_classifier` has them.
-    preset, parts, max_images, batch_size, include_misclassified, random_state
+    preset, parts, evidence, evidence_loss, evidence_area, others, objects, max_images, batch_size, include_misclassified,
+    random_state
         As :func:`visual_summaries.summarize` has them.
     """
 
@@ -165,6 +167,11 @@ class Job:
     weights: str | None = None
     preset: str = "default"
     parts: int | None = None
+    evidence: str | None = None
+    evidence_loss: float | None = None
+    evidence_area: float | None = None
+    others: str | None = None
+    objects: str | None = None
     max_images: int | None = None
     batch_size: int | None = None
     include_misclassified: bool = False
@@ -177,13 +184,17 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether the folder holds the complete run, made with this preset, number of parts and seed."""
+        """Whether the folder holds the complete run, made with this preset, number of parts, evidence and seed, and with others."""
         try:
             info = read_info(Path(self.out))
         except RunError:
             return False
         asked = ("preset", "parts", "random_state", "include_misclassified")
-        return all(getattr(info, name) == getattr(self, name) for name in asked)
+        loss = EvidenceSettings().loss if self.evidence_loss is None else self.evidence_loss
+        given = None if self.evidence is None else (Path(self.evidence).name, loss, self.evidence_area)
+        found = None if info.evidence is None else (info.evidence.source, info.evidence.loss, info.evidence.area)
+        tested = bool(info.counts.get("others")) == (self.others is not None)
+        return found == given and tested and all(getattr(info, name) == getattr(self, name) for name in asked)
 
 
 def plan_jobs(
@@ -224,7 +235,7 @@ def plan_jobs(
     Raises
     ------
     SettingsError
-        If there is no model, or another number of checkpoints.
+        If there is no model, another number of checkpoints, or evidence for several models.
     NoImagesError
         If there are no images, a folder of `targets` does not exist, or images lie beside folders of images.
     """
@@ -236,8 +247,21 @@ def plan_jobs(
     chosen = _folders(Path(images), target, targets)
     if len(models) == 1 and [folder for folder, _ in chosen] == [Path(images)]:
         return [Job(models[0], str(images), str(out), target, weights[0], **options)]
+    if (evidence := options.pop("evidence", None)) is not None and len(models) > 1:
+        raise SettingsError(f"evidence {evidence} is of one network, but {len(models)} are given: explain them one by one")
+    # Where classes are explained, the others are the images to test cues on.
+    if options.get("others") is None and len(chosen) > 1:
+        options["others"] = str(images)
     return [
-        Job(model, str(folder), str(Path(out) / name / folder.resolve().name), wanted, checkpoint, **options)
+        Job(
+            model,
+            str(folder),
+            str(Path(out) / name / folder.resolve().name),
+            wanted,
+            checkpoint,
+            evidence=None if evidence is None else str(Path(evidence) / folder.resolve().name),
+            **options,
+        )
         for model, name, checkpoint in zip(models, network_folders(models), weights, strict=True)
         for folder, wanted in chosen
     ]

@@ -65,6 +65,36 @@ def run(
         int | None,
         typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of heat maps or masks to take instead of finding masks: gray PNG or `.npy`, called as the images, as "
+            "large as these or of the network's view; of class folders a folder of theirs each. Of one network."
+        ),
+    ] = None,
+    evidence_loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Cut heat maps to the area whose hiding takes this share of the score; 0.9 unless given."
+        ),
+    ] = None,
+    evidence_area: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Cut heat maps to this share of the image instead.")
+    ] = None,
+    others: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with images of other classes: what makes them look like the class is a shortcut. The folder of class "
+            "folders itself will do, and is taken where several classes are explained."
+        ),
+    ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            "--object",
+            help="Where the object is: a folder of PNG masks called as the images, or a COCO file; estimated unless given.",
+        ),
+    ] = None,
     score: Score = None,
     weights: Weights = None,
     device: Device = None,
@@ -118,6 +148,11 @@ def run(
         weights=weights,
         preset=preset,
         parts=parts,
+        evidence=None if evidence is None else str(evidence),
+        evidence_loss=evidence_loss,
+        evidence_area=evidence_area,
+        others=None if others is None else str(others),
+        objects=None if objects is None else str(objects),
         max_images=max_images,
         batch_size=batch_size,
         include_misclassified=include_misclassified,

@@ -138,6 +138,7 @@ def run_values(run: Run) -> dict[str, Any]:
         "target": vars(run.info.target),
         "accuracy": vars(run.info.accuracy),
         "counts": run.info.counts,
+        "evidence": None if run.info.evidence is None else vars(run.info.evidence),
         "timings": run.info.timings,
         "summaries": [
             {
@@ -163,6 +164,7 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
     if as_json:
         say_json({**run_values(run), "report": str(page), **more})
         return
+    from visual_summaries.pages.findings import evidence_sentence
     from visual_summaries.pages.summaries import summary_line
     from visual_summaries.pages.verdict import verdict_lines
 
@@ -172,6 +174,8 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
         f"{run.info.target.name}: {seen}{len(run.summaries)} summaries from {len(run.regions)} regions of "
         f"{len(run.images)} images"
     )
+    if run.info.evidence is not None:
+        say(f"  {evidence_sentence(run.info.evidence)}")
     for summary in run.summaries:
         say(f"  {summary.index + 1:2d}. {name_in_words(summary)}{summary_line(run, summary)}")
     for line in verdict_lines(run):

@@ -208,7 +208,11 @@ def network_names(runs: Sequence[Run]) -> tuple[str, ...]:
     RunError
         If the very same network was run twice on a class.
     """
-    specs = [short_spec(run.info.classifier.spec) for run in runs]
+    given = [run.info.evidence for run in runs]
+    specs = [
+        short_spec(run.info.classifier.spec) + (f", evidence: {own.source}" if own else "")
+        for run, own in zip(runs, given, strict=True)
+    ]
     weights = [run.info.classifier.weights_sha256 for run in runs]
     known = {(spec, sha) for spec, sha in zip(specs, weights, strict=True)}
     several = {spec for spec, count in Counter(spec for spec, _ in known).items() if count > 1}

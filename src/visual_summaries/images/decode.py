@@ -151,6 +151,32 @@ def _from_file(file: io.BytesIO | io.BufferedReader, name: str, min_side: int, m
             return _to_rgb(_load(name, image), name)
 
 
+def open_map(path: str | Path) -> NDArray[np.generic]:
+    """Return the numbers in a PNG of 8 or 16-bit gray (or of one bit), ``(H, W)``, or in a ``.npy``, as they are.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, is neither, or is a picture in color.
+    """
+    name = str(path)
+    with open_file(Path(path)) as file:
+        try:
+            array = kind_of(file.read(HEAD)) == "npy"
+            file.seek(0)
+            if array:
+                return _read_npy(file, name, MAX_PIXELS, "biuf", "numbers (H, W)")
+            with PIL.Image.open(file, formats=("PNG",)) as image:
+                _check_size(name, image.size, 1, MAX_PIXELS)
+                if image.mode in ("1", "L", "I") or image.mode.startswith("I;16"):
+                    return np.asarray(_load(name, image))
+                raise ImageError(f"{name} is a picture in color ({image.mode}): save the map as 8 or 16-bit gray, or as .npy")
+        except ImageError:
+            raise
+        except (PIL.Image.DecompressionBombError, *_BROKEN) as error:
+            raise _broken(name, error) from error
+
+
 def _open_by_pillow(file: io.BytesIO | io.BufferedReader, name: str, kind: str) -> PIL.Image.Image:
     if kind == "avif" and not ("avif" in PIL.features.modules and PIL.features.check("avif")):
         raise ImageError(f"{name} is an AVIF image: update Pillow to 11.3 or newer, or save it as PNG", "missing-extra")
@@ -171,7 +197,13 @@ def _no_image(file: io.BytesIO | io.BufferedReader, name: str) -> tuple[str, str
     return message, "unreadable" if has_image_suffix(name) or isinstance(file, io.BytesIO) else "no-image"
 
 
-def _read_npy(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) -> NDArray[np.generic]:
+def _read_npy(
+    file: io.BytesIO | io.BufferedReader,
+    name: str,
+    max_pixels: int,
+    kinds: str = "uf",
+    expected: str = "(H, W) or (H, W, 3), uint8 or float in [0, 1]",
+) -> NDArray[np.generic]:
     """Read an array without pickle; its header is asked first."""
     try:
         version = np.lib.format.read_magic(file)
@@ -179,8 +211,8 @@ def _read_npy(file: io.BytesIO | io.BufferedReader, name: str, max_pixels: int) 
         shape, _, dtype = header(file)
         if math.prod(shape) > 4 * max_pixels:
             raise ImageError(f"{name} holds an array of shape {shape}, the limit is {max_pixels:,} pixels", "too-large")
-        if dtype.kind not in "uf" or len(shape) not in (2, 3):
-            raise ImageError(f"{name} holds {dtype} of shape {shape}, expected (H, W) or (H, W, 3), uint8 or float in [0, 1]")
+        if dtype.kind not in kinds or not 2 <= len(shape) <= 4:
+            raise ImageError(f"{name} holds {dtype} of shape {shape}, expected {expected}")
         file.seek(0)
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
     except (tokenize.TokenError, RecursionError, MemoryError) as error:  # a header is Python's syntax

@@ -11,7 +11,7 @@ import numpy as np
 
 from visual_summaries.analyses.verdict import CHANCE
 from visual_summaries.pages.words import counted, covered_images, listed, percent, score_text, span, text
-from visual_summaries.results import Chance, JointEffects, Parts, Run, Together
+from visual_summaries.results import Chance, EvidenceInfo, JointEffects, Parts, Run, Together
 from visual_summaries.settings.masks import infills_of
 
 #: A mask misses what the network relies on when more than this share of the score is left (as in ``Mask.warnings``).
@@ -65,14 +65,15 @@ def headline(run: Run, name: str) -> str:
 def _hiding_sentence(run: Run, name: str) -> str:
     if not run.masks:
         return f"No image was explained, so nothing is known of what “{name}” relies on."
+    here = " found here" if run.info.evidence is None else ""
     before = median(mask.score_before for mask in run.masks)
     after = median(mask.score_after for mask in run.masks)
     if before > 0 and after > before * SCORE_LEFT:
         return (
-            f"Hiding the evidence found here takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
+            f"Hiding the evidence{here} takes the score of “{name}” only from {score_text(before)} to {score_text(after)}:"
             " the masks miss much of what the network relies on."
         )
-    return f"Hiding the evidence found here takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
+    return f"Hiding the evidence{here} takes the score of “{name}” from {score_text(before)} to {score_text(after)}."
 
 
 def _summaries_sentence(run: Run) -> str:
@@ -132,11 +133,39 @@ def _no_part_reason(run: Run, parts: int) -> str:
     )
 
 
+#: How evidence is made of a map, after how many maps.
+_WAYS = {
+    "binary": "with two values taken as they are",
+    "area": "cut to their strongest {area} of the view",
+    "loss": "cut to the smallest area whose hiding takes {loss} of the score",
+    "short": "whose positive part is all evidence, as hiding even that takes less than {loss}",
+}
+
+
+def evidence_sentence(given: EvidenceInfo | None) -> str:
+    """Return whose evidence it is where it was brought, and how it was made of the maps; else nothing.
+
+    Examples
+    --------
+    >>> print(evidence_sentence(EvidenceInfo("cams", 0.9, None, {"loss": 11, "short": 1}, ["x.png"])).replace(chr(160), " "))
+    Evidence: given, from cams, not found by this run. 11 maps cut to the smallest area whose hiding takes 90 % of the score,
+    1 map whose positive part is all evidence, as hiding even that takes less than 90 %. Belongs to no image: x.png.
+    """
+    if given is None:
+        return ""
+    figures = {"loss": percent(given.loss), "area": percent(given.area or 0)}
+    ways = [f"{counted(n, 'map')} {_WAYS.get(way, way).format(**figures)}" for way, n in given.ways.items()]
+    listed_unused = ", ".join(map(text, given.unused[:3])) + (", ..." if len(given.unused) > 3 else "")
+    unused = f" Belongs to no image: {listed_unused}." if given.unused else ""
+    return f"Evidence: given, from {text(given.source)}, not found by this run. {', '.join(ways)}.{unused}"
+
+
 def hiding_sentence(run: Run) -> str:
     """Return how pixels are hidden when effects are measured, and what the figures are."""
     infills = [INFILLS.get(name, name) for name in infills_of(run.settings.masks.infill)]
     each = "" if len(infills) == 1 else ": in each image by one of these infills, which the image itself decides"
-    hidden = f"Pixels are hidden by {listed(infills, 'or')}, as when the masks were sought"
+    sought = ", as when the masks were sought" if run.info.evidence is None else ""
+    hidden = f"Pixels are hidden by {listed(infills, 'or')}{sought}"
     return f"{hidden}{each}; figures are means over the images."
 
 

@@ -30,7 +30,8 @@ WARNINGS = {
     "weak": (
         "the mask does not halve the score",
         "The score with the evidence hidden is more than half of what it was: these masks do not show"
-        " what the network relies on. More iterations, or a lower weight of the area (l1), may help.",
+        " what the network relies on. More iterations, or a lower weight of the area (l1), may help; maps that were given"
+        " may be cut to a larger area.",
     ),
     "shows": (
         "hiding all of the image leaves more than half of the score",
@@ -39,7 +40,8 @@ WARNINGS = {
     ),
     "large": (
         "the mask hides more than 60\u00a0% of the image",
-        "So much is hidden that the mask hardly points at a part. A higher weight of the area (l1) may help.",
+        "So much is hidden that the mask hardly points at a part. A higher weight of the area (l1) may help; maps"
+        " that were given may be cut to a smaller one.",
     ),
 }
 

@@ -24,7 +24,7 @@ from visual_summaries.results.analysis import REPRODUCIBLE, Chance, JointEffects
 from visual_summaries.results.application import Application, Explained, Found, Presence
 from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
-from visual_summaries.results.info import Accuracy, ClassifierInfo, RunInfo, TargetInfo
+from visual_summaries.results.info import Accuracy, ClassifierInfo, EvidenceInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
 from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.shortcuts import PLACES, Change, Cue, Mistake, Place, Reliance, Suspicion, Verdict
@@ -41,6 +41,7 @@ __all__ = [
     "ClassifierInfo",
     "Component",
     "Cue",
+    "EvidenceInfo",
     "Explained",
     "Faithfulness",
     "Found",

@@ -80,6 +80,29 @@ class Accuracy:
         return self.correct / self.total if self.total else None
 
 
+@dataclass(frozen=True)
+class EvidenceInfo:
+    """Evidence that was brought to a run: it did not look for masks itself.
+
+    Attributes
+    ----------
+    source : str
+        Name of the folder, or what the maps were given as.
+    loss, area : float, float or None
+        :class:`~visual_summaries.settings.masks.EvidenceSettings` of the run.
+    ways : dict
+        Of how many maps evidence was made how; see :func:`visual_summaries.masks.given.masks_of_maps`.
+    unused : list of str
+        Maps and other files that belong to no image.
+    """
+
+    source: str
+    loss: float
+    area: float | None
+    ways: dict[str, int]
+    unused: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class RunInfo(Result):
     """What a run records about itself; ``manifest.json`` holds it.
@@ -125,6 +148,8 @@ class RunInfo(Result):
         How the gradients of masks were computed.
     batch_size : dict
         Images a batch: ``planned`` and ``smallest``.
+    evidence : EvidenceInfo or None
+        Whose evidence it is; None: masks were found by the run.
     """
 
     classifier: ClassifierInfo = field(default_factory=ClassifierInfo)
@@ -152,3 +177,4 @@ class RunInfo(Result):
     left_when_hidden: dict[str, float] = field(default_factory=dict)
     mask_gradients: str = ""
     batch_size: dict[str, int] = field(default_factory=dict)
+    evidence: EvidenceInfo | None = None

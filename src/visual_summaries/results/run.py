@@ -34,7 +34,8 @@ class Skipped:
         Path below the image folder.
     reason : str
         One of the reasons of :class:`~visual_summaries.errors.ImageError`, or ``"misclassified"``,
-        ``"copy"``, ``"other-label"``; of images of other classes ``"same-class"``.
+        ``"copy"``, ``"other-label"``; of images of other classes ``"same-class"``;
+        of given evidence ``"no-map"``, ``"unusable-map"``.
     detail : str
         A sentence for a reader.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from visual_summaries.runs.finding_parts import PartFinder
 from visual_summaries.runs.image_stages import Pixels, compute_masks
 from visual_summaries.runs.reading import ImageSources, read_images
 from visual_summaries.runs.stages import Context, Shared
+
+logger = logging.getLogger("visual_summaries")
 
 #: Images of the run that new ones are compared with, at most: time does not grow with the run.
 REFERENCES = 16
@@ -52,7 +55,8 @@ def apply_run(
 
     Which summaries of a run are in new images, where, and how much the score of the run's class depends on each. The evidence
     for that class is optimized in each image, whatever class the network gives it: images of the class that it takes for
-    another, and images of others that it takes for this one, are explained as well.
+    another, and images of others that it takes for this one, are explained as well. This is so, too, where the run's own
+    evidence was given.
 
     The evidence is divided among the run's parts; what is much further from its part than the run's evidence is in none.
     With the preset ``"paper"``, boxes on the evidence are compared by semantic flow with the run's regions in at most
@@ -90,6 +94,8 @@ def apply_run(
     target = require_same_network(run, classifier)
     if not run.summaries:
         raise RunError("this run has no summary, so there is nothing to look for in other images")
+    if run.info.evidence is not None:
+        logger.warning("the run's evidence was given (%s); that of the new images is optimized", run.info.evidence.source)
     context = Context(Shared(classifier, target, run.settings, random_state), progress=progress)
     read = read_images(context, images, include_misclassified=True, fewest=1, distinct=False)
     masks = compute_masks(context, read.images)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -20,6 +20,7 @@ from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.flow import Features, FlowSettings, describe
 from visual_summaries.flow.features import mirrored_boxes
 from visual_summaries.masks.faithfulness import measure_faithfulness
+from visual_summaries.masks.given import Map, masks_of_maps
 from visual_summaries.masks.gradients import fast_float32
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.optimize import solve_group
@@ -27,7 +28,8 @@ from visual_summaries.masks.plan import MaskPlan, make_network, plan_masks
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.regions import connected_components, hidden_scores
 from visual_summaries.regions.proposals import propose_all
-from visual_summaries.results import Box, Component, Faithfulness, Image, Mask
+from visual_summaries.results import Box, Component, EvidenceInfo, Faithfulness, Image, Mask
+from visual_summaries.runs.given import GivenMaps
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.reading import view_sha256
@@ -82,6 +84,27 @@ def compute_masks(context: Context, images: Sequence[Image]) -> list[Mask]:
     context.notes["mask_gradients"] = plan.in_words()
     context.notes["batch_size"] = {"planned": plan.batch_size, "smallest": min(record["batch"] for record in records)}
     return [Mask(**{"superpixel": None, **{k: v for k, v in record.items() if k != "batch"}}) for record in records]
+
+
+def _given(shared: Shared, items: Sequence[tuple[View, Map]]) -> Iterable[Content]:
+    views, maps = zip(*items, strict=True)
+    made = masks_of_maps(scorer(shared, views[0]), views, maps, shared.settings.evidence)
+    return [{**{name: value for name, value in vars(mask).items() if value is not None}, "way": way} for mask, way in made]
+
+
+GIVEN = Stage(
+    "given", 1, _given, settings=lambda s: [infill_settings(s), asdict(s.evidence)], group=16, together=True, progress="masks"
+)
+
+
+def make_given_masks(context: Context, images: Sequence[Image], given: GivenMaps) -> list[Mask]:
+    """Return the mask of each image from the map that was given for it, and note whose evidence it is."""
+    maps = [given.maps[image.name] for image in images]
+    inputs = ([view_sha256(image.view), own] for image, own in zip(images, maps, strict=True))
+    records = context.map(GIVEN, inputs, lambda i: (images[i].view, maps[i]))
+    ways = dict(Counter(record["way"] for record in records))
+    context.notes["evidence"] = EvidenceInfo(given.source, **asdict(context.settings.evidence), ways=ways, unused=given.unused)
+    return [Mask(**{"superpixel": None, **{k: v for k, v in record.items() if k != "way"}}) for record in records]
 
 
 def scorer(shared: Shared, view: View) -> Scorer:

@@ -24,7 +24,7 @@ logger = logging.getLogger("visual_summaries")
 
 
 def read_others(
-    context: Context, source: ImageSources, images: Sequence[Image] = ()
+    context: Context, source: ImageSources, images: Sequence[Image] = (), own: ImageSources = None
 ) -> tuple[tuple[Image, ...], tuple[Skipped, ...]]:
     """Read images of other classes, at most ``AnalysisSettings.others``: evenly of their folders, drawn by the seed.
 
@@ -38,6 +38,8 @@ def read_others(
         As for :func:`visual_summaries.images.gather_images`; folders of classes may lie below a folder.
     images : sequence of Image
         Those of the run.
+    own : folder, optional
+        What the run's images are read from: where it is a folder below `source`, all in it is left out.
 
     Returns
     -------
@@ -56,7 +58,12 @@ def read_others(
     named = cache(of_target)
     top = Path(source).name if isinstance(source, str | Path) else ""
     sources = gather_images(source)
-    foreign = [item for item in sources if not any(named(part) for part in (top, *_folders(item)) if part)]
+    inside = _below(own, source)
+    foreign = [
+        item
+        for item in sources
+        if not (inside and item.name.startswith(inside)) and not any(named(part) for part in (top, *_folders(item)) if part)
+    ]
     if left := len(sources) - len(foreign):
         logger.info("%d of the images of other classes lie in a folder named like %s: left out", left, target.name)
     seen = {view_sha256(image.view): image.name for image in images}
@@ -98,6 +105,14 @@ def read_others(
         ),
         tuple(skipped),
     )
+
+
+def _below(own: ImageSources, source: ImageSources) -> str:
+    """Return the path of one folder below another, with a slash at its end; empty where it is not below it."""
+    if not isinstance(own, str | Path) or not isinstance(source, str | Path):
+        return ""
+    inner, outer = Path(own).resolve(), Path(source).resolve()
+    return f"{inner.relative_to(outer).as_posix()}/" if outer in inner.parents else ""
 
 
 def _folders(item: ImageSource) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from visual_summaries._statistics import seeded
 from visual_summaries.analyses.chance import some_images
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.classifiers import Classifier
-from visual_summaries.errors import ClassifierError, ConvergenceError
+from visual_summaries.errors import ClassifierError, ConvergenceError, RunError
 from visual_summaries.masks import optimize_masks
 from visual_summaries.masks.controls import moved
 from visual_summaries.progress import Progress
@@ -131,9 +131,14 @@ def randomization_check(
     ClassifierError
         If the classifier has other weights than the run's, or none that could be shuffled.
     RunError
-        If the run's target is a function.
+        If the run's target is a function, or its evidence was given.
     """
     target = require_same_network(run, classifier)
+    if run.info.evidence is not None:
+        raise RunError(
+            f"the evidence of this run was given ({run.info.evidence.source}), so its masks cannot be made again with shuffled "
+            "weights: make the maps again with them, and compare these"
+        )
     if not any(parameter.numel() > 1 for parameter in classifier.module.parameters()):
         raise ClassifierError(
             f"{classifier.spec} has no parameters that could be shuffled, so this check says nothing about it"

@@ -23,6 +23,7 @@ from visual_summaries.images.copies import near_copies
 from visual_summaries.images.datasets import label_names
 from visual_summaries.progress import report_progress
 from visual_summaries.results import Image, Skipped
+from visual_summaries.runs.given import GivenMaps
 from visual_summaries.runs.labels import label_check
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.stages import Context, Shared, Stage
@@ -108,11 +109,12 @@ def read_images(
     batch_size: int = 32,
     fewest: int = MIN_IMAGES,
     distinct: bool = True,
+    given: GivenMaps | None = None,
 ) -> ImageSet:
     """Read images (:func:`visual_summaries.images.gather_images`) until `max_images` usable ones are found.
 
     Where `distinct`, copies of an image are set aside, and what a dataset labels as another class; near copies are always
-    marked.
+    marked. Where evidence is `given`, images without a map of use are set aside.
 
     Raises
     ------
@@ -123,6 +125,8 @@ def read_images(
     """
     classifier, target, progress = context.classifier, context.target, context.progress
     sources = gather_images(source)
+    if given is not None:
+        given.match([item.name for item in sources])
     waiting = iter(sources)
     expected = len(sources) if max_images is None else min(max_images, len(sources))
     images: list[Image] = []
@@ -141,6 +145,8 @@ def read_images(
                     continue
                 loaded = item.load()
                 view = classifier.view(loaded)
+                if given is not None:
+                    given.read(item.name, view, (loaded.height, loaded.width))
             except ImageError as error:
                 skipped.append(Skipped(item.name, error.reason, str(error)))
                 continue

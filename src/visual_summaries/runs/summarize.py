@@ -16,6 +16,7 @@ from visual_summaries._allocator import freed_memory_kept
 from visual_summaries._validate import require_contrib, require_settings
 from visual_summaries.classifiers import Classifier, load_classifier, require_explainable, resolve_target
 from visual_summaries.engines import Engine, make_engine
+from visual_summaries.errors import SettingsError
 from visual_summaries.files.journal import JOURNAL, Journal
 from visual_summaries.files.lock import locked
 from visual_summaries.parts.summaries import SummarySet
@@ -25,14 +26,24 @@ from visual_summaries.runs.analyzing import analyze_summaries
 from visual_summaries.runs.boxes import group_boxes
 from visual_summaries.runs.directory import require_free, save_run
 from visual_summaries.runs.dividing import CELLS, group_evidence, part_settings
-from visual_summaries.runs.image_stages import DESCRIPTORS, choose_infills, compute_faithfulness, compute_masks, find_components
+from visual_summaries.runs.given import GivenMaps, MapSources
+from visual_summaries.runs.image_stages import (
+    DESCRIPTORS,
+    choose_infills,
+    compute_faithfulness,
+    compute_masks,
+    find_components,
+    make_given_masks,
+)
 from visual_summaries.runs.manifest import Stopwatch, hardware, peak_gpu_memory_mib, peak_memory_mib, versions
 from visual_summaries.runs.pieces import Pieces
 from visual_summaries.runs.reading import ImageSet, ImageSources, read_images
+from visual_summaries.runs.shortcuts import measure_shortcuts, read_beside
 from visual_summaries.runs.stages import Context, Shared
 from visual_summaries.runs.tags_file import load_names
 from visual_summaries.settings import Settings
 from visual_summaries.settings import preset as named_preset
+from visual_summaries.settings.masks import EvidenceSettings
 
 logger = logging.getLogger("visual_summaries")
 
@@ -46,6 +57,11 @@ def summarize(
     preset: str = "default",
     settings: Settings | None = None,
     parts: int | None = None,
+    evidence: MapSources | None = None,
+    evidence_loss: float | None = None,
+    evidence_area: float | None = None,
+    others: ImageSources | None = None,
+    objects: str | Path | None = None,
     max_images: int | None = None,
     include_misclassified: bool = False,
     batch_size: int | None = None,
@@ -74,6 +90,20 @@ def summarize(
     parts : int, optional
         Number of parts that the evidence is divided among; default: it follows from the data. Those that hardly beat their
         control become no summary.
+    evidence : str, Path, sequence, dict or callable, optional
+        Heat maps or masks in the place of masks that the run would find: a folder of PNG (gray) or ``.npy`` files called as the
+        images; maps in the order of the images, None where there is none; a dict from names of images, with or without ending,
+        to maps; or a function of a view ``(H, W, 3)``. A map is an array or tensor ``(H, W)`` as large as the image, or of the
+        view's shape at any size; three channels are summed, and only what is positive counts. Images without one are set aside.
+    evidence_loss, evidence_area : float, optional
+        Share of the score that hiding a map's evidence takes, or of the view that is evidence: see
+        :class:`~visual_summaries.settings.masks.EvidenceSettings`. Give one of them.
+    others : str, Path, iterable or tensor, optional
+        Images of other classes, given as `images` are; those in a folder called like the class are left out. With them the
+        run tests whether a summary alone makes other images look like the class, and what is special to this class.
+    objects : str or Path, optional
+        Where the object is in the images: a folder of PNG masks called like the images (0 is no object), or a COCO file with
+        boxes, polygons or run lengths. Estimated unless given.
     max_images : int, optional
         Explain at most this many images, the first usable ones in the order of their names.
     include_misclassified : bool
@@ -97,7 +127,7 @@ def summarize(
     Raises
     ------
     SettingsError
-        If `settings` are not :class:`~visual_summaries.Settings`.
+        If `settings` are not :class:`~visual_summaries.Settings`, or `evidence` cannot be matched with the images.
     RunError
         If `out` holds a run already (and `resume` is not set), is in use by another process, or cannot be written to.
     ClassifierError, TargetError, NoImagesError
@@ -116,6 +146,10 @@ def summarize(
     if parts is not None:
         part_settings(settings)  # which says so where there are none
         settings = _with_count(settings, parts)
+    chosen = {name: own for name, own in (("loss", evidence_loss), ("area", evidence_area)) if own is not None}
+    if len(chosen) == 2 or (chosen and evidence is None):
+        raise SettingsError("evidence_loss and evidence_area cut heat maps: give one of them, together with evidence")
+    settings = replace(settings, evidence=replace(settings.evidence, **chosen))
     if batch_size is not None:
         settings = replace(settings, masks=replace(settings.masks, batch_size=batch_size))
     path = None if out is None else Path(out)
@@ -135,6 +169,9 @@ def summarize(
             context,
             images,
             path,
+            given=None if evidence is None else GivenMaps(evidence, classifier.transform),
+            others=others,
+            objects=objects,
             preset=preset,
             max_images=max_images,
             include_misclassified=include_misclassified,
@@ -148,6 +185,9 @@ def _explain(
     images: ImageSources,
     path: Path | None,
     *,
+    given: GivenMaps | None,
+    others: ImageSources | None,
+    objects: str | Path | None,
     preset: str,
     max_images: int | None,
     include_misclassified: bool,
@@ -165,13 +205,16 @@ def _explain(
             max_images=max_images,
             include_misclassified=include_misclassified,
             batch_size=batch_size or 32,
+            given=given,
         )
-        require_explainable(classifier, resolved, classifier.to_tensor([read.images[0].view]))
+        beside = read_beside(context, read.images, images, others, objects)
+        if given is None:  # else no gradient is needed
+            require_explainable(classifier, resolved, classifier.to_tensor([read.images[0].view]))
     with watch.stage("masks"):
         asked = context.settings
         context = choose_infills(context, read.images)
         settings = context.settings
-        masks = compute_masks(context, read.images)
+        masks = compute_masks(context, read.images) if given is None else make_given_masks(context, read.images, given)
     with watch.stage("faithfulness"):
         faithfulness = compute_faithfulness(context, read.images, masks)
     components: list[Component] = []
@@ -183,6 +226,7 @@ def _explain(
     grouped = grouping(context, watch, read.images, evidence)
     regions = grouped.regions
     summaries, analysis = analyze_summaries(context, watch, read.images, evidence, grouped)
+    analysis = measure_shortcuts(context, watch, read, evidence, grouped, summaries, analysis, beside)
     logger.info("%d summaries from %d regions of %d images", len(summaries.kept), len(regions), len(read.images))
 
     run = Run(
@@ -203,10 +247,13 @@ def _explain(
             source=_source_name(images),
             accuracy=Accuracy(read.correct, read.total),
             predicted=_predicted_names(classifier, read),
-            counts=_counts(read, len(components), len(regions), grouped.clusters, summaries),
+            counts=_counts(read, len(components), len(regions), grouped.clusters, summaries)
+            | {"others": len(beside.others), "others_skipped": len(beside.skipped)},
             faithfulness=faithfulness.figures(),
             warnings=dict(Counter(name for mask in masks for name in mask.warnings)),
-            preset=preset if _with_count(asked, None) == named_preset(preset) else "custom",
+            preset=preset
+            if replace(_with_count(asked, None), evidence=EvidenceSettings()) == named_preset(preset)
+            else "custom",
             parts=None if settings.parts is None else settings.parts.count,
             random_state=random_state,
             include_misclassified=include_misclassified,

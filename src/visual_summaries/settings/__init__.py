@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from visual_summaries._validate import require_choice
-from visual_summaries.settings.masks import FastSchedule, MaskSchedule, MaskSettings
+from visual_summaries.settings.masks import EvidenceSettings, FastSchedule, MaskSchedule, MaskSettings
 from visual_summaries.settings.stages import (
     AnalysisSettings,
     ClusterSettings,
@@ -33,6 +33,8 @@ class Settings:
     Attributes
     ----------
     masks : MaskSettings
+    evidence : EvidenceSettings
+        Of heat maps that are given in the place of masks.
     regions : RegionSettings
     flow : FlowSettings
     clusters : ClusterSettings
@@ -58,6 +60,7 @@ class Settings:
     summaries: SummarySettings = field(default_factory=SummarySettings)
     analyses: AnalysisSettings = field(default_factory=AnalysisSettings)
     parts: PartSettings | None = field(default_factory=PartSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain dictionaries, for JSON."""
@@ -83,6 +86,7 @@ class Settings:
             summaries=SummarySettings(**data["summaries"]),
             analyses=AnalysisSettings(**data["analyses"]),
             parts=None if data["parts"] is None else PartSettings(**data["parts"]),
+            evidence=EvidenceSettings(**data.get("evidence", {})),  # early runs have none
         )
 
 

@@ -35,6 +35,26 @@ def infills_of(infill: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class EvidenceSettings:
+    """How much of a heat map that somebody brought is evidence; of maps with two values it is the larger one, whatever is set.
+
+    Attributes
+    ----------
+    loss : float
+        The evidence is the smallest area of the strongest pixels whose hiding takes this share of the score. All positive
+        pixels are evidence where hiding even them takes less.
+    area : float or None
+        The evidence is this share of the view, its strongest pixels, at most all that are positive; `loss` is not asked.
+    """
+
+    loss: float = 0.9
+    area: float | None = None
+
+    def __post_init__(self) -> None:
+        require_ranges(self, loss=(0.01, 1.0), area=(0.001, 1.0))
+
+
+@dataclass(frozen=True)
 class MaskSchedule:
     """Steps and coefficients of one of the published optimizations (L = p + l1 area + l2 TV + l3 grayness).
 
