@@ -80,13 +80,13 @@ def learn_looks(
     return Looks(
         mean,
         np.concatenate([unit(one[rows] - mean) for one, rows in zip(looks, chosen, strict=True)]),
-        np.concatenate([_middle(grid).ravel()[rows] for grid, rows in zip(grids, chosen, strict=True)]),
+        np.concatenate([middle_of(grid).ravel()[rows] for grid, rows in zip(grids, chosen, strict=True)]),
         np.repeat(np.asarray(origins, np.int64), [len(rows) for rows in chosen]),
     )
 
 
-def _middle(grid: tuple[int, int]) -> NDArray[np.float32]:
-    """How near each cell of a grid is to the middle: a bell over both sides."""
+def middle_of(grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Return how near each cell of a grid is to the middle, in [0, 1]: a bell over both sides."""
     rows, columns = (((np.arange(side) + 0.5) / side - 0.5) / _MIDDLE for side in grid)
     return np.asarray(np.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / 2), np.float32)
 
@@ -109,7 +109,7 @@ def objectness(looks: NDArray[np.floating], grid: tuple[int, int], known: Looks,
     similarity = unit(looks - known.mean) @ known.references.T
     others = known.images != origin
     if not others.any():
-        return _middle(grid)
+        return middle_of(grid)
     similarity, middle = similarity[:, others], known.middle[others]
     count = max(round(_ALIKE * len(middle)), 1)
     best = np.argpartition(-similarity, count - 1, axis=1)[:, :count]

@@ -16,13 +16,14 @@ OBJECT, BESIDE, FIXED, BORDER, EVERYWHERE = PLACES
 _SIDE = 56  # cells along the shorter side of the copies that places are compared on
 _BLOCKS = 5  # a view is cut into so many blocks along each side, to tell how far a summary is spread
 _DRAWS = 200  # of moved summaries, and of resampled images
-_ALPHA = 0.02  # a summary is fixed if so few of its moved copies have as large a common place ...
+_ALPHA = 0.02  # a summary is fixed if so few of its moved copies lie as much on themselves from image to image ...
 _COMMON = 0.6  # ... and so many images have it at one place
 _RIM = 0.1  # of the shorter side: what is along the border
 _AT_BORDER = 0.5  # share of a summary's pixels along the border that makes it one of the border ...
 _AROUND = 0.6  # ... if it is spread over so much of the border
 _SPREAD = 0.6  # share of the blocks that a summary touches that makes it one of everywhere
 _ON_OBJECT = 0.5  # share of its pixels on the object that makes it one of the object
+_TINY = 1e-6
 _ONLY_OBJECT = 0.8  # the same for one that touches most blocks: the object fills the view
 
 
@@ -77,7 +78,7 @@ def measure_place(
     on_object = np.array([np.nan if o is None else o[m].mean() for m, o in zip(masks, objects, strict=True)], np.float32)
     small = np.stack([_shrunk(mask) for mask in masks])
     common = float(small.mean(axis=0).max())
-    p_fixed = _p_fixed(small, _centers(masks, objects, small.shape[1:]), common, random_state)
+    p_fixed = _p_fixed(small, _centers(masks, objects, small.shape[1:]), random_state)
     rims = np.array([_profile(mask) for mask in masks])
     at_border = np.array([mask[_rim(mask.shape)].mean() * _rim(mask.shape).sum() / mask.sum() for mask in masks], np.float32)
     spread = np.array([_blocks(mask) for mask in masks])
@@ -124,7 +125,7 @@ def _kind(on_object: float, at_border: float, around: float, spread: float, comm
 
 
 def _shrunk(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """A mask on a grid of about 56 cells along the shorter side: share of each cell."""
+    """Return a mask on a grid of about 56 cells along the shorter side: share of each cell."""
     factor = max(min(mask.shape) / _SIDE, 1)
     size = (round(mask.shape[1] / factor), round(mask.shape[0] / factor))
     return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
@@ -141,18 +142,18 @@ def _centers(
     return found
 
 
-def _p_fixed(small: NDArray[np.float32], centers: NDArray[np.float64], common: float, random_state: int) -> float:
-    """How often the summary has as large a common place if each image's is moved as the object moves to that of another image.
+def _p_fixed(small: NDArray[np.float32], centers: NDArray[np.float64], random_state: int) -> float:
+    """Return how often the summary lies as much on itself if that of each image is moved as the object moves to another's place.
 
     What is a part of the object keeps its place relative to it, so that moving it as the object moves changes little; what
-    is fixed loses its common place. A move ends at the border of the view, as the object's would.
+    is fixed no longer lies on itself. A move ends at the border of the view, as the object's would.
     """
     known = np.flatnonzero(np.isfinite(centers[:, 0]))
     if len(known) < 2:
         return 1.0
     rng = np.random.default_rng(random_state)
     rows, columns = (np.stack([_ends(one.any(axis=axis)) for one in small]) for axis in (1, 0))
-    least = 0
+    found, as_much = _overlap(small.mean(axis=0)), 0
     for _ in range(_DRAWS):
         other = rng.choice(known, size=len(small))
         shift = np.nan_to_num(np.rint(centers[other] - centers)).astype(int)
@@ -160,8 +161,13 @@ def _p_fixed(small: NDArray[np.float32], centers: NDArray[np.float64], common: f
         for one, (y, x), (top, bottom), (left, right) in zip(small, shift, rows, columns, strict=True):
             y, x = max(-top, min(y, len(total) - bottom)), max(-left, min(x, total.shape[1] - right))
             total[top + y : bottom + y, left + x : right + x] += one[top:bottom, left:right]
-        least += bool(total.max() / len(small) >= common - 1e-6)
-    return (1 + least) / (1 + _DRAWS)
+        as_much += _overlap(total / len(small)) >= found - _TINY
+    return (1 + as_much) / (1 + _DRAWS)
+
+
+def _overlap(mean: NDArray[np.floating]) -> float:
+    """Return in which share of the images a pixel of the summary is one, from that share at each place; mean over its pixels."""
+    return float((mean**2).sum() / mean.sum())
 
 
 def _ends(line: NDArray[np.bool_]) -> tuple[int, int]:
@@ -171,7 +177,7 @@ def _ends(line: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _rim(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """What is along the border of a view (H, W)."""
+    """Return what is along the border of a view (H, W)."""
     width = max(round(_RIM * min(shape)), 1)
     rim = np.ones(shape, bool)
     rim[width:-width, width:-width] = False

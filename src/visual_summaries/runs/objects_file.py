@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+from skimage.draw import polygon2mask
 
 from visual_summaries.classifiers.frames import view_frame
 from visual_summaries.classifiers.transforms import ViewTransform
@@ -89,7 +90,7 @@ def read_objects(path: str | Path, images: Sequence[Image], transform: ViewTrans
 
 
 def _by_name(images: Sequence[Image], named: Mapping[str, Any]) -> dict[int, Any]:
-    """What belongs to which image: by path without suffix; by the bare name where only one image and one file have it."""
+    """Find what belongs to which image: by path without suffix; by the bare name where only one image and one file have it."""
     whole = {str(PurePosixPath(name).with_suffix("")): one for name, one in named.items()}
     bare, of_images = (_unique(map(PurePosixPath, names)) for names in (named, [image.name for image in images]))
     found = {}
@@ -115,7 +116,9 @@ def _png(path: Path) -> Pixels:
         with PIL.Image.open(path, formats=("PNG",)) as image:
             pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise SettingsError(f"{path} cannot be read as a mask ({error}); give a PNG whose pixels are 0 off the object") from error
+        raise SettingsError(
+            f"{path} cannot be read as a mask ({error}); give a PNG whose pixels are 0 off the object"
+        ) from error
     colors = pixels[..., : 3 if pixels.shape[-1] > 2 else 1] if pixels.ndim == 3 else pixels[..., None]  # alpha is no mask
     return np.asarray((colors != 0).any(axis=-1))
 
@@ -156,35 +159,34 @@ def _coco(path: Path, images: Sequence[Image], class_name: str) -> tuple[str, li
             key = of_image.get(image.index)
             if key in rows:
                 found.append((image, np.any([_drawn(one, sizes[key]) for one in rows[key]], axis=0)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, cv2.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise SettingsError(
-            f"{path} cannot be read as COCO ({what}); give an object with images (id, file_name, width, height) and annotations "
-            "(image_id, and segmentation or bbox)"
+            f"{path} cannot be read as COCO ({what}); give an object with images (id, file_name, width, height) and "
+            "annotations (image_id, and segmentation or bbox)"
         ) from error
     return "masks" if outlined else "boxes", found
 
 
 def _drawn(annotation: Mapping[str, Any], size: tuple[int, int]) -> Pixels:
-    """The pixels of an annotation: run lengths (down the columns), polygons, or else its box."""
+    """Draw an annotation: run lengths (down the columns), polygons, or else its box."""
     outline = annotation.get("segmentation")
     if isinstance(outline, dict):
         counts = outline["counts"]
         lengths = np.array(_counts(counts) if isinstance(counts, str) else counts, np.int64)
         values = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
         return np.asarray(values.reshape(tuple(outline["size"]), order="F"))
-    mask = np.zeros(size, np.uint8)
-    if outline:
-        for polygon in outline:  # COCO counts edges of pixels, OpenCV their middles
-            cv2.fillPoly(mask, [np.rint(np.reshape(polygon, (-1, 2)) - 0.5).astype(np.int32)], 1)
-    else:
-        x, y, width, height = annotation["bbox"]
-        mask[max(round(y), 0) : max(round(y + height), 0), max(round(x), 0) : max(round(x + width), 0)] = 1
-    return mask > 0
+    if outline:  # COCO counts from the edge of the first pixel, scikit-image from its middle
+        drawn = [polygon2mask(size, np.reshape(polygon, (-1, 2))[:, ::-1] - 0.5) for polygon in outline]
+        return np.asarray(np.any(drawn, axis=0))
+    mask = np.zeros(size, bool)
+    x, y, width, height = annotation["bbox"]
+    mask[max(round(y), 0) : max(round(y + height), 0), max(round(x), 0) : max(round(x + width), 0)] = True
+    return mask
 
 
 def _counts(text: str) -> list[int]:
-    """COCO's compressed run lengths: five bits a character, lowest first; from the third on, the change from two before."""
+    """Read COCO's compressed run lengths: five bits a character, lowest first; from the third on, the change from two before."""
     found: list[int] = []
     value = shift = 0
     for character in text:

@@ -14,7 +14,7 @@ from visual_summaries.engines import Handle
 from visual_summaries.parts import grid_features, grid_of
 from visual_summaries.results import Image, Region, Summary
 from visual_summaries.results.shortcuts import Place
-from visual_summaries.runs.image_stages import Pixels, View
+from visual_summaries.runs.image_stages import View
 from visual_summaries.runs.objects_file import Objects
 from visual_summaries.runs.pieces import Content
 from visual_summaries.runs.reading import view_sha256
