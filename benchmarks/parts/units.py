@@ -7,7 +7,7 @@ ImageNet-1k does not have the classes, a linear head is fitted on the network's 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -103,12 +103,15 @@ class Photographs:
         Images that the network gets right.
     points : list of dict, or None
         Named part points (x, y) of each view, in its pixels; left and right not told apart by name.
+    names : list of str
+        File of each view, below the set's folder.
     """
 
     classifier: Classifier
     target: int
     views: list[View]
     points: list[Points] | None
+    names: list[str] = field(default_factory=list)
 
 
 def units() -> list[Unit]:
@@ -145,6 +148,7 @@ def read_unit(unit: Unit, data: Path, count: int, keep: Path) -> Photographs:
     listed = _listed_points(folder)
     views: list[View] = []
     points: list[Points] = []
+    names: list[str] = []
     wanted = resolve_target(classifier, target)
     for path in paths:
         own = listed.get(f"{name}/{path.name}", {})
@@ -154,13 +158,20 @@ def read_unit(unit: Unit, data: Path, count: int, keep: Path) -> Photographs:
         if right and len(views) < count:
             views.append(view)
             points.append(moved)
-    return Photographs(as_shown(classifier), target, views, points if listed else None)
+            names.append(f"{name}/{path.name}")
+    return Photographs(as_shown(classifier), target, views, points if listed else None, names)
 
 
 def as_shown(classifier: Classifier) -> Classifier:
     """Return the classifier with a transform that leaves views as they are: else a run would cut off their borders again."""
     transform = replace(classifier.transform, crop_pct=1.0, crop_mode="center", resize=None)
     return Classifier(classifier.module, transform=transform, class_names=classifier.class_names, spec=classifier.spec)
+
+
+def listed_boxes(folder: Path) -> dict[str, tuple[float, float, float, float]]:
+    """Return the box of the object in each file of a set, (x0, y0, x1, y1) in pixels of the file."""
+    listed = json.loads((folder / "parts.json").read_text())["images"]
+    return {path: (x, y, x + width, y + height) for path, (x, y, width, height) in ((k, v["bbox"]) for k, v in listed.items())}
 
 
 def _listed_points(folder: Path) -> dict[str, Points]:

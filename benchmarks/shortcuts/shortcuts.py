@@ -271,7 +271,9 @@ def figures(rows: Sequence[Row], half: str) -> Row:
     clean = [row for row in own if row["kind"] == "clean"]
     cues = [(row, cue) for row in region if (cue := found_cue(row)) is not None]
     birds = [one for row in clean for one in row["summaries"] if one["in_box"] is not None]
-    ranks = spearmanr([row["effect"] for row, _ in cues], [cue["effect"] for _, cue in cues]).statistic if len(cues) > 2 else None
+    ranks = (
+        spearmanr([row["effect"] for row, _ in cues], [cue["effect"] for _, cue in cues]).statistic if len(cues) > 2 else None
+    )
     return {
         "half": half,
         "region_units": len(region),

@@ -36,7 +36,7 @@ class Place(Result):
     common : float
         Largest share of its images in which it covers one and the same pixel.
     p_fixed : float
-        How often the summary, moved as the object moves from image to image, has as large a `common`.
+        How often the summary, moved as the object moves from image to image, lies as much on itself: what is fixed does so seldom.
     interval : tuple of float
         95 % interval, by resampling images, of the mean of `on_object`.
     object : str
