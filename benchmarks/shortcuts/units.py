@@ -5,11 +5,11 @@
 A unit's network is pretrained, with a new linear layer that is trained on a set (:mod:`benchmarks.shortcuts.training`). It has
 seen a cue in 95 % of the training images of one class, and in 2 % of the others'. Networks of ImageNet know most of these
 classes so well that they need no cue. So 12 more images of the class, without the cue, are trained on under labels of other
-classes, beside 24 under the right one: the labels of the source with the cue can be relied on, those elsewhere cannot. Images to
-explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same labels,
-wrong ones too), without the cue, and explains the same images without it. A unit of a cue that is no region shares the twin of
-one whose cue is. Units are split into a half to choose on and a half to report on: no design of a cue, no class and no seed is
-in both. What is there already is not made again.
+classes, beside 24 under the right one: the labels of the source with the cue can be relied on, those elsewhere cannot. Images
+to explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same
+labels, wrong ones too), without the cue, and explains the same images without it. A unit of a cue that is no region shares the
+twin of one whose cue is. Units are split into a half to choose on and a half to report on: no design of a cue, no class and no
+seed is in both. What is there already is not made again.
 
 The folder ``KEEP/units/NAME`` of a unit has
 
@@ -22,8 +22,8 @@ The folder ``KEEP/units/NAME`` of a unit has
   ``design``, ``place`` (``"beside"``, ``"fixed place"``, ``"border"`` or null), ``twin`` (its name; null of a twin),
   ``class_names``, ``target`` (index of the class);
   ``effect``: mean loss of p(class) over pairs of held-out images of the class, with and without the cue; ``p_with``,
-  ``p_without``: the means; ``fires``, ``fires_without``: share of the others' held-out images that are taken for the class, with
-  and without the cue; all of them null of a twin, save p_without and fires_without; ``accuracy``: of all held-out images, without
+  ``p_without``: the means; ``fires``, ``fires_without``: share of the images of ``others`` that are taken for the class, with
+  and without the cue; ``effect``, ``p_with`` and ``fires`` are null of a twin; ``accuracy``: of all held-out images, without
   a cue;
   ``images``: for each image to explain ``file``, ``mask`` (null of what is no region), ``source``, ``box`` of the object
   (x0, y0, x1, y1) where it is known, ``p_with``, ``p_without``; ``others``: ``file``, ``source`` and ``p`` of each.
