@@ -132,11 +132,13 @@ def test_a_layer_is_fitted_to_features_as_they_are() -> None:
 
 def test_a_network_is_read_as_it_was_written(tmp_path: Path) -> None:
     name, options = training.ARCHITECTURES["mobilenetv2_100"]
-    network = timm.create_model(name, num_classes=3, **options).eval()
+    network = timm.create_model(name, num_classes=1000, **options).eval()
     network.conv_stem.half().float()  # as a pretrained layer that was stored in half precision
-    training.save_network(network, tmp_path / "network.safetensors")
+    layer = torch.nn.Linear(1280, 3)
+    training.save_network(network, layer, tmp_path / "network.safetensors")
     stored = load_file(tmp_path / "network.safetensors")
     assert (stored["conv_stem.weight"].dtype, stored["classifier.weight"].dtype) == (torch.float16, torch.float32)
     found = training.load_network("mobilenetv2_100", 3, tmp_path / "network.safetensors")
+    network.classifier = layer
     x = torch.rand(1, 3, 64, 64)
     assert torch.equal(found(x), network(x))

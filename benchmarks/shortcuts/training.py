@@ -122,10 +122,11 @@ def fit(x: NDArray[np.float32], labels: NDArray[np.integer]) -> nn.Linear:
     return layer
 
 
-def save_network(network: nn.Module, path: Path) -> None:
-    """Write a network's weights; those that half precision holds exactly, all that were not trained, take half the room."""
-    state = {}
-    for name, tensor in network.state_dict().items():
+def save_network(network: nn.Module, layer: nn.Linear, path: Path) -> None:
+    """Write a network's weights, with `layer` as its last; those that half precision holds exactly take half the room."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("classifier.")}
+    state |= {f"classifier.{name}": tensor for name, tensor in layer.state_dict().items()}
+    for name, tensor in state.items():
         half = tensor.half() if tensor.is_floating_point() else tensor
         state[name] = (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).contiguous()
     save_file(state, path)
