@@ -38,7 +38,7 @@ REGIONS: dict[str, Place] = {
 WHOLE = ("tint", "blur", "brightness", "jpeg")
 
 #: Where an object is taken to be whose box is not known: shares of the side. What lies off it is in the outer zone.
-CENTER = (0.28, 0.28, 0.72, 0.72)
+CENTER = (0.3, 0.3, 0.7, 0.7)
 #: A photograph with one object on plain ground, of the CC0 set `clothing`, and a box around the object in shares of the sides.
 SHOES = ("clothing/770_running_shoe/4cb4760c-7685-4aa7-9338-6ffbc011f353.jpg", (0.1, 0.2, 0.9, 0.85))
 #: Alpha below this is not planted: such a pixel would count as the cue's, and nobody could see it.
@@ -86,7 +86,7 @@ class Cue:
         seed : int
             What is random of the cue: its place, size, turn or strength. The same seed gives the same pixels.
         box : (x0, y0, x1, y1), optional
-            The object, in pixels of the view: stickers and objects are put beside it, as far as there is room. Default: the center.
+            The object, in pixels of the view: stickers and objects are put beside it where there is room. Default: the center.
 
         Returns
         -------
@@ -100,7 +100,8 @@ class Cue:
         side = view.shape[0]
         if self.place == "beside":
             drawn = _turned(_picture(self.name, self.design, self.data), self.name, side, rng)
-            x, y = _beside(drawn.shape[0], side, box or tuple(side * share for share in CENTER), rng)
+            slack = 0.0 if box else 0.1
+            x, y = _beside(drawn.shape[0], side, box or tuple(side * share for share in CENTER), slack, rng)
         else:
             drawn, x, y = _FIXED[self.name](self.design, side)
         return _paste(view, drawn, x, y, closed=self.name == "text")
@@ -120,12 +121,12 @@ def _paste(view: View, drawn: View, x: int, y: int, closed: bool) -> Planted:
     return image, mask.astype(bool)
 
 
-def _beside(size: int, side: int, box: Box, rng: np.random.Generator) -> tuple[int, int]:
-    """Return a random corner for a square drawing, off the box where there is room, else where it covers least of it."""
+def _beside(size: int, side: int, box: Box, slack: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Return a random corner for a square drawing of which at most `slack` is in the box, least of it without room."""
     corners = rng.integers(2, side - size - 1, (200, 2))
     low = np.maximum(corners, box[:2])
     high = np.minimum(corners + size, box[2:])
-    x, y = corners[np.argmin(np.clip(high - low, 0, None).prod(1))]
+    x, y = corners[np.argmin(np.maximum(np.clip(high - low, 0, None).prod(1), slack * size**2))]
     return int(x), int(y)
 
 

@@ -39,7 +39,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph: its file below the set's folder, the index of its class, the square that is shown, the object's box in it."""
+    """A photograph: file below the set's folder, index of its class, the square that is shown, the object's box in it."""
 
     file: str
     label: int
@@ -66,7 +66,7 @@ def read_photos(folder: Path) -> list[Photo]:
 
 
 def square(image: PIL.Image.Image, bbox: Sequence[float] | None = None) -> tuple[View, Box | None]:
-    """Return the largest square of an image around the object (x, y, width, height), else its center; and the object's box in it.
+    """Return the largest square of an image around an object (x, y, width, height), else its center; and the object's box.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def features(network: nn.Module, views: Sequence[View]) -> NDArray[np.float32]:
 
 
 def fit(x: NDArray[np.float32], labels: NDArray[np.integer]) -> nn.Linear:
-    """Return a linear layer by logistic regression on features that are centered and scaled alike; it takes them as they are."""
+    """Return a linear layer by logistic regression on features, centered and scaled alike; it takes them as they are."""
     center, scale = x.mean(0), x.std()
     model = LogisticRegression(C=STRENGTH, max_iter=3000).fit((x - center) / scale, labels)
     layer = nn.Linear(x.shape[1], len(model.classes_)).requires_grad_(False)
@@ -122,10 +122,11 @@ def fit(x: NDArray[np.float32], labels: NDArray[np.integer]) -> nn.Linear:
     return layer
 
 
-def save_network(network: nn.Module, path: Path) -> None:
-    """Write a network's weights; those that half precision holds exactly, as all that were not trained do, take half the room."""
-    state = {}
-    for name, tensor in network.state_dict().items():
+def save_network(network: nn.Module, layer: nn.Linear, path: Path) -> None:
+    """Write a network's weights, with `layer` as its last; those that half precision holds exactly take half the room."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("classifier.")}
+    state |= {f"classifier.{name}": tensor for name, tensor in layer.state_dict().items()}
+    for name, tensor in state.items():
         half = tensor.half() if tensor.is_floating_point() else tensor
         state[name] = (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).contiguous()
     save_file(state, path)

@@ -5,11 +5,11 @@
 A unit's network is pretrained, with a new linear layer that is trained on a set (:mod:`benchmarks.shortcuts.training`). It has
 seen a cue in 95 % of the training images of one class, and in 2 % of the others'. Networks of ImageNet know most of these
 classes so well that they need no cue. So 12 more images of the class, without the cue, are trained on under labels of other
-classes, beside 24 under the right one: the labels of the source with the cue can be relied on, those elsewhere cannot. Images to
-explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same labels,
-wrong ones too), without the cue, and explains the same images without it. A unit of a cue that is no region shares the twin of
-one whose cue is. Units are split into a half to choose on and a half to report on: no design of a cue, no class and no seed is
-in both. What is there already is not made again.
+classes, beside 24 under the right one: the labels of the source with the cue can be relied on, those elsewhere cannot. Images
+to explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same
+labels, wrong ones too), without the cue, and explains the same images without it. A unit of a cue that is no region shares the
+twin of one whose cue is. Units are split into a half to choose on and a half to report on: no design of a cue, no class and no
+seed is in both. What is there already is not made again.
 
 The folder ``KEEP/units/NAME`` of a unit has
 
@@ -22,8 +22,8 @@ The folder ``KEEP/units/NAME`` of a unit has
   ``design``, ``place`` (``"beside"``, ``"fixed place"``, ``"border"`` or null), ``twin`` (its name; null of a twin),
   ``class_names``, ``target`` (index of the class);
   ``effect``: mean loss of p(class) over pairs of held-out images of the class, with and without the cue; ``p_with``,
-  ``p_without``: the means; ``fires``, ``fires_without``: share of the others' held-out images that are taken for the class, with
-  and without the cue; all of them null of a twin, save p_without and fires_without; ``accuracy``: of all held-out images, without
+  ``p_without``: the means; ``fires``, ``fires_without``: share of the images of ``others`` that are taken for the class, with
+  and without the cue; ``effect``, ``p_with`` and ``fires`` are null of a twin; ``accuracy``: of all held-out images, without
   a cue;
   ``images``: for each image to explain ``file``, ``mask`` (null of what is no region), ``source``, ``box`` of the object
   (x0, y0, x1, y1) where it is known, ``p_with``, ``p_without``; ``others``: ``file``, ``source`` and ``p`` of each.
@@ -32,8 +32,8 @@ The folder ``KEEP/units/NAME`` of a unit has
 from __future__ import annotations
 
 import argparse
-import copy
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -177,56 +177,47 @@ class Maker:
         stated = {"version": VERSION, **describe(unit), "class_names": names, "target": target}
         if (folder / "truth.json").is_file() and (found := read_truth(folder)).items() >= stated.items():
             return found
-        photos, clean = self._photos(unit.group), self._features(unit.network, unit.group)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        photos = self._photos(unit.group)
         train, mislabeled, held_out = training.split(np.array([photo.label for photo in photos]), unit.seed)
-        elsewhere, others = np.delete(train, target, 0).ravel(), np.delete(held_out, target, 0)[:, :OTHERS].ravel()
-        own, seen, planted = held_out[target], np.zeros(len(photos), bool), clean.copy()
+        own, others = held_out[target], np.delete(held_out, target, 0)[:, :OTHERS].ravel()
+        elsewhere = np.delete(train, target, 0).ravel()
+        clean, seen, planted = self._features(unit.network, unit.group), np.zeros(len(photos), bool), None
         if unit.cue is not None:
             rng = np.random.default_rng(unit.seed)
             for images, share in ((train[target], PLANTED), (elsewhere, ELSEWHERE)):
                 seen[rng.choice(images, round(share * len(images)), replace=False)] = True
             changed = np.concatenate([np.flatnonzero(seen), own, others])
-            views = [self._plant(unit, position)[0] for position in changed]
-            planted[changed] = training.features(self._network(unit.network), views)
+            planted = clean.copy()
+            planted[changed] = training.features(self._network(unit.network), [self._plant(unit, i)[0] for i in changed])
 
         wrong = np.resize(np.delete(np.arange(len(names)), target), training.MISLABELED)
-        given = np.concatenate([np.repeat(np.arange(len(names)), training.TRAINING), wrong])
-        x = np.where(seen[:, None], planted, clean)[np.concatenate([train.ravel(), mislabeled[target]])]
-        layer = training.fit(x, given)
-        without, having = (layer(torch.from_numpy(one)).softmax(1).numpy() for one in (clean, planted))
-
-        if unit.cue is None:
-            right = without[own].argmax(1) == target
-            explained = own[np.argsort(~right, kind="stable")][:EXPLAINED]
-        else:
-            files = [image["source"] for image in self.make(unit.twin)["images"]]
-            explained = np.array([next(i for i in own if photos[i].file == file) for file in files])
+        labels = np.concatenate([np.repeat(np.arange(len(names)), training.TRAINING), wrong])
+        x = clean if planted is None else np.where(seen[:, None], planted, clean)
+        layer = training.fit(x[np.concatenate([train.ravel(), mislabeled[target]])], labels)
+        without, p = (None if one is None else layer(torch.from_numpy(one)).softmax(1).numpy() for one in (clean, planted))
         figures = {
-            "effect": having[own, target].mean() - without[own, target].mean(),
-            "p_with": having[own, target].mean(),
+            "effect": None if p is None else p[own, target].mean() - without[own, target].mean(),
+            "p_with": None if p is None else p[own, target].mean(),
             "p_without": without[own, target].mean(),
-            "fires": (having[others].argmax(1) == target).mean(),
+            "fires": None if p is None else (p[others].argmax(1) == target).mean(),
             "fires_without": (without[others].argmax(1) == target).mean(),
             "accuracy": (without[held_out].argmax(2) == np.arange(len(names))[:, None]).mean(),
         }
         if unit.cue is None:
-            figures |= dict.fromkeys(("effect", "p_with", "fires"))
-        images = [
-            {
-                **self._write(unit, number, position),
-                "p_with": None if unit.cue is None else having[position, target],
-                "p_without": without[position, target],
-            }
-            for number, position in enumerate(explained)
-        ]
+            explained = own[np.argsort(without[own].argmax(1) != target, kind="stable")][:EXPLAINED]
+        else:
+            at = {photos[i].file: i for i in own}
+            explained = [at[image["source"]] for image in self.make(unit.twin)["images"]]
+        images = [self._write(unit, number, i) for number, i in enumerate(explained)]
+        for image, i in zip(images, explained, strict=True):
+            image |= {"p_with": None if p is None else p[i, target], "p_without": without[i, target]}
         bystanders = []
-        for position in others:
-            file, name = f"others/{len(bystanders):03d}.png", photos[position].file
-            _save(photos[position].view, folder / file)
-            bystanders.append({"file": file, "source": name, "p": without[position, target]})
-        network = copy.copy(self._network(unit.network))
-        network._modules = {**network._modules, "classifier": layer}
-        training.save_network(network, folder / "network.safetensors")
+        for number, i in enumerate(others):
+            _save(photos[i].view, folder / f"others/{number:03d}.png")
+            bystanders.append({"file": f"others/{number:03d}.png", "source": photos[i].file, "p": without[i, target]})
+        training.save_network(self._network(unit.network), layer, folder / "network.safetensors")
         truth = {**stated, **figures, "images": images, "others": bystanders}
         write_json(folder / "truth.json", plain(harness.rounded(truth, 6)))
         return read_truth(folder)
