@@ -211,7 +211,7 @@ def _read_npy(
         shape, _, dtype = header(file)
         if math.prod(shape) > 4 * max_pixels:
             raise ImageError(f"{name} holds an array of shape {shape}, the limit is {max_pixels:,} pixels", "too-large")
-        if dtype.kind not in kinds or not 2 <= len(shape) <= 4:
+        if dtype.kind not in kinds or len(shape) not in (2, 3):
             raise ImageError(f"{name} holds {dtype} of shape {shape}, expected {expected}")
         file.seek(0)
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
