@@ -23,8 +23,8 @@ _AT_BORDER = 0.5  # share of a summary's pixels along the border that makes it o
 _AROUND = 0.6  # ... if it is spread over so much of the border
 _SPREAD = 0.6  # share of the blocks that a summary touches that makes it one of everywhere
 _ON_OBJECT = 0.5  # share of its pixels on the object that makes it one of the object
-_TINY = 1e-6
 _ONLY_OBJECT = 0.8  # the same for one that touches most blocks: the object fills the view
+_TINY = 1e-6
 
 
 def measure_place(
@@ -143,7 +143,7 @@ def _centers(
 
 
 def _p_fixed(small: NDArray[np.float32], centers: NDArray[np.float64], random_state: int) -> float:
-    """Return how often the summary lies as much on itself if that of each image is moved as the object moves to another's place.
+    """Return how often the summary lies as much on itself if it is moved as the object moves from image to image.
 
     What is a part of the object keeps its place relative to it, so that moving it as the object moves changes little; what
     is fixed no longer lies on itself. A move ends at the border of the view, as the object's would.
@@ -154,19 +154,20 @@ def _p_fixed(small: NDArray[np.float32], centers: NDArray[np.float64], random_st
     rng = np.random.default_rng(random_state)
     rows, columns = (np.stack([_ends(one.any(axis=axis)) for one in small]) for axis in (1, 0))
     found, as_much = _overlap(small.mean(axis=0)), 0
+    height, width = small.shape[1], small.shape[2]
     for _ in range(_DRAWS):
         other = rng.choice(known, size=len(small))
         shift = np.nan_to_num(np.rint(centers[other] - centers)).astype(int)
-        total = np.zeros(small.shape[1:])
+        total = np.zeros((height, width))
         for one, (y, x), (top, bottom), (left, right) in zip(small, shift, rows, columns, strict=True):
-            y, x = max(-top, min(y, len(total) - bottom)), max(-left, min(x, total.shape[1] - right))
+            y, x = max(-top, min(y, height - bottom)), max(-left, min(x, width - right))
             total[top + y : bottom + y, left + x : right + x] += one[top:bottom, left:right]
         as_much += _overlap(total / len(small)) >= found - _TINY
     return (1 + as_much) / (1 + _DRAWS)
 
 
 def _overlap(mean: NDArray[np.floating]) -> float:
-    """Return in which share of the images a pixel of the summary is one, from that share at each place; mean over its pixels."""
+    """Return in which share of images a pixel of the summary is one of it, from that share at each place."""
     return float((mean**2).sum() / mean.sum())
 
 

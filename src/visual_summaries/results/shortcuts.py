@@ -36,7 +36,8 @@ class Place(Result):
     common : float
         Largest share of its images in which it covers one and the same pixel.
     p_fixed : float
-        How often the summary, moved as the object moves from image to image, lies as much on itself: what is fixed does so seldom.
+        How often the summary, moved as the object moves from image to image, lies as much on itself from image to image.
+        Small for what is fixed.
     interval : tuple of float
         95 % interval, by resampling images, of the mean of `on_object`.
     object : str

@@ -72,7 +72,8 @@ def read_objects(path: str | Path, images: Sequence[Image], transform: ViewTrans
     if path.is_dir():
         files = sorted(path.rglob("*.png"))
         of_image = _by_name(images, {file.relative_to(path).as_posix(): file for file in files})
-        known, found = "masks", ((image, _png(of_image[image.index])) for image in images if image.index in of_image)
+        known = "masks"
+        found = [(image, _png(of_image[image.index])) for image in images if image.index in of_image]
     elif path.is_file():
         known, found = _coco(path, images, class_name)
     else:
@@ -186,7 +187,7 @@ def _drawn(annotation: Mapping[str, Any], size: tuple[int, int]) -> Pixels:
 
 
 def _counts(text: str) -> list[int]:
-    """Read COCO's compressed run lengths: five bits a character, lowest first; from the third on, the change from two before."""
+    """Read COCO's compressed run lengths: five bits a character, lowest first; the fourth and later less the second before."""
     found: list[int] = []
     value = shift = 0
     for character in text:
