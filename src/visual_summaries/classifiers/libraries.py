@@ -83,20 +83,11 @@ def load_timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, 
         cfg = timm.models.get_pretrained_cfg(config["architecture"]).to_dict()
         usual = {key: cfg[key] for key in (*_TRANSFORM, "fixed_input_size") if key in cfg and key not in stated}
         files = [folder / file for file in ("model.safetensors", "pytorch_model.bin")]
-        if not any(
-            "num_classes" in one for one in (config, stated, config.get("model_args") or {})
-        ):  # timm would take 1000: the weights know
+        counted = any("num_classes" in one for one in (config, stated, config.get("model_args") or {}))
+        if not counted:  # timm would take 1000: the weights know
             checkpoint = checkpoint or next(filter(Path.is_file, files), None)
     elif not name.startswith(("hf-hub:", "hf_hub:")):
-        architecture, _, tag = name.partition(".")
-        if not timm.is_model(architecture):
-            raise ClassifierError(f"timm has no model {name!r}{_suggest(name, timm.list_models())}")
-        tags = timm.list_pretrained(f"{architecture}.*")
-        if tag and name not in tags:
-            raise ClassifierError(f"timm has no weights {tag!r} for {architecture}{_suggest(name, tags, cutoff=0)}")
-        if checkpoint is None and not tags and not timm.models.is_model_pretrained(architecture):
-            raise ClassifierError(f"timm has no pretrained weights for {name!r}: give a checkpoint (--checkpoint FILE)")
-
+        _require_known(name, checkpoint)
     lacking = tuple(key for key in _TRANSFORM[:3] if key in usual)
 
     def build(outputs: int | None, channels: int | None) -> nn.Module:
@@ -119,7 +110,7 @@ def load_timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, 
     if outputs == 0:
         raise ClassifierError(f"timm/{name} gives features, it has no classes: choose a model with a classification head")
     trained: Any = getattr(module, "pretrained_cfg", None) or {}
-    if checkpoint is None and config and outputs != trained.get("num_classes", outputs):  # timm leaves the head out then
+    if checkpoint is None and ":" in name and outputs != trained.get("num_classes", outputs):  # timm leaves the head out then
         raise ClassifierError(
             f"timm/{name} would have a random head: its config.json asks for {outputs} outputs of a network that was trained "
             f'with {trained["num_classes"]}. Correct "num_classes" in it. {_REMEDY}'
@@ -128,6 +119,17 @@ def load_timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, 
         return module, None, STATED
     reason = f"its config.json states no {', '.join(lacking)}, which are those of {config['architecture']}"
     return module, resolve_transform(module), Guess(reason, lacking)
+
+
+def _require_known(name: str, checkpoint: Checkpoint | None) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise ClassifierError(f"timm has no model {name!r}{_suggest(name, timm.list_models())}")
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tags:
+        raise ClassifierError(f"timm has no weights {tag!r} for {architecture}{_suggest(name, tags, cutoff=0)}")
+    if checkpoint is None and not tags and not timm.models.is_model_pretrained(architecture):
+        raise ClassifierError(f"timm has no pretrained weights for {name!r}: give a checkpoint (--checkpoint FILE)")
 
 
 def torchvision_names() -> list[str]:
