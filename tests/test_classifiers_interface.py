@@ -245,6 +245,14 @@ def test_a_network_of_another_size_is_an_error_that_names_the_remedy():
         Classifier(lambda x: x, transform=PLAIN)
 
 
+def test_a_network_of_four_channels_is_told_what_can_be_done():
+    net = nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(
+        ClassifierError, match=r"the 4 channels that its first layer takes: only networks of 1 channel .*wrap it"
+    ):
+        Classifier(net, transform=PLAIN)
+
+
 def test_the_weights_hash_depends_on_weights_alone():
     net = tangled()
     classifier = Classifier(net, transform=PLAIN)

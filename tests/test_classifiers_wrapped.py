@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from visual_summaries.classifiers import load_classifier
-from visual_summaries.classifiers.configuration import find_transform
+from visual_summaries.classifiers.configuration import STATED, find_transform
 from visual_summaries.classifiers.processors import transform_of_preset
 
 CFG = {"input_size": (3, 20, 28), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.2), "label_names": ["cat", "dog"]}
@@ -61,7 +61,7 @@ def test_a_guess_is_said_and_recorded(caplog):
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with caplog.at_level(logging.WARNING, "visual_summaries"):
         classifier = load_classifier(Holder(net=net), input_size=32)
-    assert "(a guess, for the network states no preprocessing): give mean, std" in caplog.text
+    assert "(a guess, for the network states no preprocessing): give mean, std (--mean, --std)" in caplog.text
     assert "a guess" in classifier.describe()["transform_in_words"]
     caplog.clear()
     assert not load_classifier(net, input_size=32, mean=0.5, std=0.25).guess
@@ -70,7 +70,7 @@ def test_a_guess_is_said_and_recorded(caplog):
 
 def test_networks_that_disagree_are_a_guess():
     two = Holder(student=tiny(), teacher=tiny(input_size=(3, 40, 40)))
-    assert find_transform(two)[1] == "its modules state several preprocessings"
+    assert find_transform(two)[1].reason == "its modules state several preprocessings"
 
 
 @pytest.mark.parametrize("kind", ["ViT", "ResNet", "ConvNext", "Swin"])
@@ -87,7 +87,7 @@ def test_modules_of_transformers(kind, wrap):
     net = wrap(getattr(transformers, f"{kind}ForImageClassification")(config))
     transform, guess = find_transform(net)
     # its configuration may say no size, and says no statistics
-    assert guess.startswith("the network states no" if kind == "ResNet" else "transformers states the size only")
+    assert guess.reason.startswith("the network states no" if kind == "ResNet" else "transformers states the size only")
     assert transform.size == {"ViT": (48, 48), "Swin": (56, 56)}.get(kind, (224, 224))
     assert kind != "ViT" or transform.mean == (0.5, 0.5, 0.5)
     net = load_classifier(net, mean=0.5, std=0.5, input_size=None if kind != "ResNet" else 64)
@@ -103,7 +103,7 @@ def test_a_transformers_model_with_its_files_takes_its_own_processor(tmp_path):
     transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
     transformers.ViTImageProcessor(size=48, image_mean=[0.1] * 3).save_pretrained(tmp_path)
     transform, guess = find_transform(nn.Sequential(transformers.ViTForImageClassification.from_pretrained(tmp_path)))
-    assert (transform.size, transform.mean, guess) == ((48, 48), (0.1, 0.1, 0.1), "")
+    assert (transform.size, transform.mean, guess) == ((48, 48), (0.1, 0.1, 0.1), STATED)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_modules_of_torchvision(name, outputs):
     plain = {"init_weights": False} if name == "inception_v3" else {}
     net = torchvision.models.get_model(name, num_classes=outputs, **plain)
     expected = transform_of_preset(torchvision.models.get_model_weights(name)["DEFAULT"].transforms())
-    assert find_transform(nn.DataParallel(net)) == (expected, "")
+    assert find_transform(nn.DataParallel(net)) == (expected, STATED)
 
 
 def test_blocks_of_torchvision_are_no_architecture():
     blocks = nn.Sequential(torchvision.models.resnet.BasicBlock(3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert find_transform(blocks)[1] == "the network states no preprocessing"
+    assert find_transform(blocks)[1].reason == "the network states no preprocessing"
     assert load_classifier(blocks, input_size=32, mean=0.5, std=1.0).logits(torch.zeros(1, 3, 32, 32)).shape == (1, 3)

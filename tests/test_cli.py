@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from PIL import Image as PillowImage
 
 import visual_summaries
-from visual_summaries.cli import main
+from visual_summaries.cli import app, main
 from visual_summaries.cli.console import StageProgress, note, say
 
 NETWORK = f"{Path(__file__).parent / 'conftest.py'}:make_stripe_network"
@@ -69,6 +70,80 @@ def test_the_report_is_written_again(out: Path, tmp_path: Path, capfd: pytest.Ca
     assert main(["report", str(out), "--out", str(page)]) == 0
     assert page.read_text() == (out / "report.html").read_text()
     assert "again.html" in capfd.readouterr().out
+
+
+SHOWN = {"--input-size": "24,32", "--mean": "0.4", "--std": "0.2,0.3,0.4", "--resize": "30", "--interpolation": "bicubic"}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
+    """A run whose network was shown images as the command says."""
+    path = tmp_path_factory.mktemp("shown") / "run"
+    options = [part for option in SHOWN.items() for part in option]
+    arguments = ["run", NETWORK, str(folder), "--target", "0", "--out", str(path), "--include-misclassified", *options]
+    assert main([*arguments, "--preset", "quick", "--quiet"]) == 0
+    return path
+
+
+def test_how_images_are_shown_is_said_on_the_command_line_and_recorded(shown: Path) -> None:
+    recorded = json.loads((shown / "manifest.json").read_text())["classifier"]["transform"]
+    assert recorded["size"] == [24, 32]
+    assert recorded["mean"] == [0.4, 0.4, 0.4]
+    assert recorded["std"] == [0.2, 0.3, 0.4]
+    assert (recorded["resize"], recorded["interpolation"]) == (30, "bicubic")
+
+
+def test_later_commands_show_images_as_the_run_did(shown: Path) -> None:
+    from visual_summaries.cli.applying import network_of
+    from visual_summaries.cli.networks import Loading
+
+    run = visual_summaries.load_run(shown)
+    assert network_of(run, NETWORK).transform.to_dict() == run.info.classifier.transform
+    asked = network_of(run, NETWORK, None, Loading(mean=0.1, input_size=(24, 32)))
+    assert asked.transform.mean == (0.1, 0.1, 0.1)
+    assert asked.transform.std != (0.2, 0.3, 0.4)
+
+
+def test_a_finished_run_is_kept_where_it_was_shown_the_same(shown: Path, folder: Path) -> None:
+    from visual_summaries.batch.jobs import Job
+
+    made = Job(NETWORK, str(folder), str(shown), preset="quick", include_misclassified=True)
+    assert made.finished  # nothing is said of it
+    same = {"input_size": (24, 32), "mean": 0.4, "std": (0.2, 0.3, 0.4), "resize": 30, "interpolation": "bicubic"}
+    assert replace(made, **same).finished
+    for name, value in {"input_size": 32, "mean": 0.5, "std": 0.3, "resize": 31, "interpolation": "bilinear"}.items():
+        assert not replace(made, **{**same, name: value}).finished, name
+
+
+@pytest.mark.parametrize("command", ["run", "tag", "apply", "check", "specialize", "study simulate"])
+def test_every_command_that_loads_a_network_can_say_how(command: str) -> None:
+    import typer
+
+    found: Any = typer.main.get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert options >= {*SHOWN, "--class-names", "--device", "--score", "--weights", "--checkpoint"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--input-size", "a", "no whole number"),
+        ("--resize", "25.5", "no whole number"),
+        ("--mean", "0.5,", "no number"),
+        ("--mean", "0.5,0.5", "give one number for each"),
+        ("--std", "0", "must be positive"),
+        ("--input-size", "4,24,32", "only networks of 1 channel (luminance) and of 3 (RGB)"),
+        ("--interpolation", "cubic", "'bicubic'"),
+    ],
+)
+def test_impossible_transforms(
+    option: str, value: str, message: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", NETWORK, str(folder), "--target", "0", "--out", str(tmp_path / "out"), "--quiet", option, value]
+    assert main(arguments) == 2
+    assert message in " ".join(capfd.readouterr().err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

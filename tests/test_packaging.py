@@ -24,6 +24,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 #: Library -> the extra that brings it. Extras for development (test, lint, docs) are not for the package.
 LIBRARIES = {
     "transformers": "hf",
+    "onnx": "onnx",
+    "onnx2pytorch": "onnx",
     "open_clip": "clip",
     "pillow_heif": "heif",
     "pydicom": "dicom",
@@ -36,6 +38,7 @@ USES = {
     "plot": "from visual_summaries.pages.figures import write_figure; write_figure(run, 'figure.png')",
     "table": "from visual_summaries.pages.catalog import write_index; write_index(run.path.parent, 'catalog', table='parquet')",
     "hf": "import transformers; transformers.AutoModelForImageClassification",
+    "onnx": "import onnx.inliner; import onnx2pytorch; onnx2pytorch.ConvertModel",
     "clip": "import open_clip; open_clip.create_model_and_transforms",
     "heif": "from visual_summaries.images.heif import open_heif; import pillow_heif; pillow_heif.HeifImageFile",
     "dicom": "import pydicom.pixels; pydicom.pixels.pixel_array",

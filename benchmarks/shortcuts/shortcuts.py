@@ -1,10 +1,10 @@
-"""Planted shortcuts in photographs: are they found, named rightly, and how often is a clean network accused?
+"""Whether planted shortcuts in photographs are found and named rightly, and how often a clean network is accused.
 
     python -m benchmarks.shortcuts.shortcuts --data DIR --json FILE [--size quick|full]
 
 Each unit of ``units.py`` is explained with the default, with images of other classes, and without masks of the object. What a
-run says is compared with the truth of the cue's pixels, of the class's accuracy without it, and of the bird's box. Thresholds of
-the verdict were chosen on the half "choose"; bars are of the half "report". Natural cues have no twin: what is named there is
+run says is compared with the truth of the cue's pixels, of the class's accuracy without it, and of the bird's box. Thresholds
+of the verdict were chosen on the half "choose"; bars are of the half "report". Natural cues have no twin: what is named there is
 listed. Beside it, on the same units: clustered heat maps (SpRAy: Lapuschkin et al., Nature Communications 2019) and concepts
 (CRAFT's construction, as in ``benchmarks/parts/baselines.py``), as far as their output can answer.
 """
@@ -253,7 +253,7 @@ def natural(one: Natural, data: Path, keep: Path) -> Row:
 
 
 def found_cue(row: Row) -> Row | None:
-    """Return the summary that is the cue: at least 60 % of its pixels are, and it beats its control; the one with most effect."""
+    """Return the summary that is the cue and beats its control, the one with most effect; None where there is none."""
     own = [one for one in row["summaries"] if (one["on_cue"] or 0) >= ON_CUE and one["strength"] != "none"]
     return max(own, key=lambda one: one["effect"], default=None)
 

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from visual_summaries.classifiers import Classifier, find_class
+from visual_summaries.classifiers import Classifier, ViewTransform, find_class
 from visual_summaries.errors import NoImagesError, RunError, SettingsError, TargetError
 from visual_summaries.images.gather import natural_key
 from visual_summaries.images.kinds import is_image
@@ -131,10 +131,17 @@ def network_folders(models: Sequence[str]) -> list[str]:
     """
     names: list[str] = []
     for model in models:
-        last = re.split(r"[/\\:]", model)[-1].removesuffix(".pt2")
+        last = re.split(r"[/\\:]", model)[-1].removesuffix(".pt2").removesuffix(".onnx")
         name = re.sub(r"[^\w.+-]", "_", last) or "network"
         names.append(next(free for free in chain([name], (f"{name}-{n}" for n in count(2))) if free not in names))
     return names
+
+
+#: What of a :class:`Job` says how its network is loaded; from the sixth on, how images are shown to it.
+LOADING = (
+    *("checkpoint", "class_names", "device", "score", "weights"),
+    *("input_size", "mean", "std", "resize", "interpolation"),
+)
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,8 @@ class Job:
         Folder of the images, and of the run.
     target : str or None
         The class, by its name or index; None: it is found from the name of the folder of images.
-    checkpoint, class_names, device, score, weights : str or None
-        As :func:`visual_summaries.load_classifier` has them.
+    checkpoint, class_names, device, score, weights, input_size, mean, std, resize, interpolation
+        As :func:`visual_summaries.load_classifier` has them, paths as str; :data:`LOADING`.
     preset, parts, evidence, evidence_loss, evidence_area, others, objects, max_images, batch_size, include_misclassified,
     random_state
         As :func:`visual_summaries.summarize` has them.
@@ -165,6 +172,11 @@ class Job:
     device: str | None = None
     score: str | None = None
     weights: str | None = None
+    input_size: int | tuple[int, ...] | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    resize: int | tuple[int, int] | None = None
+    interpolation: str | None = None
     preset: str = "default"
     parts: int | None = None
     evidence: str | None = None
@@ -184,10 +196,13 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether the folder holds the complete run, made with this preset, number of parts, evidence and seed, and with others."""
+        """Whether the folder holds the complete run, made with the same of what changes its results."""
         try:
             info = read_info(Path(self.out))
         except RunError:
+            return False
+        shown = {name: getattr(self, name) for name in LOADING[5:] if getattr(self, name) is not None}
+        if shown and (made := ViewTransform.from_dict(info.classifier.transform)).replace(**shown) != made:
             return False
         asked = ("preset", "parts", "random_state", "include_misclassified")
         loss = EvidenceSettings().loss if self.evidence_loss is None else self.evidence_loss

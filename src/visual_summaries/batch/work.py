@@ -17,9 +17,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from visual_summaries._validate import require_in_range
-from visual_summaries.batch.jobs import Job, target_of_folder
+from visual_summaries.batch.jobs import LOADING, Job, target_of_folder
 from visual_summaries.classifiers import Classifier, load_classifier
 from visual_summaries.engines import Engine, make_engine
 from visual_summaries.errors import VisualSummariesError
@@ -125,7 +126,7 @@ def compute_run(job: Job, *, resume: bool = False, engine: str = "local", progre
     VisualSummariesError
         As :func:`visual_summaries.load_classifier` and :func:`visual_summaries.summarize` do.
     """
-    classifier = _classifier(job.model, job.checkpoint, job.class_names, job.device, job.score, job.weights)
+    classifier = _classifier(job.model, json.dumps({name: getattr(job, name) for name in LOADING}))
     if isinstance(classifier, Exception):
         raise classifier
     run = summarize(
@@ -164,17 +165,13 @@ def do_job(job: Job, *, resume: bool = False, engine: str = "local", progress: J
 
 
 @lru_cache(maxsize=1)
-def _classifier(
-    model: str,
-    checkpoint: str | None,
-    class_names: str | None,
-    device: str | None,
-    score: str | None,
-    weights: str | None,
-) -> Classifier | VisualSummariesError:
-    """Return the network, or why there is none, so that either is found out once."""
+def _classifier(model: str, loading: str) -> Classifier | VisualSummariesError:
+    """Return the network, loaded as a text of JSON says, or why there is none, so that either is found out once."""
+    options: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(loading).items()
+    }
     try:
-        classifier = load_classifier(model, checkpoint, class_names, device, score=score, weights=weights)
+        classifier = load_classifier(model, **options)
     except VisualSummariesError as error:
         return error
     logger.info("%s: %s; score: %s", classifier.spec, classifier.transform_in_words, classifier.score_in_words)

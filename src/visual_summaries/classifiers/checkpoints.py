@@ -6,7 +6,7 @@ import logging
 import os
 import pickle
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,9 @@ def _chosen(tensors: dict[str, Tensor], kinds: dict[str, str], file: Weights) ->
     if file.wanted == "ema" and "ema" not in kinds:
         raise ClassifierError(f"checkpoint {file.path} holds no averaged weights, one kind only: leave weights (--weights) out")
     if file.wanted == "raw" and kinds and "raw" not in kinds:
-        raise ClassifierError(f"checkpoint {file.path} holds averaged weights only ({kinds['ema']}): give weights='ema'")
+        raise ClassifierError(
+            f"checkpoint {file.path} holds averaged weights only ({kinds['ema']}): give weights='ema' (--weights ema)"
+        )
     if "ema" in kinds:
         file.taken = file.wanted or ("raw" if "raw" in kinds else "ema")
     if len(kinds) == 2:
@@ -183,6 +185,34 @@ def match_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     return current
 
 
+def require_fit(
+    problem: str,
+    total: int,
+    *,
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    reshaped: Sequence[tuple[str, tuple[int, ...], tuple[int, ...]]],
+    remedy: str,
+) -> None:
+    """Raise ClassifierError unless all `total` weights of a network were in a file, and no others.
+
+    The first names of each kind are told; `reshaped` has the name, the shape in the file and that in the network.
+    """
+    # counters of batch norm, absent from old or folded files; evaluation does not use them
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    shapes = [f"{name}: {given} in the file, {wanted} in the network" for name, given, wanted in reshaped]
+    problems = [
+        (f"{len(missing)} of {total} weights missing", missing),
+        (f"{len(unexpected)} unexpected", unexpected),
+        (f"{len(shapes)} of another shape", shapes),
+    ]
+    listed = "; ".join(
+        f"{what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" for what, names in problems if names
+    )
+    if listed:
+        raise ClassifierError(f"{problem}: {listed}. {remedy}")
+
+
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Put weights into a module, all of them, exactly.
 
@@ -202,27 +232,15 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) 
     """
     expected = module.state_dict()
     weights = match_prefix(weights, expected)
-    # counters of batch norm, absent from old or folded files; evaluation does not use them
-    missing = [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in weights if name not in expected]
-    reshaped = [
-        f"{name}: {tuple(weights[name].shape)} in the file, {tuple(expected[name].shape)} in the network"
-        for name in expected
-        if name in weights and weights[name].shape != expected[name].shape
-    ]
-    if missing or unexpected or reshaped:
-        problems = [
-            (f"{len(missing)} of {len(expected)} weights missing", missing),
-            (f"{len(unexpected)} unexpected", unexpected),
-            (f"{len(reshaped)} of another shape", reshaped),
-        ]
-        listed = "; ".join(
-            f"{what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" for what, names in problems if names
-        )
-        raise ClassifierError(
-            f"{source} does not fit the network {type(module).__name__}: {listed}. "
-            "Give the checkpoint of this very architecture, or the model specification that it was trained with"
-        )
+    shapes = {name: (tuple(weights[name].shape), tuple(expected[name].shape)) for name in expected if name in weights}
+    require_fit(
+        f"{source} does not fit the network {type(module).__name__}",
+        len(expected),
+        missing=[name for name in expected if name not in weights],
+        unexpected=[name for name in weights if name not in expected],
+        reshaped=[(name, given, wanted) for name, (given, wanted) in shapes.items() if given != wanted],
+        remedy="Give the checkpoint of this very architecture, or the model specification that it was trained with",
+    )
     module.load_state_dict(dict(weights), strict=False)
 
 

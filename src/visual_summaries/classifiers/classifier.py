@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from visual_summaries.classifiers.configuration import configured
+from visual_summaries.classifiers.devices import find_device
 from visual_summaries.classifiers.meaning import (
     choose_score,
     form_of,
@@ -26,7 +27,7 @@ from visual_summaries.classifiers.meaning import (
 )
 from visual_summaries.classifiers.names import given_names, resolve_class_names, resolve_synonyms
 from visual_summaries.classifiers.state import borrowed
-from visual_summaries.classifiers.transforms import ViewTransform
+from visual_summaries.classifiers.transforms import ONLY_CHANNELS, ViewTransform
 from visual_summaries.errors import ClassifierError, ImageError, VisualSummariesError
 from visual_summaries.images import ImageLike, open_image
 
@@ -312,13 +313,19 @@ class Classifier:
                     ) from error
                 raise ClassifierError(
                     f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
-                    "Give the size that it was made for as input_size=(C, H, W)"
+                    f"Give the size that it was made for, input_size=(C, H, W) (--input-size C,H,W){self._channels_hint()}"
                 ) from error
         if answer.isnan().any():
             require_finite(self.module, answer, self.spec)
         if sums_to_one(answer):
             return answer.shape[1], "probabilities"
         return answer.shape[1], "sigmoid" if in_unit(answer) and self._is_bounded(x) else "logits"
+
+    def _channels_hint(self) -> str:
+        first = next((layer for layer in self.module.modules() if isinstance(layer, nn.Conv2d)), None)
+        if first is None or first.in_channels in (1, 3):
+            return ""
+        return f". If images have the {first.in_channels} channels that its first layer takes: {ONLY_CHANNELS}"
 
     def _is_bounded(self, x: Tensor) -> bool:
         """Whether the answers stay in [0, 1] for images as no camera takes them, and do not come from a linear layer."""
@@ -345,36 +352,6 @@ def module_sha256(module: nn.Module) -> str:
 def _column(values: tuple[float, ...]) -> Tensor:
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
-
-
-def find_device(device: str | torch.device) -> torch.device:
-    """Return a device that can be used here.
-
-    Raises
-    ------
-    ClassifierError
-        If there is none of this name.
-
-    Examples
-    --------
-    >>> find_device("cpu")
-    device(type='cpu')
-    """
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ClassifierError(f"device is {device!r}, but must be one that PyTorch knows, such as 'cpu' or 'cuda'") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ClassifierError(
-            f"device is {str(device)!r}, but PyTorch finds no CUDA device here: use device='cpu' (--device cpu)"
-        )
-    try:
-        return torch.zeros(1, device=found).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        said = str(error).splitlines()[0]
-        raise ClassifierError(
-            f"device is {str(device)!r}, which PyTorch cannot use here ({said}): use device='cpu' (--device cpu)"
-        ) from error
 
 
 def require_finite(module: nn.Module, answers: Tensor, name: str) -> None:

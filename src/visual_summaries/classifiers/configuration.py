@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
@@ -13,13 +13,25 @@ from torch import nn
 
 from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
 from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
+from visual_summaries.errors import ClassifierError
 
 logger = logging.getLogger("visual_summaries")
+
+
+class Guess(NamedTuple):
+    """Why a transform is a guess, and which parameters of it are."""
+
+    reason: str
+    names: tuple[str, ...] = ("input_size", "mean", "std")
+
+
+#: No guess: somebody states the transform.
+STATED = Guess("", ())
 
 _ALIKE = 0.9  # share of a torchvision architecture's weights that a module must have: its head may be another
 
 
-def find_transform(module: nn.Module) -> tuple[ViewTransform, str]:
+def find_transform(module: nn.Module) -> tuple[ViewTransform, Guess]:
     """Return the evaluation transform of a network, and why it is a guess, if it is one.
 
     A configuration counts wherever it is held: by the module, or by one inside a wrapper. Of several modules that state one
@@ -35,7 +47,7 @@ def find_transform(module: nn.Module) -> tuple[ViewTransform, str]:
     >>> net.pretrained_cfg = {"input_size": (3, 60, 80), "mean": (0.5,) * 3, "std": (0.5,) * 3}
     >>> find_transform(nn.Sequential(Wrapper(net), nn.Softmax(1)))[0].size
     (60, 80)
-    >>> find_transform(nn.Conv2d(3, 4, 3))[1]
+    >>> find_transform(nn.Conv2d(3, 4, 3))[1].reason
     'the network states no preprocessing'
     """
     owners = configured(module)
@@ -44,9 +56,10 @@ def find_transform(module: nn.Module) -> tuple[ViewTransform, str]:
         transform = found.pop()
         assert transform is not None  # noqa: S101 - just asked
         of_kind = any(_transformers(owner) is not None and not _processor(owner.config) for owner in owners)
-        return transform, "transformers states the size only, mean and std are those of the kind" if of_kind else ""
+        size_only = Guess("transformers states the size only, mean and std are those of the kind", ("mean", "std"))
+        return transform, size_only if of_kind else STATED
     reason = "its modules state several preprocessings" if len(found) > 1 else "the network states no preprocessing"
-    return resolve_transform(module, {}), reason
+    return resolve_transform(module, {}), Guess(reason)
 
 
 def configured(module: nn.Module) -> list[nn.Module]:
@@ -97,7 +110,11 @@ def _of_transformers(config: Any) -> ViewTransform | None:
     """Return the transform of a model's own processor where its files are here, else of its kind, for the model's size."""
     channels, size = getattr(config, "num_channels", 3), getattr(config, "image_size", None)
     if values := _processor(config):
-        return transform_of_processor(values, channels)
+        try:
+            return transform_of_processor(values, channels)
+        except ClassifierError as error:
+            logger.debug("%s", error)
+            return None
     if size is None:  # the kind's own is often not that of any model
         return None
     try:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +49,49 @@ _FUNCTION = re.compile(
 _ATTRIBUTE = re.compile(r"\.\s*[A-Za-z_]|__")
 
 
-class ExportedNetwork(nn.Module):
-    """A program of ``torch.export`` as a module that takes batches of any size.
+class Program(nn.Module):
+    """A network that was saved with its graph, as a module that takes batches of any size.
 
-    A program that was exported for one batch size, or for a range of sizes, is called on pieces of the batch, the last of them
+    A program that was saved for one batch size, or for a range of sizes, is called on pieces of the batch, the last of them
     filled up.
+
+    Attributes
+    ----------
+    input_size : tuple
+        Channels, height and width that the program takes; None where it takes any.
+    smallest, largest : int
+        Batches that it takes; `largest` is None where there is no limit.
+    """
+
+    input_size: tuple[int | None, int | None, int | None]
+    smallest: int
+    largest: int | None
+
+    def train(self, mode: bool = True) -> Self:
+        """Do nothing: a program has one mode."""
+        return self
+
+    def call(self, x: Tensor) -> Any:
+        """Return what the program returns for a batch that it takes."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Any:
+        """Return what the program returns for the images ``(N, C, H, W)``, where it returns one tensor."""
+        step = self.largest or max(len(x), 1)
+        if len(x) >= self.smallest and len(x) <= step:
+            return self.call(x)
+        answers = []
+        for piece in torch.split(x, step):
+            missing = self.smallest - len(piece)
+            filled = F.pad(piece, (0, 0, 0, 0, 0, 0, 0, missing)) if missing > 0 else piece
+            answer = self.call(filled)
+            answer = answer[0] if isinstance(answer, tuple | list) else answer
+            answers.append(answer[: len(piece)])
+        return torch.cat(answers)
+
+
+class ExportedNetwork(Program):
+    """A program of ``torch.export`` as a module that takes batches of any size.
 
     Parameters
     ----------
@@ -88,8 +126,7 @@ class ExportedNetwork(nn.Module):
             )
         self.smallest, self.largest = _range(shapes[0][0], program)
         sizes = [_size(side, program, position) for position, side in enumerate(shapes[0])][1:]
-        #: Channels, height and width that the program takes; None where it takes any.
-        self.input_size: tuple[int | None, int | None, int | None] = (sizes[0], sizes[1], sizes[2])
+        self.input_size = (sizes[0], sizes[1], sizes[2])
         self.program = program.module()
         self._exported = program
 
@@ -99,23 +136,9 @@ class ExportedNetwork(nn.Module):
         torch.export.save(self._exported, content)
         return _restore, (content.getvalue(),)
 
-    def train(self, mode: bool = True) -> ExportedNetwork:
-        """Do nothing: an exported program has one mode."""
-        return self
-
-    def forward(self, x: Tensor) -> Any:
-        """Return what the program returns for the images ``(N, C, H, W)``, where it returns one tensor."""
-        step = self.largest or max(len(x), 1)
-        if len(x) >= self.smallest and len(x) <= step:
-            return self.program(x)
-        answers = []
-        for piece in torch.split(x, step):
-            missing = self.smallest - len(piece)
-            filled = F.pad(piece, (0, 0, 0, 0, 0, 0, 0, missing)) if missing > 0 else piece
-            answer = self.program(filled)
-            answer = answer[0] if isinstance(answer, tuple | list) else answer
-            answers.append(answer[: len(piece)])
-        return torch.cat(answers)
+    def call(self, x: Tensor) -> Any:
+        """Return what the program returns for a batch that it takes."""
+        return self.program(x)
 
 
 def load_exported(path: str | os.PathLike[str], device: str | torch.device | None = None) -> ExportedNetwork:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 _WEB = (b"<!doctype html", b"<html", b"<?xml")
 _PT2 = "give a program of torch, torch.export.save(torch.export.export(model, (images,)), 'net.pt2'), as the model net.pt2"
+#: What an ONNX program is as weights.
+ONNX = "an ONNX program, which holds its own network: give it as the model, with the ending .onnx, and no checkpoint"
 _KERAS = f"load it in Keras with the backend torch, where a model is a module; {_PT2}"
 
 
@@ -37,7 +39,7 @@ def what_it_is(path: Path) -> str:
     if path.suffix.lower() == ".onnx" or (
         head[:1] == b"\x08" and b"\x12" in head[2:4] and b"onnx" in start + path.suffix.encode()
     ):
-        return f"an ONNX program: bring it to torch (the package onnx2torch converts it); {_PT2}"
+        return ONNX
     try:
         return _in_zip(path) if zipfile.is_zipfile(path) else ""
     except (OSError, ValueError, zipfile.BadZipFile):  # a damaged archive: whoever reads it says so

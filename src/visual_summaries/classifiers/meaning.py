@@ -49,7 +49,7 @@ def logits_of(answer: Any, count: int, names: int | None = None) -> Tensor:
     Traceback (most recent call last):
     ...
     visual_summaries.errors.ClassifierError: the network returned several things for 2 image(s), (2, 512), (2, 10), and none is
-    called logits: give class_names, whose number tells, or wrap it so that it returns the logits alone
+    called logits: give class_names (--class-names), whose number tells, or wrap it so that it returns the logits alone
     """
     found = answer
     if not isinstance(answer, Tensor):
@@ -92,8 +92,8 @@ def _fitting(held: Sequence[Any], count: int, names: int | None) -> Any:
         return held[0] if held else held
     shapes = ", ".join(str(tuple(value.shape)) for value in fitting)
     raise ClassifierError(
-        f"the network returned several things for {count} image(s), {shapes}, and none is called logits: give class_names, "
-        "whose number tells, or wrap it so that it returns the logits alone"
+        f"the network returned several things for {count} image(s), {shapes}, and none is called logits: give class_names "
+        "(--class-names), whose number tells, or wrap it so that it returns the logits alone"
     )
 
 
@@ -143,7 +143,8 @@ def choose_score(asked: str | None, form: str, width: int, owners: Sequence[nn.M
     if asked is not None and asked not in SCORES:
         raise ClassifierError(f"score is {asked!r}, but must be one of {', '.join(SCORES)}")
     if asked == "softmax" and width == 1:
-        raise ClassifierError("the network has a single output, whose softmax is always 1: use score='sigmoid' or 'logit'")
+        remedy = "use score='sigmoid' or 'logit' (--score sigmoid or logit)"
+        raise ClassifierError(f"the network has a single output, whose softmax is always 1: {remedy}")
     if asked == "as-is":
         return {"probabilities": "softmax", "sigmoid": "sigmoid"}.get(form, "logit")
     if asked is not None:

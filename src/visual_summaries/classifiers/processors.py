@@ -71,7 +71,8 @@ def transform_of_processor(processor: Mapping[str, Any], channels: int = 3) -> V
             target = (edge, edge)
     else:
         raise ClassifierError(
-            f"the image processor's size is {processor.get('size')!r}, which is no one size: give input_size, mean and std"
+            f"the image processor's size is {processor.get('size')!r}, which is no one size: give input_size, mean and std "
+            "(--input-size, --mean, --std)"
         )
     mean, std = _statistics(processor, channels)
     resample = processor.get("resample", 2)

@@ -21,6 +21,11 @@ from visual_summaries.images.decode import MAX_PIXELS
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash", "border")
+#: Why networks of other channels are refused, and what to do.
+ONLY_CHANNELS = (
+    "only networks of 1 channel (luminance) and of 3 (RGB) are explained, for images have no others: wrap it in a module that "
+    "takes 3 and makes the others of them"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ class ViewTransform:
             )
         require_choice("crop_mode", self.crop_mode, CROP_MODES)
         require_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        require_choice("channels", self.channels, (1, 3))
+        if self.channels not in (1, 3):
+            raise SettingsError(f"channels is {self.channels!r}, but {ONLY_CHANNELS}")
         if self.resize is not None:
             for side in [self.resize] if isinstance(self.resize, int) else self.resize:
                 require_in_range("resize", side, 1)
@@ -258,9 +264,7 @@ def resolve_transform(module: nn.Module, pretrained_cfg: Mapping[str, Any] | Non
     if first is not None and first.in_channels in (1, 3) and first.in_channels != channels and (not stated or channels == 3):
         channels = first.in_channels
     if channels not in (1, 3):
-        raise ClassifierError(
-            f"the network takes {channels} channels (input_size {config['input_size']}), but only 1 and 3 are supported"
-        )
+        raise ClassifierError(f"the network takes {channels} channels (input_size {config['input_size']}), but {ONLY_CHANNELS}")
     if len(mean) != channels:
         mean, std = (values * 3 if channels == 3 else (sum(values) / len(values),) for values in (mean, std))
     return ViewTransform(

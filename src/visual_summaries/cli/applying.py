@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,18 +11,16 @@ import visual_summaries as vs
 from visual_summaries.cli.console import (
     AsJson,
     Checkpoint,
-    Device,
     Directory,
     Quiet,
     Runs,
-    Score,
     Seed,
     StageProgress,
-    Weights,
     say,
     say_json,
 )
-from visual_summaries.errors import ClassifierError
+from visual_summaries.cli.networks import Loading, loads_network
+from visual_summaries.errors import ClassifierError, RunError
 
 Model = Annotated[
     str | None,
@@ -33,21 +31,20 @@ Model = Annotated[
 ]
 
 
+@loads_network
 def apply(
     directory: Directory,
+    loading: Loading,
     images: Annotated[Path, typer.Argument(help="Folder with new images, of any class; searched recursively.")],
     out: Annotated[Path, typer.Option(help="Folder for apply.html, apply.json and masks.npz.")],
     model: Model = None,
     checkpoint: Checkpoint = None,
-    score: Score = None,
-    weights: Weights = None,
-    device: Device = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Explain new images in the summaries of a run: which are there, where, and what the score owes to each."""
     run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, device, score, weights)
+    classifier = network_of(run, model, checkpoint, loading)
     with StageProgress(quiet) as progress:
         found = run.apply(images, classifier, progress=progress)
     page = found.save(out)
@@ -63,20 +60,19 @@ def apply(
     say(f"page: {page}")
 
 
+@loads_network
 def check(
     directory: Directory,
+    loading: Loading,
     model: Model = None,
     checkpoint: Checkpoint = None,
-    score: Score = None,
-    weights: Weights = None,
-    device: Device = None,
     images: Annotated[int, typer.Option(min=3, help="How many of the run's images to try it on.")] = 12,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Check that summaries depend on what the network has learned: make them again with shuffled weights."""
     run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, device, score, weights)
+    classifier = network_of(run, model, checkpoint, loading)
     with StageProgress(quiet) as progress:
         found = vs.randomization_check(run, classifier, images=images, progress=progress)
     values = found.to_dict()
@@ -94,8 +90,10 @@ def check(
     )
 
 
+@loads_network
 def specialize(
     runs: Runs,
+    loading: Loading,
     negatives: Annotated[
         Path, typer.Option(help="Folder with training images of other classes: those confused with the runs', and all sorts.")
     ],
@@ -109,9 +107,6 @@ def specialize(
     ] = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
-    score: Score = None,
-    weights: Weights = None,
-    device: Device = None,
     apply: Annotated[
         bool, typer.Option("--apply/--no-apply", help="Look for the summaries in the further images; that takes the most time.")
     ] = True,
@@ -123,7 +118,7 @@ def specialize(
     from visual_summaries.runs.directory import find_runs
 
     loaded = [vs.load_run(path) for path in find_runs(runs)]
-    classifier = network_of(loaded[0], model, checkpoint, device, score, weights)
+    classifier = network_of(loaded[0], model, checkpoint, loading)
     with StageProgress(quiet) as progress:
         settings = vs.SpecializeSettings(apply=apply)
         result = vs.specialize(
@@ -155,30 +150,38 @@ def _show_specialization(result: vs.Specialization) -> None:
 
 
 def network_of(
-    run: vs.Run,
-    model: str | None,
-    checkpoint: Path | None,
-    device: str | None,
-    score: str | None = None,
-    weights: str | None = None,
+    run: vs.Run, model: str | None = None, checkpoint: Path | None = None, loading: Loading | None = None
 ) -> vs.Classifier:
-    """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code."""
+    """Return the network of a run: the one that is given, or the one whose name the run has, if that names no file or code.
+
+    It is shown images and read as in the run, unless `loading` says otherwise.
+    """
     from visual_summaries.classifiers.loading import DEMO, REGISTRIES
     from visual_summaries.demo import demo_network
 
-    spec = run.info.classifier.spec
-    if model is None and spec.startswith(DEMO):
-        return vs.load_classifier(demo_network(spec.removeprefix(DEMO)), device=device)
-    if model is None and not spec.startswith(REGISTRIES):
+    made, loading = run.info.classifier, loading or Loading()
+    if model is None and made.spec.startswith(DEMO):
+        return loading.load(demo_network(made.spec.removeprefix(DEMO)))
+    if model is None and not made.spec.startswith(REGISTRIES):
         raise ClassifierError(
-            f"the run explained {spec}, which is no name that can be loaded from anywhere; give the network with --model "
+            f"the run explained {made.spec}, which is no name that can be loaded from anywhere; give the network with --model "
             "(and --checkpoint), as it was given to the run"
         )
-    made = run.info.classifier
-    return vs.load_classifier(
-        model or spec,
-        checkpoint=checkpoint,
-        device=device,
-        score=score or made.score or None,
-        weights=weights or (made.weights if checkpoint is not None else "") or None,
-    )
+    weights = made.weights if checkpoint is not None else ""
+    shown = {} if loading.shows else _shown(run)
+    return loading.load(model or made.spec, checkpoint, score=made.score or None, weights=weights or None, **shown)
+
+
+def _shown(run: vs.Run) -> dict[str, Any]:
+    """Return how a run showed images to its network, as parameters of :func:`visual_summaries.load_classifier`."""
+    from visual_summaries.classifiers import ViewTransform
+
+    if not run.info.classifier.transform:
+        return {}
+    try:
+        transform = ViewTransform.from_dict(run.info.classifier.transform)
+    except (TypeError, ValueError) as error:
+        remedy = "give --input-size, --mean and --std"
+        raise RunError(f"{run.path} is damaged, its transform is none ({error}): {remedy}") from error
+    values = {name: value for name, value in vars(transform).items() if name not in ("size", "channels")}
+    return {"input_size": (transform.channels, *transform.size), **values}

@@ -28,14 +28,6 @@ stdout = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Its weights, as for `run`.")]
-Device = Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")]
-Score = Annotated[
-    str | None,
-    typer.Option(help="What outputs mean: softmax, sigmoid (each a label of its own), logit or as-is; found unless given."),
-]
-Weights = Annotated[
-    str | None, typer.Option(help="Of a checkpoint that holds both: ema (averaged over training steps) or raw, the default.")
-]
 Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Directory, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.console import AsJson, Directory, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.networks import Loading, loads_network
 from visual_summaries.cli.showing import name_in_words
 from visual_summaries.errors import SettingsError
 
@@ -25,8 +26,10 @@ def _print_vocabulary(value: bool) -> None:
         raise typer.Exit
 
 
+@loads_network
 def tag(
     directory: Directory,
+    loading: Loading,
     clip: Annotated[
         str | None,
         typer.Option(
@@ -46,8 +49,6 @@ def tag(
         Path | None, typer.Option(help="Words for CLIP, one a line; a list of parts comes with the package.")
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --clip or --classifier.")] = None,
-    class_names: Annotated[Path | None, typer.Option(help="Names of the classes of --classifier.")] = None,
-    device: Device = None,
     input: Annotated[
         str, typer.Option(help="Names come from the region's `box`, or `masked`: its evidence alone. Both are measured.")
     ] = "box",
@@ -72,10 +73,9 @@ def tag(
     if parts is not None:
         tagger: Tagger = tags.reference_tagger(run, parts, top)
     elif classifier is not None:
-        network = vs.load_classifier(classifier, checkpoint=checkpoint, class_names=class_names, device=device)
-        tagger = tags.ClassifierTagger(network)
+        tagger = tags.ClassifierTagger(loading.load(classifier, checkpoint))
     else:
-        tagger = tags.ClipTagger(clip or tags.DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=device)
+        tagger = tags.ClipTagger(clip or tags.DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=loading.device)
     with StageProgress(quiet) as progress:
         tagging = tags.tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
     run, orphans = tags.save_tagging(run, tagging)

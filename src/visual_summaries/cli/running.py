@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Device, Quiet, Score, Seed, StageProgress, Weights, note, say, say_json
+from visual_summaries.cli.console import AsJson, Quiet, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.networks import Loading, loads_network
 from visual_summaries.cli.showing import run_values, show_run
 from visual_summaries.errors import SettingsError
 from visual_summaries.settings import PRESETS
@@ -24,13 +25,16 @@ Preset = Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.jo
 Resume = Annotated[bool, typer.Option("--resume", help="Keep finished runs in the same folder, go on with interrupted ones.")]
 
 
+@loads_network
 def run(
+    loading: Loading,
     models: Annotated[
         list[str],
         typer.Argument(
             metavar="MODEL...",
             help="What to explain: `timm/NAME`, `torchvision/NAME`, `hf/NAME`, `FILE.py:FUNCTION` or "
-            "`PACKAGE.MODULE:FUNCTION` (these two run that code), or `FILE.pt2`. Several networks make one run each.",
+            "`PACKAGE.MODULE:FUNCTION` (these two run that code), `FILE.pt2`, `FILE.onnx`, or a folder of timm or "
+            "transformers. Several networks make one run each.",
         ),
     ],
     images: Annotated[
@@ -55,9 +59,6 @@ def run(
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(help="Weights: safetensors, or a weights-only torch file. Of several models one each, in their order."),
-    ] = None,
-    class_names: Annotated[
-        Path | None, typer.Option(help="Names of the classes: text, one a line, CSV, JSON or YAML; ids in it count.")
     ] = None,
     max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
     preset: Preset = "default",
@@ -95,9 +96,6 @@ def run(
             help="Where the object is: a folder of PNG masks called as the images, or a COCO file; estimated unless given.",
         ),
     ] = None,
-    score: Score = None,
-    weights: Weights = None,
-    device: Device = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
     ] = None,
@@ -142,10 +140,7 @@ def run(
         target=target,
         targets=None if targets is None else read_targets(targets),
         checkpoints=checkpoint or (),
-        class_names=None if class_names is None else str(class_names),
-        device=device,
-        score=score,
-        weights=weights,
+        **loading.given(),
         preset=preset,
         parts=parts,
         evidence=None if evidence is None else str(evidence),

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Checkpoint, Device, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.console import AsJson, Checkpoint, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.networks import Loading, loads_network
 
 study = typer.Typer(
     no_args_is_help=True,
@@ -106,18 +107,19 @@ def analyze(
 
 
 @study.command()
+@loads_network
 def simulate(
+    loading: Loading,
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's page or key.")],
     model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
     out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
     checkpoint: Checkpoint = None,
-    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
     from visual_summaries.study import simulate_answers
 
-    classifier = vs.load_classifier(model, checkpoint=checkpoint, device=device)
+    classifier = loading.load(model, checkpoint)
     with StageProgress(quiet) as progress:
         path = simulate_answers(study, classifier, out, progress=progress)
     say(f"simulated answers: {path}")
