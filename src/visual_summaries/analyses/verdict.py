@@ -19,8 +19,11 @@ LEAST_EFFECT = 0.05
 SURE = 0.9
 #: A cue is confirmed when the class fires on this share more of the images of other classes with it.
 LEAST_FIRED = 0.2
-#: The class depends on a change of the whole image when it surely takes so much more from it than from other classes.
-LEAST_CHANGE = 0.2
+#: A change of the whole image is suspicious when it surely adds so much to the class's score in images of other classes. What it
+#: takes from the class is no sign: clean classes depend on color and sharpness, too.
+LEAST_GAIN = 0.08
+#: But for the tone, which the class may have from its source: giving it that of the others surely takes so much more than there.
+LEAST_TONE = 0.1
 
 SUSPICIOUS = ("beside", "fixed place", "border")
 
@@ -98,13 +101,12 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
 
 
 def _of_change(change: Change) -> Suspicion | None:
-    """Return the suspicion that a change gives: other classes stand it much better, or become this class by it."""
-    fires = change.fired - change.fired_before >= LEAST_FIRED and change.gain_interval[0] > 0
-    moves = bool(change.other_losses.size) and change.interval[0] >= LEAST_CHANGE
+    """Return the suspicion that a change gives: images of other classes become this class by it, or its tone is its own."""
+    fires = change.gain_interval[0] >= LEAST_GAIN
+    moves = change.name == "tone" and bool(change.other_losses.size) and change.interval[0] >= LEAST_TONE
     if not fires and not moves:
         return None
-    effect = change.loss - change.other_loss if moves else change.gain
-    interval = change.interval if moves else change.gain_interval
+    effect, interval = (change.gain, change.gain_interval) if fires else (change.loss - change.other_loss, change.interval)
     return Suspicion(
         "change", effect, interval, fires, change=change.name, fired=change.fired, fired_before=change.fired_before
     )

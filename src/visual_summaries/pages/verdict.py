@@ -21,10 +21,9 @@ WEAK = 0.5
 CHANGES = {
     "gray": "color (gray images)",
     "hue": "color (hue turned)",
-    "tint": "color (a tint)",
     "darker": "brightness (darker)",
     "brighter": "brightness (brighter)",
-    "normalized": "brightness and contrast (evened out)",
+    "tone": "color and brightness of the whole (tone)",
     "contrast": "contrast (less of it)",
     "blur": "sharpness (blurred)",
     "sharpen": "sharpness (sharpened)",
@@ -144,7 +143,8 @@ def evidence_sentence(one: Suspicion) -> str:
         parts.append(f"{percent(one.share)} of its pixels lie beside the object.")
     within = f" (95\u00a0% interval {span(*one.interval)})" if math.isfinite(one.interval[0]) else ""
     if one.kind == "change":
-        parts.append(f"The change moves the score by {percent(one.effect)} of it, beyond other classes{within}.")
+        does = "adds to the score of images of other classes" if one.confirmed else "takes from the score, beyond other classes,"
+        parts.append(f"The change {does} {percent(one.effect)}{within}.")
     else:
         parts.append(f"It takes {percent(one.effect)} of the score above its control{within}.")
     if math.isfinite(one.fired):
