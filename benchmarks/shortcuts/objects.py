@@ -7,7 +7,8 @@ Drawn birds have the truth of every pixel. Three things are measured:
 - estimates of the object: how well a map ranks pixels of the box before others (area under the ROC curve), and share in the
   box, share of the box, and intersection over union of what it takes for the object. A bird does not fill its box;
 - summaries of runs (preset ``quick``): on the object or not, against whether most of their pixels lie in the box;
-- cues that are planted in the photographs, each taken for a summary: whether their place is named rightly.
+- cues that are planted in the photographs, each taken for a summary: whether their place is named rightly, and how much of them
+  an estimate takes for the object.
 """
 
 from __future__ import annotations
@@ -131,13 +132,19 @@ def rated(maps: Sequence[Map] | None, found: Sequence[Pixels], truth: Sequence[P
     return dict(zip(("auc", "in_truth", "of_truth", "iou"), np.mean(rows, axis=0).tolist(), strict=True))
 
 
+def estimated(features: Sequence[NDArray[np.float32]], views: Sequence[View]) -> dict[str, tuple[list[Map], list[Pixels]]]:
+    """Return maps and estimates of every way that needs no evidence."""
+    found = {OURS: ours(features, views)}
+    for name, maps in others(features, views).items():
+        found[name] = maps, [estimate_object(one, view.shape[:2]) for one, view in zip(maps, views, strict=True)]
+    return found
+
+
 def estimates(
     features: Sequence[NDArray[np.float32]], views: Sequence[View], truth: Sequence[Pixels], run: Run | None
 ) -> dict[str, Row]:
     """Return the figures of every way to find the object."""
-    found = {OURS: rated(*ours(features, views), truth)}
-    for name, maps in others(features, views).items():
-        found[name] = rated(maps, [estimate_object(one, view.shape[:2]) for one, view in zip(maps, views, strict=True)], truth)
+    found = {name: rated(*one, truth) for name, one in estimated(features, views).items()}
     if run is not None:
         grown = [object_mask(image.view, run.evidence(k)) for k, image in enumerate(run.images)]
         found["GrabCut from the evidence"] = rated(None, grown, truth)
@@ -166,18 +173,16 @@ def said(place: object) -> Row:
 
 
 def of_cue(name: str, design: int, photographs: Photographs, truth: Sequence[Pixels], data: Path) -> Row:
-    """Plant a cue in every view, and return where it is said to lie."""
+    """Plant a cue in every view, and return where it is said to lie, and how much of it every estimate takes for the object."""
     cue = Cue(name, design, data)
     spans = [[np.flatnonzero(one.any(axis=axis))[[0, -1]] for axis in (0, 1)] for one in truth]
-    planted = [
-        cue.plant(v, k, (x[0], y[0], x[1] + 1, y[1] + 1))
-        for k, (v, (x, y)) in enumerate(zip(photographs.views, spans, strict=True))
-    ]
-    views = [view for view, _ in planted]
-    _, objects = ours(described(views, photographs.classifier), views)
-    own = [k for k, (_, mask) in enumerate(planted) if mask.any()]
-    place = measure_place([planted[k][1] for k in own], [objects[k] for k in own], own)
-    return {"cue": name, "design": design, "place": cue.place, **said(place), "right": place.kind == cue.place}
+    boxes_of = [(x[0], y[0], x[1] + 1, y[1] + 1) for x, y in spans]
+    planted = [cue.plant(view, k, box) for k, (view, box) in enumerate(zip(photographs.views, boxes_of, strict=True))]
+    views, masks = zip(*planted, strict=True)
+    found = estimated(described(views, photographs.classifier), views)
+    taken = {how: np.mean([one[mask].mean() for one, mask in zip(own, masks, strict=True)]) for how, (_, own) in found.items()}
+    place = measure_place(masks, found[OURS][1])
+    return {"cue": name, "design": design, "place": cue.place, **said(place), "right": place.kind == cue.place, "taken": taken}
 
 
 def photographed(unit: Unit, data: Path, keep: Path, cues: bool) -> list[Row]:
@@ -217,6 +222,23 @@ def bars(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def means(rows: Sequence[Row]) -> list[Row]:
+    """Return the mean figures of each estimate over the classes of each half."""
+    own, cues = ([row for row in rows if row["what"] == what] for what in ("estimate", "cue"))
+    found = []
+    for half, how in sorted({(row["half"], row["how"]) for row in own}):
+        same = [row for row in own if (row["half"], row["how"]) == (half, how)]
+        figures = {
+            name: mean([row[name] for row in same if row[name] is not None]) for name in ("auc", "in_truth", "of_truth", "iou")
+        }
+        beside = [
+            row["taken"].get(how) for row in cues if row["half"] == half and row["cue"] != "text"
+        ]  # which crosses the object
+        taken = mean([one for one in beside if one is not None])
+        found.append({"half": half, "what": "mean", "how": how, "classes": len(same), **figures, "cues_taken": taken})
+    return rounded(sorted(found, key=lambda row: (row["half"], -row["iou"])))
+
+
 def main() -> int:
     options = parser(__doc__, "two species of each half", "all species, drawn birds", needs_data=True, keep=True).parse_args()
     size, keep, data = options.size, options.keep or Path("build/objects"), options.data
@@ -230,7 +252,7 @@ def main() -> int:
     for network, index in DRAWN[size]:
         rows += kept(f"{network}-{index}", [VERSION], lambda network=network, index=index: of_drawn(network, index)) or []
     settings = {"network": NETWORK, "images": IMAGES, "preset": "quick", "cells": CELLS}
-    return 0 if finish(results("objects", size, settings, rows, bars(rows)), options.json) else 1
+    return 0 if finish(results("objects", size, settings, [*means(rows), *rows], bars(rows)), options.json) else 1
 
 
 if __name__ == "__main__":

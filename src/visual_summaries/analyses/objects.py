@@ -3,7 +3,7 @@
 Photographs of one class are taken of the object: it is nearer to the middle than what surrounds it. One image tells little, but
 many do. Each cell of an image is asked where its look-alikes lie in the *other* images: what lies in the middle there is
 the object, wherever it lies here. A cue beside the object, or at a fixed place off the middle, is none. Looks are the
-network's own features. What else was tried, and the error, is in ``docs/shortcuts.md``.
+network's own features. What else was tried, and the error, is in ``docs/analyses.md``.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ LEAST_EFFECT = 0.05
 SURE = 0.9
 #: A cue is confirmed when the class fires on this share more of the images of other classes with it.
 LEAST_FIRED = 0.2
-#: A change of the whole image is suspicious when it surely adds so much to the class's score in images of other classes. What it
-#: takes from the class is no sign: clean classes depend on color and sharpness, too.
+#: A change of the whole image is suspicious when it surely adds so much to the class's score in images of other classes. What
+#: it takes from the class is no sign: clean classes depend on color and sharpness, too.
 LEAST_GAIN = 0.08
-#: But for the tone, which the class may have from its source: giving it that of the others surely takes so much more than there.
+#: But for the tone, which may be of the source: giving it that of the others surely takes so much more than there.
 LEAST_TONE = 0.1
 
 SUSPICIOUS = ("beside", "fixed place", "border")

@@ -143,7 +143,7 @@ def evidence_sentence(one: Suspicion) -> str:
         parts.append(f"{percent(one.share)} of its pixels lie beside the object.")
     within = f" (95\u00a0% interval {span(*one.interval)})" if math.isfinite(one.interval[0]) else ""
     if one.kind == "change":
-        does = "adds to the score of images of other classes" if one.confirmed else "takes from the score, beyond other classes,"
+        does = "adds to the score of other classes’ images" if one.confirmed else "takes from the score, beyond other classes,"
         parts.append(f"The change {does} {percent(one.effect)}{within}.")
     else:
         parts.append(f"It takes {percent(one.effect)} of the score above its control{within}.")
