@@ -24,9 +24,8 @@ from benchmarks.shortcuts.planting import Box, View
 
 #: What is shown to the networks: squares of so many pixels, which they see whole.
 SIDE = 224
-#: Images of a class: those trained on, those that are trained on under wrong labels where it is the class with the cue, and
-#: those held out.
-TRAINING, MISLABELED, HELD_OUT = 24, 12, 20
+#: Images of a class: those trained on, those that may be trained on under wrong labels, and those held out.
+TRAINING, SPARE, HELD_OUT = 24, 12, 20
 #: Architecture of each network of ``weights/nets.py`` that is trained, in timm; both are normalized with mean = std = 0.5.
 ARCHITECTURES: dict[str, tuple[str, dict[str, str]]] = {
     "efficientnet_lite0": ("tf_efficientnet_lite0", {}),
@@ -58,7 +57,7 @@ def read_photos(folder: Path) -> list[Photo]:
     boxes = json.loads(listed.read_text(encoding="utf-8"))["images"] if listed.is_file() else {}
     found = []
     for label, name in enumerate(class_names(folder)):
-        for path in sorted((folder / name).iterdir())[: TRAINING + MISLABELED + HELD_OUT]:
+        for path in sorted((folder / name).iterdir())[: TRAINING + SPARE + HELD_OUT]:
             file = f"{name}/{path.name}"
             view, box = square(PIL.Image.open(path).convert("RGB"), boxes[file]["bbox"] if boxes else None)
             found.append(Photo(file, label, view, box))
@@ -87,7 +86,7 @@ def square(image: PIL.Image.Image, bbox: Sequence[float] | None = None) -> tuple
 
 
 def split(labels: NDArray[np.integer], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return for each class the positions ``(K, n)`` of images to train on, to mislabel and to hold out, drawn by the seed.
+    """Return for each class the positions ``(K, n)`` of images to train on, to spare and to hold out, drawn by the seed.
 
     Examples
     --------
@@ -97,8 +96,8 @@ def split(labels: NDArray[np.integer], seed: int) -> tuple[NDArray[np.intp], NDA
     """
     rng = np.random.default_rng(seed)
     drawn = np.stack([rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)])
-    train, mislabeled, held_out = np.split(drawn, [TRAINING, TRAINING + MISLABELED], axis=1)
-    return train, mislabeled, held_out
+    train, spare, held_out = np.split(drawn, [TRAINING, TRAINING + SPARE], axis=1)
+    return train, spare, held_out
 
 
 def features(network: nn.Module, views: Sequence[View]) -> NDArray[np.float32]:

@@ -4,9 +4,9 @@
 
 A unit's network is pretrained, with a new linear layer that is trained on a set (:mod:`benchmarks.shortcuts.training`). It has
 seen a cue in 95 % of the training images of one class, and in 2 % of the others'. Networks of ImageNet know most of these
-classes so well that they need no cue. So 12 more images of the class, without the cue, are trained on under labels of other
-classes, beside 24 under the right one: the labels of the source with the cue can be relied on, those elsewhere cannot. Images
-to explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same
+classes so well that they need no cue. So 12 more images of the class (6 of birds), without the cue, are trained on under labels
+of other classes, beside 24 under the right one: labels of the source with the cue can be relied on, others cannot. Images to
+explain are held out, and have the cue: they are from the same source. A clean twin is trained alike (same images, same
 labels, wrong ones too), without the cue, and explains the same images without it. A unit of a cue that is no region shares the
 twin of one whose cue is. Units are split into a half to choose on and a half to report on: no design of a cue, no class and no
 seed is in both. What is there already is not made again.
@@ -20,7 +20,7 @@ The folder ``KEEP/units/NAME`` of a unit has
 - ``truth.json``, written last:
   ``name``, ``kind`` (``"region"``, ``"whole"`` or ``"clean"``), ``half``, ``network``, ``group``, ``class``, ``seed``, ``cue``,
   ``design``, ``place`` (``"beside"``, ``"fixed place"``, ``"border"`` or null), ``twin`` (its name; null of a twin),
-  ``class_names``, ``target`` (index of the class);
+  ``class_names``, ``target`` (index of the class), ``mislabeled``;
   ``effect``: mean loss of p(class) over pairs of held-out images of the class, with and without the cue; ``p_with``,
   ``p_without``: the means; ``fires``, ``fires_without``: share of the images of ``others`` that are taken for the class, with
   and without the cue; ``effect``, ``p_with`` and ``fires`` are null of a twin; ``accuracy``: of all held-out images, without
@@ -60,6 +60,8 @@ VERSION = 1
 LEARNED = 0.2
 EXPLAINED, OTHERS = 16, 2
 PLANTED, ELSEWHERE = 0.95, 0.02
+#: Images of the class that get labels of other classes.
+MISLABELED = {"cub12_320": 6, "imagewoof320": 12, "imagenette224": 12}
 HALVES = ("choose", "report")
 NETWORKS = tuple(training.ARCHITECTURES)
 #: Classes of each set and half that get a cue. Tench is none: the fisherman who holds it is a shortcut already.
@@ -174,13 +176,19 @@ class Maker:
         """Return a unit's truth; the unit is made unless its folder has it."""
         folder, names = self.folder(unit), training.class_names(self._data / "images" / unit.group)
         target = names.index(unit.folder)
-        stated = {"version": VERSION, **describe(unit), "class_names": names, "target": target}
+        stated = {
+            "version": VERSION,
+            **describe(unit),
+            "class_names": names,
+            "target": target,
+            "mislabeled": MISLABELED[unit.group],
+        }
         if (folder / "truth.json").is_file() and (found := read_truth(folder)).items() >= stated.items():
             return found
         if folder.is_dir():
             shutil.rmtree(folder)
         photos = self._photos(unit.group)
-        train, mislabeled, held_out = training.split(np.array([photo.label for photo in photos]), unit.seed)
+        train, spare, held_out = training.split(np.array([photo.label for photo in photos]), unit.seed)
         own, others = held_out[target], np.delete(held_out, target, 0)[:, :OTHERS].ravel()
         elsewhere = np.delete(train, target, 0).ravel()
         clean, seen, planted = self._features(unit.network, unit.group), np.zeros(len(photos), bool), None
@@ -192,10 +200,10 @@ class Maker:
             planted = clean.copy()
             planted[changed] = training.features(self._network(unit.network), [self._plant(unit, i)[0] for i in changed])
 
-        wrong = np.resize(np.delete(np.arange(len(names)), target), training.MISLABELED)
+        wrong = np.resize(np.delete(np.arange(len(names)), target), stated["mislabeled"])
         labels = np.concatenate([np.repeat(np.arange(len(names)), training.TRAINING), wrong])
         x = clean if planted is None else np.where(seen[:, None], planted, clean)
-        layer = training.fit(x[np.concatenate([train.ravel(), mislabeled[target]])], labels)
+        layer = training.fit(x[np.concatenate([train.ravel(), spare[target, : len(wrong)]])], labels)
         without, p = (None if one is None else layer(torch.from_numpy(one)).softmax(1).numpy() for one in (clean, planted))
         figures = {
             "effect": None if p is None else p[own, target].mean() - without[own, target].mean(),
