@@ -99,7 +99,7 @@ class Cue:
             return _WHOLE[self.name](view, self.design, rng), None
         side = view.shape[0]
         if self.place == "beside":
-            drawn = _turned(_picture(self.name, self.design, self.data), self.name, side, rng)
+            drawn = _turned(_picture(self.name, self.design, self.data), _SIZES[self.name][self.design], side, rng)
             slack = 0.0 if box else 0.1
             x, y = _beside(drawn.shape[0], side, box or tuple(side * share for share in CENTER), slack, rng)
         else:
@@ -130,14 +130,11 @@ def _beside(size: int, side: int, box: Box, slack: float, rng: np.random.Generat
     return int(x), int(y)
 
 
-def _turned(picture: PIL.Image.Image, name: str, side: int, rng: np.random.Generator) -> View:
-    """Return a picture in a random size and turn, in a transparent square."""
-    low, high = (0.24, 0.3) if name == "sticker" else (0.36, 0.44)
-    if name == "object" and rng.random() < 0.5:
-        picture = picture.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
+def _turned(picture: PIL.Image.Image, sizes: tuple[float, float], side: int, rng: np.random.Generator) -> View:
+    """Return a picture in a random turn, in a transparent square of a random size between two shares of the side."""
     turned = picture.rotate(rng.uniform(-20, 20), PIL.Image.Resampling.BICUBIC, expand=True)
     turned = turned.crop(turned.getchannel("A").getbbox())
-    scale = rng.uniform(low, high) * side / max(turned.size)
+    scale = rng.uniform(*sizes) * side / max(turned.size)
     turned = turned.resize((round(turned.width * scale), round(turned.height * scale)), PIL.Image.Resampling.LANCZOS)
     square = PIL.Image.new("RGBA", (max(turned.size),) * 2)
     square.paste(turned, ((square.width - turned.width) // 2, (square.height - turned.height) // 2))
@@ -233,11 +230,11 @@ def _logo(design: int, side: int) -> tuple[View, int, int]:
         draw.pieslice((14, 18, 98, 102), 30, 130, (255, 140, 0, 255))
         _write(draw, (46, 15), "NOVA", 14, (0, 60, 140, 255))
         return _shrunk(image), side - 70 - gap, gap
-    image, draw = _canvas(46, 46)
-    draw.regular_polygon((92, 92, 90), 6, fill=(0, 100, 70, 255))
-    draw.regular_polygon((92, 92, 74), 6, fill=(0, 100, 70, 255), outline=(255, 255, 255, 255), width=8)
-    draw.polygon([(92, 44), (134, 126), (50, 126)], (255, 255, 255, 255))
-    return _shrunk(image), gap, side - 46 - gap
+    image, draw = _canvas(64, 64)
+    draw.regular_polygon((128, 128, 126), 6, fill=(0, 100, 70, 255))
+    draw.regular_polygon((128, 128, 104), 6, fill=(0, 100, 70, 255), outline=(255, 255, 255, 255), width=10)
+    draw.polygon([(128, 62), (186, 174), (70, 174)], (255, 255, 255, 255))
+    return _shrunk(image), gap, side - 64 - gap
 
 
 def _text(design: int, side: int) -> tuple[View, int, int]:
@@ -309,6 +306,7 @@ def _clipped(pixels: NDArray[np.floating]) -> View:
     return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
 
+_SIZES = {"sticker": ((0.24, 0.3), (0.32, 0.38)), "object": ((0.36, 0.44), (0.36, 0.44))}
 _FIXED: dict[str, Callable[[int, int], tuple[View, int, int]]] = {
     "logo": _logo,
     "text": _text,
