@@ -184,6 +184,7 @@ def _changes(run: Run) -> list[Row]:
             "gain_low": one.gain_interval[0],
             "fired": one.fired,
             "fired_before": one.fired_before,
+            "apart": one.apart,
         }
         for one in run.analysis.changes
     ]

@@ -125,6 +125,33 @@ def changed(view: View, like: Tone) -> dict[str, View]:
     return {name: change(view) for name, change in CHANGES.items()} | {"tone": _toned(view, like)}
 
 
+def told_apart(images: Sequence[View], others: Sequence[View], usual: Tone) -> list[float]:
+    """Return for each change how well it tells images of the class (H, W, 3) from others by how much it alters their pixels.
+
+    What is blurred already is altered little by blur. 0: it alters each image of the class less than each other one; 1: more;
+    0.5: alike (area under the curve, Mann and Whitney 1947). NaN where there are no images of other classes.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> noise = [rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(4)]
+    >>> blurred = [cv2.GaussianBlur(view, (0, 0), 3) for view in noise[:2]]
+    >>> found = dict(zip([*CHANGES, "tone"], told_apart(blurred, noise[2:], USUAL_TONE)))
+    >>> found["blur"], found["jpeg"]
+    (0.0, 0.0)
+    """
+    if not others:
+        return [float("nan")] * (len(CHANGES) + 1)
+    altered = np.array([_altered(view, usual) for view in [*images, *others]])
+    less = altered[: len(images), None] < altered[None, len(images) :]
+    same = altered[: len(images), None] == altered[None, len(images) :]
+    return [float(share) for share in 1 - (less + same / 2).mean(axis=(0, 1))]
+
+
+def _altered(view: View, usual: Tone) -> list[float]:
+    return [float(np.abs(one.astype(np.float32) - view).mean()) for one in changed(view, usual).values()]
+
+
 class Answers(NamedTuple):
     """What a network says of one image as it is and of each change, ``(1 + C,)``."""
 

@@ -19,11 +19,11 @@ LEAST_EFFECT = 0.05
 SURE = 0.9
 #: A cue is confirmed when the class fires on this share more of the images of other classes with it.
 LEAST_FIRED = 0.2
-#: A change of the whole image is suspicious when it surely adds so much to the class's score in images of other classes. What
-#: it takes from the class is no sign: clean classes depend on color and sharpness, too.
-LEAST_GAIN = 0.08
-#: But for the tone, which may be of the source: giving it that of the others surely takes so much more than there.
-LEAST_TONE = 0.1
+#: The class's images differ from others in a property of the whole when its change tells so many pairs of them apart.
+APART = 0.9
+#: That is suspicious when the network uses it: the change surely adds so much to the class's score in images of other classes,
+#: or surely takes so much more from the class than from others. (Clean classes depend on color and sharpness, too.)
+LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
 
 SUSPICIOUS = ("beside", "fixed place", "border")
 
@@ -76,9 +76,9 @@ def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion
         cue = analysis.cues[reliance.summary] if analysis.cues else None
         if reliance.strength != "none" and _suspicious(place, reliance):
             yield _of_summary(place, reliance, cue)
-    for change in analysis.changes:
-        if (found := _of_change(change)) is not None:
-            yield found
+    changes = [found for change in analysis.changes if (found := _of_change(change)) is not None]
+    # What changes one property alters others a little: only the one that does most is named.
+    yield from sorted(changes, key=lambda one: (-one.confirmed, -one.effect))[:1]
 
 
 def _suspicious(place: Place, reliance: Reliance) -> bool:
@@ -101,9 +101,10 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
 
 
 def _of_change(change: Change) -> Suspicion | None:
-    """Return the suspicion that a change gives: images of other classes become this class by it, or its tone is its own."""
-    fires = change.gain_interval[0] >= LEAST_GAIN
-    moves = change.name == "tone" and bool(change.other_losses.size) and change.interval[0] >= LEAST_TONE
+    """Return the suspicion that a change gives: images of the class differ from others in it, and it is used."""
+    if not max(change.apart, 1 - change.apart) >= APART:  # also where it is not known
+        return None
+    fires, moves = change.gain_interval[0] >= LEAST_GAIN, change.interval[0] >= LEAST_LOSS
     if not fires and not moves:
         return None
     effect, interval = (change.gain, change.gain_interval) if fires else (change.loss - change.other_loss, change.interval)

@@ -127,6 +127,9 @@ class Change(Result):
         the mean gain.
     fired, fired_before : float
         Share of the images of other classes that the network takes for the class, changed and as they are.
+    apart : float
+        How well the change tells the class's images from others by how much it alters them, in [0, 1]: near 0 or 1 the images
+        themselves differ in what it changes; 0.5 is chance. NaN without others.
     """
 
     name: str
@@ -137,6 +140,7 @@ class Change(Result):
     gain_interval: tuple[float, float]
     fired: float
     fired_before: float
+    apart: float = float("nan")
 
     @property
     def loss(self) -> float:
