@@ -186,7 +186,13 @@ def fold_batch_norms(module: nn.Module) -> int:
         for name, child in list(parent.named_children()):
             rest = what_follows(child)
             convolution = None if before is None else plain_convolution(before[1])
-            if before is not None and convolution is not None and rest is not None and isinstance(child, nn.BatchNorm2d):
+            if (
+                before is not None
+                and convolution is not None
+                and rest is not None
+                and isinstance(child, nn.BatchNorm2d)
+                and child.num_features == convolution.out_channels  # or it follows another module than the one before it
+            ):
                 setattr(parent, before[0], fuse_conv_bn_eval(convolution, child))
                 setattr(parent, name, rest)
                 before, count = None, count + 1
