@@ -12,7 +12,9 @@ from typing import Any
 
 import timm
 import torchvision
+import transformers
 from torch import nn
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
 CLASSES = 10
 
@@ -175,11 +177,11 @@ _TOWER = {"vision_config": _PLAIN}
 #: and dinat needs a library that has to be compiled (natten).
 TRANSFORMERS: dict[str, dict[str, Any]] = {
     "beit": _PLAIN,
-    "bit": _STAGES | {"hidden_sizes": [32, 64, 96, 128]},
+    "bit": _STAGES | {"hidden_sizes": [32, 64, 96, 128], "num_groups": 4},
     "clip": _TOWER,
     "convnext": _STAGES,
     "convnextv2": _STAGES,
-    "cvt": {"embed_dim": [16, 48, 96], "depth": [1, 1, 2]},
+    "cvt": {"embed_dim": [16, 48, 96], "depth": [1, 2, 3]},
     "data2vec-vision": _PLAIN,
     "deit": _PLAIN,
     "dinov2": _PLAIN | {"mlp_ratio": 2},
@@ -244,14 +246,14 @@ QUICK = {
     "timm/xcit/xcit_nano_12_p16_224",
     "torchvision/shufflenetv2/shufflenet_v2_x0_5",
     "torchvision/squeezenet/squeezenet1_1",
-    "transformers/beit/beit",
-    "transformers/clip/clip",
-    "transformers/hiera/hiera",
-    "transformers/imagegpt/imagegpt",
-    "transformers/mobilevit/mobilevit",
-    "transformers/segformer/segformer",
-    "transformers/siglip2/siglip2",
-    "transformers/swinv2/swinv2",
+    "transformers/beit/BeitForImageClassification",
+    "transformers/clip/CLIPForImageClassification",
+    "transformers/hiera/HieraForImageClassification",
+    "transformers/imagegpt/ImageGPTForImageClassification",
+    "transformers/mobilevit/MobileViTForImageClassification",
+    "transformers/segformer/SegformerForImageClassification",
+    "transformers/siglip2/Siglip2ForImageClassification",
+    "transformers/swinv2/Swinv2ForImageClassification",
 }
 
 
@@ -285,12 +287,12 @@ def _all() -> Iterator[Member]:
             build = partial(torchvision.models.get_model, name, weights=None, num_classes=CLASSES, **plain)
             yield Member("torchvision", family, name, build)
     for kind, changes in TRANSFORMERS.items():
-        yield Member("transformers", kind, kind, partial(_of_transformers, kind, changes))
+        known = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES[kind]
+        for name in [known] if isinstance(known, str) else known:
+            yield Member("transformers", kind, name, partial(_of_transformers, kind, name, changes))
 
 
-def _of_transformers(kind: str, changes: dict[str, Any]) -> nn.Module:
-    import transformers
-
+def _of_transformers(kind: str, name: str, changes: dict[str, Any]) -> nn.Module:
     config = transformers.AutoConfig.for_model(kind, num_labels=CLASSES, **changes)
-    module: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
+    module: nn.Module = getattr(transformers, name)(config)
     return module
