@@ -5,10 +5,9 @@ and is asked for the feature maps that parts are found with. What is written of 
 the package that says why, or breaks; and whether the maps are the network's own.
 
 Maps may be wrong without any error, so that two copies of an image tell: of one the upper right quarter is taken from another
-image, of the other the lower left one. The share of pairs of a cell of either quarter that tell by how much more they change in
-the one copy which is which (``told``, the least of all maps) is 1 for maps that lie as the image does, a half for tokens in any
-order, 0 for maps whose sides are exchanged. Batch norms take their statistics of two images first: with those of fresh networks
-answers vanish or explode.
+image, of the other the lower left one. ``told`` (the least of all maps, see ``told_apart`` of ``flow.token_order``) is 1 for maps
+that lie as the image does and a half for tokens in any order; null where each cell depends on the whole image, as it may with
+random weights. Batch norms take their statistics of two images first: with those of fresh networks answers vanish or explode.
 """
 
 from __future__ import annotations
@@ -37,10 +36,13 @@ from visual_summaries.birds.scene import sample_scene
 from visual_summaries.classifiers import load_classifier, require_explainable, resolve_target
 from visual_summaries.errors import VisualSummariesError
 from visual_summaries.flow.deep import DeepDescriptor
+from visual_summaries.flow.token_order import told_apart
 
 SIDE = 256
 #: Below, maps lie elsewhere than the image.
 LEAST_TOLD = 0.75
+#: Below, each cell depends on the whole image, and nothing can be told.
+LEAST_SPREAD = 1.0
 
 
 def drawn(number: int) -> PIL.Image.Image:
@@ -53,7 +55,7 @@ def examine(member: Member) -> Row:
     row: Row = {"library": member.library, "family": member.family, "network": member.network}
     torch.manual_seed(0)
     module = member.build().eval()
-    start = time.perf_counter()
+    start = time.process_time()
     row["millions"] = sum(one.numel() for one in module.parameters()) / 1e6
     try:
         classifier = load_classifier(module)
@@ -66,7 +68,7 @@ def examine(member: Member) -> Row:
         row |= {"outcome": "typed", "error": type(error).__name__, "message": str(error)}
     except Exception as error:  # noqa: BLE001 - that is what is measured
         row |= {"outcome": "traceback", "error": type(error).__name__, "message": traceback.format_exc(limit=-3)}
-    return rounded(row | {"seconds": time.perf_counter() - start}, 2)
+    return rounded(row | {"seconds": time.process_time() - start}, 2)
 
 
 def settle(module: nn.Module, x: Tensor) -> None:
@@ -92,12 +94,15 @@ def maps_of(descriptor: DeepDescriptor, first: NDArray[np.uint8], second: NDArra
     told, alike = [], False
     for own, a, b in zip(*(descriptor.maps(view) for view in (first, upper, lower)), strict=True):
         alike |= torch.equal(own, a) or torch.equal(own, b) or not bool(own.isfinite().all())
-        changes = [np.asarray((own - other).norm(dim=0)) for other in (a, b)]
-        more = changes[0] - changes[1] * (changes[0].mean() / max(changes[1].mean(), 1e-12))
-        rows, columns = more.shape[0] // 2, more.shape[1] // 2
-        there, elsewhere = more[:rows, -columns:].ravel(), more[-rows:, :columns].ravel()
-        told.append(float((there[:, None] > elsewhere).mean()))
-    return {"maps": "network", "layers": layers, "any_size": descriptor.any_size, "alike": alike, "told": min(told)}
+        told.append(told_apart(own, a, b))
+    known = [share for share, spread in told if spread >= LEAST_SPREAD]
+    return {
+        "maps": "network",
+        "layers": layers,
+        "any_size": descriptor.any_size,
+        "alike": alike,
+        "told": min(known, default=None),
+    }
 
 
 def main() -> int:
@@ -107,7 +112,7 @@ def main() -> int:
     finished = Finished(arguments.keep or Path("build") / "inputs", arguments.minutes)
     rows = []
     for member in members(arguments.size):
-        row = finished(member.path.replace("/", "-"), [member.path, str(member.build)], lambda: examine(member))  # noqa: B023
+        row = finished(member.path.replace("/", "-"), member.path, lambda: examine(member))  # noqa: B023
         if row is not None:
             rows.append(row)
             print(
@@ -140,7 +145,7 @@ def bars_of(rows: list[Row]) -> list[Row]:
     """Return what was asked for."""
     raw = sum(row["outcome"] == "traceback" for row in rows)
     alike = sum(row.get("alike", False) for row in rows)
-    elsewhere = sum(row.get("told", LEAST_TOLD) < LEAST_TOLD for row in rows)
+    elsewhere = sum((row.get("told") or 1) < LEAST_TOLD for row in rows)
     return [
         bar("networks that break with a raw traceback", raw, 0, "<="),
         bar("networks whose maps do not depend on the image", alike, 0, "<="),

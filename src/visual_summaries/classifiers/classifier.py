@@ -312,7 +312,7 @@ class Classifier:
                     ) from error
                 raise ClassifierError(
                     f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
-                    "Give the size that it was made for as input_size=(C, H, W)"
+                    "Give the size that it was made for as input_size=(C, H, W); wrap one that takes no images"
                 ) from error
         if answer.isnan().any():
             require_finite(self.module, answer, self.spec)
