@@ -91,16 +91,16 @@ def test_norms_that_stand_beside_a_convolution_of_another_width():
     class Beside(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.other, self.volume = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 4, 3), nn.Conv3d(1, 1, (1, 3, 3))
-            self.norm, self.head = nn.BatchNorm2d(8), nn.Linear(4, 2)
-            self.plain = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+            self.first, self.other, self.norm = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(3, 4, 4, 4), nn.BatchNorm2d(8)
+            self.plain = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+            self.volume, self.head = nn.Conv3d(1, 1, 1), nn.Linear(4, 2)
 
         def forward(self, x):
-            x = self.norm(self.first(x)).relu().mean() * self.plain(self.other(x))
+            x = self.norm(self.first(x)).mean() * self.plain(self.other(x))
             return self.head(self.volume(x[:, None])[:, 0].mean((2, 3)))
 
     descriptor = DeepDescriptor(Classifier(Beside(), transform=ViewTransform((32, 48))))
-    assert descriptor.layers
+    assert [layer.name for layer in descriptor.layers] == ["plain"]
 
 
 def test_regnets_of_torchvision_have_their_own_transform():

@@ -5,9 +5,10 @@ and is asked for the feature maps that parts are found with. What is written of 
 the package that says why, or breaks; and whether the maps are the network's own.
 
 Maps may be wrong without any error, so that two copies of an image tell: of one the upper right quarter is taken from another
-image, of the other the lower left one. ``told`` (the least of all maps, see ``told_apart`` of ``flow.token_order``) is 1 for maps
-that lie as the image does and a half for tokens in any order; null where each cell depends on the whole image, as it may with
-random weights. Batch norms take their statistics of two images first: with those of fresh networks answers vanish or explode.
+image, of the other the lower left one. ``told`` (the least of all maps, see ``told_apart`` of ``flow.token_order``) is 1 for
+maps that lie as the image does and a half for tokens in any order; null where each cell depends on the whole image, as it may
+with random weights. Batch norms take their statistics of two images first: with those of fresh networks answers vanish or
+explode. Seconds are those of the processor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -118,11 +118,11 @@ def main() -> int:
             print(
                 f"{row['outcome']:9} {member.path} {row.get('maps', '')} {row.get('apart', row.get('message', ''))}", flush=True
             )
-    found = results("inputs", arguments.size, {"image": SIDE, "seed": 0}, rows, bars_of(rows), counts=counts(rows))
+    found = results("inputs", arguments.size, {"image": SIDE, "seed": 0}, counts(rows) + rows, bars_of(rows))
     return 0 if finish(found, arguments.json) else 1
 
 
-def counts(rows: list[Row]) -> list[dict[str, Any]]:
+def counts(rows: list[Row]) -> list[Row]:
     """Return how many networks of each library have which outcome and which maps."""
     made = []
     for library in dict.fromkeys(row["library"] for row in rows):
@@ -134,8 +134,9 @@ def counts(rows: list[Row]) -> list[dict[str, Any]]:
                 "tried": len(own),
                 "families": len({row["family"] for row in own}),
                 **{name: outcomes[name] for name in ("working", "typed", "traceback")},
-                "own maps": maps["network"],
+                "own_maps": maps["network"],
                 "pixels": maps["pixels"],
+                "minutes": round(sum(row["seconds"] for row in own) / 60, 1),
             }
         )
     return made
