@@ -83,6 +83,10 @@ def test_maps_of_the_inside_of_a_unit_are_no_stages():
     assert [layer.name for layer in choose_layers(padded)] == ["a", "c"]
     larger = layers(("a", 22, 26), ("b.0", 11, 13), ("b.1", 12, 14), ("last", 12, 14))
     assert [layer.name for layer in choose_layers(larger)] == ["a", "last"]
+    embedded = layers(
+        ("embed1", 28, 28), ("blocks.1.0", 28, 28), ("blocks.1.1", 28, 28), ("next.conv", 28, 28), ("next", 14, 14)
+    )
+    assert [layer.name for layer in choose_layers([*layers(("stem", 56, 56)), *embedded])] == ["stem", "blocks.1.1", "next"]
     matrix = layers(("a", 44, 52), ("b", 11, 13), ("c.scores", 30, 30), ("c", 11, 13))
     assert [layer.name for layer in choose_layers(matrix)] == ["a", "c"]
 

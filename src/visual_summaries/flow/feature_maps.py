@@ -156,13 +156,35 @@ def two_images(channels: int, size: tuple[int, int], device: torch.device) -> Te
     return torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
+def _cells(seen: list[Layer]) -> dict[str, int]:
+    return {layer.name: layer.grid[0] * layer.grid[1] for layer in seen}
+
+
+def _around(layer: Layer) -> list[str]:
+    """Return the names of the modules that a module is inside of, outermost first."""
+    names = layer.name.split(".")
+    return [".".join(names[:depth]) for depth in range(1, len(names))]
+
+
+def _end(group: list[Layer], seen: list[Layer]) -> Layer:
+    """Return the last output of the least nested modules of a resolution; where that begins it, of the blocks that follow."""
+    end = min(reversed(group), key=lambda layer: layer.name.count("."))
+    names, cells, inside = {layer.name for layer in group}, _cells(seen), _around(end)
+    outermost = [layer for layer in group if names.isdisjoint(_around(layer))]
+    own = end.grid[0] * end.grid[1]
+    if end != outermost[0] or own == min(cells.values()):
+        return end
+    # What is inside of a coarser map belongs to the next stage.
+    return [one for one in outermost if all(name in inside or cells.get(name, own) >= own for name in _around(one))][-1]
+
+
 def _resolutions(seen: list[Layer]) -> list[list[Layer]]:
     """Sort outputs by resolution, without those of one that only the inside of a unit has: keys of fewer cells, matrices."""
-    cells = {layer.name: layer.grid[0] * layer.grid[1] for layer in seen}
+    cells = _cells(seen)
     groups: dict[tuple[int, int], list[Layer]] = {}
     for layer in seen:
-        names, own = layer.name.split("."), layer.grid[0] * layer.grid[1]
-        if any(cells.get(".".join(names[:depth]), 0) > own for depth in range(1, len(names))):
+        own = layer.grid[0] * layer.grid[1]
+        if any(cells.get(name, 0) > own for name in _around(layer)):
             continue  # inside of what puts out a finer map
         grid = layer.grid
         if grid not in groups and own > min((rows * columns for rows, columns in groups), default=own):
@@ -182,10 +204,10 @@ def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
     >>> outputs = [Layer("stem", 0, "nchw", (56, 56), 16), Layer("blocks.0", 0, "nchw", (56, 56), 24)]
     >>> outputs += [Layer("blocks.1.expand", 0, "nchw", (56, 56), 144), Layer("blocks.1", 0, "nchw", (28, 28), 32)]
     >>> [layer.name for layer in choose_layers(outputs)]
-    ['stem', 'blocks.1']
+    ['blocks.0', 'blocks.1']
     """
     groups = _resolutions(seen)
-    ends = [min(reversed(group), key=lambda layer: layer.name.count(".")) for group in groups]
+    ends = [_end(group, seen) for group in groups]
     ends.sort(key=lambda layer: -layer.grid[0] * layer.grid[1])
     if len(groups) > 2 or not seen:
         return tuple(ends)
