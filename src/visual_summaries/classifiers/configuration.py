@@ -148,7 +148,7 @@ def _alike(name: str, module: nn.Module, count: int) -> float:
         logger.debug("%s by its number of parameters: %s", name, error)
         head = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1:]
         count += sum((1000 - layer.out_features) * (layer.in_features + 1) for layer in head)
-        stated = max(one.meta["num_params"] for one in torchvision.models.get_model_weights(name))
+        stated: int = max(one.meta["num_params"] for one in torchvision.models.get_model_weights(name))
         return min(count, stated) / max(count, stated)
-    kept = [key for key in expected if key in own or not key.startswith("aux")]  # auxiliary heads may be left out
-    return sum(own.get(key) == expected[key].shape for key in kept) / max(len(kept), len(own))
+    kept: list[str] = [key for key in expected if key in own or not key.startswith("aux")]  # auxiliary heads may be left out
+    return sum(bool(own.get(key) == expected[key].shape) for key in kept) / max(len(kept), len(own))

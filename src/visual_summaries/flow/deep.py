@@ -25,8 +25,8 @@ from torchvision.ops import roi_align
 from visual_summaries._batches import is_out_of_memory
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.feature_maps import UNROLLED, Layer, as_map, choose_layers, recorded, two_images
-from visual_summaries.flow.token_order import in_order
+from visual_summaries.flow.feature_maps import UNROLLED, Layer, as_map, recorded, two_images
+from visual_summaries.flow.token_order import layers_in_order
 from visual_summaries.masks.gradients import fold
 
 if TYPE_CHECKING:
@@ -74,23 +74,13 @@ class DeepDescriptor:
         self.any_size = bool(seen)
         if not seen:
             seen = self._probe((height, width))
-        self.layers = self._chosen(seen)
+        # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
+        self.layers = layers_in_order(self._classifier, seen, _LAST, least=4)
 
     @property
     def stages(self) -> tuple[Layer, ...]:
         """The layers: each is the end of a stage of the network, as timm calls the blocks of one resolution."""
         return self.layers
-
-    def _chosen(self, seen: list[Layer]) -> tuple[Layer, ...]:
-        # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
-        layers = tuple(layer for layer in choose_layers(seen) if min(layer.grid) >= 4)[-_LAST:]
-        tokens = [layer for layer in layers if layer.layout == "tokens"]
-        other = in_order(self._classifier, tokens) if tokens else {}
-        if None in other.values():  # choose again, without what lies in an unknown order
-            lost = {(layer.grid, layer.layout) for layer, one in other.items() if one is None}
-            logger.info("%s: tokens of %s lie in an unknown order", self._classifier.spec, ", ".join(one.name for one in other))
-            return self._chosen([layer for layer in seen if (layer.grid, layer.layout) not in lost])
-        return tuple(other.get(layer) or layer for layer in layers)
 
     def _probe(self, size: tuple[int, int], images: int = 2) -> list[Layer]:
         x = two_images(self._classifier.input_size[0], size, self._classifier.device)[:images]

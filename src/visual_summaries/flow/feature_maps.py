@@ -186,11 +186,11 @@ def _resolutions(seen: list[Layer]) -> list[list[Layer]]:
         own = layer.grid[0] * layer.grid[1]
         if any(cells.get(name, 0) > own for name in _around(layer)):
             continue  # inside of what puts out a finer map
-        grid = layer.grid
+        grid: tuple[int, int] | None = layer.grid
         if grid not in groups and own > min((rows * columns for rows, columns in groups), default=own):
             # Finer than what came before: padded a little, for one unit or from here on, or no stage of the network.
-            near = (other for other in groups if max(abs(other[0] - grid[0]), abs(other[1] - grid[1])) <= _SLACK)
-            grid = next(near, None)
+            alike = (one for one in groups if max(abs(one[0] - layer.grid[0]), abs(one[1] - layer.grid[1])) <= _SLACK)
+            grid = next(alike, None)
         if grid is not None:
             groups.setdefault(grid, []).append(layer)
     return list(groups.values())

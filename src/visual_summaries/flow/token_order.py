@@ -5,6 +5,7 @@ A quarter of an image is replaced: the cells that change tell. Hiera keeps its t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,14 +13,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from visual_summaries.flow.feature_maps import UNROLLED, Layer, as_map, recorded, two_images
+from visual_summaries.flow.feature_maps import UNROLLED, Layer, as_map, choose_layers, recorded, two_images
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
 
+logger = logging.getLogger("visual_summaries")
+
 _LEAST = 0.75  # told of maps that lie as the image does; in any other order it is about 1/2
 _SPREAD = 1.0  # where cells change less differently, each depends on the whole image and nothing can be told
-_LEVELS = (1, 2, 3)
+
+#: Orders other than row by row that are known.
+ORDERS = tuple(f"{UNROLLED}{level}" for level in (1, 2, 3))
 
 
 def told_apart(own: Tensor, upper: Tensor, lower: Tensor) -> tuple[float, float]:
@@ -49,13 +54,37 @@ def told_apart(own: Tensor, upper: Tensor, lower: Tensor) -> tuple[float, float]
     return float((there[:, None] > elsewhere).float().mean()), float(more.std())
 
 
-def in_order(classifier: Classifier, layers: Sequence[Layer]) -> dict[Layer, Layer | None]:
+def layers_in_order(classifier: Classifier, seen: list[Layer], last: int, least: int = 1) -> tuple[Layer, ...]:
+    """Choose the last layers among all outputs (`choose_layers`), of tokens those that lie as the image does or can be put so.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    seen : list of Layer
+        All outputs of a forward pass.
+    last : int
+        How many, counted from the last.
+    least : int
+        Cells along a side that a map must have.
+    """
+    layers = [layer for layer in choose_layers(seen) if min(layer.grid) >= least][-last:]
+    tokens = [layer for layer in layers if layer.layout == "tokens"]
+    other = _in_order(classifier, tokens) if tokens else {}
+    lost = {layer.grid for layer, one in other.items() if one is None}
+    if lost:
+        logger.info("%s: tokens on %s lie in an unknown order", classifier.spec, ", ".join(f"{a} x {b}" for a, b in lost))
+        return layers_in_order(classifier, [one for one in seen if one.layout != "tokens" or one.grid not in lost], last, least)
+    return tuple(other.get(layer) or layer for layer in layers)
+
+
+def _in_order(classifier: Classifier, layers: Sequence[Layer]) -> dict[Layer, Layer | None]:
     """Return, for layers of tokens that do not lie row by row, the same in an order that is known, or None.
 
     The network is asked about three images of its own size, one at a time.
     """
     channels, rows, columns = classifier.input_size
-    image, other = two_images(channels, (rows, columns), classifier.device).split(1)
+    both = two_images(channels, (rows, columns), classifier.device)
+    image, other = both[:1], both[1:]
     upper, lower = image.clone(), image.clone()
     above, left = slice(rows // 2), slice(columns // 2)
     right, below = slice(columns // 2, None), slice(rows // 2, None)
@@ -87,7 +116,8 @@ def _ordered(layer: Layer, outputs: Sequence[tuple[Layer, Tensor]]) -> Layer | N
     share, spread = told("tokens")
     if share >= _LEAST or spread < _SPREAD:
         return layer
-    for level in _LEVELS:
-        if not (grid[0] % 2**level or grid[1] % 2**level) and told(f"{UNROLLED}{level}")[0] >= _LEAST:
-            return replace(layer, layout=f"{UNROLLED}{level}")
+    for order in ORDERS:
+        cells = 2 ** int(order.removeprefix(UNROLLED))
+        if not (grid[0] % cells or grid[1] % cells) and told(order)[0] >= _LEAST:
+            return replace(layer, layout=order)
     return None
