@@ -25,6 +25,7 @@ SEEDS: dict[str, range] = {
     "claims": range(50_000_000, 50_008_000),
     "report": range(52_000_000, 52_008_000),
     "scale": range(53_000_000, 53_008_000),
+    "inputs": range(54_000_000, 54_008_000),
     "parts": range(70_000_000, 70_080_000),
     "documentation of specialization": range(70_900_000, 71_000_000),
     "parts, other backgrounds": range(75_000_000, 75_080_000),

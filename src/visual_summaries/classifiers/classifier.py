@@ -313,7 +313,8 @@ class Classifier:
                     ) from error
                 raise ClassifierError(
                     f"{self.spec} cannot take images of {channels} x {height} x {width} (C x H x W): {error}. "
-                    f"Give the size that it was made for, input_size=(C, H, W) (--input-size C,H,W){self._channels_hint()}"
+                    f"Give the size that it was made for, input_size=(C, H, W) (--input-size C,H,W); "
+                    f"wrap one that takes no images{self._channels_hint()}"
                 ) from error
         if answer.isnan().any():
             require_finite(self.module, answer, self.spec)

@@ -142,20 +142,30 @@ def _torchvision(module: nn.Module) -> list[str]:
 
 def _of_torchvision(module: nn.Module) -> ViewTransform | None:
     """Return the preset of the architecture that has the module's weights, by their names and shapes."""
-    own = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    alike: dict[str, float] = {}
-    for name in _torchvision(module):
-        plain = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        with torch.device("meta"):
-            expected = torchvision.models.get_model(name, weights=None, **plain).state_dict()
-        kept = [key for key in expected if key in own or not key.startswith("aux")]  # auxiliary heads may be left out
-        alike[name] = sum(own.get(key) == expected[key].shape for key in kept) / max(len(kept), len(own))
+    count = sum(parameter.numel() for parameter in module.parameters())
+    alike = {name: _alike(name, module, count) for name in _torchvision(module)}
     best = max(alike, key=lambda name: alike[name], default="")
     if not best or alike[best] < _ALIKE:
         return None
     choices = torchvision.models.get_model_weights(best)
-    count = sum(parameter.numel() for parameter in module.parameters())
     fitting = [one for one in choices if one.meta.get("num_params") == count and one.name != "DEFAULT"]
     chosen = choices["DEFAULT"] if choices["DEFAULT"] in fitting or not fitting else fitting[0]
     logger.info("a %s of torchvision: preprocessing of its weights %s", best, chosen.name)
     return transform_of_preset(chosen.transforms())
+
+
+def _alike(name: str, module: nn.Module, count: int) -> float:
+    """Return the share of weights that a module of `count` parameters has in common with an architecture of torchvision."""
+    own = {key: tensor.shape for key, tensor in module.state_dict().items()}
+    plain = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    try:
+        with torch.device("meta"):
+            expected = torchvision.models.get_model(name, weights=None, **plain).state_dict()
+    except (NotImplementedError, RuntimeError) as error:  # RegNet reads its widths from tensors
+        logger.debug("%s by its number of parameters: %s", name, error)
+        head = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1:]
+        count += sum((1000 - layer.out_features) * (layer.in_features + 1) for layer in head)
+        stated: int = max(one.meta["num_params"] for one in torchvision.models.get_model_weights(name))
+        return min(count, stated) / max(count, stated)
+    kept: list[str] = [key for key in expected if key in own or not key.startswith("aux")]  # auxiliary heads may be left out
+    return sum(bool(own.get(key) == expected[key].shape) for key in kept) / max(len(kept), len(own))

@@ -25,7 +25,8 @@ from torchvision.ops import roi_align
 from visual_summaries._batches import is_out_of_memory
 from visual_summaries._recent import Recent
 from visual_summaries.errors import ClassifierError
-from visual_summaries.flow.feature_maps import Layer, as_map, choose_layers, recorded, two_images
+from visual_summaries.flow.feature_maps import UNROLLED, Layer, as_map, recorded, two_images
+from visual_summaries.flow.token_order import layers_in_order
 from visual_summaries.masks.gradients import fold
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class DeepDescriptor:
         if not seen:
             seen = self._probe((height, width))
         # Maps of fewer than 4 cells along a side cannot tell the parts of an object from each other.
-        self.layers = tuple(layer for layer in choose_layers(seen) if min(layer.grid) >= 4)[-_LAST:]
+        self.layers = layers_in_order(self._classifier, seen, _LAST, least=4)
 
     @property
     def stages(self) -> tuple[Layer, ...]:
@@ -137,7 +138,10 @@ class DeepDescriptor:
         found: dict[int, Tensor] = {}
         for layer, tensor in seen:
             if tensor is not None:
-                found[wanted[layer.name, layer.call]] = as_map(tensor, layer.layout, layer.grid)[0].float()
+                number = wanted[layer.name, layer.call]
+                chosen = self.layers[number].layout
+                layout = chosen if chosen.startswith(UNROLLED) else layer.layout
+                found[number] = as_map(tensor, layout, layer.grid)[0].float()
         lost = [layer.name for i, layer in enumerate(self.layers) if i not in found]
         if lost:
             raise ClassifierError(

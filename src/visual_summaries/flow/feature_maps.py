@@ -23,6 +23,8 @@ _STRIDES = (2, 4, 7, 8, 14, 16, 28, 32)
 _SLACK = 2  # cells by which unpadded convolutions may make a map smaller than the image over its stride
 _MAX_PREFIX = 8  # class, distillation and register tokens
 _NUMBERED = re.compile(r"(\w+_)?\d+")  # timm's "3", torchvision's "encoder_layer_3"
+#: Hiera's order of tokens: first all upper left ones of 2 x 2, of these again so, at as many levels as the number that follows.
+UNROLLED = "unrolled"
 _DEPTHS = (1 / 2, 3 / 4, 1)  # where a network of one resolution is cut
 
 
@@ -40,17 +42,33 @@ class Layer:
 
     name: str
     call: int
-    layout: str  # "nchw", "nhwc" or "tokens"
+    layout: str  # "nchw", "nhwc", "tokens", or "unrolled1", "unrolled2", ...: tokens by levels of 2 x 2
     grid: tuple[int, int]  # height and width of the map in cells
     channels: int
 
 
 def as_map(output: Tensor, layout: str, grid: tuple[int, int]) -> Tensor:
-    """Return a module's output as ``(N, C, h, w)``."""
-    if layout == "tokens":
-        tokens = output[:, output.shape[1] - grid[0] * grid[1] :]
-        return tokens.transpose(1, 2).reshape(output.shape[0], -1, *grid)  # not len(): batches may be symbolic
-    return output.permute(0, 3, 1, 2) if layout == "nhwc" else output
+    """Return a module's output as ``(N, C, h, w)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> as_map(torch.arange(4.0).view(1, 4, 1), "tokens", (2, 2))[0, 0].tolist()
+    [[0.0, 1.0], [2.0, 3.0]]
+    >>> as_map(torch.arange(8.0).view(1, 8, 1), "unrolled1", (2, 4))[0, 0].tolist()  # all upper left cells of 2 x 2 first
+    [[0.0, 2.0, 1.0, 3.0], [4.0, 6.0, 5.0, 7.0]]
+    """
+    if layout == "nchw":
+        return output
+    if layout == "nhwc":
+        return output.permute(0, 3, 1, 2)
+    tokens = output[:, output.shape[1] - grid[0] * grid[1] :]
+    if layout != "tokens":
+        levels = int(layout.removeprefix(UNROLLED))
+        units = tokens.reshape(len(output), *(2, 2) * levels, grid[0] >> levels, grid[1] >> levels, -1)
+        rows, columns = range(2 * levels + 1, 0, -2), range(2 * levels + 2, 0, -2)
+        return units.permute(0, -1, *rows, *columns).reshape(len(output), -1, *grid)
+    return tokens.transpose(1, 2).reshape(output.shape[0], -1, *grid)  # not len(): batches may be symbolic
 
 
 def layout_of(output: Any, size: tuple[int, int], count: int = 1) -> tuple[str, tuple[int, int], int] | None:
@@ -138,6 +156,46 @@ def two_images(channels: int, size: tuple[int, int], device: torch.device) -> Te
     return torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
+def _cells(seen: list[Layer]) -> dict[str, int]:
+    return {layer.name: layer.grid[0] * layer.grid[1] for layer in seen}
+
+
+def _around(layer: Layer) -> list[str]:
+    """Return the names of the modules that a module is inside of, outermost first."""
+    names = layer.name.split(".")
+    return [".".join(names[:depth]) for depth in range(1, len(names))]
+
+
+def _end(group: list[Layer], seen: list[Layer]) -> Layer:
+    """Return the last output of the least nested modules of a resolution; where that begins it, of the blocks that follow."""
+    end = min(reversed(group), key=lambda layer: layer.name.count("."))
+    names, cells, inside = {layer.name for layer in group}, _cells(seen), _around(end)
+    outermost = [layer for layer in group if names.isdisjoint(_around(layer))]
+    own = end.grid[0] * end.grid[1]
+    if end != outermost[0] or own == min(cells.values()):
+        return end
+    # What is inside of a coarser map belongs to the next stage.
+    return [one for one in outermost if all(name in inside or cells.get(name, own) >= own for name in _around(one))][-1]
+
+
+def _resolutions(seen: list[Layer]) -> list[list[Layer]]:
+    """Sort outputs by resolution, without those of one that only the inside of a unit has: keys of fewer cells, matrices."""
+    cells = _cells(seen)
+    groups: dict[tuple[int, int], list[Layer]] = {}
+    for layer in seen:
+        own = layer.grid[0] * layer.grid[1]
+        if any(cells.get(name, 0) > own for name in _around(layer)):
+            continue  # inside of what puts out a finer map
+        grid: tuple[int, int] | None = layer.grid
+        if grid not in groups and own > min((rows * columns for rows, columns in groups), default=own):
+            # Finer than what came before: padded a little, for one unit or from here on, or no stage of the network.
+            alike = (one for one in groups if max(abs(one[0] - layer.grid[0]), abs(one[1] - layer.grid[1])) <= _SLACK)
+            grid = next(alike, None)
+        if grid is not None:
+            groups.setdefault(grid, []).append(layer)
+    return list(groups.values())
+
+
 def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
     """Choose the last layer of each resolution among all outputs of a forward pass, finest first.
 
@@ -146,19 +204,17 @@ def choose_layers(seen: list[Layer]) -> tuple[Layer, ...]:
     >>> outputs = [Layer("stem", 0, "nchw", (56, 56), 16), Layer("blocks.0", 0, "nchw", (56, 56), 24)]
     >>> outputs += [Layer("blocks.1.expand", 0, "nchw", (56, 56), 144), Layer("blocks.1", 0, "nchw", (28, 28), 32)]
     >>> [layer.name for layer in choose_layers(outputs)]
-    ['stem', 'blocks.1']
+    ['blocks.0', 'blocks.1']
     """
-    groups: dict[tuple[int, int], list[Layer]] = {}
-    for layer in seen:
-        groups.setdefault(layer.grid, []).append(layer)
-    ends = [min(reversed(group), key=lambda layer: layer.name.count(".")) for group in groups.values()]
+    groups = _resolutions(seen)
+    ends = [_end(group, seen) for group in groups]
     ends.sort(key=lambda layer: -layer.grid[0] * layer.grid[1])
     if len(groups) > 2 or not seen:
         return tuple(ends)
     # One resolution (and perhaps that of a patch embedding): cut a long row of like outputs at several depths, that of whole
     # blocks (the least nested) rather than of units inside of them.
     rows: dict[tuple[int, int, tuple[int, int], str], list[Layer]] = {}
-    for layer in seen:
+    for layer in (layer for group in groups for layer in group):
         numbered = _NUMBERED.fullmatch(layer.name.rpartition(".")[2])
         if numbered:
             rows.setdefault((layer.name.count("."), layer.channels, layer.grid, numbered[1]), []).append(layer)

@@ -110,12 +110,12 @@ def fold(classifier: GivesLogits, images: Tensor) -> Any:
     if not fold_batch_norms(copied):
         return None
     faster = copy.copy(classifier)
-    faster.module = copied.to(memory_format=torch.channels_last)  # type: ignore[attr-defined]
     with torch.no_grad():
         expected = classifier.logits(images)
         try:
+            faster.module = copied.to(memory_format=torch.channels_last)  # type: ignore[attr-defined]
             given = faster.logits(images)
-        except RuntimeError as error:  # a module that flattens by `view` cannot run channels last
+        except RuntimeError as error:  # a module that flattens by `view`, or has weights of volumes, has no channels last
             logger.debug("no copy with batch norms folded: %s", error)
             return None
     return faster if torch.allclose(expected, given, rtol=1e-2, atol=1e-2 * _spread(expected)) else None
@@ -186,7 +186,13 @@ def fold_batch_norms(module: nn.Module) -> int:
         for name, child in list(parent.named_children()):
             rest = what_follows(child)
             convolution = None if before is None else plain_convolution(before[1])
-            if before is not None and convolution is not None and rest is not None and isinstance(child, nn.BatchNorm2d):
+            if (
+                before is not None
+                and convolution is not None
+                and rest is not None
+                and isinstance(child, nn.BatchNorm2d)
+                and child.num_features == convolution.out_channels  # or it follows another module than the one before it
+            ):
                 setattr(parent, before[0], fuse_conv_bn_eval(convolution, child))
                 setattr(parent, name, rest)
                 before, count = None, count + 1

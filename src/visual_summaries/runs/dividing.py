@@ -70,7 +70,7 @@ def _cells(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Con
 
 
 #: Large: deleted when the run is complete, because what is made of them is kept.
-CELLS = Stage("cells", 3, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
+CELLS = Stage("cells", 4, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
 
 
 class _CellsOf(Prepared[Cells]):

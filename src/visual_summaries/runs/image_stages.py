@@ -252,7 +252,7 @@ def _descriptors(shared: Shared, items: Sequence[tuple[View, NDArray[np.int32]]]
 
 
 #: The largest pieces by far: deleted when the run is complete, because what is made of them is kept.
-DESCRIPTORS = Stage("descriptors", 2, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
+DESCRIPTORS = Stage("descriptors", 3, _descriptors, settings=lambda s: [s.flow.descriptor, s.flow.mirror], compress=False)
 
 
 class Described(Prepared[Features]):

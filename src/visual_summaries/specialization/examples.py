@@ -17,7 +17,8 @@ from torch import Tensor
 from visual_summaries.batch.jobs import class_folders, target_of_folder
 from visual_summaries.classifiers import find_class
 from visual_summaries.errors import ClassifierError, ImageError, NoImagesError, RunError, TargetError
-from visual_summaries.flow.feature_maps import Layer, choose_layers, recorded, two_images
+from visual_summaries.flow.feature_maps import Layer, recorded, two_images
+from visual_summaries.flow.token_order import layers_in_order
 from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Box, Run
@@ -81,13 +82,13 @@ def find_layers(classifier: Classifier, depths: int) -> tuple[Layer, ...]:
     x = two_images(channels, (size[0], size[1]), classifier.device)
     with classifier.frozen(), torch.no_grad(), recorded(classifier.module, None, (size[0], size[1])) as seen:
         classifier.logits(x)
-    layers = choose_layers([layer for layer, _ in seen])
+    layers = layers_in_order(classifier, [layer for layer, _ in seen], depths)
     if not layers:
         raise ClassifierError(
             f"no submodule of {classifier.spec} puts out a feature map, so there is nothing that part detectors could read: "
             "give the network as an nn.Module of several layers"
         )
-    return layers[-depths:]
+    return layers
 
 
 def read_maps(

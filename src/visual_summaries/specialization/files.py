@@ -17,6 +17,7 @@ from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.files.atomic import atomic_file, plain, write_json
 from visual_summaries.flow.feature_maps import Layer
+from visual_summaries.flow.token_order import ORDERS
 from visual_summaries.specialization.network import SpecializedNetwork
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "specialized.safetensors", "specialized.json"
 FORMAT = 1
 
-_LAYOUTS = ("nchw", "nhwc", "tokens")
+_LAYOUTS = ("nchw", "nhwc", "tokens", *ORDERS)
 _NETWORK = "network."
 _MOST = 2**20  # cells, channels, detectors: a description that says more is no description of a network
 
