@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import torch
+import transformers
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -118,7 +119,8 @@ def main() -> int:
             print(
                 f"{row['outcome']:9} {member.path} {row.get('maps', '')} {row.get('apart', row.get('message', ''))}", flush=True
             )
-    found = results("inputs", arguments.size, {"image": SIDE, "seed": 0}, counts(rows) + rows, bars_of(rows))
+    settings = {"image": SIDE, "seed": 0, "transformers": transformers.__version__}
+    found = results("inputs", arguments.size, settings, counts(rows) + rows, bars_of(rows))
     return 0 if finish(found, arguments.json) else 1
 
 
@@ -146,7 +148,7 @@ def bars_of(rows: list[Row]) -> list[Row]:
     """Return what was asked for."""
     raw = sum(row["outcome"] == "traceback" for row in rows)
     alike = sum(row.get("alike", False) for row in rows)
-    elsewhere = sum((row.get("told") or 1) < LEAST_TOLD for row in rows)
+    elsewhere = sum(row.get("told") is not None and row["told"] < LEAST_TOLD for row in rows)
     return [
         bar("networks that break with a raw traceback", raw, 0, "<="),
         bar("networks whose maps do not depend on the image", alike, 0, "<="),

@@ -1,4 +1,4 @@
-"""Feature maps whose tokens lie in another order than the image, and resolutions that only the inside of a unit has."""
+"""What families of networks need: tokens in another order than the image, maps of the inside of units, heads of other sizes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import torch
 import torchvision
 from torch import nn
 
+from benchmarks.networks.families import QUICK, members
+from benchmarks.networks.inputs import bars_of, counts, examine
 from visual_summaries.classifiers import Classifier, ViewTransform, load_classifier, resolve_transform
 from visual_summaries.classifiers.configuration import find_transform
 from visual_summaries.flow.deep import DeepDescriptor
@@ -107,9 +109,22 @@ def test_norms_that_stand_beside_a_convolution_of_another_width():
     assert [layer.name for layer in descriptor.layers] == ["plain"]
 
 
-def test_regnets_of_torchvision_have_their_own_transform():
-    module = torchvision.models.regnet_y_400mf(num_classes=3)
+@pytest.mark.parametrize("name", ["regnet_y_400mf", "alexnet"])
+def test_networks_of_torchvision_with_another_head_have_their_own_transform(name):
+    module = torchvision.models.get_model(name, num_classes=3)
     transform, guess = find_transform(module)
     assert not guess
     assert transform != resolve_transform(module, {})
     assert load_classifier(module).transform == transform
+
+
+def test_the_benchmark_examines_what_it_lists():
+    quick = members("quick")
+    assert {one.path for one in quick} == QUICK
+    assert len({one.path for one in members("full")}) == len(members("full"))
+    rows = [examine(one) for one in quick if one.network in ("mobilenetv2_035", "ImageGPTForImageClassification")]
+    assert [(row["outcome"], row.get("told")) for row in rows] == [("working", 1.0), ("typed", None)]
+    assert [(row["tried"], row["own_maps"], row["typed"]) for row in counts(rows)] == [(1, 1, 0), (1, 0, 1)]
+    assert all(bar["holds"] for bar in bars_of(rows))
+    broken = [{**rows[0], "outcome": "traceback"}, {**rows[0], "alike": True}, {**rows[0], "told": 0.0}]
+    assert [bar["value"] for bar in bars_of(broken)] == [1, 1, 1]
