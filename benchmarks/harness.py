@@ -156,6 +156,10 @@ class Finished:
     def __init__(self, folder: Path, minutes: float = math.inf) -> None:
         self._folder, self._end = folder, time.perf_counter() + 60 * minutes
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return (self._folder / f"{name}.json").is_file()
+
     def __call__(self, name: str, inputs: Any, make: Callable[[], Any], code: str = "") -> Any:
         """Return what the file of this name holds for these inputs, or make it and write the file.
 

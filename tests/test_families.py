@@ -113,7 +113,7 @@ def test_norms_that_stand_beside_a_convolution_of_another_width():
 def test_networks_of_torchvision_with_another_head_have_their_own_transform(name):
     module = torchvision.models.get_model(name, num_classes=3)
     transform, guess = find_transform(module)
-    assert not guess
+    assert not guess.reason
     assert transform != resolve_transform(module, {})
     assert load_classifier(module).transform == transform
 

@@ -356,7 +356,7 @@ def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) ->
     assert text.count("not above control") == 1
     assert "Stability 80 %: how much of this part comes back when the images are resampled." in text
     assert "Stability only 20 %: when the images are resampled, little of this part comes back." in text
-    assert "1 of 2 summaries beat their control (95 % interval)." in text
+    assert "relies perhaps, on weak evidence, on summary 1 (38 % of the score)." in text
 
 
 def test_joint_effects_and_chance_in_words(run: Run) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from drawn_runs import Reader, make_divided_run
+from visual_summaries.analyses.changes import CHANGES as MEASURED
 from visual_summaries.cli import main
 from visual_summaries.cli.judging import FAILED, parse_checks
 from visual_summaries.errors import SettingsError
@@ -28,13 +29,14 @@ def place(kind: str, sure: float = 1.0, on: float = 0.05) -> Place:
 
 
 def cue(fired: float, *, ground: str = "others", low: float = 0.1) -> Cue:
-    return Cue(ground, np.full(8, 0.4, np.float32), (low, 0.6), fired, 0.05, 0.5, 1.0)
+    gains = np.full(8, 0.4, np.float32)
+    return Cue(ground, gains, 0 * gains, (low, 0.6), fired, 0.05, 0.5, 1.0)
 
 
-def change(loss: float, other: float, fired: float = 0.0) -> Change:
+def change(loss: float, other: float, *, gain_low: float = 0.0, apart: float = 0.02) -> Change:
     losses, others = np.full(4, loss, np.float32), np.full(6, other, np.float32)
-    apart = loss - other
-    return Change("blur", losses, others, others, (apart - 0.05, apart + 0.05), (0.1, 0.3), fired, 0.0)
+    beyond = loss - other
+    return Change("blur", losses, others, others, (beyond - 0.05, beyond + 0.05), (gain_low, 0.3), 0.5, 0.0, apart)
 
 
 def measured(run: Run, *, random_likeness: float = 0.1, **more: object) -> Run:
@@ -88,11 +90,17 @@ def test_a_summary_beside_the_object_is_suspicious_and_confirmed_by_its_cue(run:
     assert found.untested == ("object",)
 
 
-@pytest.mark.parametrize("alone", [cue(0.1), cue(0.9, ground="neutral"), cue(0.9, low=-0.1)])
+@pytest.mark.parametrize("alone", [cue(0.1, low=0.01), cue(0.9, ground="neutral"), cue(0.9, low=-0.1)])
 def test_without_proof_on_other_images_it_is_only_to_check(run: Run, alone: Cue) -> None:
-    found = measured(run, places=(place("fixed place"), place("object")), cues=(alone, alone)).verdict
-    assert [(one.kind, one.confirmed) for one in found.suspicions] == [("fixed place", False)]
+    found = measured(run, places=(place("beside"), place("object")), cues=(alone, alone)).verdict
+    assert [(one.kind, one.confirmed) for one in found.suspicions] == [("beside", False)]
     assert not found.suspicious
+
+
+@pytest.mark.parametrize("kind", ["fixed place", "border"])
+def test_no_part_of_an_object_stays_at_one_place(run: Run, kind: str) -> None:
+    found = measured(run, places=(place(kind), place("object")), cues=(cue(0.0, low=-0.1),) * 2).verdict
+    assert [(one.kind, one.confirmed) for one in found.suspicions] == [(kind, True)]
 
 
 def test_no_suspicion_where_place_or_use_is_unsure(run: Run) -> None:
@@ -111,10 +119,12 @@ def test_changes_of_the_whole_image(run: Run) -> None:
     [moved] = measured(run, changes=(change(0.6, 0.1),)).verdict.suspicions
     assert (moved.kind, moved.change, moved.confirmed) == ("change", "blur", False)
     assert moved.effect == pytest.approx(0.5)
-    [fires] = measured(run, changes=(change(0.1, 0.1, fired=0.5),)).verdict.suspicions
+    [fires] = measured(run, changes=(change(0.6, 0.1), change(0.1, 0.1, gain_low=0.1))).verdict.suspicions  # one is named
     assert fires.confirmed
-    alone = replace(change(0.9, 0.1), other_losses=np.empty(0, np.float32))
-    assert measured(run, changes=(alone,)).verdict.suspicions == ()  # nothing to compare with
+    alike = change(0.9, 0.1, gain_low=0.1, apart=0.3)  # the images do not differ in it
+    assert measured(run, changes=(alike,)).verdict.suspicions == ()
+    alone = change(0.9, 0.1, gain_low=0.1, apart=NAN)  # nothing to compare with
+    assert measured(run, changes=(alone,)).verdict.suspicions == ()
 
 
 def test_a_stored_run_has_the_same_verdict(run: Run, tmp_path: Path) -> None:
@@ -142,14 +152,12 @@ def test_words_are_no_firmer_than_the_figures(run: Run) -> None:
     assert one["confirmed"]
     weak = verdict_values(measured(run, random_likeness=0.9), "robin")
     assert "perhaps, on weak evidence, on summary 1" in weak["relies"]
-    assert weak["clear"]
+    assert weak["unsuspected"]
     assert any("--others" in sentence for sentence in weak["untested"])
 
 
 def test_every_change_that_is_measured_has_words() -> None:
-    from visual_summaries.analyses.changes import CHANGES as MEASURED
-
-    assert set(MEASURED) == set(CHANGES)
+    assert {*MEASURED, "tone"} == set(CHANGES)
 
 
 def test_page_and_terminal_say_the_same(run: Run) -> None:
@@ -180,28 +188,30 @@ def test_page_and_terminal_say_the_same(run: Run) -> None:
 
 
 def test_the_command_fails_on_what_must_not_be(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = {"places": (place("beside"), place("fixed place")), "cues": (cue(0.6), cue(0.0))}
+    figures = {"places": (place("beside"), place("beside")), "cues": (cue(0.6), cue(0.0, low=0.0))}
     folder = tmp_path / "runs" / "robin"
     save_run(measured(run, **figures), folder)
     junit = tmp_path / "verdict.xml"
     assert main(["verdict", str(folder)]) == 0
     assert "SHORTCUT LIKELY: Summary 1 lies beside the object" in capsys.readouterr().out
-    assert main(["verdict", str(folder), "--fail-on", "fixed-place"]) == 0  # not confirmed, and no share is given
-    assert main(["verdict", str(folder), "--fail-on", "fixed-place:0.35"]) == 0
+    assert main(["verdict", str(folder), "--fail-on", "fixed-place,beside:0.35"]) == 0
     capsys.readouterr()
-    command = ["verdict", str(tmp_path), "--fail-on", "beside,fixed-place:0.2,border", "--junit", str(junit), "--json"]
+    command = ["verdict", str(tmp_path), "--fail-on", "beside,background:0.2,border", "--junit", str(junit), "--json"]
     assert main(command) == FAILED
     data = json.loads(capsys.readouterr().out)
     assert data["failed"] == 2
-    assert [name for name, messages in data["runs"][0]["failed"].items() if messages] == ["beside", "fixed-place"]
+    assert [name for name, messages in data["runs"][0]["failed"].items() if messages] == ["beside", "background"]
+    assert [len(messages) for messages in data["runs"][0]["failed"].values()] == [1, 2, 0]  # of beside the confirmed one
     [suite] = ElementTree.parse(junit).getroot()  # noqa: S314 - we wrote it
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     assert [len(case) for case in suite] == [1, 1, 0]
 
 
 def test_checks_on_reliability(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_run(measured(run), tmp_path / "firm")
-    save_run(replace(measured(run), summaries=()), tmp_path / "none")
+    firm = measured(run)
+    save_run(firm, tmp_path / "firm")
+    weak = [replace(one, analysis=replace(one.analysis, interval=(-0.1, 0.4))) for one in firm.summaries]  # type: ignore[type-var]
+    save_run(replace(firm, summaries=tuple(weak)), tmp_path / "none")
     assert main(["verdict", str(tmp_path / "firm"), "--fail-on", "unreliable:0.5,unexplained:0.9"]) == 0
     assert main(["verdict", str(tmp_path / "firm"), "--fail-on", "unreliable:0.7"]) == FAILED
     assert main(["verdict", str(tmp_path / "firm"), "--fail-on", "unexplained:0.1"]) == FAILED

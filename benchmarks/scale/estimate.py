@@ -19,6 +19,10 @@ GROWS = {
     "together": "images",
     "joint": "once",
     "chance": "once",
+    "places": "images",
+    "cues": "images",
+    "changes": "once",
+    "mistakes": "once",
 }
 #: Stages that a card does not make faster: grouping, boxes and dense flow are done on the processor.
 ON_CPU = ("parts", "summaries")

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def explained(unit: Unit, keep: Path) -> Row:
         truth["target"],
         keep / "runs" / unit.name,
         others=others,
+        preset="quick" if truth["kind"] == "whole" else "default",  # what is no region needs no fine masks
         include_misclassified=True,
         resume=(keep / "runs" / unit.name).exists(),
     )
@@ -320,11 +321,19 @@ def main() -> None:
     maker, done = Maker(arguments.data, keep), harness.Finished(keep / "figures", arguments.minutes)
     chosen = units(arguments.size)
     truths = [maker.make(unit) for unit in chosen]
-    settings: dict[str, Any] = {"preset": "default", "on_cue": ON_CUE, "learned": LEARNED}
+    settings: dict[str, Any] = {"preset": "default", "preset_of_whole": "quick", "on_cue": ON_CUE, "learned": LEARNED}
+    jobs: list[tuple[str, Any, Callable[..., Row], tuple[Any, ...]]] = [
+        (unit.name, truth, explained, (unit, keep)) for unit, truth in zip(chosen, truths, strict=True)
+    ]
+    jobs += [(one.name, asdict(one), natural, (one, arguments.data, keep)) for one in NATURALS]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        waiting = [(unit.name, truth, pool.submit(explained, unit, keep)) for unit, truth in zip(chosen, truths, strict=True)]
-        more = [(one.name, one.__dict__, pool.submit(natural, one, arguments.data, keep)) for one in NATURALS]
-        rows = [done(name, known, future.result) for name, known, future in [*waiting, *more]]
+        begun = {job[0]: pool.submit(job[2], *job[3]) for job in jobs if not done.has(job[0]) and arguments.minutes}
+        rows = [
+            done(name, known, lambda job=job: (begun.get(job[0]) or pool.submit(job[2], *job[3])).result())
+            for job in jobs
+            for name, known in [job[:2]]
+        ]
+        pool.shutdown(cancel_futures=True)
     rows = [row for row in rows if row is not None]
     halves = [figures(rows, half) for half in ("choose", "report")]
     found = harness.results("shortcuts", arguments.size, settings, rows, bars_of(halves[1]), halves=rounded(halves))

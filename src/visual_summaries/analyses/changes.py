@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from visual_summaries._batches import even_batch, in_batches
 from visual_summaries.analyses.importance import TINY, bootstrap_interval, difference_interval
 from visual_summaries.classifiers import Classifier, Target
 from visual_summaries.results import Change
@@ -179,12 +182,16 @@ def ask_changes(
         The tone that it is given to see whether it becomes the run's class by that: an image of another class.
     """
     pictures = [view, *changed(view, usual).values()]
-    with classifier.frozen():
-        logits = classifier.logits(
-            classifier.to_tensor(pictures if added is None else [*pictures, _toned(view, added)])
-        ).detach()
-    of_own = target if own is None else Target(own, "", target.kind)
     count = len(pictures)
+    pictures += [] if added is None else [_toned(view, added)]
+
+    def ask(part: slice) -> Tensor:
+        return classifier.logits(classifier.to_tensor(pictures[part])).detach()
+
+    with classifier.frozen():
+        found, _ = in_batches(ask, len(pictures), even_batch(len(pictures)), classifier)
+    logits = torch.cat(found)
+    of_own = target if own is None else Target(own, "", target.kind)
     of_class = logits[[*range(count - 1), len(logits) - 1]]
     return Answers(
         target.score(of_class).float().cpu().numpy(),

@@ -17,12 +17,11 @@ CHANCE = 0.05
 LEAST_EFFECT = 0.05
 #: And surely lies there: in this share of resampled sets of images.
 SURE = 0.9
-#: A cue is confirmed when the class fires on this share more of the images of other classes with it.
-LEAST_FIRED = 0.2
 #: The class's images differ from others in a property of the whole when its change tells so many pairs of them apart.
 APART = 0.9
 #: That is suspicious when the network uses it: the change surely adds so much to the class's score in images of other classes,
 #: or surely takes so much more from the class than from others. (Clean classes depend on color and sharpness, too.)
+#: Likewise a summary beside the object is confirmed when it surely adds so much to them.
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
 
 SUSPICIOUS = ("beside", "fixed place", "border")
@@ -41,8 +40,9 @@ def judge(run: Run) -> Verdict:
     Verdict
         Its summaries are *strong* when they beat their control, are reproducible, and random masks make no groups as alike
         (p at most .05). A suspicion is a summary that the network relies on and that surely lies beside the object, at a fixed
-        place or along the border; or a change of the whole image that moves this class and not others. It is *confirmed* when
-        images of other classes that were given become the class with it.
+        place or along the border; or a property of the whole image that the class's images have, others have not, and the
+        network uses. It is *confirmed* when it lies at a fixed place or along the border, or when images of other classes that
+        were given look more like the class with it.
     """
     analysis = run.analysis
     chance = None if analysis is None else analysis.chance
@@ -82,21 +82,22 @@ def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion
 
 
 def _suspicious(place: Place, reliance: Reliance) -> bool:
-    return place.kind in SUSPICIOUS and place.sure >= SURE and reliance.effect >= LEAST_EFFECT
+    return place.kind in SUSPICIOUS and place.sure >= SURE and reliance.interval[0] >= LEAST_EFFECT
 
 
 def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
-    tested = cue is not None and cue.ground == "others"
-    fired, before = (cue.fired, cue.fired_before) if cue is not None and tested else (float("nan"), float("nan"))
+    others = cue if cue is not None and cue.ground == "others" else None
+    unknown = float("nan")
     return Suspicion(
         place.kind,
         reliance.effect,
         reliance.interval,
-        confirmed=cue is not None and tested and fired - before >= LEAST_FIRED and cue.interval[0] > 0,
+        # No part of an object stays at one place of the picture, whatever the object does: that needs no other images.
+        confirmed=place.kind != "beside" or (others is not None and others.interval[0] >= LEAST_GAIN),
         summary=reliance.summary,
         share=1 - place.share_on_object,
-        fired=fired,
-        fired_before=before,
+        fired=unknown if others is None else others.fired,
+        fired_before=unknown if others is None else others.fired_before,
     )
 
 

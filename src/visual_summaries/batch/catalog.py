@@ -186,7 +186,8 @@ def _entry(path: Path, name: str, info: RunInfo, data: Mapping[str, Any]) -> Ent
         "rejected": info.counts.get("rejected", 0),
         "importances": [summary["importance"] for summary in kept],
         **_analyzed(data, len(kept)),
-        **_judged(data.get("verdict") or {}),
+        **judged(data),
+        "unexplained": (data.get("verdict") or {}).get("unexplained"),
         **_faithfulness(info.faithfulness),
         "warnings": sum(info.warnings.values()),
         "seconds": round(sum(info.timings.values()), 3),
@@ -195,9 +196,12 @@ def _entry(path: Path, name: str, info: RunInfo, data: Mapping[str, Any]) -> Ent
     return typed(values, Entry, "run.json")
 
 
-def _judged(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def judged(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the verdict in ``run.json`` says: how reliable, kinds of its suspicions, how many are confirmed."""
+    verdict = data.get("verdict") or {}
     suspicions = verdict.get("suspicions", ())
-    return {name: verdict[name] for name in ("reliable", "unexplained") if name in verdict} | {
+    return {
+        "reliable": verdict.get("reliable", ""),
         "suspicions": [one["kind"] for one in suspicions],
         "confirmed": sum(bool(one["confirmed"]) for one in suspicions),
     }

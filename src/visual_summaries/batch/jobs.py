@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from visual_summaries.errors import NoImagesError, RunError, SettingsError, Targ
 from visual_summaries.images.gather import natural_key
 from visual_summaries.images.kinds import is_image
 from visual_summaries.runs.directory import read_info
+from visual_summaries.runs.reading import MIN_IMAGES
 from visual_summaries.settings.masks import EvidenceSettings
 
 _NUMBERED = re.compile(r"(?P<index>\d{1,6})[ ._-]+(?P<name>.*\D.*)")
@@ -264,8 +265,9 @@ def plan_jobs(
         return [Job(models[0], str(images), str(out), target, weights[0], **options)]
     if (evidence := options.pop("evidence", None)) is not None and len(models) > 1:
         raise SettingsError(f"evidence {evidence} is of one network, but {len(models)} are given: explain them one by one")
-    # Where classes are explained, the others are the images to test cues on.
-    if options.get("others") is None and len(chosen) > 1:
+    # Where several classes are explained, images of the others are there to test cues on, if each class leaves some.
+    counts = [len(list(islice(filter(_is_image, folder.rglob("*")), MIN_IMAGES))) for folder, _ in chosen]
+    if options.get("others") is None and all(sum(counts) - own >= MIN_IMAGES for own in counts):
         options["others"] = str(images)
     return [
         Job(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from xml.etree import ElementTree
 
 import typer
@@ -13,10 +13,9 @@ import typer
 import visual_summaries as vs
 from visual_summaries.cli.console import AsJson, Runs, say, say_json
 from visual_summaries.errors import SettingsError
-from visual_summaries.files.atomic import write_text
-from visual_summaries.pages.verdict import evidence_sentence, suspicion_title, verdict_lines
-from visual_summaries.results import Run, Verdict
-from visual_summaries.runs.directory import find_runs
+
+if TYPE_CHECKING:
+    from visual_summaries.results import Run, Verdict
 
 #: Exit code where a verdict fails.
 FAILED = 12
@@ -48,6 +47,10 @@ def verdict(
     as_json: AsJson = False,
 ) -> None:
     """Print the verdict on runs; with --fail-on, exit with 12 if one of them does not pass."""
+    from visual_summaries.files.atomic import write_text  # slow to import: only when they are used
+    from visual_summaries.pages.verdict import verdict_lines
+    from visual_summaries.runs.directory import find_runs
+
     checks = parse_checks(fail_on or "")
     results: list[tuple[Path, Run, dict[str, list[str]]]] = []
     for path in find_runs(runs):
@@ -102,6 +105,8 @@ def parse_checks(text: str) -> list[tuple[str, float | None]]:
 
 def failures(run: Run, check: str, least: float | None) -> Iterator[str]:
     """Yield why a run fails a check; nothing when it passes."""
+    from visual_summaries.pages.verdict import evidence_sentence, suspicion_title
+
     verdict: Verdict = run.verdict
     if check == "unreliable":
         if verdict.reliable == "nothing" or (least is not None and _firm(verdict) < least):

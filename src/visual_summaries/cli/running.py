@@ -229,18 +229,21 @@ def _values(found: JobResult) -> dict[str, Any]:
 
 
 def _show_table(results: list[JobResult]) -> None:
-    from visual_summaries.runs.directory import read_info
+    from visual_summaries.batch.catalog import judged
+    from visual_summaries.pages.verdict import short_verdict
+    from visual_summaries.runs.directory import read_info, read_results
 
-    lines: list[tuple[str, ...]] = [("class", "network", "right on", "images", "summaries", "folder")]
+    lines: list[tuple[str, ...]] = [("class", "network", "right on", "images", "summaries", "verdict", "folder")]
     for found in results:
         folder = Path(found.job.out)
         if found.state == "failed":
-            lines.append((folder.name, folder.parent.name, "failed", "", "", str(folder)))
+            lines.append((folder.name, folder.parent.name, "failed", "", "", "", str(folder)))
             continue
         info = read_info(folder)
         right = f"{info.accuracy.correct} of {info.accuracy.total}"
         counts = (str(info.counts[name]) for name in ("images", "summaries"))
-        lines.append((info.target.name, folder.parent.name, right, *counts, str(folder)))
+        verdict = short_verdict(**judged(read_results(folder)))
+        lines.append((info.target.name, folder.parent.name, right, *counts, verdict, str(folder)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -40,6 +40,7 @@ def write_parquet_table(path: Path, entries: Sequence[Entry]) -> None:
     kinds = {
         "str": text, "int": count, "float": number, "float | None": number,
         "list[float]": pyarrow.list_(number), "list[bool]": pyarrow.list_(flag),
+        "list[str]": pyarrow.list_(text),
     }  # fmt: skip
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in Entry.__annotations__.items()])
     rows = [{name: _text(value) for name, value in plain(asdict(entry)).items()} for entry in entries]

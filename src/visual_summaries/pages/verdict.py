@@ -42,7 +42,7 @@ _LIES = {
     "everywhere": "on the object and around it",
 }
 _UNTESTED = {
-    "others": "No images of other classes were given, so no cue could be tested on them: give some with --others DIR.",
+    "others": "No images of other classes were given to test cues on: give some with --others DIR.",
     "object": "Where the object lies is estimated: give masks or boxes with --object to be sure.",
     "stability": "Stability was not measured: no summary counts as strong.",
     "chance": "Chance was not measured: no summary counts as strong.",
@@ -62,8 +62,8 @@ def verdict_values(run: Run, name: str) -> dict[str, Any]:
     -------
     dict
         ``relies``: the first sentence; ``unexplained``: what is in no summary; ``suspicions``: dictionaries with ``confirmed``,
-        ``summary`` (its number, from 1, or None), ``title``, ``evidence`` and ``todo``; ``clear``: a sentence where there is no
-        suspicion; ``untested``: sentences.
+        ``summary`` (its number, from 1, or None), ``title``, ``evidence`` and ``todo``; ``unsuspected``: a sentence where
+        there is no suspicion; ``untested``: sentences.
     """
     verdict = run.verdict
     return {
@@ -79,7 +79,7 @@ def verdict_values(run: Run, name: str) -> dict[str, Any]:
             }
             for one in verdict.suspicions
         ],
-        "clear": "" if verdict.suspicions else _clear(verdict),
+        "unsuspected": "" if verdict.suspicions else _unsuspected(verdict),
         "untested": [_UNTESTED[one] for one in verdict.untested],
     }
 
@@ -156,7 +156,7 @@ def evidence_sentence(one: Suspicion) -> str:
     return " ".join(parts)
 
 
-def _clear(verdict: Verdict) -> str:
+def _unsuspected(verdict: Verdict) -> str:
     if verdict.reliable == "nothing":
         return "So nothing can be said about shortcuts: see what is in no summary."
     return "No summary that the network surely relies on lies beside the object, at a fixed place or along the border."
@@ -185,8 +185,8 @@ def verdict_lines(run: Run) -> list[str]:
     for one in values["suspicions"]:
         mark = "SHORTCUT LIKELY" if one["confirmed"] else "to check"
         lines += [f"  {mark}: {one['title']}. {one['evidence']}", f"    next: {one['todo']}"]
-    if values["clear"]:
-        lines.append(f"  {values['clear']}")
+    if values["unsuspected"]:
+        lines.append(f"  {values['unsuspected']}")
     return [line.replace("\u00a0", " ") for line in [*lines, *(f"  {one}" for one in values["untested"])]]
 
 

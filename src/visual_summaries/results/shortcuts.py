@@ -229,7 +229,8 @@ class Suspicion:
     interval : tuple of float
         95 % interval of `effect`.
     confirmed : bool
-        Whether images of other classes that were given become the class with it: the cue is enough.
+        Whether it lies where no part of an object does (fixed place, border), or images of other classes that were given look
+        more like the class with it.
     summary : int or None
         Position in ``run.summaries``; None for changes.
     change : str
