@@ -597,7 +597,7 @@ def test_printed_it_has_everything(visit: Opener, run: Run, tmp_path: Path) -> N
     reader = PdfReader(tmp_path / "report.pdf")
     text = " ".join(" ".join(sheet.extract_text().split()) for sheet in reader.pages)
     for words_of in (
-        "looks again and again at summary 1",
+        "relies perhaps, on weak evidence, on summary 1",
         "Found in 6 of 6 images",
         "Found in 5 of 6 images",
         "Rejected clusters",

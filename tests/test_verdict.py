@@ -115,23 +115,32 @@ def test_no_suspicion_where_place_or_use_is_unsure(run: Run) -> None:
 
 
 def test_changes_of_the_whole_image(run: Run) -> None:
-    assert measured(run, changes=(change(0.5, 0.45),)).verdict.suspicions == ()  # others lose as much
-    [moved] = measured(run, changes=(change(0.6, 0.1),)).verdict.suspicions
-    assert (moved.kind, moved.change, moved.confirmed) == ("change", "blur", False)
+    def kinds(*changes: Change) -> list[tuple[str, bool]]:
+        return [(one.change, one.confirmed) for one in measured(run, changes=changes).verdict.suspicions]
+
+    [moved] = measured(run, changes=(change(0.6, 0.1, apart=0.98),)).verdict.suspicions
+    assert (moved.kind, moved.confirmed) == ("change", False)
     assert moved.effect == pytest.approx(0.5)
-    [fires] = measured(run, changes=(change(0.6, 0.1), change(0.1, 0.1, gain_low=0.1))).verdict.suspicions  # one is named
-    assert fires.confirmed
-    alike = change(0.9, 0.1, gain_low=0.1, apart=0.3)  # the images do not differ in it
-    assert measured(run, changes=(alike,)).verdict.suspicions == ()
-    alone = change(0.9, 0.1, gain_low=0.1, apart=NAN)  # nothing to compare with
-    assert measured(run, changes=(alone,)).verdict.suspicions == ()
+    assert kinds(change(0.5, 0.45, apart=0.98)) == []  # others lose as much
+    assert kinds(change(0.6, 0.1, apart=0.02)) == []  # the images have none of what it takes
+    added = change(0.1, 0.1, gain_low=0.1, apart=0.02)
+    assert kinds(added, change(0.6, 0.1, apart=0.98)) == [("blur", True)]  # one is named
+    assert kinds(replace(added, apart=0.3)) == []  # the images do not differ in it
+    assert kinds(replace(added, apart=NAN)) == []  # nothing to compare with
+    assert kinds(replace(added, apart=0.98)) == []  # they have less of what it adds
+    assert kinds(replace(added, name="sharpen")) == []
+    assert kinds(replace(added, name="sharpen", apart=0.98)) == [("sharpen", True)]
 
 
 def test_a_stored_run_has_the_same_verdict(run: Run, tmp_path: Path) -> None:
     view = np.zeros((48, 64, 3), np.uint8)
     labels = np.full((48, 64), -1, np.int16)
     mistake = Mistake("a.png", "missed", view, 0.2, "wren", np.array([1.2, 0.0], np.float32), labels)
-    figures = {"places": (place("beside"), place("object")), "cues": (cue(0.6), cue(0.9)), "changes": (change(0.6, 0.1),)}
+    figures = {
+        "places": (place("beside"), place("object")),
+        "cues": (cue(0.6), cue(0.9)),
+        "changes": (change(0.6, 0.1, apart=0.98),),
+    }
     made = measured(run, mistakes=(mistake,), **figures)
     save_run(made, tmp_path / "run")
     loaded = load_run(tmp_path / "run")
@@ -171,7 +180,7 @@ def test_page_and_terminal_say_the_same(run: Run) -> None:
         run,
         places=(place("beside"), place("object", on=0.9)),
         cues=(cue(0.6), cue(0.9)),
-        changes=(change(0.6, 0.1),),
+        changes=(change(0.6, 0.1, apart=0.98),),
         mistakes=mistakes,
     )
     page = Reader(render_page(made)).flat

@@ -16,13 +16,17 @@ CHANCE = 0.05
 #: A summary beside the object is suspicious when it surely takes at least this share of the score above its control.
 LEAST_EFFECT = 0.05
 #: And surely lies there: in this share of resampled sets of images.
-SURE = 0.9
+SURE = 0.8
 #: The class's images differ from others in a property of the whole when its change tells so many pairs of them apart.
 APART = 0.9
-#: That is suspicious when the network uses it: the change surely adds so much to the class's score in images of other classes,
-#: or surely takes so much more from the class than from others. (Clean classes depend on color and sharpness, too.)
-#: Likewise a summary beside the object is confirmed when it surely adds so much to them.
+#: That is suspicious when the network uses it. What the class's images have already, a change alters less in them: such a
+#: change surely adds so much to the class's score in images of other classes. What they have more of, it alters more: it surely
+#: takes so much more from the class than from others. (Clean classes depend on color and sharpness, too.)
+#: Likewise a summary beside the object is confirmed when it surely adds so much to images of other classes.
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
+
+#: Changes that alter an image more, the more it has of what they add.
+_MORE = ("sharpen", "brighter")
 
 SUSPICIOUS = ("beside", "fixed place", "border")
 
@@ -103,9 +107,9 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
 
 def _of_change(change: Change) -> Suspicion | None:
     """Return the suspicion that a change gives: images of the class differ from others in it, and it is used."""
-    if not max(change.apart, 1 - change.apart) >= APART:  # also where it is not known
-        return None
-    fires, moves = change.gain_interval[0] >= LEAST_GAIN, change.interval[0] >= LEAST_LOSS
+    less, more = change.apart <= 1 - APART, change.apart >= APART  # neither where it is not known
+    fires = (more if change.name in _MORE else less) and change.gain_interval[0] >= LEAST_GAIN
+    moves = more and change.interval[0] >= LEAST_LOSS
     if not fires and not moves:
         return None
     effect, interval = (change.gain, change.gain_interval) if fires else (change.loss - change.other_loss, change.interval)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.analyses.verdict import SURE
 from visual_summaries.pages.rendering import render_part
 from visual_summaries.pages.words import UNKNOWN, listed, percent, span, text
 from visual_summaries.results import Reliance, Run, Suspicion, Verdict
@@ -173,7 +174,7 @@ def place_words(kind: str, share: float, sure: float) -> str:
     perhaps beside the object (42 % of its pixels on it)
     """
     on = f" ({percent(share)} of its pixels on it)" if math.isfinite(share) else ""
-    return f"{'' if sure >= 0.9 else 'perhaps '}{_LIES[kind]}{on}"
+    return f"{'' if sure >= SURE else 'perhaps '}{_LIES[kind]}{on}"
 
 
 def verdict_lines(run: Run) -> list[str]:
