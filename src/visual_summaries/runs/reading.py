@@ -221,6 +221,9 @@ def in_words(skipped: Iterable[Skipped]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
 
 
+_LABELS = "; where several labels may hold at once, load the network with --score sigmoid (score='sigmoid')"
+
+
 def _require_enough(result: ImageSet, fewest: int, target: Target, others: Counter[str]) -> None:
     if len(result.images) >= fewest:
         return
@@ -229,6 +232,7 @@ def _require_enough(result: ImageSet, fewest: int, target: Target, others: Count
         raise TargetError(
             f"none of the {result.total} images is classified as {target.name}; the network says {said}. Check the target and "
             "the preprocessing, or explain the images all the same with --include-misclassified (include_misclassified=True)"
+            f"{_LABELS if target.kind == 'probability' else ''}"
         )
     reasons = f"; set aside: {in_words(result.skipped)}" if result.skipped else ""
     example = next((f" (for example {item.name}: {item.detail})" for item in result.skipped), "")
