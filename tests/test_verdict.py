@@ -14,7 +14,7 @@ from drawn_runs import Reader, make_divided_run
 from visual_summaries.analyses.changes import CHANGES as MEASURED
 from visual_summaries.cli import main
 from visual_summaries.cli.judging import FAILED, parse_checks
-from visual_summaries.errors import SettingsError
+from visual_summaries.errors import RunError, SettingsError
 from visual_summaries.pages.report import render_page
 from visual_summaries.pages.verdict import CHANGES, mistake_values, verdict_lines, verdict_values
 from visual_summaries.results import Chance, Change, Cue, Mistake, Place, Run, SummaryAnalysis
@@ -148,6 +148,22 @@ def test_a_stored_run_has_the_same_verdict(run: Run, tmp_path: Path) -> None:
     assert loaded.verdict == made.verdict
     stored = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["verdict"]
     assert stored == json.loads(json.dumps(made.verdict.to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("figures", "what"),
+    [
+        ({"places": (place("object"),)}, "run.analysis.places"),
+        ({"cues": (cue(0.5),)}, "run.analysis.cues"),
+        ({"places": (place("sky"), place("object"))}, "sky"),
+        ({"places": (replace(place("object"), images=np.arange(9)), place("object"))}, "places.0"),
+        ({"changes": (replace(change(0.5, 0.1), gains=np.zeros(2, np.float32)),)}, "changes.0.gains"),
+    ],
+)
+def test_a_damaged_run_is_not_judged(run: Run, figures: dict[str, object], what: str, tmp_path: Path) -> None:
+    save_run(measured(run, **figures), tmp_path / "run")
+    with pytest.raises(RunError, match=what):
+        load_run(tmp_path / "run")
 
 
 def test_words_are_no_firmer_than_the_figures(run: Run) -> None:

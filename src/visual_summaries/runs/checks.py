@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import Faithfulness, Parts, Run, Summary
+from visual_summaries.results import PLACES, Faithfulness, Parts, Run, RunAnalysis, Summary
 from visual_summaries.runs.packed import MismatchError
 from visual_summaries.settings.masks import infills_of
 
@@ -114,6 +114,8 @@ def _check_references(run: Run) -> None:
     for group in ("summaries", "rejected"):
         for number, summary in enumerate(getattr(run, group)):
             _check_summary(run, summary, f"run.{group}.{number}")
+    if run.analysis is not None:
+        _check_shortcuts(run.analysis, len(run.summaries), len(run.images))
     if run.analysis is not None and run.analysis.joint is not None:
         joint, where, count = run.analysis.joint, "run.analysis.joint", len(run.summaries)
         for name in ("order", "destroying", "sufficient"):
@@ -121,6 +123,27 @@ def _check_references(run: Run) -> None:
                 _in_range(index, count, f"{where}.{name}")
         many = ("orders", count + 1)
         _shaped(joint, where, {"deletion": many[1:], "insertion": many[1:], "random_deletion": many, "random_insertion": many})
+
+
+def _check_shortcuts(analysis: RunAnalysis, summaries: int, images: int) -> None:
+    for name in ("places", "cues"):
+        count = len(getattr(analysis, name))
+        _require(count in (0, summaries), count, f"0 or {summaries}, one for each summary", f"run.analysis.{name}")
+    for number, place in enumerate(analysis.places):
+        where = f"run.analysis.places.{number}"
+        _require(place.kind in PLACES, place.kind, f"one of {', '.join(PLACES)}", f"{where}.kind")
+        for index in place.images.tolist():
+            _in_range(index, images, f"{where}.images")
+        _shaped(place, where, dict.fromkeys(("images", "on_object", "at_border", "area"), place.images.shape))
+    for number, cue in enumerate(analysis.cues):
+        _shaped(cue, f"run.analysis.cues.{number}", {"gains": ("pictures",), "controls": cue.gains.shape})
+    for number, change in enumerate(analysis.changes):
+        where = f"run.analysis.changes.{number}"
+        _shaped(change, where, {"losses": ("images",), "other_losses": ("others",), "gains": change.other_losses.shape})
+    for number, mistake in enumerate(analysis.mistakes):
+        where = f"run.analysis.mistakes.{number}"
+        _picture(mistake.view, f"{where}.view")
+        _shaped(mistake, where, {"strengths": (summaries,), "labels": mistake.view.shape[:2]})
 
 
 def _check_summary(run: Run, summary: Summary, where: str) -> None:
