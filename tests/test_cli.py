@@ -160,7 +160,7 @@ def test_impossible_transforms(
         ({"--preset": "papers"}, 2, "'default', 'quick', 'paper'"),
         ({"--max-images": "2"}, 2, "max-images"),
     ],
-    ids=["model", "file", "checkpoint", "class", "never-predicted", "no-folder", "output", "preset", "too-few"],
+    ids=["model", "file", "checkpoint", "class", "never-predicted", "labels", "no-folder", "output", "preset", "too-few"],
 )
 def test_wrong_input_ends_with_a_remedy_and_its_code(
     tmp_path: Path,
