@@ -226,6 +226,13 @@ def test_masks_of_a_folder_are_brought_to_the_views(tmp_path: Path, caplog: pyte
     assert "no object for 1 of 2 images" in caplog.text
 
 
+def test_a_mask_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_png(tmp_path / "x.png", whole())
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(SettingsError, match="cannot be read as a mask"):
+        read_objects(tmp_path, originals(), TRANSFORM)
+
+
 def test_a_name_that_two_images_have_needs_its_folder(tmp_path: Path) -> None:
     images = originals(("a/x.jpg", "b/x.jpg"))
     write_png(tmp_path / "b/x.png", whole())

@@ -116,7 +116,7 @@ def _png(path: Path) -> Pixels:
     try:
         with PIL.Image.open(path, formats=("PNG",)) as image:
             pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise SettingsError(
             f"{path} cannot be read as a mask ({error}); give a PNG whose pixels are 0 off the object"
         ) from error
