@@ -206,7 +206,7 @@ def test_page_and_terminal_say_the_same(run: Run) -> None:
     assert "<i>.png: seen as wren <b>, score 0.20 Present: 1. Weak: 2." in page
     assert "b.png, score 0.80 Absent: 1 and 2." in page
     assert [one["absent"] for one in mistake_values(made)] == ["", "1 and 2"]
-    assert "It lies beside the object (5 % of its pixels on it)." in page
+    assert "It lies beside the object (5 % of its pixels on the object)." in page
     bare = Reader(render_page(run)).flat
     assert "When it is wrong" not in bare
     assert "What is no region" not in bare
@@ -221,15 +221,23 @@ def test_the_command_fails_on_what_must_not_be(run: Run, tmp_path: Path, capsys:
     assert "SHORTCUT LIKELY: Summary 1 lies beside the object" in capsys.readouterr().out
     assert main(["verdict", str(folder), "--fail-on", "fixed-place,beside:0.35"]) == 0
     capsys.readouterr()
-    command = ["verdict", str(tmp_path), "--fail-on", "beside,background:0.2,border", "--junit", str(junit), "--json"]
+    command = [
+        "verdict",
+        str(tmp_path),
+        "--fail-on",
+        "beside,background:0.2,border,beside:0.9",
+        "--junit",
+        str(junit),
+        "--json",
+    ]
     assert main(command) == FAILED
     data = json.loads(capsys.readouterr().out)
     assert data["failed"] == 2
-    assert [name for name, messages in data["runs"][0]["failed"].items() if messages] == ["beside", "background"]
-    assert [len(messages) for messages in data["runs"][0]["failed"].values()] == [1, 2, 0]  # of beside the confirmed one
+    assert [name for name, messages in data["runs"][0]["failed"].items() if messages] == ["beside", "background:0.2"]
+    assert [len(messages) for messages in data["runs"][0]["failed"].values()] == [1, 2, 0, 0]  # of beside the confirmed one
     [suite] = ElementTree.parse(junit).getroot()  # noqa: S314 - we wrote it
-    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
-    assert [len(case) for case in suite] == [1, 1, 0]
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "2")
+    assert [len(case) for case in suite] == [1, 1, 0, 0]
 
 
 def test_checks_on_reliability(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ def verdict(
     results: list[tuple[Path, Run, dict[str, list[str]]]] = []
     for path in find_runs(runs):
         run = vs.load_run(path)
-        results.append((path, run, {name: list(failures(run, name, least)) for name, least in checks}))
+        results.append((path, run, {_named(*check): list(failures(run, *check)) for check in checks}))
     if junit is not None:
         write_text(junit, _junit([(path, found) for path, _, found in results]))
     failed = sum(bool(messages) for _, _, found in results for messages in found.values())
@@ -119,6 +119,10 @@ def failures(run: Run, check: str, least: float | None) -> Iterator[str]:
         for one in verdict.suspicions:
             if one.kind in CHECKS[check] and (one.confirmed if least is None else one.effect >= least):
                 yield f"{suspicion_title(run, one)}. {evidence_sentence(one)}".replace("\u00a0", " ")
+
+
+def _named(check: str, least: float | None) -> str:
+    return check if least is None else f"{check}:{least:g}"
 
 
 def _firm(verdict: Verdict) -> float:

@@ -144,8 +144,8 @@ def evidence_sentence(one: Suspicion) -> str:
         parts.append(f"{percent(one.share)} of its pixels lie beside the object.")
     within = f" (95\u00a0% interval {span(*one.interval)})" if math.isfinite(one.interval[0]) else ""
     if one.kind == "change":
-        does = "adds to the score of other classes’ images" if one.confirmed else "takes from the score, beyond other classes,"
-        parts.append(f"The change {does} {percent(one.effect)}{within}.")
+        does = "adds {} to the score of other images" if one.confirmed else "takes {} more of the score than of other classes’"
+        parts.append(f"The change {does.format(percent(one.effect))}{within}.")
     else:
         parts.append(f"It takes {percent(one.effect)} of the score above its control{within}.")
     if math.isfinite(one.fired):
@@ -169,11 +169,12 @@ def place_words(kind: str, share: float, sure: float) -> str:
     Examples
     --------
     >>> print(place_words("beside", 0.12, 0.97).replace(chr(160), " "))
-    beside the object (12 % of its pixels on it)
+    beside the object (12 % of its pixels on the object)
     >>> print(place_words("beside", 0.42, 0.6).replace(chr(160), " "))
-    perhaps beside the object (42 % of its pixels on it)
+    perhaps beside the object (42 % of its pixels on the object)
     """
-    on = f" ({percent(share)} of its pixels on it)" if math.isfinite(share) else ""
+    what = "" if kind == "object" else " on the object"
+    on = f" ({percent(share)} of its pixels{what})" if math.isfinite(share) else ""
     return f"{'' if sure >= SURE else 'perhaps '}{_LIES[kind]}{on}"
 
 

@@ -225,7 +225,8 @@ class Suspicion:
         ``"beside"``, ``"fixed place"`` or ``"border"``: a summary that the network relies on lies there; ``"change"``: the
         class depends on a property of the whole image.
     effect : float
-        Share of the class score that goes with it: above its control (a summary), above other classes (a change).
+        Share of the class score that goes with it: above its control (a summary), above other classes (a change). Of a change
+        that is confirmed, what it adds to the score in images of other classes.
     interval : tuple of float
         95 % interval of `effect`.
     confirmed : bool
