@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from visual_summaries._batches import even_batch, in_batches
@@ -145,10 +146,8 @@ def told_apart(images: Sequence[View], others: Sequence[View], usual: Tone) -> l
     """
     if not others:
         return [float("nan")] * (len(CHANGES) + 1)
-    altered = np.array([_altered(view, usual) for view in [*images, *others]])
-    less = altered[: len(images), None] < altered[None, len(images) :]
-    same = altered[: len(images), None] == altered[None, len(images) :]
-    return [float(share) for share in 1 - (less + same / 2).mean(axis=(0, 1))]
+    own, foreign = (np.array([_altered(view, usual) for view in side]) for side in (images, others))
+    return [float(won) / len(own) / len(foreign) for won in mannwhitneyu(own, foreign, axis=0).statistic]
 
 
 def _altered(view: View, usual: Tone) -> list[float]:
