@@ -231,22 +231,33 @@ def test_losses_of_other_images_are_those_of_their_own_class(classifier: Classif
     assert not found.hits[0]
 
 
+def test_what_an_image_has_already_is_altered_less(classifier: Classifier) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, gray_views(1)[0].shape, np.uint8)
+    sharp, blurred = (
+        ask_changes(classifier, resolve_target(classifier, 0), view, USUAL_TONE).altered
+        for view in (noise, cv2.GaussianBlur(noise, (0, 0), 3))
+    )
+    less = {name for name, a, b in zip([*CHANGES, "tone"], blurred, sharp, strict=True) if a < b / 2}
+    assert {"blur", "jpeg"} <= less
+
+
 def test_changes_are_joined_by_hand() -> None:
     names = [*CHANGES, "tone"]
 
-    def answers(before: float, after: float, own: tuple[float, float]) -> Answers:
+    def answers(before: float, after: float, own: tuple[float, float], altered: float = 2) -> Answers:
         rest = len(names)
         rows = [np.array([first, *[then] * rest], np.float32) for first, then in ((before, after), own)]
-        return Answers(*rows, rows[0] >= 0.5)
+        return Answers(*rows, rows[0] >= 0.5, np.full(rest, altered, np.float32))
 
     images = [answers(0.8, 0.4, (0.8, 0.4)), answers(0.2, 0.4, (0.2, 0.4)), answers(0.5, 0.5, (0.5, 0.5))]
-    others = [answers(0.1, 0.6, (0.9, 0.45)), answers(0.1, 0.2, (0.9, 0.9))]
+    others = [answers(0.1, 0.6, (0.9, 0.45), 1), answers(0.1, 0.2, (0.9, 0.9), 3)]
     change = join_changes(images, others, [0, 1, 1], [0, 1])[3]
     assert change.name == names[3]
     assert change.losses == pytest.approx([0.5, -0.5, 0])
     assert change.other_losses == pytest.approx([0.5, 0])
     assert change.gains == pytest.approx([0.5, 0.1])
     assert (change.fired, change.fired_before) == (0.5, 0)
+    assert change.apart == 0.5
     assert change.gain_interval == bootstrap_interval(change.gains)
     together = difference_interval((change.losses, [0, 1, 1]), (change.other_losses, [0, 1]))
     assert change.interval == together

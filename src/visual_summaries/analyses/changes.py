@@ -129,29 +129,25 @@ def changed(view: View, like: Tone) -> dict[str, View]:
     return {name: change(view) for name, change in CHANGES.items()} | {"tone": _toned(view, like)}
 
 
-def told_apart(images: Sequence[View], others: Sequence[View], usual: Tone) -> list[float]:
-    """Return for each change how well it tells images of the class (H, W, 3) from others by how much it alters their pixels.
+def told_apart(altered: NDArray[np.floating], others: NDArray[np.floating]) -> list[float]:
+    """Return for each change how well it tells images of the class from others by how much it alters their pixels.
 
     What is blurred already is altered little by blur. 0: it alters each image of the class less than each other one; 1: more;
     0.5: alike (area under the curve, Mann and Whitney 1947). NaN where there are no images of other classes.
 
+    Parameters
+    ----------
+    altered, others : ndarray, (N, C) and (M, C)
+        Mean of what each change alters in a pixel of each image, in 0 to 255.
+
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> noise = [rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(4)]
-    >>> blurred = [cv2.GaussianBlur(view, (0, 0), 3) for view in noise[:2]]
-    >>> found = dict(zip([*CHANGES, "tone"], told_apart(blurred, noise[2:], USUAL_TONE)))
-    >>> found["blur"], found["jpeg"]
-    (0.0, 0.0)
+    >>> told_apart(np.array([[0.1, 5.0], [0.2, 9.0]]), np.array([[3.0, 7.0]]))
+    [0.0, 0.5]
     """
-    if not others:
-        return [float("nan")] * (len(CHANGES) + 1)
-    own, foreign = (np.array([_altered(view, usual) for view in side]) for side in (images, others))
-    return [float(won) / len(own) / len(foreign) for won in mannwhitneyu(own, foreign, axis=0).statistic]
-
-
-def _altered(view: View, usual: Tone) -> list[float]:
-    return [float(np.abs(one.astype(np.float32) - view).mean()) for one in changed(view, usual).values()]
+    if not len(others):
+        return [float("nan")] * altered.shape[1]
+    return [float(won) / len(altered) / len(others) for won in mannwhitneyu(altered, others, axis=0).statistic]
 
 
 class Answers(NamedTuple):
@@ -160,6 +156,7 @@ class Answers(NamedTuple):
     scores: NDArray[np.float32]  # of the run's class
     own: NDArray[np.float32]  # of the image's own class
     hits: NDArray[np.bool_]  # whether it is taken for the run's class
+    altered: NDArray[np.float32]  # mean of what each change alters in a pixel, in 0 to 255 (C,)
 
 
 def ask_changes(
@@ -181,6 +178,7 @@ def ask_changes(
         The tone that it is given to see whether it becomes the run's class by that: an image of another class.
     """
     pictures = [view, *changed(view, usual).values()]
+    altered = [np.abs(one.astype(np.float32) - view).mean() for one in pictures[1:]]
     count = len(pictures)
     pictures += [] if added is None else [_toned(view, added)]
 
@@ -196,6 +194,7 @@ def ask_changes(
         target.score(of_class).float().cpu().numpy(),
         of_own.score(logits[:count]).float().cpu().numpy(),
         target.hits(of_class).cpu().numpy(),
+        np.array(altered, np.float32),
     )
 
 
@@ -221,6 +220,7 @@ def join_changes(
     )
     other_losses = _losses(own)
     gains = (scores - scores[:, :1]).astype(np.float32)
+    apart = told_apart(*(np.array([one.altered for one in side]) for side in (images, others)))
     unknown = float("nan")
     found = []
     for k, name in enumerate(names, 1):
@@ -236,6 +236,7 @@ def join_changes(
                 gain_interval=bootstrap_interval(gains[:, k], draws, random_state, groups=other_origins),
                 fired=float(hits[:, k].mean()) if others else unknown,
                 fired_before=float(hits[:, 0].mean()) if others else unknown,
+                apart=apart[k - 1],
             )
         )
     return tuple(found)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from visual_summaries.analyses.chance import some_images
-from visual_summaries.analyses.changes import USUAL_TONE, Answers, Tone, ask_changes, join_changes, told_apart, tone_of
+from visual_summaries.analyses.changes import USUAL_TONE, Answers, Tone, ask_changes, join_changes, tone_of
 from visual_summaries.analyses.cues import hits_without, measure_cue
 from visual_summaries.analyses.importance import summary_pixels
 from visual_summaries.results import Change, Cue, Image, Region, Summary
@@ -116,7 +116,7 @@ def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None, Tone 
         yield ask_changes(scorer(shared, item[0]).classifier, shared.target, *item)._asdict()
 
 
-CHANGES = Stage("changes", 1, _changes)
+CHANGES = Stage("changes", 2, _changes)
 
 
 def measure_changes(context: Context, images: Sequence[Image], others: Sequence[Image] = ()) -> tuple[Change, ...]:
@@ -135,6 +135,4 @@ def measure_changes(context: Context, images: Sequence[Image], others: Sequence[
     inputs = ([view_sha256(view), *more] for view, *more in asked)
     found = [Answers(**record) for record in context.map(CHANGES, inputs, asked.__getitem__)]
     origins, other_origins = ([image.origin for image in side] for side in (own, foreign))
-    joined = join_changes(found[: len(own)], found[len(own) :], origins, other_origins, context.settings.analyses, seed)
-    apart = told_apart([image.view for image in own], [image.view for image in foreign], usual)
-    return tuple(replace(one, apart=share) for one, share in zip(joined, apart, strict=True))
+    return join_changes(found[: len(own)], found[len(own) :], origins, other_origins, context.settings.analyses, seed)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from visual_summaries.errors import ImageError, NoImagesError, SettingsError
 from visual_summaries.images import gather_images
 from visual_summaries.images.decode import open_map
 from visual_summaries.masks.given import Map, is_binary
+from visual_summaries.runs.naming import match_names, without_suffix
 
 #: A folder; maps in the order of the images, None where there is none; maps by the images' names; a function of a view.
 MapSources = str | Path | Mapping[str, Any] | Iterable[Any] | Callable[[NDArray[np.uint8]], Any]
@@ -68,9 +68,8 @@ class GivenMaps:
                     "there is none, or a dict of the images' names"
                 )
             given = dict(zip(names, maps, strict=True))
-        stems = Counter(map(_stem, names))
-        keys = {name: name if name in given or stems[_stem(name)] > 1 else _stem(name) for name in names}
-        self._found = {name: given[key] for name, key in keys.items() if given.get(key) is not None}
+        keys = match_names(names, given)
+        self._found = {name: given[key] for name, key in keys.items() if given[key] is not None}
         self.unused += [key for key in given if key not in set(keys.values())]
 
     def _of_folder(self, folder: Path) -> dict[str, Any]:
@@ -81,9 +80,9 @@ class GivenMaps:
         self.unused += [file.name for file in files if not file.name.lower().endswith(ENDINGS)]
         maps: dict[str, Any] = {}
         for file in (file for file in files if file.name.lower().endswith(ENDINGS)):
-            if _stem(file.name) in maps:
-                raise SettingsError(f"evidence {folder} holds two maps called {_stem(file.name)}: leave one")
-            maps[_stem(file.name)] = file.content
+            if without_suffix(file.name) in maps:
+                raise SettingsError(f"evidence {folder} holds two maps called {without_suffix(file.name)}: leave one")
+            maps[without_suffix(file.name)] = file.content
         return maps
 
     def read(self, name: str, view: NDArray[np.uint8], size: tuple[int, int]) -> None:
@@ -95,7 +94,8 @@ class GivenMaps:
             With the reason ``"no-map"`` or ``"unusable-map"``.
         """
         if not callable(self._given) and name not in self._found:
-            raise ImageError(f"no map is given for {name}: maps are called as their images are, or {_stem(name)}", "no-map")
+            expected = without_suffix(name)
+            raise ImageError(f"no map is given for {name}: name it {expected}, {expected}.png or {expected}.npy", "no-map")
         content = self._given(view) if callable(self._given) else self._found[name]
         whole = None if callable(self._given) else view_frame(self._transform, size)
         try:
@@ -103,10 +103,6 @@ class GivenMaps:
             self.maps[name] = lay_on_view(one_channel(values), view.shape[:2], whole)
         except ImageError as error:
             raise ImageError(f"its map cannot be used: {error}", "unusable-map") from error
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def one_channel(values: Any) -> Map:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from visual_summaries.classifiers.frames import view_frame
 from visual_summaries.classifiers.transforms import ViewTransform
 from visual_summaries.errors import SettingsError
 from visual_summaries.results import Image
+from visual_summaries.runs.naming import match_names
 
 logger = logging.getLogger("visual_summaries")
 
@@ -70,10 +71,10 @@ def read_objects(path: str | Path, images: Sequence[Image], transform: ViewTrans
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.rglob("*.png"))
-        of_image = _by_name(images, {file.relative_to(path).as_posix(): file for file in files})
+        files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.png"))}
+        of_image = match_names([image.name for image in images], files)
         known = "masks"
-        found = [(image, _png(of_image[image.index])) for image in images if image.index in of_image]
+        found = [(image, _png(files[of_image[image.name]])) for image in images if image.name in of_image]
     elif path.is_file():
         known, found = _coco(path, images, class_name)
     else:
@@ -88,28 +89,6 @@ def read_objects(path: str | Path, images: Sequence[Image], transform: ViewTrans
     if missing:
         logger.warning("%s has no object for %d of %d images (%s, ...)", path, len(missing), len(images), missing[0])
     return Objects(known, masks, missing)
-
-
-def _by_name(images: Sequence[Image], named: Mapping[str, Any]) -> dict[int, Any]:
-    """Find what belongs to which image: by path without suffix; by the bare name where only one image and one file have it."""
-    whole = {str(PurePosixPath(name).with_suffix("")): one for name, one in named.items()}
-    bare, of_images = (_unique(map(PurePosixPath, names)) for names in (named, [image.name for image in images]))
-    found = {}
-    for image in images:
-        name = PurePosixPath(image.name)
-        if (key := str(name.with_suffix(""))) in whole:
-            found[image.index] = whole[key]
-        elif name.stem in bare and name.stem in of_images:
-            found[image.index] = named[bare[name.stem]]
-    return found
-
-
-def _unique(paths: Iterable[PurePosixPath]) -> dict[str, str]:
-    """Paths by their bare names, those that only one path has."""
-    rows: dict[str, list[str]] = {}
-    for path in paths:
-        rows.setdefault(path.stem, []).append(str(path))
-    return {stem: same[0] for stem, same in rows.items() if len(same) == 1}
 
 
 def _png(path: Path) -> Pixels:
@@ -148,7 +127,8 @@ def _coco(path: Path, images: Sequence[Image], class_name: str) -> tuple[str, li
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         sizes = {one["id"]: (int(one["height"]), int(one["width"])) for one in data["images"]}
-        of_image = _by_name(images, {one["file_name"]: one["id"] for one in data["images"]})
+        keys = {one["file_name"]: one["id"] for one in data["images"]}
+        of_image = match_names([image.name for image in images], keys)
         own = {one["id"] for one in data.get("categories", ()) if str(one.get("name")).casefold() == class_name.casefold()}
         rows: dict[Any, list[Any]] = {}
         for one in data["annotations"]:
@@ -157,7 +137,7 @@ def _coco(path: Path, images: Sequence[Image], class_name: str) -> tuple[str, li
         outlined = any(one.get("segmentation") for same in rows.values() for one in same)
         found = []
         for image in images:
-            key = of_image.get(image.index)
+            key = keys.get(of_image.get(image.name, ""))
             if key in rows:
                 found.append((image, np.any([_drawn(one, sizes[key]) for one in rows[key]], axis=0)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
