@@ -190,9 +190,18 @@ def smoothness(x: torch.Tensor) -> torch.Tensor:
     return -(x[..., 1:] - x[..., :-1]).abs().mean(dim=(1, 2, 3))
 
 
+def red_rim(x: torch.Tensor) -> torch.Tensor:
+    return (x[:, 0, :4] - x[:, 2, :4]).mean(dim=(1, 2))
+
+
+def framed(view: np.ndarray) -> np.ndarray:
+    return cv2.copyMakeBorder(view[4:-4, 4:-4], 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=(255, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("measure", "of_class", "nearer", "lost", "gained"),
     [
+        (red_rim, framed, 2, {"border"}, {"border"}),
         (cast, lambda view: np.clip(view * (1.2, 1, 0.8), 0, 255).astype(np.uint8), 2, {"gray", "tone"}, {"tone"}),
         (smoothness, lambda view: cv2.GaussianBlur(view, (0, 0), 0.7), 6, {"sharpen"}, {"blur"}),
     ],

@@ -125,6 +125,9 @@ def test_changes_of_the_whole_image(run: Run) -> None:
     assert kinds(change(0.6, 0.1, apart=0.02)) == []  # the images have none of what it takes
     added = change(0.1, 0.1, gain_low=0.1, apart=0.02)
     assert kinds(added, change(0.6, 0.1, apart=0.98)) == [("blur", True)]  # one is named
+    anyhow = change(0.1, 0.1, gain_low=0.1, apart=0.5)
+    assert kinds(anyhow) == []
+    assert kinds(replace(anyhow, name="border")) == [("border", True)]  # what others were given is the class's own border
     assert kinds(replace(added, apart=0.3)) == []  # the images do not differ in it
     assert kinds(replace(added, apart=NAN)) == []  # nothing to compare with
     assert kinds(replace(added, apart=0.98)) == []  # they have less of what it adds

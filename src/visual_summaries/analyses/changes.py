@@ -99,6 +99,14 @@ def _resized(view: View, rows: int, columns: int) -> View:
     return np.asarray(cv2.resize(view, (columns, rows), interpolation=kind))
 
 
+def _rimmed(view: View, rim: View) -> View:
+    """Give a view the border of another."""
+    rows, columns = (round(_RIM * n) for n in view.shape[:2])
+    found = _resized(rim, *view.shape[:2]).copy()
+    found[rows : view.shape[0] - rows, columns : view.shape[1] - columns] = view[rows:-rows, columns:-columns]
+    return found
+
+
 #: Changes of a view (H, W, 3), by their names; that of the tone needs to be told which, and is not among them.
 CHANGES: dict[str, Callable[[View], View]] = {
     "gray": _gray,
@@ -160,7 +168,12 @@ class Answers(NamedTuple):
 
 
 def ask_changes(
-    classifier: Classifier, target: Target, view: View, usual: Tone, own: int | None = None, added: Tone | None = None
+    classifier: Classifier,
+    target: Target,
+    view: View,
+    usual: Tone,
+    own: int | None = None,
+    added: tuple[Tone, View] | None = None,
 ) -> Answers:
     """Ask about a view (H, W, 3) and its changes.
 
@@ -174,13 +187,14 @@ def ask_changes(
         The tone that it is given.
     own : int, optional
         The class that the image is of; the target's unless given.
-    added : ndarray, (2, 3), optional
-        The tone that it is given to see whether it becomes the run's class by that: an image of another class.
+    added : tuple, optional
+        Tone (2, 3) of images of the run's class, and one of their views (H, W, 3): an image of another class is given that tone
+        and that border, to see whether it becomes the run's class by them.
     """
     pictures = [view, *changed(view, usual).values()]
     altered = [np.abs(one.astype(np.float32) - view).mean() for one in pictures[1:]]
     count = len(pictures)
-    pictures += [] if added is None else [_toned(view, added)]
+    pictures += [] if added is None else [_rimmed(view, added[1]), _toned(view, added[0])]
 
     def ask(part: slice) -> Tensor:
         return classifier.logits(classifier.to_tensor(pictures[part])).detach()
@@ -189,7 +203,7 @@ def ask_changes(
         found, _ = in_batches(ask, len(pictures), even_batch(len(pictures)), classifier)
     logits = torch.cat(found)
     of_own = target if own is None else Target(own, "", target.kind)
-    of_class = logits[[*range(count - 1), len(logits) - 1]]
+    of_class = logits[[*range(count - 2), -2, -1]]  # the border and the tone come last
     return Answers(
         target.score(of_class).float().cpu().numpy(),
         of_own.score(logits[:count]).float().cpu().numpy(),

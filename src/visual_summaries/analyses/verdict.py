@@ -108,7 +108,9 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
 def _of_change(change: Change) -> Suspicion | None:
     """Return the suspicion that a change gives: images of the class differ from others in it, and it is used."""
     less, more = change.apart <= 1 - APART, change.apart >= APART  # neither where it is not known
-    fires = (more if change.name in _MORE else less) and change.gain_interval[0] >= LEAST_GAIN
+    # The border that other images are given is that of the class's images: that they have it needs no other sign.
+    had = change.name == "border" or (more if change.name in _MORE else less)
+    fires = had and change.gain_interval[0] >= LEAST_GAIN
     moves = more and change.interval[0] >= LEAST_LOSS
     if not fires and not moves:
         return None

@@ -113,8 +113,8 @@ class Change(Result):
     name : str
         ``"gray"``, ``"hue"``, ``"darker"``, ``"brighter"``, ``"contrast"``, ``"blur"``, ``"sharpen"``, ``"jpeg"``,
         ``"smaller"``, ``"larger"``, ``"mirrored"`` or ``"border"``; ``"tone"``: mean and spread of each color channel as images
-        of other classes have them (photographs, where there are none); for `gains` images of other classes have those of the
-        run's class.
+        of other classes have them (photographs, where there are none). For `gains` of ``"tone"`` and ``"border"``, images of
+        other classes are given the tone, and the border, of images of the run's class.
     losses : ndarray of float32, (N,)
         Relative loss of the class's score in the run's images; where it rises, minus its rise over what it becomes, so that one
         image of a low score does not outweigh all others.

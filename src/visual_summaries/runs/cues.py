@@ -111,7 +111,7 @@ def _nothing(others: bool) -> Cue:
     return Cue("others" if others else "neutral", none, none, (unknown, unknown), *(unknown,) * 4)
 
 
-def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None, Tone | None]]) -> Iterable[Content]:
+def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None, tuple[Tone, View] | None]]) -> Iterable[Content]:
     for item in items:
         yield ask_changes(scorer(shared, item[0]).classifier, shared.target, *item)._asdict()
 
@@ -130,9 +130,13 @@ def measure_changes(context: Context, images: Sequence[Image], others: Sequence[
     usual = tone_of([image.view for image in others]) if others else USUAL_TONE
     of_class = tone_of([image.view for image in images])
     own, foreign = ([side[k] for k in some_images(len(side), most, seed)] for side in (images, others))
-    asked: list[tuple[View, Tone, int | None, Tone | None]] = [(image.view, usual, None, None) for image in own]
-    asked += [(image.view, usual, image.predicted, of_class) for image in foreign]
-    inputs = ([view_sha256(view), *more] for view, *more in asked)
+    asked: list[tuple[View, Tone, int | None, tuple[Tone, View] | None]] = [(image.view, usual, None, None) for image in own]
+    rims = [own[k % len(own)].view for k in range(len(foreign))]
+    asked += [(one.view, usual, one.predicted, (of_class, rim)) for one, rim in zip(foreign, rims, strict=True)]
+    inputs = (
+        [view_sha256(view), usual, label, None if added is None else [added[0], view_sha256(added[1])]]
+        for view, usual, label, added in asked
+    )
     found = [Answers(**record) for record in context.map(CHANGES, inputs, asked.__getitem__)]
     origins, other_origins = ([image.origin for image in side] for side in (own, foreign))
     return join_changes(found[: len(own)], found[len(own) :], origins, other_origins, context.settings.analyses, seed)
