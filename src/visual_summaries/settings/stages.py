@@ -135,7 +135,7 @@ class FlowSettings:
 
 @dataclass(frozen=True)
 class PartSettings:
-    """Parameters of the division; each default was chosen on photographs (docs/tried.md).
+    """Parameters of the division; each default was chosen on photographs (docs/experiments/tried.md).
 
     Attributes
     ----------
