@@ -71,7 +71,7 @@ def test_commands_are_there_with_these_options(line: str) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(COMMANDS) > 8
+    assert len(COMMANDS) > 6
 
 
 def test_it_is_short() -> None:
