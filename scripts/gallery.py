@@ -1,6 +1,6 @@
 """Draw the gallery of docs/how-to/interpreting-results.md: summaries of drawn birds and of photographs.
 
-The birds are those of ``visual-summaries demo``; the photographs and networks are those of docs/tutorials/finding-a-shortcut.md,
+The birds are those of ``visual-summaries demo``; photographs and networks are those of docs/tutorials/finding-a-shortcut.md,
 whose Python is run as it stands (its photographs come with scikit-image). Both take some minutes. Runs that are already in the
 folder are used.
 
