@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 import visual_summaries as vs
 from visual_summaries.demo import run_demo
+from visual_summaries.pages.figures import plot_summary
 
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL = ROOT / "docs" / "tutorials" / "finding-a-shortcut.md"
@@ -47,8 +48,8 @@ def draw(name: str, run: vs.Run, position: int) -> None:
     figure = Figure(figsize=(7.2, 2.5), dpi=100)
     upper, lower = figure.subplots(2, 1)
     summary = run.summaries[position]
-    summary.plot(run, upper, columns=6, style="image")
-    summary.plot(run, lower, columns=6)
+    plot_summary(run, summary, upper, columns=6, style="image")
+    plot_summary(run, summary, lower, columns=6)
     for axes in (upper, lower):
         axes.set_title("")
     figure.subplots_adjust(0, 0, 1, 1, hspace=0.02)
