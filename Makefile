@@ -27,13 +27,15 @@ test-faults: $(VENV)/.installed-test  ## many faults: 50 kills, damaged files, f
 	$(BIN)/python benchmarks/scale/faults.py --size full
 	VISUAL_SUMMARIES_FUZZ=12000 $(BIN)/python -m pytest -q -m 'cluster or not cluster' tests/test_fuzz.py tests/test_engines.py tests/test_runs_of_others.py tests/test_images_hostile.py
 
-lint: $(VENV)/.installed-test  ## style, docstrings, types and layers of imports
+lint: $(VENV)/.installed-test  ## style, docstrings, types, layers of imports, spelling and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python scripts/check_words.py
 
-format: $(VENV)/.installed-test  ## mend what the linters can mend
+format: $(VENV)/.installed-test  ## fix what the linters can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -7,7 +7,7 @@ A table stands between two comments; the first names the results file and what t
     ...
     <!-- end -->
 
-`bars` shows each figure an issue asked for, with its bound; `rows` shows chosen keys of the rows, with their headings;
+`bars` shows each figure that has a target, with its bound; `rows` shows chosen keys of the rows, with their headings;
 `where.section=speed` shows only the rows that have this value there. Run without arguments to write the tables, with --check to
 fail when one is not what the results say.
 """
@@ -62,7 +62,7 @@ def render(results: dict[str, Any], what: str, columns: str) -> str:
             [b["name"], b["value"], f"{signs.get(b['sense'], b['sense'])} {cell(b['bound'])}", b["holds"]]
             for b in results["bars"]
         ]
-        return table(["figure", "measured", "asked for", "holds"], rows)
+        return table(["figure", "measured", "target", "met"], rows)
     pairs = [item.partition("=") for item in shlex.split(columns)]
     wanted = {key.removeprefix("where."): value for key, _, value in pairs if key.startswith("where.")}
     chosen = [(key, heading or key) for key, _, heading in pairs if not key.startswith("where.")]

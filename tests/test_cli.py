@@ -154,7 +154,7 @@ def test_impossible_transforms(
         ({"--checkpoint": "wrong.safetensors"}, 3, "unexpected"),
         ({"--target": "market"}, 4, "marked"),
         ({"--target": "plain"}, 4, "none of the 4 images is classified as plain"),
-        ({"--target": "plain"}, 4, "where several labels may hold at once, load the network with --score sigmoid"),
+        ({"--target": "plain"}, 4, "where several labels may hold together, load the network with --score sigmoid"),
         ({"images": "nowhere"}, 5, "nowhere"),
         ({"--out": "taken"}, 6, "is not empty"),
         ({"--preset": "papers"}, 2, "'default', 'quick', 'paper'"),

@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from preloaded import preloaded_command
 
@@ -24,15 +26,16 @@ SKIP = re.compile(r"^# not run: (?P<reason>\S.*)$", re.MULTILINE)
 #: Pages that are run; the others find what the first one made.
 PAGES = (
     "docs/tutorials/first-report.md",
-    "docs/tutorials/comparing-networks.md",
+    "docs/compare.md",
     "docs/tutorials/your-own-model.md",
     "docs/tutorials/finding-a-shortcut.md",
-    "docs/tutorials/user-study.md",
+    "docs/study.md",
     "docs/specialize.md",
     "docs/how-to/images.md",
     "docs/how-to/evidence-from-elsewhere.md",
     "docs/how-to/targets.md",
     "docs/how-to/settings.md",
+    "docs/how-to/gpu-and-memory.md",
     "docs/how-to/stages.md",
     "docs/how-to/figures-and-exports.md",
     "docs/tags.md",
@@ -143,12 +146,56 @@ def messages_of(source: str) -> list[str]:
 
 def test_troubleshooting_quotes_messages_that_exist() -> None:
     messages = [text for path in (ROOT / "src").rglob("*.py") for text in messages_of(path.read_text(encoding="utf-8"))]
-    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"^### `(.+)`$", page, re.MULTILINE)
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "troubleshooting").glob("*.md")]
+    quoted = [quote for page in pages for quote in re.findall(r"^### `(.+)`$", page, re.MULTILINE)]
     assert len(quoted) > 10
     for quote in quoted:
         wanted = re.compile(".*".join(re.escape(part.strip(" ,")) for part in quote.split("…")), re.DOTALL)
         assert any(wanted.search(text) for text in messages), f"no message is like {quote!r}"
+
+
+def pages_of_a_section(entry: Any) -> list[str]:
+    """The files of a part of the navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for part in (entry if isinstance(entry, list) else entry.values()) for page in pages_of_a_section(part)]
+
+
+def prose_words(text: str) -> int:
+    """Words of a page, without blocks of code, generated tables, and what stands under a heading Measured."""
+    left_out = r"^```.*?^```$|<!-- results .*?<!-- end -->|^## Measured\n.*?(?=^## |\Z)"
+    return len(re.sub(left_out, "", text, flags=re.DOTALL | re.MULTILINE).split())
+
+
+def test_pages_are_short_but_for_reference_and_measurements() -> None:
+    # The site's configuration names a hook and themes that only MkDocs can read; the navigation is plain YAML.
+    [_, navigation] = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")
+    sections = {name: pages for section in yaml.safe_load(navigation) for name, pages in section.items()}
+    assert list(sections)[-1] == "Method and measurements"
+    exempt = {page for name in ("Reference", "Method and measurements") for page in pages_of_a_section(sections[name])}
+    short = [page for section in sections.values() for page in pages_of_a_section(section) if page not in exempt]
+    words = {page: prose_words((ROOT / "docs" / page).read_text(encoding="utf-8")) for page in short}
+    assert len(words) > 20
+    assert {page: count for page, count in words.items() if count >= 900} == {}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    [_, navigation] = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")
+    listed = pages_of_a_section(yaml.safe_load(navigation))
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def test_texts_use_the_words_of_the_glossary() -> None:
+    done = subprocess.run([sys.executable, "scripts/check_words.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_words_that_the_glossary_replaces_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("Parts\ncome\nback.\n\n`anew`, [surely](anew.md)\n\n    anew\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, "scripts/check_words.py", str(page)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line.split(": ")[1].split(" (")[0] for line in done.stdout.splitlines()] == ["'come back'", "'surely'"]
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:

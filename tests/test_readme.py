@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,27 @@ def test_commands_are_there_with_these_options(line: str) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(COMMANDS) > 8
+    assert len(COMMANDS) > 6
+
+
+def test_it_is_short() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 110
+    assert [line for line in lines if len(line) > 140] == []
+    assert README.count("<!-- results ") <= 1  # the other tables are in docs
 
 
 def test_files_that_it_names_are_there() -> None:
-    named = re.findall(r"\]\((?!http)([^)#]+)", README)
-    assert len(named) > 10
-    assert [name for name in named if not (ROOT / name).exists()] == []
-    assert "docs/images/report.jpg" in named
+    """Links are relative until the project names a repository; then they are absolute, for pages outside of it."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    repository = urls.get("Repository")
+    links = re.findall(r"\]\(([^)#]+)", README)
+    relative = [link for link in links if "://" not in link]
+    own = relative
+    if repository is not None:
+        assert relative == []
+        below = re.compile(re.escape(repository) + r"/(?:blob|raw)/[^/]+/(.+)")
+        own = [found[1] for link in links if (found := below.match(link))]
+    assert len(own) > 10
+    assert [name for name in own if not (ROOT / name).exists()] == []
+    assert "docs/images/report.jpg" in own

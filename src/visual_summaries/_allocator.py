@@ -1,6 +1,6 @@
 """Freed memory that stays with the process while networks run on the processor.
 
-The C library of Linux hands large blocks back to the system when they are freed and gets them anew for each tensor, page by
+The C library of Linux hands large blocks back to the system when they are freed and gets them again for each tensor, page by
 page, which takes up to a third of a network's pass (docs/masks.md).
 """
 

@@ -60,7 +60,7 @@ def in_batches(work: Callable[[slice], T], count: int, size: int, of: object | N
                     "input size or another device (--device cpu)"
                 ) from error
         smaller = max(1, min(size, count) // 2)
-        logger.warning("memory ran out with %d images at a time; going on with %d", min(size, count), smaller)
+        logger.warning("memory ran out with %d images at a time; continuing with %d", min(size, count), smaller)
         size = smaller
         if of is not None:
             _WENT[of] = size

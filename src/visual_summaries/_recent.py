@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Recent:
-    """The tensors that were asked for last.
+    """The tensors that were used last.
 
     Parameters
     ----------

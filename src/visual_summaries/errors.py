@@ -41,7 +41,7 @@ class MissingExtraError(VisualSummariesError, ImportError):
 
 
 class TargetError(VisualSummariesError, ValueError):
-    """The class asked for is not one of the network's, or no image is classified as it."""
+    """The class requested is not one of the network's, or no image is classified as it."""
 
     exit_code = 4
 

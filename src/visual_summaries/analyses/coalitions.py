@@ -1,4 +1,4 @@
-"""Hiding several summaries of one image at once, and what each adds: Shapley values.
+"""Hiding several summaries of one image together, and what each adds: Shapley values.
 
 A set of summaries is an integer whose bit i stands for summary i of the image.
 """

@@ -32,7 +32,7 @@ def silhouettes(similarity: NDArray[np.floating], labels: ArrayLike, images: Arr
     """Return the silhouette of each region by similarity: (a - b) / max(a, b).
 
     a is its mean similarity to the regions of its own cluster, b the largest of its mean similarities to those of another one
-    (Rousseeuw 1987, with similarities in the place of distances, so that the scale of the similarity does not matter). Regions
+    (Rousseeuw 1987, with similarities instead of distances, so that the scale of the similarity does not matter). Regions
     of its own image are left out: they are never compared, their 0 means nothing.
 
     Similarities (R, R) are at least 0; `labels` has the cluster of each region, negative for none, `images` its image. Values

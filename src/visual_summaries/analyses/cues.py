@@ -41,7 +41,7 @@ def pairs(images: int, grounds: int, most: int) -> list[tuple[int, int]]:
     >>> pairs(2, 3, 4), len(pairs(2, 2, 9))
     ([(0, 0), (1, 1), (0, 2), (1, 0)], 4)
     """
-    cycle = math.lcm(images, grounds)  # after so many both begin anew: the grounds one further
+    cycle = math.lcm(images, grounds)  # after so many both restart: the grounds one further
     return [(k % images, (k + k // cycle) % grounds) for k in range(min(most, images * grounds))]
 
 

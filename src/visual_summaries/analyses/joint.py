@@ -29,7 +29,7 @@ class _ImageEffects:
 
     Sets have bits for all summaries of the run, those that the image does not have do nothing; the bit after the last stands
     for all evidence of the mask. Only the scores are kept from one call to the next: `parts` makes the masks (H, W) of the
-    image's own `positions` anew.
+    image's own `positions` again.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ def measure_joint(
 ) -> JointEffects | None:
     """Measure deletion and insertion over summaries, by importance and in random order, and find small sets that are enough.
 
-    The curves are those of RISE (Petsiuk et al., BMVC 2018) with summaries in the place of pixels. The smallest set of an order
+    The curves are those of RISE (Petsiuk et al., BMVC 2018) with summaries instead of pixels. The smallest set of an order
     is its shortest beginning that is enough, without those members that it can do without (tried from the least important on).
     Summaries have their analyses: the order of importance is that of what they add above their control. For the rest see
     :func:`~visual_summaries.analyses.importance.measure_importance`. None without summaries or images.

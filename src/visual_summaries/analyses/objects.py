@@ -119,7 +119,7 @@ def objectness(looks: NDArray[np.floating], grid: tuple[int, int], known: Looks,
 def estimate_object(found: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the object's pixels in a view of `shape` (H, W), from how much each cell ``(rows, columns)`` belongs to it.
 
-    Otsu's threshold between what belongs to it and what does not; all False where every cell is alike.
+    Otsu's threshold between what belongs to it and what does not; all False where all cells are similar.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whether the same clusters come back on other images and with other seeds."""
+"""Whether the same clusters are found again on other images and with other seeds."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def resample(
     number: int = 0,
     random_state: int = 0,
 ) -> NDArray[np.float64]:
-    """Cluster resampled images again, and return how much of each cluster comes back (Hennig 2007).
+    """Cluster resampled images again, and return how much of each cluster is found again (Hennig 2007).
 
     As many images are drawn as there are, with replacement; the distinct ones (about 63 %) are clustered with another seed,
     from the similarity that is there. Old and new clusters are matched one to one by Hungarian assignment, so that the sum of
     their Jaccard indices is largest; NaN where no region of a cluster was drawn. Where clustering does not converge nothing
-    comes back. Each resampling draws by its `number`, so that they can be computed anywhere, in any order.
+    is found again. Each resampling draws by its `number`, so that they can be computed anywhere, in any order.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def resample(
 
 
 def mean_jaccard(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over resamplings (N, K) of what came back of each cluster (K,); NaN where none had any of it.
+    """Return the mean over resamplings (N, K) of what was found again of each cluster (K,); NaN where none had any of it.
 
     Examples
     --------

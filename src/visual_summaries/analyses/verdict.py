@@ -11,18 +11,19 @@ from collections.abc import Iterator
 
 from visual_summaries.results import Change, Cue, Place, Reliance, Run, Summary, Suspicion, Verdict
 
-#: Random masks may make groups as alike in at most this share of cases.
+#: Random masks may make groups as similar in at most this share of cases.
 CHANCE = 0.05
-#: A summary beside the object is suspicious when it surely takes at least this share of the score above its control.
+#: A summary beside the object is suspicious when, by its interval, it takes at least this share of the score above its control.
 LEAST_EFFECT = 0.05
-#: And surely lies there: in this share of resampled sets of images.
+#: And lies there in at least this share of resampled sets of images.
 SURE = 0.8
 #: The class's images differ from others in a property of the whole when its change tells so many pairs of them apart.
 APART = 0.9
 #: That is suspicious when the network uses it. What the class's images have already, a change alters less in them: such a
-#: change surely adds so much to the class's score in images of other classes. What they have more of, it alters more: it surely
-#: takes so much more from the class than from others. (Clean classes depend on color and sharpness, too.)
-#: Likewise a summary beside the object is confirmed when it surely adds so much to images of other classes.
+#: change adds at least so much to the class's score in images of other classes, by the lower end of the interval. What they
+#: have more of, it alters more: it takes at least so much more from the class than from others. (Clean classes depend on color
+#: and sharpness, too.)
+#: Likewise a summary beside the object is confirmed when it adds at least so much to images of other classes.
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
 
 #: Changes that alter an image more, the more it has of what they add.
@@ -42,8 +43,8 @@ def judge(run: Run) -> Verdict:
     Returns
     -------
     Verdict
-        Its summaries are *strong* when they beat their control, are reproducible, and random masks make no groups as alike
-        (p at most .05). A suspicion is a summary that the network relies on and that surely lies beside the object, at a fixed
+        Its summaries are *strong* when they beat their control, are reproducible, and random masks make no groups as similar
+        (p at most .05). A suspicion is a summary that the network relies on and that lies beside the object, at a fixed
         place or along the border; or a property of the whole image that the class's images have, others have not, and the
         network uses. It is *confirmed* when it lies at a fixed place or along the border, or when images of other classes that
         were given look more like the class with it.

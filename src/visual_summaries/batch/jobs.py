@@ -230,7 +230,7 @@ def plan_jobs(
     models : sequence of str
         Specifications of networks.
     images : str or Path
-        Holds one folder of images for each class, called like the class or by its index (``229``,
+        Holds one folder of images for each class, named like the class or by its index (``229``,
         ``229_Old_English_sheepdog``, ``n02105641``); or is the folder of one class.
     out : str or Path
         Each run goes to ``out/NETWORK/FOLDER``; that of one network on one folder, which is `images` itself, to `out`.

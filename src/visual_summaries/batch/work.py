@@ -30,7 +30,7 @@ from visual_summaries.runs.summarize import summarize
 
 logger = logging.getLogger("visual_summaries")
 
-#: Called as ``progress(job, stage, done, total)``, from several threads where several runs go on at a time.
+#: Called as ``progress(job, stage, done, total)``, from several threads where several runs are computed at a time.
 JobProgress = Callable[[Job, str, int, int], None]
 
 #: What the libraries that compute with threads read their number from.
@@ -78,7 +78,7 @@ def run_jobs(
         Folders of images and of runs must then be the same on all machines. With one worker the work of each run is shared
         out instead.
     resume : bool
-        Whether to keep runs that are finished and to go on with those that are not.
+        Whether to keep runs that are finished and to continue with those that are not.
     progress : callable, optional
         Called as ``progress(job, stage, done, total)``; tasks of a cluster tell nothing.
 
@@ -116,7 +116,7 @@ def compute_run(job: Job, *, resume: bool = False, engine: str = "local", progre
     ----------
     job : Job
     resume : bool
-        Whether to go on with what is in its folder.
+        Whether to continue with what is in its folder.
     engine : str
         Where the work of its stages is done.
     progress : callable, optional
@@ -250,7 +250,7 @@ def _do_jobs(shared: tuple[Path, bool], jobs: Sequence[Job]) -> list[JobResult]:
 
 def _work() -> None:
     """Compute the run that stdin says; lines on stdout are its progress, ``[stage, done, total]``, and its result."""
-    # Pieces are whole whenever the process ends; the process that started this one tells how to go on.
+    # Pieces are whole whenever the process ends; the process that started this one tells how to continue.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a network's own code prints is no message

@@ -54,7 +54,7 @@ def predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float64
 def intervene(scene: Scene, part: str, how: str) -> Scene:
     """Return the scene with one part changed, all else equal.
 
-    The part is one of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn anew, objects
+    The part is one of ``PARTS``; ``"shortcut"``, which can only be removed; or ``"background"``, which is drawn again, objects
     and all. Which variant is taken follows from the scene's seed, so that many scenes go through all variants.
 
     Raises

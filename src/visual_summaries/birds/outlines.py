@@ -1,7 +1,7 @@
 """Outlines of the parts and of the objects beside the bird, as closed polygons (n, 2) in frames of their own.
 
 A part's frame has its origin where the part is attached; ``u`` runs along the part, ``v`` across it, both in bird lengths (the
-distance from the tip of the tail to the tip of the beak). Where a part is attached is said in :data:`FRAMES`. Objects are one
+distance from the tip of the tail to the tip of the beak). Where a part is attached is stated in :data:`FRAMES`. Objects are one
 unit long. Points are written as in SVG, ``"u,v u,v ..."``.
 
 Examples
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Polygon = NDArray[np.float64]
-#: What is painted at once.
+#: What is painted together.
 Shape = tuple[Polygon, ...]
 
 

@@ -28,7 +28,7 @@ from visual_summaries.errors import SettingsError
 
 Color = tuple[float, float, float]
 
-#: Smallest height or width of an image: below it, the parts cannot be told apart.
+#: Smallest height or width of an image: below it, the parts cannot be separated.
 SMALLEST_SIDE = 32
 
 

@@ -51,7 +51,7 @@ def _grain() -> Plane:
 
 
 def grain(size: tuple[int, int], offset: tuple[float, float]) -> Plane:
-    """Return standard normal noise (H, W, 3) from a fixed tile (drawing it anew is slow); `offset` says where it starts."""
+    """Return standard normal noise (H, W, 3) from a fixed tile (drawing it again is slow); `offset` says where it starts."""
     rows = (np.arange(size[0]) + int(offset[0] * 256)) % 256
     columns = (np.arange(size[1]) + int(offset[1] * 256)) % 256
     return _grain()[rows[:, None], columns]

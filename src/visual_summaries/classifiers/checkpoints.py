@@ -196,7 +196,7 @@ def require_fit(
 ) -> None:
     """Raise ClassifierError unless all `total` weights of a network were in a file, and no others.
 
-    The first names of each kind are told; `reshaped` has the name, the shape in the file and that in the network.
+    The first names of each kind are reported; `reshaped` has the name, the shape in the file and that in the network.
     """
     # counters of batch norm, absent from old or folded files; evaluation does not use them
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
@@ -248,7 +248,7 @@ def build_for(build: Builder, path: str | os.PathLike[str]) -> nn.Module:
     """Build a network of a known architecture with the weights of a checkpoint.
 
     The number of outputs and of input channels is read from the checkpoint: where its layers differ from the
-    architecture's in nothing else, the network is built anew with these numbers.
+    architecture's in nothing else, the network is built again with these numbers.
 
     Examples
     --------

@@ -42,7 +42,7 @@ def what_it_is(path: Path) -> str:
         return ONNX
     try:
         return _in_zip(path) if zipfile.is_zipfile(path) else ""
-    except (OSError, ValueError, zipfile.BadZipFile):  # a damaged archive: whoever reads it says so
+    except (OSError, ValueError, zipfile.BadZipFile):  # a damaged archive: its reader reports it
         return ""
 
 

@@ -121,7 +121,7 @@ def _parameters(builder: Any) -> list[inspect.Parameter]:
 def _importing_from(folder: Path) -> Iterator[None]:
     """Put a folder before the import path, and take all changes of the path back afterwards."""
     path_before = list(sys.path)
-    # A neighbor called like a module that was loaded from another model's folder must not be taken for it.
+    # A neighbor named like a module that was loaded from another model's folder must not be taken for it.
     names = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/__init__.py")}
     shadowed = {
         name: module for name, module in sys.modules.items() if name.split(".")[0] in names and _is_foreign(module, folder)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from visual_summaries.errors import ClassifierError
 
-#: What can be asked for; without, it is found out.
+#: What can be requested; without, it is found out.
 SCORES = ("softmax", "sigmoid", "logit", "as-is")
 
 # What networks call their scores when they return several things.
@@ -37,7 +37,7 @@ _UNBOUNDED = ("Addmm", "Mm", "Bmm", "Convolution", "Linear", "NativeLayerNorm", 
 def logits_of(answer: Any, count: int, names: int | None = None) -> Tensor:
     """Return the logits (N, K) in what a network returned for `count` images; `names` is the number of classes, if known.
 
-    Of several things those that are called like logits; else the first that is laid out like them, if all such have the same
+    Of several things those that are named like logits; else the first that is laid out like them, if all such have the same
     width, or that of the names.
 
     Examples
@@ -128,12 +128,12 @@ def choose_score(asked: str | None, form: str, width: int, owners: Sequence[nn.M
     width : int
         Number of outputs.
     owners : sequence of nn.Module
-        Where transformers' configuration may say that several labels hold at once.
+        Where transformers' configuration may say that several labels hold together.
 
     Raises
     ------
     ClassifierError
-        If there is no such score, or a softmax of one output is asked for.
+        If there is no such score, or a softmax of one output is requested.
 
     Examples
     --------

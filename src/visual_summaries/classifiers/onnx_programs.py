@@ -93,8 +93,8 @@ def load_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
         reason = " ".join(str(error).split())
         raise ClassifierError(
             f"{path} is not an ONNX program of one input that can be brought to torch ({type(error).__name__}: {reason}): "
-            "export it anew from the framework that made it, with ONNX's own operators (opset 13 or later); a network of torch "
-            "is better given as a program of torch.export, a .pt2 file"
+            "export it again from the framework that made it, with ONNX's own operators (opset 13 or later); a network of "
+            "torch is better given as a program of torch.export, a .pt2 file"
         ) from error
     return OnnxNetwork(network, tuple(side.dim_value or None for side in taken.shape.dim))
 

@@ -1,4 +1,4 @@
-"""Whether a network can be explained at all: asked once, before anything is paid for."""
+"""Whether a network can be explained at all: tested once, before anything expensive starts."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def network_names(runs: Sequence[Run]) -> tuple[str, ...]:
     Raises
     ------
     RunError
-        If the very same network was run twice on a class.
+        If the same network was run twice on a class.
     """
     given = [run.info.evidence for run in runs]
     specs = [

@@ -48,7 +48,7 @@ def run_demo(
     preset : str
         Parameters of the method.
     resume : bool
-        Go on with an interrupted demo in `out`.
+        Continue with an interrupted demo in `out`.
     random_state : int
         Seed of the images and of the run.
     progress : callable, optional
@@ -79,7 +79,7 @@ def run_demo(
         found = {(truth.class_index, truth.seed) for truth in read_truth(images).values()}
         if found != {(class_index, first + k) for k in range(n)}:
             raise RunError(
-                f"{images} holds images of another class, number or seed than asked for; give the arguments of the interrupted "
+                f"{images} holds images of another class, number or seed than requested; give the arguments of the interrupted "
                 "demo, or a new folder"
             )
     else:

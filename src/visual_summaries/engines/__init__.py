@@ -29,7 +29,7 @@ def make_engine(engine: str | Engine = "local", *, cpus_per_task: int = 1) -> En
     SettingsError
         If there is no engine of that name.
     MissingExtraError
-        If Ray is asked for and not installed.
+        If Ray is requested and not installed.
 
     Examples
     --------

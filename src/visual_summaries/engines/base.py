@@ -60,7 +60,7 @@ class Engine(Protocol):
         batches : iterator
             Read as far as there is room for more work: items may be large.
         accelerator : bool
-            Whether the work needs a graphics card.
+            Whether the work needs a GPU.
         whole : bool
             Whether the records of a batch must be given together.
         """

@@ -42,7 +42,7 @@ class RayEngine:
     cpus_per_task : int
         Processor cores of a task, which are its threads.
     gpus_per_task : float
-        Share of a graphics card of each task that needs one.
+        Share of a GPU of each task that needs one.
     in_flight : int
         Tasks that are handed out for each one that can run.
     patience : float
@@ -166,7 +166,7 @@ class RayEngine:
             elif alone_since is None:
                 alone_since = time.monotonic()
             elif time.monotonic() - alone_since >= self._patience:
-                card = f" and {self._gpus:g} graphics cards" if accelerator else ""
+                card = f" and {self._gpus:g} GPUs" if accelerator else ""
                 raise ConnectionError(f"no node has had {self._cpus} cores{card} for a task for {self._patience:g} s")
 
     def _slots(self, accelerator: bool) -> int:

@@ -92,7 +92,7 @@ def require_unlocked(folder: Path) -> None:
     except Timeout:
         raise RunError(_in_use(folder)) from None
     except (OSError, NotImplementedError):
-        return  # whoever locks it says why it cannot be locked
+        return  # the next attempt to lock it reports why it fails
 
 
 def _holder(folder: Path) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _holder(folder: Path) -> dict[str, Any]:
     try:
         value = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # not there (yet): the lock is what counts, this is only what is told about it
+        return {}  # not there (yet): the lock is what counts, this is only what is reported about it
     return value if isinstance(value, dict) else {}
 
 

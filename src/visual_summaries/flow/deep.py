@@ -2,7 +2,7 @@
 
 Published Proposal Flow compares boxes by HOG. The network that is explained has features that were learned for the very class
 in question: its feature maps at several depths are pooled over each box (RoIAlign, He et al., ICCV 2017), as hyperpixel flow
-(Min, Lee, Ponce, Cho, ICCV 2019) compares pixels by several layers at once. Which layers, and how they are joined, was
+(Min, Lee, Ponce, Cho, ICCV 2019) compares pixels by several layers together. Which layers, and how they are joined, was
 measured: see ``docs/flow.md``.
 """
 

@@ -1,4 +1,4 @@
-"""Finding, in any network, the feature maps that are worth comparing: no layer is asked for.
+"""Finding, in any network, the feature maps that are worth comparing: no layer has to be chosen.
 
 A forward hook on every submodule tells what it puts out. Outputs that are laid out like the image - ``(N, C, h, w)``, ``(N, h,
 w, C)``, or tokens ``(N, T, C)`` on an ``h x w`` grid after some class or register tokens - are sorted by resolution; of each
@@ -137,7 +137,7 @@ def recorded(
     """Record what submodules put out while inside; only `keep` (name, call) with their tensors, or everything without.
 
     Everything: what is laid out like the two images of a batch of :func:`two_images`, and differs between them. Position tables
-    and scalings of attention do not; where there is memory for one of the images only, they cannot be told apart.
+    and scalings of attention do not; where there is memory for one of the images only, they cannot be separated.
     """
     seen: list[tuple[Layer, Tensor | None]] = []
 

@@ -86,7 +86,7 @@ def describe(
     mirrored : bool
         Whether to describe the same boxes of the image turned left to right as well. Objects face either way, and neither
         descriptors nor offsets agree between one that faces left and one that faces right: with these,
-        :func:`~visual_summaries.flow.facing` says which side looks more alike.
+        :func:`~visual_summaries.flow.facing` says which side looks more similar.
 
     Returns
     -------

@@ -25,7 +25,7 @@ CHANNELS = 31  #: 18 signed + 9 unsigned directions + 4 textures
 DIMENSION = CELLS * CELLS * CHANNELS  #: 1984
 
 _SIDE = CELL * (CELLS + 2)  # the padded box: one cell more on each side
-_BATCH = 64  # boxes worked on at once, which bounds the memory
+_BATCH = 64  # boxes worked on at a time, which bounds the memory
 _TRUNCATION = 0.2
 # The sum of four normalized histograms is halved and the texture divided by sqrt(18): both then lie in [0, 0.8] or so and no
 # channel group outweighs the others before whitening, which makes the choice immaterial but for its ridge.

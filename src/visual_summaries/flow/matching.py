@@ -162,7 +162,7 @@ def confidences(
 ) -> list[Tensor]:
     """Return the confidences (k, n_b) of boxes of A (`rows`, or all) with all boxes of each of several images B.
 
-    `scores` are the appearance scores (n_a, n_b). What is said of one image B does not depend on the others.
+    `scores` are the appearance scores (n_a, n_b). The result for one image B does not depend on the others.
     """
     chosen = slice(None) if rows is None else rows
     if method == "lom":

@@ -15,7 +15,7 @@ from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import Geometry, appearance, confidences
 from visual_summaries.settings.stages import FlowSettings
 
-_TILE = 8  # images on each side of the groups of pairs that are worked on at once
+_TILE = 8  # images on each side of the groups of pairs that are worked on at a time
 _WAITING = 16  # best confidences of so many images wait before they are merged
 
 
@@ -46,7 +46,7 @@ def compare_all(
 ) -> PairwiseSimilarity:
     """Compare the salient boxes of every image with all boxes of every other image.
 
-    All boxes of two images take part in their matching, but only the rows of the salient ones are worked out; the
+    All boxes of two images take part in their matching, but only the rows of the salient ones are computed; the
     confidences of a pair of images are dropped as soon as its block of the result is filled in. A pair is compared as it is,
     whatever ``settings.mirror`` says; `best` confidences are averaged for `best_mean`.
 
@@ -157,7 +157,7 @@ def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def likeness(scores: Tensor) -> float:
-    """Return how alike two images look: the sum of the best appearance score of every box of either."""
+    """Return how similar two images look: the sum of the best appearance score of every box of either."""
     return float(scores.max(1).values.sum() + scores.max(0).values.sum()) if scores.numel() else 0.0
 
 

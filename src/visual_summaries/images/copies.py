@@ -45,5 +45,5 @@ def near_copies(views: Iterable[NDArray[np.uint8]]) -> list[int]:
 
 
 def perceptual_hash(image: Image.Image) -> NDArray[np.uint8]:
-    """Return the hash of an image, packed: 32 bytes whose bits differ the more, the less two images are alike."""
+    """Return the hash of an image, packed: 32 bytes whose bits differ the more, the less two images are similar."""
     return np.packbits(imagehash.phash(image, hash_size=_SIDE).hash.ravel())

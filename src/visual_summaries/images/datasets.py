@@ -120,7 +120,7 @@ def _indexed(source: Any) -> list[Any] | None:
     sized = hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, Mapping)
     if not sized or (hasattr(source, "__iter__") and not hasattr(source, "column_names")):
         return None
-    fetch = lru_cache(maxsize=1)(partial(_fetched, source))  # label, pixels and hash are asked for one after the other
+    fetch = lru_cache(maxsize=1)(partial(_fetched, source))  # label, pixels and hash are requested one after the other
     return [Row(partial(fetch, index)) for index in range(len(source))]
 
 

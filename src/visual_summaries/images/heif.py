@@ -10,7 +10,7 @@ from visual_summaries.errors import ImageError
 
 
 def open_heif(file: IO[bytes], name: str) -> PIL.Image.Image:
-    """Open a HEIC image; its pixels are decoded when they are asked for, and upright.
+    """Open a HEIC image; its pixels are decoded on demand, and upright.
 
     Raises
     ------

@@ -96,5 +96,5 @@ def _head(path: Path) -> bytes:
             with path.open("rb") as file:
                 return file.read(HEAD)
     except (OSError, ValueError):
-        pass  # whoever opens it says why it cannot be read
+        pass  # opening it reports why it cannot be read
     return b""

@@ -22,11 +22,11 @@ _ON_OBJECT = 0.9  # places whose share on the object reaches this much of the be
 def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return where the object is, as far as can be told without labels: GrabCut grown from the image's evidence.
 
-    GrabCut (Rother, Kolmogorov, Blake, SIGGRAPH 2004) is told that evidence is object, that the rest of the evidence's convex
-    hull probably is, and that the image's rim outside the hull is not. It works on a copy of about 80 pixels. On drawn birds it
+    GrabCut (Rother, Kolmogorov, Blake, SIGGRAPH 2004) gets the evidence as object, the rest of its convex hull as probable
+    object, and the image's rim outside the hull as background. It works on a copy of about 80 pixels. On drawn birds it
     finds the bird better than the hull, the smooth mask, or where proposals are dense do (docs/analyses.md).
 
-    It is the hull alone where colors tell nothing apart, and all False without evidence.
+    It is the hull alone where colors separate nothing, and all False without evidence.
 
     Examples
     --------

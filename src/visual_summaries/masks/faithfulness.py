@@ -110,7 +110,7 @@ def measure_faithfulness(
             curves = np.stack([first_pixels(one, steps) for one in (rank, elsewhere)])
             evidence = mask.binary()
             copy = elsewhere < evidence.sum()
-            # The ends of the curves are the same two images for all of them: asked for once.
+            # The ends of the curves are the same two images for all of them: requested once.
             inner = curves[:, 1:-1].reshape(-1, *rank.shape)
             nothing = np.zeros((1, *rank.shape), dtype=bool)
             changed = np.stack([evidence, *variations(evidence)])

@@ -2,7 +2,7 @@
 
 The network is asked once a step and answers with a slope; area, boundary and small pieces need no network at all.
 
-What the network is asked for is a *term* (:mod:`visual_summaries.masks.terms`): the class with the evidence hidden in one
+What the network evaluates is a *term* (:mod:`visual_summaries.masks.terms`): the class with the evidence hidden in one
 infill, or with all else hidden. q is what a term wants small: p, or 1 - p.
 
 The evidence is the level set of a coarse field (:mod:`visual_summaries.masks.level_set`) whose contrast rises from step to
@@ -16,7 +16,7 @@ Pieces smaller than a floor are taken away once on the way, so that the steps th
 
 After the last step each image is scored under all terms. One whose mean q is still above what is allowed gets some further
 steps, in which the terms that failed are asked with a larger multiplier; this happens a few times at most. An image whose score
-stays in the first passes is begun again with a larger multiplier.
+stays in the first passes is restarted with a larger multiplier.
 
 Masks in this module are **evidence**: e = 1 - m.
 """
@@ -44,10 +44,10 @@ LARGEST_LEFT = 0.5
 #: A cell of whose share more than this is in pieces that are taken away becomes no evidence, at this density.
 _GONE, _LOW = 0.1, 0.2
 
-#: An image is begun again when its last passes leave more than this share of the score.
+#: An image is restarted when its last passes leave more than this share of the score.
 _LOST = 0.4
 
-#: The multiplier of an image that is begun again is this much larger.
+#: The multiplier of an image that is restarted is this much larger.
 _AGAIN = 2.0
 
 #: The contrast of the masks that are stored, over the last one of the optimization.
@@ -226,7 +226,7 @@ class FastSolver:
     def begin_again_if_lost(self, place: int) -> None:
         """Begin an image again, with a larger multiplier, when its evidence is melting away and its score stays.
 
-        The area may win before the multiplier has grown; what is evenly empty has no slope to come back by.
+        The area may win before the multiplier has grown; what is evenly empty has no slope to recover by.
         """
         item, schedule = self.item(place), self.schedule
         recent = item.left[-len(self.terms) :]
@@ -290,7 +290,7 @@ class FastSolver:
         """Free the place and return its result."""
         item = self.item(place)
         hiding = [q[k] for k, term in enumerate(self.terms) if not term.shown]
-        if not hiding:  # asked for what suffices only: the scores of hiding it are not known yet
+        if not hiding:  # the objective is only what suffices: the scores of hiding it are not known yet
             image, evidence = self.images[place][None], sharp.to(self.images)[None]
             hiding = [self.network.quick_scores(perturb(image, infill[None], 1 - evidence))[0] for infill in self.hidden[place]]
         self.items[place] = None

@@ -1,4 +1,4 @@
-"""How to run a network fastest for gradients: measured on the network at hand, not guessed.
+"""How to run a network fastest for gradients: measured on the given network, not guessed.
 
 Candidates are float32 and bfloat16 autocast with channels-last images, on a copy of the network whose batch norm is folded into
 its convolutions (where it has any, and where the copy answers as the network does). The user's own module is never changed.

@@ -80,7 +80,7 @@ def optimize_masks(
         Images optimized at a time; found from free memory when left out.
     progress : callable, optional
     random_state : int
-        Seed of the noise and of the order in which several infills are asked for; an image's depends on its pixels, too.
+        Seed of the noise and of the order in which several infills are used; an image's depends on its pixels, too.
 
     Returns
     -------

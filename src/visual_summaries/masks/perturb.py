@@ -34,7 +34,7 @@ def gaussian_kernel(size: int, sigma: float, device: torch.device | None = None)
 
 
 def gaussian_blur(maps: Tensor, size: int, sigma: float) -> Tensor:
-    """Blur maps (N, C, H, W) by a Gaussian of `size` x `size` taps (odd), sigma in pixels; the border's values go on."""
+    """Blur maps (N, C, H, W) by a Gaussian of `size` x `size` taps (odd), sigma in pixels; the border's values continue."""
     kernel = gaussian_kernel(size, sigma, maps.device).to(maps.dtype)
     n, c, h, w = maps.shape
     if size > _WIDE:

@@ -1,4 +1,4 @@
-"""The published optimizer: a smooth mask, a sharp one from it, and where it is asked for one of superpixels."""
+"""The published optimizer: a smooth mask, a sharp one from it, and if requested, one of superpixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mask is asked for: under each infill, that its evidence destroys the class, that it suffices, or both.
+"""The objective of a mask: under each infill, that its evidence destroys the class, that it suffices, or both.
 
 Examples
 --------
@@ -30,12 +30,12 @@ class Term:
 
 
 def terms_of(settings: MaskSettings) -> tuple[Term, ...]:
-    """Return all that a mask is asked for."""
+    """Return all terms of a mask."""
     return tuple(Term(infill, shown) for infill in range(len(infills_of(settings.infill))) for shown in _SIDES[settings.mode])
 
 
 def draw_terms(terms: Tensor, steps: int, seed: int) -> Tensor:
-    """Return which of the `terms` (T,) is asked for at each step (steps,): all in turn, each round in an order of its own.
+    """Return which of the `terms` (T,) is used at each step (steps,): all in turn, each round in an order of its own.
 
     Examples
     --------

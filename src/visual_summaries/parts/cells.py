@@ -72,8 +72,8 @@ class Cells:
 def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classifier: Classifier, cells: int = 28) -> Cells:
     """Describe the evidence of an image by the feature maps of the network that is explained.
 
-    The maps are those of the last two resolutions (:mod:`visual_summaries.flow.feature_maps`; no layer is asked for), averaged
-    with the mirrored maps of the mirrored image, so that it does not matter which way an object faces. A network that
+    The maps are those of the last two resolutions (:mod:`visual_summaries.flow.feature_maps`; no layer has to be chosen),
+    averaged with the mirrored maps of the mirrored image, so that it does not matter which way an object faces. A network that
     shows only its scores is described by color, texture and the directions of edges.
 
     Parameters

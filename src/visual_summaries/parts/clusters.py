@@ -37,7 +37,7 @@ class Clusters(Result):
 
 
 def cluster(similarity: NDArray[np.floating], settings: ClusterSettings | None = None, *, random_state: int = 0) -> Clusters:
-    """Group regions that are alike by affinity propagation; the number of groups is not given.
+    """Group regions that are similar by affinity propagation; the number of groups is not given.
 
     The similarities are shifted by their maximum; the preference of every region is ``settings.preference_factor`` (1.3) times
     the median of the shifted off-diagonal similarities.

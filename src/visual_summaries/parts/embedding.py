@@ -25,7 +25,7 @@ MOST_REFERENCES = 4096
 MOST_AT_ONCE = 20_000
 _STARTS = 5
 _OWN = 0.5  # weight of a cell's own features beside the mean of its neighbors
-_CHUNK = 2048  # cells whose neighbors are looked for at once
+_CHUNK = 2048  # cells whose neighbors are searched for at a time
 _REACH, _SLACK = 0.99, 1.25  # share of a part's cells within its reach, and how much further new images' may lie
 
 
@@ -137,7 +137,7 @@ def _join(parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], i
 
 
 def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
-    """Return the cells of an image as points ``(n, d + 2)`` whose distances tell parts apart.
+    """Return the cells of an image as points ``(n, d + 2)`` whose distances separate parts.
 
     Parameters
     ----------

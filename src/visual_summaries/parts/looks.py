@@ -1,6 +1,6 @@
 """What looks like a part anywhere in an image, with or without evidence: by features alone, wherever it lies.
 
-A part's reach holds for evidence, whose place counts too; here it is taken anew from the looks of the part's own pixels in the
+A part's reach holds for evidence, whose place counts too; here it is taken again from the looks of the part's own pixels in the
 run's images, so that most of what is no part stays of none.
 """
 

@@ -1,4 +1,4 @@
-"""How many parts there are: as many as come back on resampled images, and no more than it takes to explain the evidence."""
+"""How many parts there are: as many as are stable under resampling, and no more than are needed to explain the evidence."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _WORTH = 0.3  # share of what is left that a split has to explain once enough is
 def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0) -> tuple[PartNumber, ...]:
     """Try numbers of parts, from 1 on, and return what was found; the last one that is ``chosen`` is the number.
 
-    A number is considered while its parts come back when the images are resampled: their mean Jaccard index reaches
+    A number is considered while its parts are stable when the images are resampled: their mean Jaccard index reaches
     ``settings.stable``, and four fifths of them :data:`~visual_summaries.results.REPRODUCIBLE`. The largest such number is
-    chosen; but once a number explains ``settings.explained`` of the variation of the evidence, splitting goes on only while
-    each further part explains three tenths of what is left: a few parts that are quite different are all told apart.
+    chosen; but once a number explains ``settings.explained`` of the variation of the evidence, splitting continues only while
+    each further part explains three tenths of what is left: a few parts that are quite different are all separated.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def choose_number(sample: Sample, settings: PartSettings, random_state: int = 0)
 def resampled_jaccard(
     sample: Sample, centers: NDArray[np.float32], resamplings: int, random_state: int = 0
 ) -> NDArray[np.float64]:
-    """Return how much of each part ``(k,)`` comes back when images are drawn anew and their cells grouped again (Hennig 2007).
+    """Return how much of each part ``(k,)`` is found again when the images are resampled (Hennig 2007).
 
     Each time as many images are drawn as there are, with replacement, and grouped from other starts; the new parts are applied
     to all cells and matched one to one with the old ones (Hungarian assignment). The figure is the mean Jaccard index of the

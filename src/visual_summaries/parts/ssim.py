@@ -1,4 +1,4 @@
-"""How alike the members of a cluster look once they are warped onto its exemplar (docs/paper.md, clusters and summaries)."""
+"""How similar the members of a cluster look once they are warped onto its exemplar (docs/paper.md, clusters and summaries)."""
 
 from __future__ import annotations
 

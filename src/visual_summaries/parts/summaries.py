@@ -27,8 +27,8 @@ class SummarySet(Result):
     kept : tuple of Summary
         Best first; ``index`` is the rank.
     rejected : tuple of Summary
-        In the same form: parts that take too little, or clusters whose members do not look alike once warped; ``index`` goes on
-        where `kept` ends.
+        In the same form: parts that take too little, or clusters whose members do not look similar once warped; ``index``
+        continues where `kept` ends.
     small : int
         Parts or clusters with regions of too few images to make a summary.
     """
@@ -49,7 +49,7 @@ class _Candidate:
 def choose_members(
     cluster: Sequence[int], exemplar: int, regions: Sequence[Region], similarity: NDArray[np.floating], limit: int = 10
 ) -> list[int]:
-    """Return the regions that represent a cluster: the exemplar, then the most similar to it, one an image, at most `limit`.
+    """Return the regions that represent a cluster: the exemplar, then the most similar to it, one per image, at most `limit`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def build_summaries(
     *,
     progress: Progress | None = None,
 ) -> SummarySet:
-    """Make a summary of each cluster, keep those whose members look alike once warped to the exemplar, and rank them.
+    """Make a summary of each cluster, keep those whose members look similar once warped to the exemplar, and rank them.
 
     With ``settings.keep`` of ``"used"`` all are kept, with all their members, for a later stage to judge.
 

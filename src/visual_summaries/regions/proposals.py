@@ -3,7 +3,7 @@
 - *selective search*: unions of like segments (Uijlings, van de Sande, Gevers, Smeulders, IJCV 2013, by OpenCV contrib);
 - *grid*: all places and sizes at regular steps;
 - *edge boxes*: windows that hold whole contours (Zitnick, Dollár, ECCV 2014, by OpenCV contrib), on edges found by a structured
-  forest (Dollár, Zitnick, ICCV 2013) where its model is at hand, else on Canny's edges.
+  forest (Dollár, Zitnick, ICCV 2013) where its model is available, else on Canny's edges.
 
 Every source gives all boxes that it can think of, sorted and without repeats; :func:`propose_boxes` chooses among them.
 """
@@ -98,7 +98,7 @@ def propose_boxes(image: Picture, n: int = 500, source: str = "selective_search"
 def _stratified(level: NDArray[np.int64], places: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw `places` indices, as evenly over the levels as these have members."""
     members = [rng.permutation(np.flatnonzero(level == value)) for value in np.unique(level)]
-    # Round k takes the k-th member of every level; later rounds go on with the levels that still have some.
+    # Round k takes the k-th member of every level; later rounds continue with the levels that still have some.
     rank = np.concatenate([np.arange(len(one)) for one in members])
     order = np.lexsort((rng.random(len(rank)), rank))
     chosen: NDArray[np.int64] = np.concatenate(members)[order[:places]]
@@ -247,5 +247,5 @@ def usable_boxes(boxes: Boxes, size: tuple[int, int]) -> Boxes:
 
 
 def unique_boxes(boxes: Boxes) -> Boxes:
-    """Sorted boxes without repeats: an order that owes nothing to the source's."""
+    """Sorted boxes without repeats: an order that does not depend on the source's."""
     return np.unique(boxes.reshape(-1, 4), axis=0)

@@ -49,7 +49,8 @@ def analyze_summaries(
     """Measure importance, cohesion and stability of every summary, rank the kept ones, and measure what they do together.
 
     Where the settings keep what is used, those that take hardly more than their control join the rejected ones: their pixels
-    count for the rest. Whether what the others take is sure is another question: those in doubt stay, and are marked.
+    count for the rest. Whether the effect of the others is significant is a separate question: those in doubt stay,
+    and are marked.
     """
     settings, regions, summaries = context.settings, grouped.regions, grouped.summaries
     both = (*summaries.kept, *summaries.rejected)

@@ -26,7 +26,7 @@ logger = logging.getLogger("visual_summaries")
 #: Images of the run that new ones are compared with, at most: time does not grow with the run.
 REFERENCES = 16
 
-#: Shares of a score are told where it is at least this part of the median score of the run's images.
+#: Shares of a score are reported where it is at least this part of the median score of the run's images.
 NEAR_ZERO = 0.05
 
 
@@ -60,9 +60,9 @@ def apply_run(
 
     The evidence is divided among the run's parts; what is much further from its part than the run's evidence is in none.
     With the preset ``"paper"``, boxes on the evidence are compared by semantic flow with the run's regions in at most
-    `references` of its images, those with the most members of summaries, and how alike is alike enough is found on these images
-    themselves, each left out in turn. ``Application.found`` and ``mistaken`` tell how well either way tells the run's own
-    regions apart. What a summary does in an image is measured as in the run.
+    `references` of its images, those with the most members of summaries, and the least similarity is found on these
+    images themselves, each left out in turn. ``Application.found`` and ``mistaken`` tell how well either way separates the
+    run's own regions. What a summary does in an image is measured as in the run.
 
     Parameters
     ----------

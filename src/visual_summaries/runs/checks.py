@@ -26,7 +26,7 @@ def check_run(run: Run, path: Path) -> Run:
         _check_shapes(run)
         _check_references(run)
     except MismatchError as error:
-        raise RunError(f"{path} is damaged: {error}; compute the run again, or get the folder anew") from error
+        raise RunError(f"{path} is damaged: {error}; compute the run again, or get the folder again") from error
     return run
 
 

@@ -195,7 +195,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_info(path: Path) -> RunInfo:
-    """Return what the run in a directory says of itself; raise RunError if its manifest is missing or damaged."""
+    """Return what the run in a directory says about itself; raise RunError if its manifest is missing or damaged."""
     try:
         return typed(read_manifest(path), RunInfo, "manifest")
     except MismatchError as error:
@@ -341,7 +341,7 @@ def require_free(path: Path, resume: bool) -> None:
         require_unlocked(path)
         state = "a complete" if MANIFEST in names else "an unfinished"
         raise RunError(
-            f"{path} already holds {state} run; add --resume (resume=True) to go on with it, or choose another --out"
+            f"{path} already holds {state} run; add --resume (resume=True) to continue with it, or choose another --out"
         )
     if names and not ours:
         listed = ", ".join(sorted(names)[:3])

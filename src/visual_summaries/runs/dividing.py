@@ -52,7 +52,7 @@ class Division:
     regions: list[Region]  # connected pieces of one part in one image
     part_of: NDArray[np.int64]  # of each region (R,)
     descriptors: NDArray[np.float32]  # mean features of each region's cells (R, d), comparable with `parts.centers`
-    stability: NDArray[np.float64]  # of each part (K,), as the next; NaN where it was not asked for
+    stability: NDArray[np.float64]  # of each part (K,), as the next; NaN where it was not requested
     cohesion: NDArray[np.float64]
 
 
@@ -74,7 +74,7 @@ CELLS = Stage("cells", 4, _cells, settings=lambda s: part_settings(s).cells, com
 
 
 class _CellsOf(Prepared[Cells]):
-    """The cells of each image, read from their pieces when they are asked for."""
+    """The cells of each image, read from their pieces on demand."""
 
     def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> None:
         inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]

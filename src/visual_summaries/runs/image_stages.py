@@ -108,7 +108,7 @@ def make_given_masks(context: Context, images: Sequence[Image], given: GivenMaps
 
 
 def scorer(shared: Shared, view: View) -> Scorer:
-    """Return what is asked for scores: the classifier's answers, faster where it has convolutions."""
+    """Return what computes scores: the classifier's answers, faster where it has convolutions."""
     network = shared.once("float32 scores", lambda: fast_float32(shared.classifier, view))
     return Scorer(network, shared.target, shared.settings.masks)
 

@@ -148,7 +148,7 @@ def _file_name(keys: Sequence[str]) -> str:
 class Pieces:
     """The folder ``pieces`` of a run directory, or nothing at all for a run that is kept in memory.
 
-    The journal is told of every piece that is computed, or found damaged; `damaged` lists the latter.
+    The journal records every piece that is computed, or found damaged; `damaged` lists the latter.
 
     Examples
     --------

@@ -25,7 +25,7 @@ from visual_summaries.results import Mask, Result, Run, Summary
 from visual_summaries.runs.apply import require_same_network
 from visual_summaries.runs.summarize import summarize
 
-#: Summaries and masks depend on the weights when less than this much of them comes back without.
+#: Summaries and masks depend on the weights when less than this much of them is found again without.
 PASSED = 0.5
 
 
@@ -169,7 +169,7 @@ def randomization_check(
         )
         masks: Sequence[Mask] = again.masks
         new = _evidence(again, (*again.summaries, *again.rejected), list(range(len(chosen))))
-    except ConvergenceError:  # regions that fall into no clusters: no summary came back
+    except ConvergenceError:  # regions that fall into no clusters: no summary was found again
         masks = optimize_masks(other, views, target, settings=settings.masks, random_state=random_state)
         new = np.zeros((0, 0), bool)
     before = [run.evidence(k) for k in chosen]

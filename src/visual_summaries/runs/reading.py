@@ -62,7 +62,7 @@ def note_images(journal: Journal, former: dict[str, str], images: Sequence[Image
     journal.write("images", images={image.name: image.sha256 for image in images})
     for kind, names in found.items():
         if names:
-            done = "the run goes on without" if kind == "gone" else "computed anew"
+            done = "the run continues without" if kind == "gone" else "computed again"
             logger.warning("%s since this run was begun; %s", changes_in_words(kind, names), done)
     return found
 
@@ -221,7 +221,7 @@ def in_words(skipped: Iterable[Skipped]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
 
 
-_LABELS = "; where several labels may hold at once, load the network with --score sigmoid (score='sigmoid')"
+_LABELS = "; where several labels may hold together, load the network with --score sigmoid (score='sigmoid')"
 
 
 def _require_enough(result: ImageSet, fewest: int, target: Target, others: Counter[str]) -> None:

@@ -32,7 +32,7 @@ class Beside:
 def read_beside(
     context: Context, images: Sequence[Image], own: ImageSources, others: ImageSources | None, objects: str | Path | None
 ) -> Beside:
-    """Read it, before anything is paid for; `own` is what `images` were read from.
+    """Read it, before anything expensive starts; `own` is what `images` were read from.
 
     Raises
     ------

@@ -86,7 +86,7 @@ class Stage:
 
 
 class OnDemand(Sequence[T]):
-    """A sequence whose items are made, or read, each time they are asked for: memory does not grow with it."""
+    """A sequence whose items are made, or read, each time they are used: memory does not grow with it."""
 
     def at(self, position: int) -> T:
         """Return the item at a position from 0 on."""
@@ -104,7 +104,7 @@ class OnDemand(Sequence[T]):
 
 
 class Records(OnDemand[Content]):
-    """Finished records of a stage, read when they are asked for; `kept` has those of a run in memory, by their keys."""
+    """Finished records of a stage, read on demand; `kept` has those of a run in memory, by their keys."""
 
     def __init__(self, pieces: Pieces, stage: str, keys: Sequence[str], kept: Mapping[str, Content]) -> None:
         self._pieces, self._stage, self._keys, self._kept = pieces, stage, keys, kept
@@ -194,7 +194,7 @@ class Context:
         -------
         Records
             Arrays and plain data, in the order of the items; the same whether found or computed. Read from the run directory
-            each time they are asked for, so that they take no memory (those of a run in memory do).
+            each time they are used, so that they take no memory (those of a run in memory do).
         """
         keys = [self.key(stage, one) for one in inputs]
         first: dict[str, int] = {}  # items with the same inputs (copies of an image) are one piece

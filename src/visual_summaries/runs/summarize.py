@@ -91,7 +91,7 @@ def summarize(
         Number of parts that the evidence is divided among; default: it follows from the data. Those that hardly beat their
         control become no summary.
     evidence : str, Path, sequence, dict or callable, optional
-        Heat maps or masks in the place of masks that the run would find: a folder of PNG (gray) or ``.npy`` files called as the
+        Heat maps or masks instead of masks that the run would find: a folder of PNG (gray) or ``.npy`` files named like the
         images; maps in the order of the images, None where there is none; a dict from names of images, with or without ending,
         to maps; or a function of a view ``(H, W, 3)``. A map is an array or tensor ``(H, W)`` as large as the image, or of the
         view's shape at any size; three channels are summed, and only what is positive counts. Images without one are set aside.
@@ -99,10 +99,10 @@ def summarize(
         Share of the score that hiding a map's evidence takes, or of the view that is evidence: see
         :class:`~visual_summaries.settings.masks.EvidenceSettings`. Give one of them.
     others : str, Path, iterable or tensor, optional
-        Images of other classes, given as `images` are; those in a folder called like the class are left out. With them the
+        Images of other classes, given as `images` are; those in a folder named like the class are left out. With them the
         run tests whether a summary alone makes other images look like the class, and what is special to this class.
     objects : str or Path, optional
-        Where the object is in the images: a folder of PNG masks called like the images (0 is no object), or a COCO file with
+        Where the object is in the images: a folder of PNG masks named like the images (0 is no object), or a COCO file with
         boxes, polygons or run lengths. Estimated unless given.
     max_images : int, optional
         Explain at most this many images, the first usable ones in the order of their names.
@@ -111,12 +111,12 @@ def summarize(
     batch_size : int, optional
         Images that pass the network at a time; found from the free memory unless given. It does not change the result.
     resume : bool
-        Go on with an interrupted run in `out`: pieces made from the same inputs are not computed again.
+        Continue with an interrupted run in `out`: pieces made from the same inputs are not computed again.
     random_state : int
         Seed of everything that is drawn at random.
     engine : str or Engine
         Where the work is done: ``"local"``, ``"ray"`` or ``"ray://HOST:PORT"``; see
-        :func:`visual_summaries.engines.make_engine`. Another engine may go on with what one has begun.
+        :func:`visual_summaries.engines.make_engine`. Another engine may continue with what one has begun.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 

@@ -109,7 +109,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}); mend it, or delete it and tag the run again") from error
+        raise RunError(f"{path} cannot be read ({error}); fix it, or delete it and tag the run again") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise RunError(
@@ -126,7 +126,7 @@ def _entries(data: Mapping[str, Any], path: Path) -> dict[_Exemplar, _Entry]:
             entry = typed(item, _Entry, "it")
         except MismatchError as error:
             raise RunError(
-                f"entry {position + 1} of 'names' in {path} is damaged ({error}); mend it, or delete the file and tag the run "
+                f"entry {position + 1} of 'names' in {path} is damaged ({error}); fix it, or delete the file and tag the run "
                 "again"
             ) from error
         name = (entry.name or "").strip() or None

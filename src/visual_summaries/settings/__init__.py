@@ -34,7 +34,7 @@ class Settings:
     ----------
     masks : MaskSettings
     evidence : EvidenceSettings
-        Of heat maps that are given in the place of masks.
+        Of heat maps that are given instead of masks.
     regions : RegionSettings
     flow : FlowSettings
     clusters : ClusterSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from visual_summaries._validate import require_choice, require_ranges
 from visual_summaries.errors import SettingsError
 
-#: What a mask is asked for.
+#: Objectives of a mask.
 MODES = ("deletion", "preservation", "both")
 
 #: What hidden pixels may show.
@@ -89,7 +89,7 @@ class FastSchedule:
     extra_rounds, extra_steps : int
         An image of whose score too much is left gets `extra_steps` further passes, `extra_rounds` times at most.
     checked_at, begin_again : float, int
-        After this share of the passes an image whose score is still there is begun again, so many times at most.
+        After this share of the passes, an image whose score is still there is restarted, so many times at most.
     cells, sigma : int, float
         The density has `cells` square cells along the view's shorter side; its upsampled field is blurred with `sigma` cells.
     learning_rate, last_rate : float

@@ -115,7 +115,7 @@ class FlowSettings:
         How dense flow assigns matches to pixels: ``"best"`` (published) or ``"vote"``, which was measured to be better.
     mirror : bool
         Whether a member is also looked at turned left to right before it is warped to its exemplar, and the side that looks
-        more alike is warped: objects face either way. Nothing else looks at both sides. False is published.
+        more similar is warped: objects face either way. Nothing else looks at both sides. False is published.
     """
 
     descriptor: str = "auto"
@@ -135,7 +135,7 @@ class FlowSettings:
 
 @dataclass(frozen=True)
 class PartSettings:
-    """Parameters of the division; each default was chosen on photographs (docs/tried.md).
+    """Parameters of the division; each default was chosen on photographs (docs/experiments/tried.md).
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class PartSettings:
     place : float
         Weight of a cell's place relative to its image's evidence, beside its features, which have length 1.
     explained : float
-        Once the parts explain this share of the variation of the evidence, only splits that explain much of the rest go on.
+        Once the parts explain this share of the variation of the evidence, only splits that explain much of the rest continue.
     stable : float
         Least mean Jaccard index of the parts when images are resampled, for a number of parts to be considered.
     gap : float
@@ -251,9 +251,9 @@ class SummarySettings:
     min_coverage : float
         Parts or clusters with regions in under this share of the images (of those that have any region) make no summary.
     keep : str
-        ``"alike"`` (published): summaries are the clusters whose members look alike once warped to the exemplar, by the two
+        ``"alike"`` (published): summaries are the clusters whose members look similar once warped to the exemplar, by the two
         parameters below. ``"used"``: those that are in enough images and do enough to the class, by `min_effect`
-        (:func:`visual_summaries.runs.analyzing.analyze_summaries`): looking alike is not being used.
+        (:func:`visual_summaries.runs.analyzing.analyze_summaries`): similar-looking parts may be irrelevant.
     min_effect : float
         With ``"used"``: the least share of the class score that hiding a summary has to take, above hiding the same pixels
         elsewhere, on average over all images (:attr:`visual_summaries.results.SummaryAnalysis.class_effect`).

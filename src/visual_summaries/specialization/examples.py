@@ -286,7 +286,7 @@ class _Reader:
             for name, sha256, view in batch:
                 if sha256 not in self.known:
                     fresh.setdefault(sha256, view)
-                elif self.labels[self.known[sha256]] != label:  # what is said to show two things must not be learned from twice
+                elif self.labels[self.known[sha256]] != label:  # an image with two labels must not be learned from twice
                     self.skipped.append((name, "already there as an image of another class"))
             if fresh:
                 logits, maps = read_maps(self.classifier, list(fresh.values()), self.layers, self.cells)

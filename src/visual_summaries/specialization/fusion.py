@@ -89,7 +89,7 @@ def fit_fusion(
     folds: NDArray[np.intp],
     settings: SpecializeSettings,
 ) -> Fusion:
-    """Choose how much the evidence of parts counts, by cross-validation on training images; nothing, unless it surely helps.
+    """Choose how much the evidence of parts counts, by cross-validation; nothing, unless it helps by more than its error.
 
     The margin (N,) is the network's log odds of the class, the evidence (N, P) is by detectors that were not trained on the
     image; `labels` say whether it shows the class. The shift is 0, see :func:`choose_shift`.

@@ -50,7 +50,7 @@ def parts_of(examples: Examples, owner: int) -> list[int]:
 def learn(
     examples: Examples, settings: SpecializeSettings, *, random_state: int = 0, progress: Progress | None = None
 ) -> Learned:
-    """Train part detectors, and find out by cross-validation what their evidence adds; `progress` is told of ``"detectors"``.
+    """Train part detectors, and find out by cross-validation what their evidence adds; `progress` hears of ``"detectors"``.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def choose_others(margin: NDArray[np.float64], settings: SpecializeSettings, ran
 
 
 def ablate(examples: Examples, learned: Learned, owner: int) -> list[tuple[float, float]]:
-    """Return what is lost without each part of a class, the others weighed anew: log likelihood for each image, precision."""
+    """Return what is lost without each part of a class, the others weighed again: log likelihood for each image, precision."""
     fusion = learned.fusions[owner]
     own = parts_of(examples, owner)
     if fusion.unchanged:

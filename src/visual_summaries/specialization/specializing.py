@@ -64,7 +64,7 @@ class PartResult:
     own, others : float
         Its mean evidence, in log odds, in images of the class and in all others; by detectors trained without the image.
     gain, precision : float
-        What is lost without it, the others weighed anew: cross-validated log likelihood for each image, average precision.
+        What is lost without it, the others weighed again: cross-validated log likelihood for each image, average precision.
     """
 
     summary: int
@@ -190,7 +190,7 @@ def specialize(
 
     Each summary gets a detector: a linear SVM on the network's own feature maps over the summary's regions, against windows of
     other images. The detectors slide over the maps of the very forward pass that gives the logits. What their evidence adds to
-    the network's own score is found by cross-validation on the training images; where that is not surely something, the class
+    the network's own score is found by cross-validation on the training images; where that is not above its error, the class
     is left alone. Logits of other classes are never touched.
 
     Parameters

@@ -78,7 +78,7 @@ def analyze_answers(
     Parameters
     ----------
     paths : sequence of str or Path
-        The files, of people and of simulated participants; they are told apart by what the files say.
+        The files, of people and of simulated participants; the files say which is which.
     study : str, Path or Key, optional
         The study's key, or the page beside it; looked for beside the answers and in the current folder unless given.
     synonyms : mapping of str to str, optional

@@ -166,7 +166,7 @@ def build_study(
     Raises
     ------
     StudyError
-        If these runs give no task of a kind that is asked for, or one is given twice.
+        If these runs give no task of a kind that is requested, or one is given twice.
     RunError
         If the page cannot be written, or a run was not stored in a folder (the key has to name it).
     """

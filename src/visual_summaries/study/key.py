@@ -131,7 +131,7 @@ def find_key(study: str, folders: Iterable[Path]) -> Key:
         for path in sorted(folder.glob(f"*{_ENDING}")):
             try:
                 key = load_key(path)
-            except StudyError:  # another program's file may end alike; the search goes on
+            except StudyError:  # another program's file may end alike; the search continues
                 continue
             if key.study == study:
                 return key

@@ -145,7 +145,7 @@ def draw_tasks(runs: Sequence[Run], settings: StudySettings) -> Tasks:
     Raises
     ------
     StudyError
-        If a kind that is asked for cannot be asked at all.
+        If a kind that is requested cannot be asked at all.
     """
     rng = np.random.default_rng(settings.random_state)
     notes: list[str] = []

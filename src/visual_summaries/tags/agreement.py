@@ -74,7 +74,7 @@ class Agreement:
         Summaries that were measured; figures are means over them.
     within, random, images : float
         Mean pairwise Jaccard index of the tags, in [0, 1]: of the members of a summary; of random groups of salient regions of
-        the same size, one an image; of the whole images that the members come from.
+        the same size, one per image; of the whole images that the members come from.
     entropy_within, entropy_random, entropy_images : float
         Entropy, in bits, of a group's mean distribution over tags; low is agreement.
     p_random : float

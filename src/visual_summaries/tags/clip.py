@@ -40,7 +40,7 @@ class ClipTagger:
     checkpoint : str or Path, optional
         Local weights (safetensors, or a weights-only torch file) for the architecture `model`, which is then a plain NAME.
     vocabulary : str, Path or sequence of str, optional
-        File with a word a line, or the words; the shipped part vocabulary unless given.
+        File with one word per line, or the words; the shipped part vocabulary unless given.
     device : str, optional
     top : int
 
@@ -140,7 +140,7 @@ def _resolve(model: str, checkpoint: str | Path | None) -> tuple[str, str | None
         return model.partition("/")[0], str(checkpoint)
     folder = Path(model)
     if (folder / _CONFIG).is_file():
-        # open_clip would go on with random weights when it finds none
+        # open_clip would continue with random weights when it finds none
         if not any(file.suffix in (".safetensors", ".bin", ".pth") for file in folder.iterdir()):
             raise ClassifierError(f"{folder} has {_CONFIG} but no weights (.safetensors, .bin or .pth)")
         return f"local-dir:{folder}", None
@@ -179,7 +179,7 @@ def load_vocabulary(path: str | Path | None = None) -> tuple[str, ...]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"vocabulary {path} cannot be read: {error}; give a UTF-8 text file, a word a line") from error
+        raise SettingsError(f"vocabulary {path} cannot be read: {error}; give a UTF-8 text file, one word per line") from error
     return _read_words(text, f"vocabulary {path}")
 
 
@@ -194,5 +194,5 @@ def _read_words(text: str, source: str) -> tuple[str, ...]:
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     words = tuple(dict.fromkeys(" ".join(words) for words in lines if words))
     if len(words) < 2:
-        raise SettingsError(f"{source} has {len(words)} words, but at least 2 are needed to tell parts apart: a word a line")
+        raise SettingsError(f"{source} has {len(words)} words, but at least 2 are needed to separate parts: one word per line")
     return words

@@ -49,7 +49,7 @@ class SummaryName:
     confidence : float
         1 - `p_value`.
     p_value : float
-        Share of random groups of salient regions (of the same size, one an image) whose heaviest tag is as heavy as this
+        Share of random groups of salient regions (of the same size, one per image) whose heaviest tag is as heavy as this
         summary's. That the heaviest of many tags is looked at is thereby taken into account.
     tags : tuple of WeightedTag
         The five heaviest tags, heaviest first.
