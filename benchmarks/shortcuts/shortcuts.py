@@ -96,7 +96,6 @@ def explained(unit: Unit, keep: Path) -> Row:
         include_misclassified=True,
         resume=(keep / "runs" / unit.name).exists(),
     )
-    run.report()
     by_file = {Path(image["file"]).name: image for image in truth["images"]}
     rows = [by_file[Path(image.name).name] for image in run.images]
     masks = [read_mask(folder, row) if row["mask"] else None for row in rows]
