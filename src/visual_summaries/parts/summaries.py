@@ -139,6 +139,28 @@ def choose_typical(
     return sorted(best.values(), key=lambda index: (areas[index] < least, distance[index], index))[:limit]
 
 
+def exemplar_first(typical: Sequence[int], effects: Sequence[float]) -> list[int]:
+    """Return the typical regions of a part with its exemplar first: the most typical one that takes as much as half of them do.
+
+    The most typical region alone may be a blank patch that the network hardly uses.
+
+    Parameters
+    ----------
+    typical : sequence of int
+        Regions, the most typical first.
+    effects : sequence of float
+        Relative loss of the score with each of them hidden alone.
+
+    Examples
+    --------
+    >>> exemplar_first([7, 3, 9], [0.01, 0.2, 0.4])
+    [3, 7, 9]
+    """
+    least = np.median(effects)
+    place = next(place for place, effect in enumerate(effects) if effect >= least)
+    return [typical[place], *typical[:place], *typical[place + 1 :]]
+
+
 #: A part, its regions, its typical ones (exemplar first), their similarity to the exemplar by flow, and them warped to it.
 PartGroup = tuple[int, Sequence[int], Sequence[int], NDArray[np.floating], Sequence[NDArray[np.uint8]]]
 

@@ -30,7 +30,7 @@ from visual_summaries.parts import (
     squared_distances,
     with_centers,
 )
-from visual_summaries.parts.summaries import SummarySet, choose_typical, summaries_of_parts
+from visual_summaries.parts.summaries import SummarySet, choose_typical, exemplar_first, summaries_of_parts
 from visual_summaries.results import Box, Chance, Image, PartNumber, Parts, Region, Summary
 from visual_summaries.runs.analyzing import Grouped
 from visual_summaries.runs.image_stages import Described, Pixels, View, compute_proposals, joined_boxes
@@ -203,6 +203,7 @@ def summarize_parts(
             groups.append((part, own.tolist(), own[typical].tolist()))
     members = sorted({r for *_, chosen in groups for r in chosen})
     regions = _measured(context, images, division.regions, members)
+    groups = [(part, own, exemplar_first(chosen, [regions[r].drop for r in chosen])) for part, own, chosen in groups]
     more: list[list[Box]] = [[] for _ in images]
     for index in members:
         more[regions[index].image].append(regions[index].box)
