@@ -46,8 +46,23 @@ def test_the_layout_has_a_row_for_each_summary(striped_run: vs.Run) -> None:
 
 
 def test_the_chart_has_the_importances(striped_run: vs.Run) -> None:
-    bars = plot_importance(striped_run).patches
-    assert [bar.get_width() for bar in bars] == [summary.importance for summary in striped_run.summaries]
+    ax = plot_importance(striped_run)
+    hidden, controls = ([bar.get_width() for bar in bars.patches] for bars in ax.containers[:2])
+    analyses = [summary.analysis for summary in striped_run.summaries]
+    assert hidden == [summary.importance for summary in striped_run.summaries]
+    assert controls == [one.control for one in analyses if one]
+    [lines] = ax.containers[2].lines[2]
+    ends = [segment[:, 0].tolist() for segment in lines.get_segments()]
+    assert ends == [pytest.approx([one.control + bound for bound in one.interval]) for one in analyses if one]
+
+
+def test_the_chart_is_not_cut(striped_run: vs.Run) -> None:
+    figure = plot_importance(striped_run).figure
+    figure.draw_without_rendering()
+    around = figure.get_tightbbox()
+    assert around.x0 >= 0
+    assert around.y0 >= 0
+    assert (around.x1, around.y1) <= tuple(figure.get_size_inches())
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])

@@ -134,7 +134,7 @@ def test_member_leads_to_its_image_and_back(visit: Opener) -> None:
     page.click("#summary-1 .tile >> nth=3")
     assert shown(page, ".image") == ["image-3"]
     assert page.evaluate("document.activeElement.id") == "image-3-title"
-    assert page.locator("#image-3 > svg").bounding_box()["y"] < 400  # type: ignore[index]
+    assert page.locator("#image-3 .zoomable > svg").bounding_box()["y"] < 400  # type: ignore[index]
     page.click("#image-3 a[rel=next]")
     assert shown(page, ".image") == ["image-4"]
     page.click("#image-4 a[rel=prev]")
@@ -167,7 +167,7 @@ def test_mask_slides_from_smooth_to_sharp(visit: Opener) -> None:
     slider = page.locator("input[name=mask]")
     for value in ("0", "50", "100"):
         slider.fill(value)
-        seen[value] = picture_of(page, "#image-2 > svg")
+        seen[value] = picture_of(page, "#image-2 .zoomable > svg")
     middle = (seen["0"] + seen["100"]) / 2
     assert np.abs(seen["100"] - seen["0"]).max() > 30  # at the rim of a disc
     assert np.abs(seen["50"] - middle).max() <= 3  # half way is the mean of both masks
@@ -183,7 +183,7 @@ def test_mask_slides_from_smooth_to_sharp(visit: Opener) -> None:
     page.uncheck("input[name=masked]")
     assert state(page)["mask"] == "off"
     assert slider.is_disabled()
-    whole = picture_of(page, "#image-2 > svg")
+    whole = picture_of(page, "#image-2 .zoomable > svg")
     rows, columns = whole.shape[:2]
     assert np.ptp(whole[round(rows * 40 / 48), round(columns * 32 / 64)]) > 5  # in color where there is no evidence
     page.check("input[name=masked]")
@@ -197,12 +197,12 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, 
     page = visit("#image-2", path=path)
     page.uncheck("input[name=outlined]")
     hidden, masked, slider = (page.locator(f"input[name={name}]") for name in ("hidden", "masked", "mask"))
-    marked, without, whole = (page.locator(f"#image-2 > svg > .m-{name}") for name in ("on", "hidden", "off"))
+    marked, without, whole = (page.locator(f"#image-2 .zoomable > svg > .m-{name}") for name in ("on", "hidden", "off"))
 
     def visible(page: Page) -> dict[str, bool]:
         """Which of the three pictures can be seen, in every image that is opened."""
         displayed = "all => [...new Set(all.map(e => getComputedStyle(e).display != 'none'))]"
-        found = {name: page.eval_on_selector_all(f".image > svg > .m-{name}", displayed) for name in ("on", "hidden", "off")}
+        found = {name: page.eval_on_selector_all(f".image .zoomable > svg > .m-{name}", displayed) for name in ("on", "hidden", "off")}
         assert all(len(values) == 1 for values in found.values())  # the same in all images
         return {name: values[0] for name, values in found.items()}
 
@@ -210,14 +210,14 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, 
     assert visible(page) == {"on": True, "hidden": False, "off": False}
     assert not hidden.is_checked()
     slider.fill("50")
-    before = picture_of(page, "#image-2 > svg")
+    before = picture_of(page, "#image-2 .zoomable > svg")
 
     hidden.check()
     assert visible(page) == {"on": False, "hidden": True, "off": False}
     assert state(page) == {"image": "2", "regions": "off", "mask": "hidden"}
     assert not masked.is_checked()
     assert slider.is_disabled()
-    seen = picture_of(page, "#image-2 > svg")
+    seen = picture_of(page, "#image-2 .zoomable > svg")
     view = cv2.resize(run.images[2].view, seen.shape[1::-1]).astype(int)
     evidence = cv2.resize(run.masks[2].binary().astype(np.uint8), seen.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     unit = np.ones((2 * seen.shape[1] // 64,) * 2)  # two pixels of the view

@@ -138,7 +138,7 @@ def test_the_pages_own_outlines_are_those_of_the_parts(run: Run, page_text: str,
         assert np.array_equal(drawn_path(paths[name]), pixels), name
     for number, summary in enumerate(run.summaries, start=1):
         [article] = re.findall(rf'<article class="summary[^>]*id="summary-{number}".*?</article>', page_text, re.DOTALL)
-        used = re.findall(r"url\(#c(\d+-\d+)\)", article)
+        used = re.findall(r'clip-path="url\(#c(\d+-\d+)\)"/></g>\n<g class="in-mask"', article)
         images = [run.regions[member.region].image for member in summary.members]
         assert used == [f"{number}-{image}" for image in (images[0], *images)]
         assert 'class="line hull"' not in article
@@ -151,7 +151,7 @@ def test_the_rest_has_its_share_its_effect_and_the_parts_that_hardly_beat_their_
         in reader.flat
     )
     [rest] = re.findall(r'<section id="rest".*?</section>', page_text, re.DOTALL)
-    assert len(re.findall(r"url\(#c0-\d\)", rest)) == 4
+    assert len(re.findall(r"url\(#c0-\d\)", rest)) == 8  # bright, and hidden
     text = Reader(rest).flat
     assert "Parts that hardly beat their control 1" in text
     assert "In 4 of 4 images, importance 5 %, the same pixels elsewhere 4 %" in text

@@ -171,14 +171,14 @@ def test_a_damaged_run_is_not_judged(run: Run, figures: dict[str, object], what:
 
 def test_words_are_no_firmer_than_the_figures(run: Run) -> None:
     figures = {"places": (place("beside"), place("object", on=0.9)), "cues": (cue(0.6), cue(0.9))}
-    said = verdict_values(measured(run, **figures), "robin")
+    said = verdict_values(measured(run, **figures))
     assert said["relies"].replace("\u00a0", " ") == (
-        "To see “robin”, the network relies firmly on summary 1 (30 % of the score) and summary 2 (30 % of the score)."
+        f"To see “{run.info.target.name}”, the network relies firmly on summary 1 (30 % of the score) and summary 2 (30 % of the score)."
     )
     [one] = said["suspicions"]
     assert one["title"] == "Summary 1 lies beside the object"
     assert one["confirmed"]
-    weak = verdict_values(measured(run, random_likeness=0.9), "robin")
+    weak = verdict_values(measured(run, random_likeness=0.9))
     assert "perhaps, on weak evidence, on summary 1" in weak["relies"]
     assert weak["unsuspected"]
     assert any("--others" in sentence for sentence in weak["untested"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.compare import Count
-from visual_summaries.pages.words import percent, score_text
+from visual_summaries.pages.words import counted, percent, score_text
 from visual_summaries.results import JointEffects
 
 #: One mark for each network: a path around the origin, filled with the color of the class.
@@ -57,12 +57,14 @@ def palette(count: int) -> list[str]:
 def color_rules(count: int, start: int = 1) -> str:
     r"""Return the style rules that give the classes ``c1``, ``c2``, ... (from `start`) their colors of the palette.
 
+    A script may give another color as ``--c1``.
+
     Examples
     --------
     >>> color_rules(1)
-    '.c1{--c:#df731b}\n'
+    '.c1{--c:var(--c1,#df731b)}\n'
     """
-    return "".join(f".c{number}{{--c:{color}}}\n" for number, color in enumerate(palette(count), start))
+    return "".join(f".c{number}{{--c:var(--c{number},{color})}}\n" for number, color in enumerate(palette(count), start))
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ def scatter(counts: Sequence[Count]) -> dict[str, Any]:
                 "y": _SCATTER.y(count.summaries / top),
                 "mark": marks[count.network],
                 "class": classes[count.target],
-                "title": f"{count.network}, {count.target}: {count.summaries} summaries, accuracy {count.accuracy:.0%}",
+                "title": f"{count.network}, {count.target}: {counted(count.summaries, 'summary', 'summaries')},"
+                f" accuracy {percent(count.accuracy)}",
             }
             for count in counts
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.files.atomic import atomic_file
 from visual_summaries.pages.rendering import draw_member
-from visual_summaries.pages.words import covered_images
+from visual_summaries.pages.effects import headline_figure
+from visual_summaries.pages.words import class_name, covered_images, percent
 from visual_summaries.results import Run, Summary
 
 #: What a figure of a run may show, and endings of files that it can be written to.
@@ -43,7 +45,7 @@ def _require_summaries(run: Run) -> None:
 
 
 def plot_importance(run: Run, ax: Any = None) -> Any:
-    """Draw how much the class score depends on each summary.
+    """Draw how much the class score depends on each summary, beside its control and the interval of the difference.
 
     Parameters
     ----------
@@ -64,13 +66,42 @@ def plot_importance(run: Run, ax: Any = None) -> Any:
     """
     _require_summaries(run)
     if ax is None:
-        ax = figure(figsize=(4.5, 0.8 + 0.28 * len(run.summaries)), dpi=200, layout="constrained").add_subplot()
-    places = range(len(run.summaries))
-    ax.barh(places, [summary.importance for summary in run.summaries], color="#2a6f6b", height=0.6)
+        ax = figure(figsize=(6, 1.1 + 0.42 * len(run.summaries)), dpi=200, layout="constrained").add_subplot()
+    measured = [summary.analysis for summary in run.summaries]
+    places = np.arange(len(run.summaries))
+    half = 0.19 if any(measured) else 0.0
+    ax.barh(
+        places - half,
+        [summary.importance for summary in run.summaries],
+        color="#2a6f6b",
+        height=0.36 if any(measured) else 0.6,
+        label="hidden",
+    )
+    if any(measured):
+        controls = [math.nan if one is None else one.control for one in measured]
+        ax.barh(places + half, controls, color="#9a9da5", height=0.36, label="control: the same pixels elsewhere")
+        rows = [(place, one) for place, one in zip(places, measured, strict=True) if one and math.isfinite(one.interval[0])]
+        if rows:
+            # The interval is that of the difference, so that it ends where the bar would, seen from the control.
+            ends = np.array([[one.importance, *(one.control + bound for bound in one.interval)] for _, one in rows]).T
+            middle, low, high = ends
+            error = [np.maximum(middle - low, 0), np.maximum(high - middle, 0)]
+            ax.errorbar(
+                middle,
+                [place - half for place, _ in rows],
+                xerr=error,
+                fmt="none",
+                ecolor="black",
+                elinewidth=0.8,
+                capsize=2,
+                label="95 % interval of the difference",
+            )
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=6.5, frameon=False)
     ax.set_yticks(places, [summary.label for summary in run.summaries])
     ax.invert_yaxis()
     ax.axvline(0, color="black", linewidth=0.6)
-    ax.set_xlabel("share of the score lost when it is hidden")
+    ax.xaxis.set_major_formatter(lambda value, _: percent(value))
+    ax.set_xlabel("share of the score lost, in images that have it")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -156,7 +187,7 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
     fig.text(
         0.01,
         1 - title / 2 / height,
-        f"{run.info.target.name}   {run.info.classifier.spec}, "
+        f"{class_name(run)}   {run.info.classifier.spec}, "
         f"{run.info.accuracy.correct} of {run.info.accuracy.total} images right",
         va="center",
         fontsize=9,
@@ -167,10 +198,11 @@ def plot_summaries(run: Run, *, most: int = 10, columns: int | None = None, styl
         ax = fig.add_axes((label / width, bottom, columns * _SIDE / width, _SIDE / height))
         plot_summary(run, summary, ax, columns=columns, style=style)
         covered = covered_images(run, summary)
+        value, of, _ = headline_figure(run, summary)
         fig.text(
             0.01,
             bottom + _SIDE / height / 2,
-            f"{summary.index + 1}\nimportance {summary.importance:.0%}\nin {covered} of {len(run.images)}",
+            f"{summary.index + 1}\n{value} {of}\nin {covered} of {len(run.images)}",
             va="center",
             fontsize=7,
             linespacing=1.4,

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from visual_summaries.analyses.verdict import CHANCE
-from visual_summaries.pages.words import counted, covered_images, listed, percent, score_text, span, text
+from visual_summaries.pages.words import chance_caution, counted, covered_images, listed, percent, score_text, span, text
 from visual_summaries.results import Chance, EvidenceInfo, JointEffects, Parts, Run, Together
 from visual_summaries.settings.masks import infills_of
 
@@ -192,9 +191,11 @@ def rejection_rule(run: Run) -> str:
 def joint_sentences(joint: JointEffects, together: Together | None = None) -> list[str]:
     """Return which few summaries destroy the class, and which are enough for it.
 
-    Where no few do, the first sentence says what all of them take, unless that is known of all images (`together`).
+    Where no few do, the first sentence says what all of them take, unless that is known of all images (`together`). What is
+    shown stands beside the score when nothing is shown.
     """
     hidden, shown = joint.evidence
+    nothing = f"nothing at all: {percent(float(joint.insertion[0]))}"
     if joint.destroying:
         few = _numbered(joint.destroying)
         first = f"Hiding {few} does nearly all that hiding all evidence does ({percent(1 - hidden)} of the score)."
@@ -207,11 +208,13 @@ def joint_sentences(joint: JointEffects, together: Together | None = None) -> li
         )
     if joint.sufficient:
         few = _numbered(joint.sufficient)
-        second = f"Showing nothing but {few} brings nearly as much of the score as all evidence ({percent(shown)})."
+        second = (
+            f"Showing nothing but {few} brings nearly as much of the score as all evidence does ({percent(shown)}; {nothing})."
+        )
     else:
         second = (
             f"Showing nothing but the summaries brings {percent(float(joint.insertion[-1]))} of the score, nothing but all"
-            f" evidence {percent(shown)}."
+            f" evidence {percent(shown)} ({nothing})."
         )
     return [first, second] if first else [second]
 
@@ -232,8 +235,7 @@ def chance_sentence(chance: Chance) -> str:
         ratio = "more alike than here"
     as_good = round(chance.p_value * (1 + len(chance.random_likeness)) - 1)
     verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as alike as these."
-    caution = " So these summaries could be chance." if chance.p_value > CHANCE else ""
-    return f"{found} {ratio}. {verdict}{caution}"
+    return f"{found} {ratio}. {verdict} {chance_caution(chance.p_value)}".rstrip()
 
 
 def number_of_parts(run: Run) -> dict[str, Any] | None:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from visual_summaries.masks.infill import infill_of
 from visual_summaries.pages.findings import INFILLS
 from visual_summaries.pages.geometry import TOLERANCE, contours, outline, svg_path
-from visual_summaries.pages.rendering import render_hidden
+from visual_summaries.pages.rendering import render_infill
 from visual_summaries.pages.shell import data_uri
 from visual_summaries.pages.summaries import PartPixels, groups_of, part_name
-from visual_summaries.pages.words import counted, percent, score_text
+from visual_summaries.pages.words import counted, percent, score_text, text
 from visual_summaries.results import Faithfulness, Mask, Run
+from visual_summaries.settings.masks import infills_of
 
 #: What near copies mean for the figures.
 NEAR = (
@@ -68,7 +69,8 @@ HOLDS = (
 def image_values(run: Run, index: int, pixels: PartPixels) -> dict[str, Any]:
     """Return what the template shows of an image: pictures, scores, and its parts or regions."""
     image, mask, target = run.images[index], run.masks[index], run.info.target.index
-    predicted = run.info.predicted.get(str(image.predicted), f"class {image.predicted}")
+    predicted = run.info.predicted.get(str(image.predicted), "")
+    predicted = predicted if predicted not in ("", str(image.predicted)) else f"class {image.predicted}"
     scores = {"as it is": mask.score_before, "evidence hidden": mask.score_after, "everything hidden": mask.score_hidden}
     faithfulness = run.faithfulness
     if faithfulness is not None:
@@ -86,10 +88,13 @@ def image_values(run: Run, index: int, pixels: PartPixels) -> dict[str, Any]:
         "scores": [(label, score, score / highest) for label, score in scores.items()],
         "says": mask_sentence(mask),
         "holds": None if faithfulness is None else holds_sentence(faithfulness.holds[index]),
-        "hidden": data_uri(render_hidden(image.view, mask, run.settings.masks), quality=70),
+        "infill": data_uri(render_infill(image.view, run.settings.masks), quality=60),
         "way": INFILLS.get(way, way),
+        "hidden_score": float(mask.after[infills_of(run.settings.masks.infill).index(way) if len(mask.after) > 1 else 0]),
         "regions": _regions_in(run, index) if run.parts is None else _parts_in(run, index, pixels),
         "notes": [WARNINGS[key][0] for key in mask.warnings],
+        "left": mask.score_after,
+        "find": f"{text(image.name)} {text(predicted)}".casefold(),
     }
 
 

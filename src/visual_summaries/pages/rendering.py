@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from visual_summaries.masks.infill import hidden_pixels, infill_of
-from visual_summaries.masks.perturb import perturb
 from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
-from visual_summaries.results import Box, Mask, Run
+from visual_summaries.results import Box, Run
 from visual_summaries.settings.masks import MaskSettings
 
 RED = (229, 50, 45)
@@ -55,22 +54,19 @@ def bright_on_gray(view: NDArray[np.uint8], evidence: NDArray[np.generic]) -> ND
     return _mixed(view, _gray(view) * DIM + LIFT, evidence)
 
 
-def render_hidden(view: NDArray[np.uint8], mask: Mask, settings: MaskSettings) -> NDArray[np.uint8]:
-    """Return what the network sees when the evidence of a view (H, W, 3) is hidden, in the view's own infill.
+def render_infill(view: NDArray[np.uint8], settings: MaskSettings) -> NDArray[np.uint8]:
+    """Return what hidden pixels of a view (H, W, 3) show: all of it in the view's own infill.
 
     Examples
     --------
     >>> view = np.zeros((1, 2, 3), np.uint8)
     >>> view[0, 0] = 200
-    >>> evidence, scores = np.array([[0.0, 1.0]], np.float16), np.zeros(1, np.float32)
-    >>> mask = Mask(evidence, evidence, None, 1.0, scores, scores, scores)
-    >>> render_hidden(view, mask, MaskSettings(infill="mean"))[0, :, 0].tolist()
-    [200, 100]
+    >>> render_infill(view, MaskSettings(infill="mean"))[0, :, 0].tolist()
+    [100, 100]
     """
     image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
-    keep = 1 - torch.from_numpy(mask.final.astype(np.float32))[None]
-    seen = perturb(image, hidden_pixels(image, infill_of(view, settings), settings), keep)[0]
-    return np.asarray((seen.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+    shown = hidden_pixels(image, infill_of(view, settings), settings)[0]
+    return np.asarray((shown.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
 
 
 def _gray(view: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -150,10 +146,10 @@ def render_region(
     picture = np.ascontiguousarray(picture, np.uint8)
 
     origin = np.array([x0, y0], np.float64)
-    thickness = max(1, round(scale * 0.6))
+    thickness = max(1, round(scale * 0.35))
     if draw_box:
         a, b, c, d = box
-        _draw(picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, thickness // 2))
+        _draw(picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, round(scale * 0.25)))
     if style == "overlay":
         for polygon in contours(touching_regions(mask, box)) if draw_touching else ():
             _draw(picture, polygon - origin, scale, CYAN, thickness)

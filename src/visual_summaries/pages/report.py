@@ -12,14 +12,15 @@ from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_text
 from visual_summaries.pages import findings, words
 from visual_summaries.pages.charts import color_rules, curves
+from visual_summaries.pages.effects import headline_figure, ranked_by_importance, strip_range
 from visual_summaries.pages.geometry import outline
 from visual_summaries.pages.images import faithfulness_rows, image_values, warning_groups
 from visual_summaries.pages.region_map import region_map
 from visual_summaries.pages.rendering import draw_member
 from visual_summaries.pages.shell import base_style, render_self_contained, render_template, resource
-from visual_summaries.pages.summaries import part_name, pixels_of_parts, rest_values, summary_values
-from visual_summaries.pages.verdict import change_rows, mistake_values, verdict_values
-from visual_summaries.pages.words import text
+from visual_summaries.pages.summaries import part_name, piece_paths, pixels_of_parts, rest_values, summary_values
+from visual_summaries.pages.verdict import change_rows, contrast_rows, mistake_values, verdict_values
+from visual_summaries.pages.words import class_name
 from visual_summaries.results import Run
 
 #: Reasons of skipped images, in words (anything else is shown as it is).
@@ -82,33 +83,39 @@ def render_page(run: Run) -> str:
     """
     # Files of this package and hexadecimal colors: nothing in them comes from a run.
     style = base_style() + resource("report.css") + color_rules(len(run.summaries))
-    scripts = {"early": resource("early.js"), "script": resource("map.js") + resource("report.js")}
+    controls = ("map.js", "sorting.js", "grouping.js", "zoom.js", "report.js")
+    scripts = {"early": resource("early.js"), "script": "\n".join(map(resource, controls))}
     return render_self_contained("report.html.j2", style=style, scripts=scripts, context=_context(run))
 
 
 def _context(run: Run) -> dict[str, Any]:
     """Return everything that the template reads, as plain values: text, numbers, paths and data URIs, and no HTML."""
-    info, target = run.info, text(run.info.target.name)
+    info, target = run.info, class_name(run)
     pixels = pixels_of_parts(run)
+    ends = strip_range(run)
     skipped = [(item.name, REASONS.get(item.reason, item.reason), item.detail) for item in run.skipped]
     return {
         "target": target,
         "info": info,
         "network": short_spec(info.classifier.spec),
-        "verdict": verdict_values(run, target),
+        "verdict": verdict_values(run),
         "headline": findings.headline(run, target),
         "evidence": findings.evidence_sentence(info.evidence),
         "no_summary": None if run.summaries else findings.no_summary_reason(run),
         "divided": run.parts is not None,
-        "summaries": [summary_values(run, summary, k, kept=True) for k, summary in enumerate(run.summaries, start=1)],
+        "summaries": [
+            summary_values(run, summary, k, kept=True, ends=ends) for k, summary in enumerate(run.summaries, start=1)
+        ],
+        "groupings": groupings(run),
         "rejected": [
             summary_values(run, summary, k, kept=False) for k, summary in enumerate(run.rejected, start=1 + len(run.summaries))
         ],
         "rest": rest_values(run, pixels),
         "parts": [(part_name(*key), outline(own)) for key, own in pixels.items()],
+        "pieces": piece_paths(run),
         "hiding": f"{findings.hiding_sentence(run)} {findings.left_out_sentence(run)}".strip(),
         "numbers": findings.number_of_parts(run),
-        "ranked_by": "importance" if run.settings.summaries.rank == "importance" else "quality",
+        "ranked_by": "importance" if ranked_by_importance(run) else "quality",
         "rejection_rule": findings.rejection_rule(run),
         "images": [image_values(run, index, pixels) for index in range(len(run.images))],
         "skipped": skipped,
@@ -118,9 +125,22 @@ def _context(run: Run) -> dict[str, Any]:
         "faithfulness": [] if run.faithfulness is None else faithfulness_rows(run.faithfulness),
         "together": _together(run),
         "changes": change_rows(run),
+        "contrast": contrast_rows(run),
         "mistakes": mistake_values(run),
         "facts": _facts(run),
     }
+
+
+def groupings(run: Run) -> list[list[list[int]]]:
+    """Return the summaries' numbers as the run's tree groups them, from each by itself to all in one; none of fewer than two.
+
+    Only what the tree of the run tells: finer parts than the run's have to be computed.
+    """
+    if run.parts is None or len(run.summaries) < 2:
+        return []
+    found = [[[index + 1 for index in group] for group in run.coarser(count)] for count in range(run.parts.count, 0, -1)]
+    alone = [[summary.index + 1] for summary in run.summaries]
+    return [alone, *(group for group, finer in zip(found[1:], found, strict=False) if len(group) < len(finer))]
 
 
 def _together(run: Run) -> dict[str, Any] | None:
@@ -171,13 +191,14 @@ def render_strip(run: Run) -> str:
 
     All text from outside is escaped; pictures are data URIs. Nothing is requested and nothing runs.
     """
-    target = run.info.target.name
     rows = [
         (
             summary,
+            headline_figure(run, summary),
             words.covered_images(run, summary),
             [draw_member(run, member.region, 2 * SIDE) for member in summary.members[:MEMBERS]],
         )
         for summary in run.summaries
     ]
-    return render_template("strip.html.j2", run=run, headline=findings.headline(run, target), rows=rows, side=SIDE)
+    name = class_name(run)
+    return render_template("strip.html.j2", run=run, called=name, headline=findings.headline(run, name), rows=rows, side=SIDE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from visual_summaries.pages.charts import bar_width
 from visual_summaries.pages.geometry import outline
 from visual_summaries.pages.words import changed, counted, decimal, listed, percent, score_text, text
+
+
+_OPTION = re.compile(r"(--[a-z][a-z-]*(?: [A-Z]+\b)?)")
 
 
 def data_uri(picture: NDArray[np.uint8], *, quality: int | None = 82) -> str:
@@ -101,6 +105,17 @@ def base_style() -> str:
     return resource("base.css")
 
 
+def by_options(sentence: str) -> list[str]:
+    """Return a sentence cut at the options of commands in it, every second piece an option: no line should break these apart.
+
+    Examples
+    --------
+    >>> by_options("Give some with --others DIR.")
+    ['Give some with ', '--others DIR', '.']
+    """
+    return _OPTION.split(text(sentence))
+
+
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -116,6 +131,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(resource),
     )
     environment.filters |= {
-        form.__name__: form for form in (bar_width, changed, counted, data_uri, decimal, listed, outline, percent, score_text)
+        form.__name__: form
+        for form in (bar_width, by_options, changed, counted, data_uri, decimal, listed, outline, percent, score_text)
     }
     return environment

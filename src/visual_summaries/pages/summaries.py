@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.masks.infill import infill_of
 from visual_summaries.pages import words
-from visual_summaries.pages.findings import rest_sentence
-from visual_summaries.pages.geometry import convex_hull, crop_window, outline, svg_path, touching_regions
+from visual_summaries.pages.effects import effect_strip, headline_figure
+from visual_summaries.pages.findings import INFILLS, rest_sentence
+from visual_summaries.pages.geometry import (
+    TOLERANCE,
+    contours,
+    convex_hull,
+    crop_window,
+    outline,
+    svg_path,
+    touching_regions,
+)
 from visual_summaries.pages.rendering import draw_member, pixels_in, render_part
 from visual_summaries.pages.verdict import lies_sentence
 from visual_summaries.pages.words import covered_images, percent, span
@@ -52,15 +62,44 @@ def pixels_of_parts(run: Run) -> PartPixels:
     return pixels | {(0, index): left[index] for index in most if left[index].any()}
 
 
-def summary_values(run: Run, summary: Summary, number: int, *, kept: bool) -> dict[str, Any]:
-    """Return what the template shows of a summary or a rejected cluster; `number` is that of its part."""
+def piece_paths(run: Run) -> list[tuple[str, str]]:
+    """Return the outlines of members that are not all that their part has in the image: what was hidden to get their score."""
+    found = {
+        member.region: run.regions[member.region]
+        for summary in (*run.summaries, *run.rejected)
+        for member in summary.members
+        if not _is_whole(run, summary, member.region)
+    }
+    return [
+        (_piece_name(index), svg_path(polygon + region.box[:2] for polygon in contours(region.mask, TOLERANCE)))
+        for index, region in sorted(found.items())
+    ]
+
+
+def _piece_name(region: int) -> str:
+    return f"r{region}"
+
+
+def _is_whole(run: Run, summary: Summary, region: int) -> bool:
+    """Tell whether a region is all that its part has in its image."""
+    image = run.regions[region].image
+    return run.parts is not None and [index for index in summary.cluster if run.regions[index].image == image] == [region]
+
+
+def summary_values(
+    run: Run, summary: Summary, number: int, *, kept: bool, ends: tuple[float, float] = (0.0, 1.0)
+) -> dict[str, Any]:
+    """Return what the template shows of a summary or a rejected cluster.
+
+    `number` is that of its part, `ends` the scale of the strips.
+    """
     analysis = summary.analysis
     values: dict[str, Any] = {
         "summary": summary,
         "number": summary.index + 1,
         "covered": covered_images(run, summary),
         "sentence": summary_sentence(run, summary),
-        "members": [_member(run, member, number, kept=kept) for member in summary.members],
+        "members": [_member(run, summary, member, number, kept=kept) for member in summary.members],
         "stability": None if analysis is None or math.isnan(analysis.stability) else percent(analysis.stability),
         "difference": None if analysis is None or math.isnan(analysis.interval[0]) else span(*analysis.interval),
         "doubts": [] if analysis is None else doubts(analysis),
@@ -69,7 +108,10 @@ def summary_values(run: Run, summary: Summary, number: int, *, kept: bool) -> di
     if kept:
         values["lies"] = lies_sentence(run, summary.index)
         values["card"] = draw_member(run, summary.exemplar, CARD_SIDE)
-        values["exemplar"] = _drawn(run, run.regions[summary.exemplar], number)
+        values["exemplar"] = values["members"][0]
+        values["headline"] = headline_figure(run, summary)
+        values["strip"] = effect_strip(run, summary, ends)
+        values["sorting"] = _sorting(run, summary)
     return values
 
 
@@ -87,10 +129,25 @@ def rest_values(run: Run, pixels: PartPixels) -> dict[str, Any] | None:
     return {"together": together, "sentence": rest_sentence(together), "card": card, "tiles": tiles}
 
 
+def _sorting(run: Run, summary: Summary) -> dict[str, float]:
+    """Return what the strip of summaries can be sorted by, all of it best when high; what is not known comes last."""
+    analysis, rank = summary.analysis, -float(summary.index)
+    figures = {"rank": rank, "images": float(covered_images(run, summary)), "quality": summary.score}
+    if analysis is not None:
+        figures |= {"importance": analysis.importance, "stability": analysis.stability}
+    else:
+        figures["importance"] = summary.importance
+    return {key: round(value, 6) if math.isfinite(value) else -1e9 for key, value in figures.items()}
+
+
 def _whole(run: Run, image: int, part: int) -> dict[str, Any]:
     """Return what a part has in an image, for SVG in view pixels."""
     height, width = run.images[image].view.shape[:2]
+    way = infill_of(run.images[image].view, run.settings.masks)
     return {
+        "way": INFILLS.get(way, way),
+        "piece": None,
+        "score": None,
         "image": image,
         "name": run.images[image].name,
         "width": width,
@@ -115,10 +172,14 @@ def _drawn(run: Run, region: Region, part: int) -> dict[str, Any]:
     }
 
 
-def _member(run: Run, member: Member, part: int, *, kept: bool) -> dict[str, Any]:
-    drop, similarity = run.regions[member.region].drop, member.similarity
+def _member(run: Run, summary: Summary, member: Member, part: int, *, kept: bool) -> dict[str, Any]:
+    region, similarity = run.regions[member.region], member.similarity
+    drop, score = region.drop, run.images[region.image].score
     likeness = percent(similarity) if run.parts is not None else f"{similarity:.3g}"
-    return _drawn(run, run.regions[member.region], part) | {
+    return _drawn(run, region, part) | {
+        "piece": None if _is_whole(run, summary, member.region) else _piece_name(member.region),
+        # Measured by the run, with this region alone hidden by this infill.
+        "score": (score, score * (1 - drop)) if math.isfinite(drop) else None,
         "similarity": likeness if math.isfinite(similarity) else None,
         "drop": drop if math.isfinite(drop) else None,
         "warped": member.warped if kept else None,
@@ -181,10 +242,12 @@ def summary_line(run: Run, summary: Summary) -> str:
     covered = f"in {covered_images(run, summary)} of {words.counted(len(run.images), 'image')}"
     analysis = summary.analysis
     if analysis is None:
-        return f"{covered}, quality {summary.score:.2f}, hiding one takes {summary.importance:.0%} of the score on average"
-    steady = "" if math.isnan(analysis.stability) else f", stability {analysis.stability:.0%}"
+        hiding = f"hiding one takes {percent(summary.importance)} of the score on average"
+        return f"{covered}, quality {summary.score:.2f}, {hiding}".replace("\u00a0", " ")
+    steady = "" if math.isnan(analysis.stability) else f", stability {percent(analysis.stability)}"
     marks = "".join(f"; {badge.upper()}" for badge, _ in doubts(analysis))
-    return (
-        f"importance {analysis.importance:.0%} (same pixels elsewhere {analysis.control:.0%}),"
+    line = (
+        f"importance {percent(analysis.importance)} (same pixels elsewhere {percent(analysis.control)}),"
         f" {covered}{steady}, quality {summary.score:.2f}{marks}"
     )
+    return line.replace("\u00a0", " ")

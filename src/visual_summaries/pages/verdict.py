@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.analyses.verdict import SURE
 from visual_summaries.pages.rendering import render_part
-from visual_summaries.pages.words import UNKNOWN, listed, percent, span, text
+from visual_summaries.pages.words import UNKNOWN, chance_caution, class_name, decimal, is_named, listed, percent, span, text
 from visual_summaries.results import Reliance, Run, Suspicion, Verdict
 
 #: A sentence names this many summaries at most.
@@ -56,7 +56,7 @@ _TODO = {
 }
 
 
-def verdict_values(run: Run, name: str) -> dict[str, Any]:
+def verdict_values(run: Run) -> dict[str, Any]:
     """Return the verdict as what page and terminal show.
 
     Returns
@@ -64,11 +64,11 @@ def verdict_values(run: Run, name: str) -> dict[str, Any]:
     dict
         ``relies``: the first sentence; ``unexplained``: what is in no summary; ``suspicions``: dictionaries with ``confirmed``,
         ``summary`` (its number, from 1, or None), ``title``, ``evidence`` and ``todo``; ``unsuspected``: a sentence where
-        there is no suspicion; ``untested``: sentences.
+        there is no suspicion; ``cautions``, ``untested``: sentences.
     """
     verdict = run.verdict
     return {
-        "relies": relies_sentence(run, verdict, name),
+        "relies": relies_sentence(run, verdict, class_name(run)),
         "unexplained": unexplained_sentence(verdict),
         "suspicions": [
             {
@@ -81,8 +81,20 @@ def verdict_values(run: Run, name: str) -> dict[str, Any]:
             for one in verdict.suspicions
         ],
         "unsuspected": "" if verdict.suspicions else _unsuspected(verdict),
+        "cautions": _cautions(run),
         "untested": [_UNTESTED[one] for one in verdict.untested],
     }
+
+
+def _cautions(run: Run) -> list[str]:
+    chance = None if run.analysis is None else run.analysis.chance
+    cautions = [] if chance is None or not run.summaries else [chance_caution(chance.p_value)]
+    if not is_named(run):
+        cautions.append(
+            f"Caution: the network's classes have no names, so class {run.info.target.index} goes by its folder; give names with"
+            " --class-names FILE."
+        )
+    return [one for one in cautions if one]
 
 
 def relies_sentence(run: Run, verdict: Verdict, name: str) -> str:
@@ -180,7 +192,7 @@ def place_words(kind: str, share: float, sure: float) -> str:
 
 def verdict_lines(run: Run) -> list[str]:
     """Return the verdict as lines for a terminal."""
-    values = verdict_values(run, text(run.info.target.name))
+    values = verdict_values(run)
     lines = [f"verdict: {values['relies']}"]
     if values["unexplained"]:
         lines.append(f"  {values['unexplained']}")
@@ -189,7 +201,7 @@ def verdict_lines(run: Run) -> list[str]:
         lines += [f"  {mark}: {one['title']}. {one['evidence']}", f"    next: {one['todo']}"]
     if values["unsuspected"]:
         lines.append(f"  {values['unsuspected']}")
-    return [line.replace("\u00a0", " ") for line in [*lines, *(f"  {one}" for one in values["untested"])]]
+    return [line.replace("\u00a0", " ") for line in [*lines, *(f"  {one}" for one in (*values["cautions"], *values["untested"]))]]
 
 
 def lies_sentence(run: Run, summary: int) -> str:
@@ -224,6 +236,26 @@ def change_rows(run: Run) -> list[tuple[str, str, str, str]]:
             f"{percent(one.fired)} ({percent(one.fired_before)})" if math.isfinite(one.fired) else percent(one.fired),
         )
         for one in changes
+    ]
+
+
+def contrast_rows(run: Run) -> list[tuple[int, str, str, str, str]]:
+    """Return what each summary does in images of other classes: empty where none were given.
+
+    Number of the summary; what it adds to the score of this class there, and other pixels in its place; the 95 % interval of
+    the difference; how many of them are seen as the class with it, and before.
+    """
+    cues = () if run.analysis is None else run.analysis.cues
+    return [
+        (
+            number,
+            decimal(cue.gain),
+            decimal(cue.gain - cue.above_control),
+            f"{decimal(cue.interval[0])} to {decimal(cue.interval[1])}" if math.isfinite(cue.interval[0]) else UNKNOWN,
+            f"{percent(cue.fired)} ({percent(cue.fired_before)})",
+        )
+        for number, cue in enumerate(cues, start=1)
+        if cue.ground == "others"
     ]
 
 

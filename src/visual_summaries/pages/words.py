@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from visual_summaries.analyses.verdict import CHANCE
 from visual_summaries.results import Run, Summary
 
 #: What stands for a figure that is not known.
 UNKNOWN = "–"
+#: What ``RunInfo.source`` says of images that came from no folder.
+_CONTAINERS = {"", "list", "tuple", "dict", "generator", "ndarray", "Tensor"}
 
 
 def text(value: object) -> str:
@@ -106,6 +109,30 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     ('1 image', '2 images', '0 summaries')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def chance_caution(p_value: float) -> str:
+    """Return what every page and the terminal say where chance explains the summaries; empty where it does not.
+
+    Examples
+    --------
+    >>> chance_caution(0.14), chance_caution(0.05)
+    ('Caution: these summaries could be chance (p = 0.14, above 0.05).', '')
+    """
+    return f"Caution: these summaries could be chance (p = {p_value:.2f}, above {CHANCE})." if p_value > CHANCE else ""
+
+
+def is_named(run: Run) -> bool:
+    """Tell whether the class has a name: a network whose classes have none calls them by their numbers."""
+    return run.info.target.name != str(run.info.target.index)
+
+
+def class_name(run: Run) -> str:
+    """Return what a page calls the class: its name; where it has none, that of the folder of images, or its number."""
+    if is_named(run):
+        return text(run.info.target.name)
+    source = run.info.source
+    return f"class {run.info.target.index}" if source in _CONTAINERS else text(source)
 
 
 def covered_images(run: Run, summary: Summary) -> int:

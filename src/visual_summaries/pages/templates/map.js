@@ -77,7 +77,23 @@
     document.dispatchEvent(new CustomEvent("picked", { detail: ranges(list) }));
   }
 
-  document.addEventListener("state", ({ detail: { map: kind, picked } }) => {
+  // The points of an image and its picture among all images are marked together.
+  let opened = "";
+  function locate(image) {
+    points.forEach((point, index) => point.classList.toggle("here", String(regions[index].image) === image));
+    for (const link of document.querySelectorAll(".gallery a")) link.classList.toggle("here", link.dataset.image === image);
+  }
+  document.querySelector(".gallery").addEventListener("mouseover", ({ target }) => {
+    locate(target.closest("a")?.dataset.image ?? opened);
+  });
+  for (const element of [map, document.querySelector(".gallery")]) element.addEventListener("mouseleave", () => locate(opened));
+  document.addEventListener("click", ({ target }) => {
+    const image = target.closest?.("[data-locate]")?.dataset.locate;
+    if (image) pick(regions.flatMap((region, index) => (String(region.image) === image ? [index] : [])));
+  });
+
+  document.addEventListener("state", ({ detail: { map: kind, picked, image } }) => {
+    if (opened !== image) locate((opened = image));
     if (kind in places && map.dataset.kind !== kind) {
       map.dataset.kind = kind;
       points.forEach((point, index) => ["cx", "cy"].forEach((name, axis) => point.setAttribute(name, places[kind][index][axis])));
@@ -99,7 +115,7 @@
     const rest = list.length > LIMIT ? `, the first ${LIMIT} shown` : "";
     if (list.length === 1) {
       const region = regions[list[0]];
-      const drop = region.drop === null ? "" : `; hidden alone, it takes ${Math.round(100 * region.drop)} % off the score`;
+      const drop = region.drop === null ? "" : `; hidden alone, it takes ${Math.round(100 * region.drop) || 0}\u00a0% off the score`;
       caption.textContent = `${part(region)}, ${region.name}${drop}`;
     } else {
       caption.textContent = list.length ? `${list.length} regions selected${rest}` : caption.dataset.empty;
@@ -126,6 +142,7 @@
 
   map.addEventListener("pointerover", (event) => {
     const index = points.indexOf(event.target);
+    if (index >= 0) locate(String(regions[index].image));
     if (index >= 0 && !start && selected.length <= 1) select([(current = index)]); // looking is not picking
   });
   map.addEventListener("pointerdown", (event) => {

@@ -1,15 +1,23 @@
 // State lives in the address (#summary=2&image=7&view=mask&mask=40&picked=3-5.9&theme=dark), so that a view can be bookmarked and sent.
 (() => {
   const root = document.documentElement;
-  const defaults = { summary: "1", image: "", view: "overlay", mask: "sharp", regions: "on", map: "neighbors", picked: "", theme: "" };
+  const defaults = { summary: "1", image: "", view: "overlay", mask: "sharp", regions: "on", map: "neighbors", picked: "", theme: "",
+    order: "rank", only: "all", groups: "", sort: "run", with: "any", find: "" };
   const allowed = {
-    view: /^(image|mask|overlay|warped)$/,
+    view: /^(image|mask|overlay|hidden|warped)$/,
     mask: /^(off|hidden|smooth|sharp|100|[1-9]?\d)$/, // a number: per cent of the way from smooth to sharp
     regions: /^(on|off)$/,
     map: /^(neighbors|distances)$/,
     picked: /^\d+(-\d+)?(\.\d+(-\d+)?)*$/,
     theme: /^(light|dark)$/,
+    order: /^(rank|importance|images|stability|quality)$/,
+    only: /^(all|beats|steady|here)$/,
+    groups: /^\d*$/,
+    sort: /^(run|name|score|left|effect)$/,
+    with: /^(any|none|warned|other|\d+)$/,
+    find: /^[^]{0,200}$/,
   };
+  const chosen = ["order", "only", "sort", "with", "find"]; // selects and fields that are called like what they choose
   const [slider, masked, hidden, outlined] = ["mask", "masked", "hidden", "outlined"].map((name) => document.querySelector(`#masks input[name="${name}"]`));
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const theme = document.getElementById("theme");
@@ -60,11 +68,17 @@
     slider.value = sharpness;
     slider.disabled = without;
     slider.setAttribute("aria-valuetext", { 0: "smooth", 100: "sharp" }[sharpness] ?? `${sharpness} % of the way to sharp`);
-    document.querySelector(".store").style.setProperty("--sharp", sharpness / 100);
+    // What the network sees is hidden by the sharp mask, wherever the slider is.
+    document.querySelector(".store").style.setProperty("--sharp", state.mask === "hidden" ? 1 : sharpness / 100);
     masked.checked = !without;
     hidden.checked = state.mask === "hidden";
     outlined.checked = state.regions !== "off";
     document.dispatchEvent(new CustomEvent("state", { detail: state }));
+    for (const name of chosen) {
+      const field = document.querySelector(`select[name="${name}"], input[name="${name}"]`);
+      if (field && field.value !== state[name]) field.value = state[name];
+    }
+    for (const link of document.querySelectorAll(".image.open .steps a[rel]")) link.hidden = !beside("image", link.rel === "next" ? 1 : -1);
     for (const name of ["view", "map"]) {
       for (const input of document.querySelectorAll(`input[name="${name}"]`)) input.checked = input.value === state[name];
     }
@@ -80,6 +94,31 @@
     history[replace ? "replaceState" : "pushState"](null, "", address());
     show();
   }
+
+  // The card or the image before or after the open one, in the order that is seen.
+  function beside(kind, step) {
+    const links = [...document.querySelectorAll(kind === "summary" ? ".strip li:not([hidden]) a[data-summary]" : ".gallery li:not([hidden]) a")];
+    const at = links.findIndex((link) => link.dataset[kind] === state[kind]);
+    return at < 0 ? links[0] : links[at + step];
+  }
+
+  function step(kind, by) {
+    const link = beside(kind, by);
+    if (!link) return;
+    go({ [kind]: link.dataset[kind] }, true);
+    if (kind === "image") reveal(document.getElementById(`image-${state.image}`));
+    else link.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  // Left and right go through the images while one is open and has the focus, else through the summaries.
+  document.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const { target } = event;
+    if (!by || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.defaultPrevented) return;
+    if (target.closest?.("input, select, textarea, dialog, #map, .scroll")) return;
+    step(state.image !== "" && target.closest?.("#images") ? "image" : "summary", by);
+    event.preventDefault();
+  });
 
   function reveal(element) {
     for (let parent = element; parent; parent = parent.parentElement) {
@@ -98,6 +137,8 @@
       go({ summary });
       if (link.closest(".strip")) link.scrollIntoView({ block: "nearest", inline: "nearest" });
       else reveal(document.getElementById(`summary-${summary}`));
+    } else if (link.rel === "prev" || link.rel === "next") {
+      step("image", link.rel === "next" ? 1 : -1);
     } else if (image) {
       go({ image });
       reveal(document.getElementById(`image-${image}`));
@@ -114,7 +155,10 @@
     else if (name === "masked") go({ mask: checked ? named(slider.value) : "off" }, true);
     else if (name === "hidden") go({ mask: checked ? "hidden" : named(slider.value) }, true);
     else if (name === "outlined") go({ regions: checked ? "on" : "off" }, true);
+    else if (chosen.includes(name)) go({ [name]: value }, true);
   });
+  document.querySelector('input[name="find"]').addEventListener("input", ({ target }) => go({ find: target.value }, true));
+  document.addEventListener("grouped", ({ detail }) => go({ groups: detail }, true));
   slider.addEventListener("input", () => go({ mask: named(slider.value) }, true));
   document.addEventListener("picked", (event) => go({ picked: event.detail }, true));
 
