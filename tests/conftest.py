@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +107,32 @@ def watched(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert seen == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's script, which finds what keeps people from using a page."""
+    if importlib.util.find_spec("axe_playwright_python") is None:
+        missing("axe-core is not installed (pip install visual-summaries[test])")
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def faults(axe: str) -> Callable[[Page], list[str]]:
+    """Returns what axe-core finds wrong with a page, in light and in dark colors, with all panels open: rule and element."""
+
+    def find(page: Page) -> list[str]:
+        page.eval_on_selector_all("details", "all => all.forEach(e => e.open = true)")
+        page.evaluate(axe)
+        found: list[str] = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found += page.evaluate(
+                "axe.run().then(r => r.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 150)}`)))"
+            )
+        return found
+
+    return find
 
 
 #: Side of the striped patches, in pixels.

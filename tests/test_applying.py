@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,9 @@ from visual_summaries.pages.application import render_application
 from visual_summaries.results import Application, Run, TargetInfo
 from visual_summaries.runs.finding_boxes import fit_matcher
 from visual_summaries.runs.randomization import randomization_check
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 COUNT = 6
 
@@ -146,6 +149,15 @@ def test_names_are_escaped_on_the_page(applied: Application) -> None:
     html = render_application(replace(applied, images=(named,), skipped=(("<i>", "<u>"),)))
     for text in ("<script>alert", "<b>x", "<i>", "<u>"):
         assert text not in html.replace('<i class="dot">', "")
+
+
+@pytest.mark.browser
+def test_the_page_keeps_nobody_out(
+    applied: Application, watched: Callable[..., Page], faults: Callable[[Page], list[str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "apply.html"
+    path.write_text(render_application(replace(applied, skipped=(("a.png", "unreadable"),))), encoding="utf-8")
+    assert faults(watched(path)) == []
 
 
 def test_unreadable_files_are_named_and_none_at_all_is_an_error(run: Run, classifier: Classifier, tmp_path: Path) -> None:

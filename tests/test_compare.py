@@ -345,7 +345,7 @@ def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.Captur
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
 def test_in_a_browser_it_fits_and_asks_for_nothing(
-    watched: Callable[..., Page], tmp_path: Path, width: int, scheme: str
+    watched: Callable[..., Page], faults: Callable[[Page], list[str]], tmp_path: Path, width: int, scheme: str
 ) -> None:
     page = watched(write_comparison(compare_runs(several_classes()), tmp_path), width=width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -359,3 +359,4 @@ def test_in_a_browser_it_fits_and_asks_for_nothing(
     ]
     assert len(lefts) == 3
     assert lefts[0] == lefts[1] == lefts[2]
+    assert faults(page) == []

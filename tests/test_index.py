@@ -256,6 +256,16 @@ def test_the_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
 
 
 @pytest.mark.browser
+def test_the_catalog_keeps_nobody_out(
+    watched: Callable[..., Page], faults: Callable[[Page], list[str]], tmp_path: Path
+) -> None:
+    for number in range(3):
+        write_manifest(tmp_path / "runs" / str(number), number)
+    (tmp_path / "runs" / "broken" / "pieces").mkdir(parents=True)
+    assert faults(watched(write_index(tmp_path / "runs").page)) == []
+
+
+@pytest.mark.browser
 def test_all_is_there_without_a_script(watched: Callable[..., Page], catalog: Path) -> None:
     page = watched(catalog, java_script_enabled=False)
     assert page.locator("#runs tbody tr").count() == 1000

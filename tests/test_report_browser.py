@@ -331,7 +331,7 @@ def test_map_shows_brushes_and_saves(visit: Opener) -> None:
     assert page.is_disabled("[data-save=csv]")
 
     page.hover("#map circle >> nth=3")
-    assert caption.inner_text() == f"Summary 1, {NAMES[1]}; hidden alone, it takes 40 % off the score"
+    assert caption.inner_text() == f"Summary 1, {NAMES[1]}; hidden alone, it takes 40\u00a0% off the score"
     assert page.locator("#crops use").get_attribute("href") == "#v1"
 
     page.select_option("#choose", "2")

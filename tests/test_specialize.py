@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from visual_summaries.specialization.learning import ablate, best_scores, cut, l
 from visual_summaries.specialization.windows import bounded, place_weights, pool, slide, span_weights
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 #: Height and width of the images, and the side of their red patch.
 SIZE, PATCH = (48, 64), 16
@@ -620,7 +621,9 @@ def test_the_page_escapes_and_requests_nothing(result: Specialization) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_in_a_browser(browser: Browser, result: Specialization, tmp_path: Path, width: int) -> None:
+def test_the_page_in_a_browser(
+    browser: Browser, faults: Callable[[Page], list[str]], result: Specialization, tmp_path: Path, width: int
+) -> None:
     path = result.save(tmp_path)
     page = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
@@ -636,4 +639,5 @@ def test_the_page_in_a_browser(browser: Browser, result: Specialization, tmp_pat
     assert page.locator("tr.result").inner_text().startswith("with its parts")
     page.get_by_text("Settings", exact=True).click()
     assert page.get_by_text("offset_limit").is_visible()
+    assert faults(page) == []
     page.close()

@@ -780,7 +780,9 @@ def test_storage_that_keeps_nothing_is_said(visit: Callable[..., Page], study: S
 
 
 @pytest.mark.browser
-def test_by_touch_on_a_phone_in_the_dark(visit: Callable[..., Page], study: Study) -> None:
+def test_by_touch_on_a_phone_in_the_dark(
+    visit: Callable[..., Page], faults: Callable[[Page], list[str]], study: Study
+) -> None:
     width = 360
     page = visit(width=width, color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
@@ -796,6 +798,8 @@ def test_by_touch_on_a_phone_in_the_dark(visit: Callable[..., Page], study: Stud
             page.click(".main")
             continue
         kind = form.get_attribute("class").split()[1]  # type: ignore[union-attr]
+        if kind not in seen:
+            assert faults(page) == []
         seen.add(kind)
         assert page.is_disabled("form button[type=submit]")
         targets = page.eval_on_selector_all(
@@ -821,6 +825,7 @@ def test_results_in_a_browser(
     study: Study,
     runs: tuple[Run, Run],
     answer: Answer,
+    faults: Callable[[Page], list[str]],
     tmp_path: Path,
     width: int,
     scheme: str,
@@ -834,3 +839,4 @@ def test_results_in_a_browser(
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     unnamed = page.eval_on_selector_all("svg", "all => all.filter(e => !e.ariaLabel && !e.ariaHidden).length")
     assert unnamed == 0
+    assert faults(page) == []

@@ -71,10 +71,10 @@ def decimal(value: float, digits: int = 2) -> str:
 
     Examples
     --------
-    >>> decimal(-0.126), decimal(float("nan"))
-    ('−0.13', '–')
+    >>> decimal(-0.126), decimal(-0.001), decimal(float("nan"))
+    ('−0.13', '0.00', '–')
     """
-    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else UNKNOWN
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") if math.isfinite(value) else UNKNOWN
 
 
 def span(low: float, high: float) -> str:

@@ -86,6 +86,10 @@
   document.querySelector(".gallery").addEventListener("mouseover", ({ target }) => {
     locate(target.closest("a")?.dataset.image ?? opened);
   });
+  map.addEventListener("mouseover", ({ target }) => {
+    const index = points.indexOf(target);
+    locate(index >= 0 ? String(regions[index].image) : opened);
+  });
   for (const element of [map, document.querySelector(".gallery")]) element.addEventListener("mouseleave", () => locate(opened));
   document.addEventListener("click", ({ target }) => {
     const image = target.closest?.("[data-locate]")?.dataset.locate;
@@ -142,7 +146,6 @@
 
   map.addEventListener("pointerover", (event) => {
     const index = points.indexOf(event.target);
-    if (index >= 0) locate(String(regions[index].image));
     if (index >= 0 && !start && selected.length <= 1) select([(current = index)]); // looking is not picking
   });
   map.addEventListener("pointerdown", (event) => {
