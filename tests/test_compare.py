@@ -321,7 +321,7 @@ def test_a_class_of_one_network_is_counted_only(pair: tuple[Run, Run]) -> None:
 
 def test_networks_that_share_nothing() -> None:
     shown = render_comparison(compare_runs([make_run("nets.py:small", ["head"]), make_run("nets.py:large", ["tail"])]))
-    assert "No part is surely used by both networks. Used by one alone: 1 part by nets.py:small and 1 part by" in shown
+    assert "No part beats its control in both networks. Used by one alone: 1 part by nets.py:small and 1 part by" in shown
 
 
 def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -202,7 +202,10 @@ def test_the_evidence_is_hidden_as_the_network_sees_it(visit: Opener, run: Run, 
     def visible(page: Page) -> dict[str, bool]:
         """Which of the three pictures can be seen, in every image that is opened."""
         displayed = "all => [...new Set(all.map(e => getComputedStyle(e).display != 'none'))]"
-        found = {name: page.eval_on_selector_all(f".image .zoomable > svg > .m-{name}", displayed) for name in ("on", "hidden", "off")}
+        found = {
+            name: page.eval_on_selector_all(f".image .zoomable > svg > .m-{name}", displayed)
+            for name in ("on", "hidden", "off")
+        }
         assert all(len(values) == 1 for values in found.values())  # the same in all images
         return {name: values[0] for name, values in found.items()}
 

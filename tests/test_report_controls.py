@@ -1,4 +1,4 @@
-"""The page's controls beyond its switches, in a browser: keys, sorting, filters, groups, zoom, the map's links, the view Hidden."""
+"""The page's controls beyond its switches, in a browser: the view Hidden, keys, sorting, filters, groups, zoom, links."""
 
 from __future__ import annotations
 

@@ -353,15 +353,18 @@ def test_importance_stands_beside_its_control_and_doubts_are_marked(run: Run) ->
     assert "It beats its control (95 % interval of the difference: 30 to 45 %)." in text
     assert "It does not beat its control (95 % interval of the difference: −10 to 5 %): do not build on it." in text
     assert text.count("not above control") == 1
-    assert "Stability 80 %: how much of this part comes back when the images are resampled." in text
-    assert "Stability only 20 %: when the images are resampled, little of this part comes back." in text
+    assert "Stability 80 %: how much of this part is found again when the images are resampled." in text
+    assert "Stability only 20 %: when the images are resampled, little of this part is found again." in text
     assert "relies perhaps, on weak evidence, on summary 1 (38 % of the score)." in text
 
 
 def test_joint_effects_and_chance_in_words(run: Run) -> None:
     text = Reader(render_page(analyzed(run))).flat
     assert "All summaries together take off 70 % of the score, all evidence of the masks 98 %" in text
-    assert "Showing nothing but summary 1 brings nearly as much of the score as all evidence does (90 %; nothing at all: 0 %)." in text
+    assert (
+        "Showing nothing but summary 1 brings nearly as much of the score as all evidence does (90 %; nothing at all: 0 %)."
+        in text
+    )
     assert "the same steps find 1 groups" not in text
     assert "the same steps find 1 group (here: 2)" in text
     assert (
@@ -378,7 +381,9 @@ def test_a_line_for_the_terminal(run: Run) -> None:
         "importance 40 % (same pixels elsewhere 2 %), in 6 of 6 images, stability 80 %, quality 1.25"
     )
     assert summary_line(found, found.summaries[1]).endswith("stability 20 %, quality 1.00; NOT ABOVE CONTROL; NOT REPRODUCIBLE")
-    assert summary_line(run, run.summaries[0]) == "in 6 of 6 images, quality 1.25, hiding one takes 43 % of the score on average"
+    assert (
+        summary_line(run, run.summaries[0]) == "in 6 of 6 images, quality 1.25, hiding one takes 43 % of the score on average"
+    )
 
 
 def test_masks_that_find_little_are_not_called_evidence(run: Run) -> None:

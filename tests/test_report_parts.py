@@ -228,7 +228,7 @@ def test_the_map_has_the_largest_piece_of_each_part_in_each_image(reader: Reader
 
 def test_the_number_of_parts_and_why(run: Run, reader: Reader) -> None:
     assert "Number of parts 3" in reader.flat
-    assert "3 parts: the largest number whose parts come back when the images are resampled" in reader.flat
+    assert "3 parts: the largest number whose parts are stable when the images are resampled" in reader.flat
     assert "2 are summaries, 1 hardly beats its control." in reader.flat
     assert "3 taken 60 % 70 % 3" in reader.flat
     assert "these summaries would be joined first: 1 with 2." in reader.flat

@@ -780,9 +780,7 @@ def test_storage_that_keeps_nothing_is_said(visit: Callable[..., Page], study: S
 
 
 @pytest.mark.browser
-def test_by_touch_on_a_phone_in_the_dark(
-    visit: Callable[..., Page], faults: Callable[[Page], list[str]], study: Study
-) -> None:
+def test_by_touch_on_a_phone_in_the_dark(visit: Callable[..., Page], faults: Callable[[Page], list[str]], study: Study) -> None:
     width = 360
     page = visit(width=width, color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"

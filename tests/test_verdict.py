@@ -173,7 +173,8 @@ def test_words_are_no_firmer_than_the_figures(run: Run) -> None:
     figures = {"places": (place("beside"), place("object", on=0.9)), "cues": (cue(0.6), cue(0.9))}
     said = verdict_values(measured(run, **figures))
     assert said["relies"].replace("\u00a0", " ") == (
-        f"To see “{run.info.target.name}”, the network relies firmly on summary 1 (30 % of the score) and summary 2 (30 % of the score)."
+        f"To see “{run.info.target.name}”, the network relies firmly on summary 1 (30 % of the score) and summary 2 (30 % of"
+        " the score)."
     )
     [one] = said["suspicions"]
     assert one["title"] == "Summary 1 lies beside the object"
@@ -212,7 +213,7 @@ def test_page_and_terminal_say_the_same(run: Run) -> None:
     assert "It lies beside the object (5 % of its pixels on the object)." in page
     bare = Reader(render_page(run)).flat
     assert "When it is wrong" not in bare
-    assert "What is no region" not in bare
+    assert "The whole image changed" not in bare
 
 
 def test_the_command_fails_on_what_must_not_be(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def write_application(application: Application, folder: Path) -> Path:
 
 
 def render_application(application: Application) -> str:
-    """Return the page: each image with the summaries found in it, and what its score owes to each."""
+    """Return the page: each image with the summaries found in it, and the effect of each on its score."""
     style = base_style() + resource("apply.css") + color_rules(len(application.least))
     context = {
         "application": application,
@@ -43,6 +43,6 @@ def _sentence(one: Explained, target: str) -> str:
         return f"{score}; no summary was found in its evidence."
     if one.near_zero:
         present = listed([f"summary {own.summary + 1}" for own in one.present])
-        return f"{score}, near 0: there is no score whose shares could be told. Found in its evidence: {present}."
+        return f"{score}, near 0: shares of it have no meaning. Found in its evidence: {present}."
     found = counted(len(one.present), "summary", "summaries")
     return f"{score}; {found} found in it, which account for {percent(one.explained)} of that."

@@ -90,7 +90,7 @@ def headline(comparison: Comparison, group: ClassComparison) -> str:
     names = {position: comparison.networks[position] for position in group.runs}
     everyone = sum(len(part.uses) == len(group.runs) for part in group.parts)
     who = "Both networks" if len(group.runs) == 2 else f"All {len(group.runs)} networks"
-    none = f"No part is surely used by {who[0].lower()}{who[1:]}."
+    none = f"No part beats its control in {who[0].lower()}{who[1:]}."
     first = f"{who} use {counted(everyone, 'part')}." if everyone else none
     own = [
         f"{counted(count, 'part')} by {names[position]}"

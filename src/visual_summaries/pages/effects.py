@@ -21,7 +21,7 @@ def ranked_by_importance(run: Run) -> bool:
 
 
 def headline_figure(run: Run, summary: Summary) -> tuple[str, str, str]:
-    """Return the figure that a summary is ranked by, what it is of, and its 95 % interval; parts that are not known are empty."""
+    """Return the figure that a summary is ranked by, what it is of, and its 95 % interval; what is not known is empty."""
     if not ranked_by_importance(run):
         return score_text(summary.score), "quality", ""
     found = summary.analysis
@@ -82,7 +82,8 @@ def effect_strip(run: Run, summary: Summary, ends: tuple[float, float]) -> dict[
             (*place, index, run.images[index].name, percent(effect), index in effects)
             for place, (effect, index) in zip(places, rows, strict=True)
         ],
-        "label": f"Effect in each of {len(rows)} images, mean {shown} {of}" + (f", 95\u00a0% interval {within}" if within else ""),
+        "label": f"Effect in each of {len(rows)} images, mean {shown} {of}"
+        + (f", 95\u00a0% interval {within}" if within else ""),
     }
 
 

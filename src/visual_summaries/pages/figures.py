@@ -11,8 +11,8 @@ import numpy as np
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.files.atomic import atomic_file
-from visual_summaries.pages.rendering import draw_member
 from visual_summaries.pages.effects import headline_figure
+from visual_summaries.pages.rendering import draw_member
 from visual_summaries.pages.words import class_name, covered_images, percent
 from visual_summaries.results import Run, Summary
 

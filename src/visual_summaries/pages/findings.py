@@ -79,7 +79,7 @@ def _summaries_sentence(run: Run) -> str:
     if not run.summaries and run.parts is not None:
         return f"None of its {counted(run.parts.count, 'part')} is a visual summary."
     if not run.summaries:
-        return "No part of it comes back often and alike enough to be a visual summary."
+        return "No part of it is frequent and similar enough to be a visual summary."
     ranked = [summary for summary in run.summaries if math.isfinite(summary.importance)] or list(run.summaries)
     top = max(ranked, key=lambda summary: summary.importance if math.isfinite(summary.importance) else 0.0)
     where = f"{covered_images(run, top)} of {counted(len(run.images), 'image')}"
@@ -256,7 +256,7 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
         why = f"{counted(parts.count, 'part')}."
     else:
         why = (
-            f"{counted(parts.count, 'part')}: the largest number whose parts come back when the images are resampled (mean"
+            f"{counted(parts.count, 'part')}: the largest number whose parts are stable when the images are resampled (mean"
             f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Once the parts"
             f" explain {percent(wanted.explained)} of the variation of the evidence’s features, only splits that explain much"
             f" of the rest go on; at most {wanted.most}."

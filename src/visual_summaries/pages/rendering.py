@@ -149,7 +149,9 @@ def render_region(
     thickness = max(1, round(scale * 0.35))
     if draw_box:
         a, b, c, d = box
-        _draw(picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, round(scale * 0.25)))
+        _draw(
+            picture, np.array([[a, b], [c, b], [c, d], [a, d]], np.float64) - origin, scale, WHITE, max(1, round(scale * 0.25))
+        )
     if style == "overlay":
         for polygon in contours(touching_regions(mask, box)) if draw_touching else ():
             _draw(picture, polygon - origin, scale, CYAN, thickness)

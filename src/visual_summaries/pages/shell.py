@@ -20,7 +20,6 @@ from visual_summaries.pages.charts import bar_width
 from visual_summaries.pages.geometry import outline
 from visual_summaries.pages.words import changed, counted, decimal, listed, percent, score_text, text
 
-
 _OPTION = re.compile(r"(--[a-z][a-z-]*(?: [A-Z]+\b)?)")
 
 

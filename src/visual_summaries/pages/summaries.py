@@ -197,8 +197,8 @@ def doubts(analysis: SummaryAnalysis) -> list[tuple[str, str]]:
         found.append(
             (
                 "not reproducible",
-                f"Stability only {percent(analysis.stability)}: when the images are resampled, little of this part comes back."
-                " Its outline is uncertain, and it may merge with another part or fall apart.",
+                f"Stability only {percent(analysis.stability)}: when the images are resampled, little of this part is found"
+                " again. Its outline is uncertain, and it may merge with another part or split.",
             )
         )
     return found
@@ -212,7 +212,7 @@ def certainty(analysis: SummaryAnalysis) -> str:
         parts.append(f"It beats its control (95\u00a0% interval of the difference: {span(low, high)}).")
     if analysis.reproducible:
         parts.append(
-            f"Stability {percent(analysis.stability)}: how much of this part comes back when the images are resampled."
+            f"Stability {percent(analysis.stability)}: how much of this part is found again when the images are resampled."
         )
     return " ".join(parts)
 

@@ -91,8 +91,8 @@ def _cautions(run: Run) -> list[str]:
     cautions = [] if chance is None or not run.summaries else [chance_caution(chance.p_value)]
     if not is_named(run):
         cautions.append(
-            f"Caution: the network's classes have no names, so class {run.info.target.index} goes by its folder; give names with"
-            " --class-names FILE."
+            f"Caution: the network's classes have no names, so class {run.info.target.index} has the name of its image"
+            " folder. Give names with --class-names FILE."
         )
     return [one for one in cautions if one]
 
@@ -100,7 +100,7 @@ def _cautions(run: Run) -> list[str]:
 def relies_sentence(run: Run, verdict: Verdict, name: str) -> str:
     """Return what the network relies on, no firmer than the figures are."""
     if not run.summaries and not (run.parts and run.rejected):
-        return f"No part of the images comes back often enough to say what the network sees “{name}” by."
+        return f"No part is in enough of the images to tell what the network sees “{name}” by."
     if run.summaries and all(summary.analysis is None for summary in run.summaries):
         parts = listed([_label(run, summary.index) for summary in run.summaries[:NAMED]])
         return f"The network looks again and again at {parts} to see “{name}”; what else would do was not measured."
@@ -172,7 +172,7 @@ def evidence_sentence(one: Suspicion) -> str:
 def _unsuspected(verdict: Verdict) -> str:
     if verdict.reliable == "nothing":
         return "So nothing can be said about shortcuts: see what is in no summary."
-    return "No summary that the network surely relies on lies beside the object, at a fixed place or along the border."
+    return "No summary that beats its control lies beside the object, at a fixed place or along the border."
 
 
 def place_words(kind: str, share: float, sure: float) -> str:
@@ -201,7 +201,9 @@ def verdict_lines(run: Run) -> list[str]:
         lines += [f"  {mark}: {one['title']}. {one['evidence']}", f"    next: {one['todo']}"]
     if values["unsuspected"]:
         lines.append(f"  {values['unsuspected']}")
-    return [line.replace("\u00a0", " ") for line in [*lines, *(f"  {one}" for one in (*values["cautions"], *values["untested"]))]]
+    return [
+        line.replace("\u00a0", " ") for line in [*lines, *(f"  {one}" for one in (*values["cautions"], *values["untested"]))]
+    ]
 
 
 def lies_sentence(run: Run, summary: int) -> str:

@@ -132,7 +132,7 @@ def class_name(run: Run) -> str:
     if is_named(run):
         return text(run.info.target.name)
     source = run.info.source
-    return f"class {run.info.target.index}" if source in _CONTAINERS else text(source)
+    return f"class {run.info.target.index}" if source in _CONTAINERS else " ".join(text(source).replace("_", " ").split())
 
 
 def covered_images(run: Run, summary: Summary) -> int:
