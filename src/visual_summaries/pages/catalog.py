@@ -164,6 +164,7 @@ def _row(entry: Entry, base: str) -> dict[str, Any]:
     return {
         "entry": entry,
         "network": network,
+        "name": f"class {entry.target}" if entry.target.isdecimal() else entry.target,
         "find": f"{entry.target} {network} {entry.path}".casefold(),
         # Only paths that this program found itself become links, and quoted they hold nothing but a path below the page.
         "href": quote((base + entry.report).encode("utf-8", "surrogateescape")) if entry.report else None,

@@ -53,7 +53,7 @@
       row.hidden = !hit;
       count += hit;
     }
-    shown.textContent = words.length ? `${count} of ${rows.length} runs` : `${rows.length} runs`;
+    shown.textContent = words.length ? `${count} of ${rows.length} runs` : `${rows.length} ${rows.length === 1 ? "run" : "runs"}`;
     nothing.hidden = count > 0;
   }
 
