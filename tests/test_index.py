@@ -192,7 +192,8 @@ def page(watched: Callable[..., Page], catalog: Path) -> Page:
 def visible(page: Page, column: int = 1) -> list[str]:
     """Text of a column of the rows that are shown: its first line."""
     return page.eval_on_selector_all(
-        "#runs tbody tr", f"rows => rows.filter(row => !row.hidden).map(row => row.cells[{column - 1}].innerText.split('\\n')[0])"
+        "#runs tbody tr",
+        f"rows => rows.filter(row => !row.hidden).map(row => row.cells[{column - 1}].innerText.split('\\n')[0])",
     )
 
 
