@@ -55,6 +55,9 @@ _TODO = {
     "change": "Give all classes images of the same source, or vary this property in training; retrain and run again.",
 }
 
+#: What images of other classes are given where it is not the change itself.
+_GIVEN = {"border": "The border of the class’s images", "tone": "The color and brightness of the class’s images"}
+
 
 def verdict_values(run: Run) -> dict[str, Any]:
     """Return the verdict as what page and terminal show.
@@ -156,12 +159,17 @@ def evidence_sentence(one: Suspicion) -> str:
         parts.append(f"{percent(one.share)} of its pixels lie beside the object.")
     within = f" (95\u00a0% interval {span(*one.interval)})" if math.isfinite(one.interval[0]) else ""
     if one.kind == "change":
-        does = "adds {} to the score of other images" if one.confirmed else "takes {} more of the score than of other classes’"
-        parts.append(f"The change {does.format(percent(one.effect))}{within}.")
+        given = _GIVEN.get(one.change, "The change")
+        does = (
+            f"{given} adds {{}} to the score of images of other classes"
+            if one.confirmed
+            else "The change takes {} more of the score than of other classes’"
+        )
+        parts.append(f"{does.format(percent(one.effect))}{within}.")
     else:
         parts.append(f"It takes {percent(one.effect)} of the score above its control{within}.")
     if math.isfinite(one.fired):
-        verb = "The change makes" if one.kind == "change" else "Put into images of other classes, it makes"
+        verb = f"{given} makes" if one.kind == "change" else "Put into images of other classes, it makes"
         whose = "images of other classes" if one.kind == "change" else "them"
         parts.append(
             f"{verb} the network see the class in {percent(one.fired)} of {whose} ({percent(one.fired_before)} without it)."
