@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from itertools import combinations, count
 from typing import Any
 
-from visual_summaries.classifiers.names import short_spec
 from visual_summaries.compare.counting import Correlation, Count, correlations_of, count_summaries
 from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import plain
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Run
+from visual_summaries.results.info import short_spec
 
 
 @dataclass(frozen=True)

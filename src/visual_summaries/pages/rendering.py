@@ -12,11 +12,9 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.infill import hidden_pixels, infill_of
-from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.seen import infill_of, view_without
 from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
 from visual_summaries.results import Box, Mask, Run
 from visual_summaries.settings.masks import MaskSettings
@@ -67,10 +65,7 @@ def render_hidden(view: NDArray[np.uint8], mask: Mask, settings: MaskSettings) -
     >>> render_hidden(view, mask, MaskSettings(infill="mean"))[0, :, 0].tolist()
     [200, 100]
     """
-    image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
-    keep = 1 - torch.from_numpy(mask.final.astype(np.float32))[None]
-    seen = perturb(image, hidden_pixels(image, infill_of(view, settings), settings), keep)[0]
-    return np.asarray((seen.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+    return view_without(view, mask.final, infill_of(view, settings), settings)
 
 
 def _gray(view: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_text
 from visual_summaries.pages import findings, words
@@ -21,6 +20,7 @@ from visual_summaries.pages.summaries import part_name, pixels_of_parts, rest_va
 from visual_summaries.pages.verdict import change_rows, mistake_values, verdict_values
 from visual_summaries.pages.words import text
 from visual_summaries.results import Run
+from visual_summaries.results.info import short_spec
 
 #: Reasons of skipped images, in words (anything else is shown as it is).
 REASONS = {

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 
 from visual_summaries.errors import SettingsError
 
@@ -49,7 +48,7 @@ def area_under(curve: NDArray[np.floating]) -> NDArray[np.float64]:
     >>> float(area_under(np.array([1.0, 0.0, 0.0])))
     0.25
     """
-    return np.asarray(trapezoid(curve.astype(np.float64), dx=1 / (curve.shape[-1] - 1), axis=-1))
+    return np.asarray(np.trapezoid(curve.astype(np.float64), dx=1 / (curve.shape[-1] - 1), axis=-1))
 
 
 class Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 from typing import Any
 
 from visual_summaries.results.base import Result
@@ -178,3 +179,17 @@ class RunInfo(Result):
     mask_gradients: str = ""
     batch_size: dict[str, int] = field(default_factory=dict)
     evidence: EvidenceInfo | None = None
+
+
+def short_spec(spec: str) -> str:
+    """Return a network's name without the folders of its file; the details of the page have it whole.
+
+    Examples
+    --------
+    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
+    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
+    """
+    path, colon, function = spec.partition(".py:")
+    if colon or spec.endswith(".pt2"):
+        return PureWindowsPath(path).name + colon + function
+    return spec
