@@ -101,7 +101,7 @@ def test_an_application_is_written_as_data_pixels_and_a_page(applied: Applicatio
     assert [len(one["summaries"]) for one in data["images"]] == [len(one.present) for one in applied.images]
     with np.load(tmp_path / "out" / "masks.npz", allow_pickle=False) as arrays:
         own = applied.images[0].present[0]
-        np.testing.assert_array_equal(arrays[f"summary_0_{own.summary}"], own.pixels)
+        np.testing.assert_array_equal(arrays[f"summary_1_{own.summary + 1}"], own.pixels)
         assert arrays["evidence_2"].shape == (64, 112)
     html = page.read_text(encoding="utf-8")
     assert "account for" in html

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Mask,
         Member,
         Parts,
+        RandomizationCheck,
         Region,
         Run,
         RunAnalysis,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         Tag,
     )
     from visual_summaries.runs.directory import load_run
-    from visual_summaries.runs.randomization import RandomizationCheck, randomization_check
+    from visual_summaries.runs.randomization import randomization_check
     from visual_summaries.runs.summarize import summarize
     from visual_summaries.settings import Settings, preset
     from visual_summaries.specialization import Specialization, SpecializeSettings, specialize
@@ -60,7 +61,7 @@ _HOME = {
     "warp": "flow",
     "open_image": "images",
     "optimize_masks": "masks",
-    "RandomizationCheck": "runs.randomization",
+    "RandomizationCheck": "results",
     "randomization_check": "runs.randomization",
     "summarize": "runs.summarize",
     "propose_boxes": "regions",

@@ -97,9 +97,9 @@ def rename(
 
     if sum((name is not None, no_name, automatic)) != 1:
         raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")
-    run = write_name(vs.load_run(directory), summary - 1, name, automatic=automatic)
+    run = write_name(vs.load_run(directory), summary, name, automatic=automatic)
     page = run.report()
-    renamed = run.summaries[summary - 1]
+    renamed = run.summary(summary)
     say(f"summary {summary}: {renamed.tag.name if renamed.tag else 'no name'}")
     say(f"report: {page}")
 
@@ -107,7 +107,7 @@ def rename(
 def _show(run: Run, tagging: Tagging, page: Path, as_json: bool) -> None:
     if as_json:
         names: list[dict[str, Any]] = [
-            {"summary": s.index + 1, "name": s.tag.name if s.tag else None, "by_hand": s.tag is not None and s.tag.by_hand}
+            {"summary": s.number, "name": s.tag.name if s.tag else None, "by_hand": s.tag is not None and s.tag.by_hand}
             for s in run.summaries
         ]
         say_json({"names": names, **tagging.to_dict(), "report": str(page)})
@@ -115,7 +115,7 @@ def _show(run: Run, tagging: Tagging, page: Path, as_json: bool) -> None:
     for summary, found in zip(run.summaries, tagging.names[tagging.input], strict=True):
         title = name_in_words(summary) or "no name (nothing beats chance): "
         tags = ", ".join(f"{tag.tag} {tag.frequency:.2f} (x{tag.lift:.1f})" for tag in found.tags[:3])
-        say(f"  {summary.index + 1:2d}. {title}{tags or 'no tags'}")
+        say(f"  {summary.number:2d}. {title}{tags or 'no tags'}")
     for shown, agreement in tagging.agreement.items():
         if agreement.summaries:
             say(

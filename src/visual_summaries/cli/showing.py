@@ -59,9 +59,8 @@ def export(
     """Write a run's regions and summaries for other programs."""
     from visual_summaries.pages.exports import export_run, format_of
 
-    chosen = None if summary is None else [number - 1 for number in summary]
     kind = format or format_of(out)
-    path = export_run(vs.load_run(directory), out, kind, chosen, masks=masks)
+    path = export_run(vs.load_run(directory), out, kind, summary, masks=masks)
     say(f"{kind}: {path}")
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 from typing import Any
 
+from visual_summaries._short import Short
 from visual_summaries.results.base import Result
 
 
-@dataclass(frozen=True)
-class ClassifierInfo:
+@dataclass(frozen=True, repr=False)
+class ClassifierInfo(Short):
     """The network that a run explained, in words.
 
     Attributes
@@ -81,8 +82,8 @@ class Accuracy:
         return self.correct / self.total if self.total else None
 
 
-@dataclass(frozen=True)
-class EvidenceInfo:
+@dataclass(frozen=True, repr=False)
+class EvidenceInfo(Short):
     """Evidence that was brought to a run: it did not look for masks itself.
 
     Attributes
@@ -104,7 +105,7 @@ class EvidenceInfo:
     unused: list[str]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunInfo(Result):
     """What a run records about itself; ``manifest.json`` holds it.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,10 +18,11 @@ from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError, ConvergenceError, RunError
 from visual_summaries.masks import optimize_masks
 from visual_summaries.masks.controls import moved
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.regions import full_mask
-from visual_summaries.results import Mask, Result, Run, Summary
+from visual_summaries.results import Mask, RandomizationCheck, Run, Summary
 from visual_summaries.runs.apply import require_same_network
+from visual_summaries.runs.check_file import save_check
 from visual_summaries.runs.summarize import summarize
 
 #: Summaries and masks depend on the weights when less than this much of them is found again without.
@@ -104,7 +104,7 @@ def randomization_check(
     *,
     images: int = 12,
     random_state: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> RandomizationCheck:
     """Make the masks and summaries of some of a run's images again with shuffled weights: they must change.
 
@@ -119,12 +119,13 @@ def randomization_check(
     images : int
         How many of the run's images to try it on, at least 3.
     random_state : int
-    progress : callable, optional
-        Told of the stages of a run.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
     RandomizationCheck
+        It is kept in the folder of a stored run: a loaded run has it as ``run.check``, and its report shows it.
 
     Raises
     ------
@@ -133,6 +134,7 @@ def randomization_check(
     RunError
         If the run's target is a function, or its evidence was given.
     """
+    progress = shown(progress)
     target = require_same_network(run, classifier)
     if run.info.evidence is not None:
         raise RunError(
@@ -176,13 +178,15 @@ def randomization_check(
     after = [mask.binary(run.settings.regions.threshold) for mask in masks]
     elsewhere = [moved(mask, seeded(random_state, mask), mirrored=True) for mask in before]
     own = _evidence(run, run.summaries, chosen)
-    return RandomizationCheck(
+    found = RandomizationCheck(
         images=tuple(chosen),
         masks=np.array([_overlap(a, b) for a, b in zip(before, after, strict=True)]),
         moved=np.array([_overlap(a, b) for a, b in zip(before, elsewhere, strict=True)]),
         summaries=np.where(own.any(axis=1), matched_jaccard(own, new), np.nan),
         clusters=len(new),
     )
+    save_check(run, found)
+    return found
 
 
 def _evidence(run: Run, summaries: tuple[Summary, ...], images: list[int]) -> NDArray[np.bool_]:

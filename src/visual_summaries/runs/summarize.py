@@ -20,10 +20,11 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.files.journal import JOURNAL, Journal
 from visual_summaries.files.lock import locked
 from visual_summaries.parts.summaries import SummarySet
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.results import Accuracy, ClassifierInfo, Component, Run, RunInfo, TargetInfo
 from visual_summaries.runs.analyzing import analyze_summaries
 from visual_summaries.runs.boxes import group_boxes
+from visual_summaries.runs.check_file import load_check
 from visual_summaries.runs.directory import require_free, save_run
 from visual_summaries.runs.dividing import CELLS, group_evidence, part_settings
 from visual_summaries.runs.given import GivenMaps, MapSources
@@ -68,7 +69,7 @@ def summarize(
     resume: bool = False,
     random_state: int = 0,
     engine: str | Engine = "local",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Run:
     """Find the parts that a classifier uses again and again for one class.
 
@@ -137,6 +138,7 @@ def summarize(
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
+    progress = shown(progress)
     require_settings(settings, Settings)
     require_contrib()  # in every preset members are warped by its filter, after masks have been made
     if not isinstance(classifier, Classifier):
@@ -278,7 +280,7 @@ def _explain(
         for large in (DESCRIPTORS, CELLS):
             pieces.forget(large.name)
         pieces.journal.write("finished")
-    return load_names(run)
+    return load_check(load_names(run))
 
 
 def _with_count(settings: Settings, count: int | None) -> Settings:
