@@ -11,6 +11,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_text
 from visual_summaries.pages import findings, words
 from visual_summaries.pages.charts import color_rules, curves
+from visual_summaries.pages.check import check_sentence
 from visual_summaries.pages.geometry import outline
 from visual_summaries.pages.images import faithfulness_rows, image_values, warning_groups
 from visual_summaries.pages.region_map import region_map
@@ -117,6 +118,7 @@ def _context(run: Run) -> dict[str, Any]:
         "map": region_map(run),
         "faithfulness": [] if run.faithfulness is None else faithfulness_rows(run.faithfulness),
         "together": _together(run),
+        "check": None if run.check is None else check_sentence(run.check),
         "changes": change_rows(run),
         "mistakes": mistake_values(run),
         "facts": _facts(run),
