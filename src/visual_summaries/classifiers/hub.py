@@ -1,4 +1,7 @@
-"""The hub that models are downloaded from: asked only where it can be reached, so that nobody waits for retries."""
+"""The hub that models are downloaded from: asked only where it can be reached, so that nobody waits for retries.
+
+Its client comes with timm.
+"""
 
 from __future__ import annotations
 
