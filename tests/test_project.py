@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -171,3 +173,12 @@ def test_the_design_lists_every_package_once() -> None:
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     table = text[text.index("| layer | package |") : text.index("The preset `paper` has boxes")]
     assert sorted(re.findall(r"^\| [^|]*\| `(\w+)` \|", table, re.MULTILINE)) == _packages()
+
+
+@pytest.mark.parametrize("name", ["analyses", "masks", "regions"])
+def test_names_of_packages_are_no_modules(name: str) -> None:
+    """A package that imports its names when they are used would give the module of that name once it is imported."""
+    package = importlib.import_module(f"visual_summaries.{name}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    assert not [own for own in package.__all__ if isinstance(getattr(package, own), ModuleType)]

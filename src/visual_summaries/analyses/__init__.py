@@ -10,7 +10,7 @@ from visual_summaries.settings.stages import AnalysisSettings
 if TYPE_CHECKING:
     from visual_summaries.analyses.chance import measure_chance, measure_part_chance, some_images
     from visual_summaries.analyses.changes import ask_changes, join_changes
-    from visual_summaries.analyses.cohesion import cluster_labels, cohesion, part_shares, silhouettes
+    from visual_summaries.analyses.cohesion import cluster_labels, part_shares, silhouettes
     from visual_summaries.analyses.cues import measure_cue
     from visual_summaries.analyses.importance import join_images, measure_importance
     from visual_summaries.analyses.joint import hidden_together, join_together, measure_joint
@@ -20,7 +20,6 @@ __all__ = [
     "AnalysisSettings",
     "ask_changes",
     "cluster_labels",
-    "cohesion",
     "hidden_together",
     "join_changes",
     "join_images",
@@ -42,7 +41,6 @@ __getattr__ = lazy(
     {
         "ask_changes": "changes",
         "cluster_labels": "cohesion",
-        "cohesion": "cohesion",
         "hidden_together": "joint",
         "join_changes": "changes",
         "join_images": "importance",

@@ -106,7 +106,8 @@ def summarize(
         Where the object is in the images: a folder of PNG masks named like the images (0 is no object), or a COCO file with
         boxes, polygons or run lengths. Estimated unless given.
     max_images : int, optional
-        Explain at most this many images, the first usable ones in the order of their names.
+        Explain at most this many images: of more, a random sample that `random_state` and the images' names decide. How many
+        there were is ``run.info.counts["sample_of"]``.
     include_misclassified : bool
         Keep images that the network gives another class.
     batch_size : int, optional
@@ -250,7 +251,8 @@ def _explain(
             accuracy=Accuracy(read.correct, read.total),
             predicted=_predicted_names(classifier, read),
             counts=_counts(read, len(components), len(regions), grouped.clusters, summaries)
-            | {"others": len(beside.others), "others_skipped": len(beside.skipped)},
+            | {"others": len(beside.others), "others_skipped": len(beside.skipped)}
+            | ({} if read.sample_of is None else {"sample_of": read.sample_of}),
             faithfulness=faithfulness.figures(),
             warnings=dict(Counter(name for mask in masks for name in mask.warnings)),
             preset=preset
