@@ -129,9 +129,9 @@ def test_every_command_that_loads_a_network_can_say_how(command: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--input-size", "a", "no whole number"),
-        ("--resize", "25.5", "no whole number"),
-        ("--mean", "0.5,", "no number"),
+        ("--input-size", "a", "not a whole number"),
+        ("--resize", "25.5", "not a whole number"),
+        ("--mean", "0.5,", "not a number"),
         ("--mean", "0.5,0.5", "give one number for each"),
         ("--std", "0", "must be positive"),
         ("--input-size", "4,24,32", "only networks of 1 channel (luminance) and of 3 (RGB)"),

@@ -22,6 +22,7 @@ from visual_summaries.cli.console import (
     Seed,
     StageProgress,
     open_page,
+    percent,
     say,
     say_json,
 )
@@ -62,7 +63,7 @@ def apply(
         say_json({**found.to_dict(), "page": str(page)})
         return
     for one in found.images:
-        shares = ["" if one.near_zero else f" {own.importance:.0%}" for own in one.present]
+        shares = ["" if one.near_zero else f" {percent(own.importance)}" for own in one.present]
         parts = ", ".join(f"summary {own.summary + 1}{share}" for own, share in zip(one.present, shares, strict=True))
         said = "" if one.predicted == found.target else f" (classified as {one.predicted})"
         low = ", near 0, so shares of it mean nothing" if one.near_zero else ""

@@ -135,6 +135,17 @@ def write_anything() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
+def percent(share: float) -> str:
+    """Return a share in percent, as pages write it.
+
+    Examples
+    --------
+    >>> percent(0.514), percent(-0.001)
+    ('51 %', '0 %')
+    """
+    return f"{share:.0%}".replace("-0%", "0%").replace("%", " %")
+
+
 def say(line: str) -> None:
     """Print a line on stdout as it is."""
     stdout.print(line)

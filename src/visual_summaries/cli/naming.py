@@ -75,7 +75,7 @@ def tag(
     from visual_summaries import tags
 
     if sum(given is not None for given in (clip, classifier, parts)) > 1:
-        raise SettingsError("--clip, --classifier and --parts are three taggers: give one of them")
+        raise SettingsError("--clip, --classifier and --parts choose the tagger: give one of them")
     loaded = vs.load_run(run)
     if parts is not None:
         tagger: Tagger = tags.reference_tagger(loaded, parts, top)
@@ -103,7 +103,7 @@ def rename(
     from visual_summaries.runs.tags_file import rename as write_name
 
     if sum((name is not None, no_name, automatic)) != 1:
-        raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")
+        raise SettingsError("give the new name, --no-name or --automatic: one of them")
     named = write_name(vs.load_run(run), summary, name, automatic=automatic)
     page = named.report()
     renamed = named.summary(summary)

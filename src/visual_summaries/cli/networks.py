@@ -27,7 +27,7 @@ def numbers(text: str, kind: Callable[[str], float] = float) -> Any:
         found = [kind(part) for part in text.split(",")]
     except ValueError as error:
         whole = "whole " if kind is int else ""
-        raise typer.BadParameter(f"{text!r} is no {whole}number, nor several with commas between them") from error
+        raise typer.BadParameter(f"{text!r} is not a {whole}number, or several separated by commas") from error
     return found[0] if len(found) == 1 else tuple(found)
 
 

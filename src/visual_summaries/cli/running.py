@@ -189,7 +189,7 @@ def run(
     from visual_summaries.pages.catalog import write_index
 
     if target is not None and targets is not None:
-        raise SettingsError("--target names the one class of all images, --targets the class of each folder: give one of them")
+        raise SettingsError("--target is the class of all images, --targets maps folders to classes: give one of them")
     jobs = plan_jobs(
         models,
         images,
@@ -243,7 +243,7 @@ def run(
     if open and page is not None:
         open_page(page)
     if failed:
-        note(f"{failed} of {len(jobs)} runs failed; fix the cause and give the same command with --resume", style="red")
+        note(f"{failed} of {len(jobs)} runs failed; fix the cause and run the same command with --resume", style="red")
         raise typer.Exit(SOME_FAILED)
 
 

@@ -21,6 +21,7 @@ from visual_summaries.cli.console import (
     StageProgress,
     note,
     open_page,
+    percent,
     say,
     say_json,
 )
@@ -103,11 +104,11 @@ def index(
     if open:
         open_page(found.page)
     for broken in found.broken:
-        note(f"not read: {broken.path}: {broken.reason}")
+        note(f"could not read {broken.path}: {broken.reason}")
     if as_json:
         say_json({"runs": found.runs, "broken": len(found.broken), "page": str(found.page), "table": str(found.table)})
         return
-    say(f"{found.runs} runs, {len(found.broken)} not read")
+    say(f"{found.runs} runs, {len(found.broken)} could not be read")
     say(f"page: {found.page}")
     say(f"table: {found.table}")
 
@@ -151,7 +152,7 @@ def _show_comparison(comparison: Comparison) -> None:
         say(f"{group.target}: {headline(comparison, group)}")
         for part in (part for part in group.parts if len(part.uses) > 1):
             uses = "; ".join(
-                f"{comparison.networks[use.run]} summary {use.summary + 1}, importance {use.importance:.0%}"
+                f"{comparison.networks[use.run]} summary {use.summary + 1}, importance {percent(use.importance)}"
                 for use in part.uses
             )
             say(f"  {part.name or 'one part'}: {uses}")

@@ -15,7 +15,7 @@ from visual_summaries.results.shortcuts import Change, Cue, Mistake, Place
 #: A summary whose mean Jaccard over resampled images is below this is called not reproducible (a common bound for "a pattern").
 REPRODUCIBLE = 0.5
 
-#: A summary beats its control when it surely takes at least this much more of the score: less is of no use to a reader.
+#: A summary beats its control when its whole 95 % interval above the control lies over this share of the score.
 MARGIN = 0.01
 
 
