@@ -136,7 +136,7 @@ def test_the_command_tells_no_shares_of_a_score_near_zero(
         images = tuple(replace(one, near_zero=near_zero) for one in applied.images[:1])
         monkeypatch.setattr(Run, "apply", lambda *_, images=images, **__: replace(applied, images=images))
         said = CliRunner().invoke(app, ["apply", str(tmp_path / "run"), str(tmp_path), "--out", str(tmp_path / "out")]).output
-        assert ("near 0, so that shares of it say nothing" in said) == near_zero
+        assert ("near 0, so shares of it mean nothing" in said) == near_zero
         assert ("%" in said) != near_zero
 
 
