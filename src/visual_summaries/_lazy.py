@@ -8,7 +8,7 @@ from typing import Any
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a package's ``__getattr__``: `homes` names the module of each of its names; none may be called like a module.
+    """Return a package's ``__getattr__``: `homes` names the module of each of its names; none may be the name of a module.
 
     Examples
     --------

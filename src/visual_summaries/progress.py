@@ -80,7 +80,7 @@ class ProgressLine:
             if self._open:
                 stream.write("\n")
             self._stage, self._open = stage, True
-        elif not self._open or (not ended and now - self._written < _PAUSE):  # of a stage that ended, nothing more is said
+        elif not self._open or (not ended and now - self._written < _PAUSE):  # a stage that ended shows nothing more
             return
         self._written, self._open = now, not ended
         stream.write(f"\r{stage:<14} {done}/{total}" + "\n" * ended)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.results.base import Result
 
-#: Summaries and masks depend on the weights when less than this much of them comes back without.
+#: Summaries and masks depend on the weights when less than this much of them is found again without.
 PASSED = 0.5
 
 

@@ -25,53 +25,6 @@ from visual_summaries.runs.apply import require_same_network
 from visual_summaries.runs.check_file import save_check
 from visual_summaries.runs.summarize import summarize
 
-#: Summaries and masks depend on the weights when less than this much of them is found again without.
-PASSED = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class RandomizationCheck(Result):
-    """How much of a run is left when the network's weights are shuffled.
-
-    Attributes
-    ----------
-    images : tuple of int
-        The run's images that it was tried on.
-    masks : ndarray of float64, (N,)
-        Intersection over union of the evidence of each, with the shuffled network and with the run's.
-    moved : ndarray of float64, (N,)
-        The same for the run's evidence moved to a random place: what chance gives.
-    summaries : ndarray of float64, (K,)
-        For each summary the intersection over union of its evidence in these images with that of the cluster of the shuffled
-        network that it is matched with (Hungarian assignment); 0 where there is none, NaN for a summary that is in none of
-        these images.
-    clusters : int
-        Summaries, kept or rejected, of the shuffled network.
-    """
-
-    images: tuple[int, ...]
-    masks: NDArray[np.float64]
-    moved: NDArray[np.float64]
-    summaries: NDArray[np.float64]
-    clusters: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether masks and summaries depend on the weights: on average less than half of both is left."""
-        summaries = self.summaries[np.isfinite(self.summaries)]
-        return bool(self.masks.mean() < PASSED and (not summaries.size or summaries.mean() < PASSED))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            "passed": self.passed,
-            "images": len(self.images),
-            "masks": float(self.masks.mean()),
-            "masks_by_chance": float(self.moved.mean()),
-            "summaries": [None if np.isnan(value) else float(value) for value in self.summaries],
-            "clusters_of_shuffled_network": self.clusters,
-        }
-
 
 def shuffled(module: nn.Module, random_state: int = 0) -> nn.Module:
     """Return a copy of a network with the values of each parameter shuffled: the same numbers, and nothing learned.
@@ -171,7 +124,7 @@ def randomization_check(
         )
         masks: Sequence[Mask] = again.masks
         new = _evidence(again, (*again.summaries, *again.rejected), list(range(len(chosen))))
-    except ConvergenceError:  # regions that fall into no clusters: no summary was found again
+    except ConvergenceError:  # regions that fall into no clusters: no summary is left
         masks = optimize_masks(other, views, target, settings=settings.masks, random_state=random_state)
         new = np.zeros((0, 0), bool)
     before = [run.evidence(k) for k in chosen]

@@ -119,8 +119,8 @@ def summarize(
     engine : str or Engine
         Where the work is done: ``"local"``, ``"ray"`` or ``"ray://HOST:PORT"``; see
         :func:`visual_summaries.engines.make_engine`. Another engine may continue with what one has begun.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
