@@ -16,9 +16,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps grad-cam # brings another OpenCV else
 	touch $@
 
-demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write demo-run/run/report.html
-	rm -rf demo-run
-	$(BIN)/visual-summaries demo --out demo-run
+demo: $(VENV)/.installed  ## draw birds, explain the built-in network, write build/demo/run/report.html; goes on with what is there
+	$(BIN)/visual-summaries demo --out build/demo --resume
 
 test: $(VENV)/.installed-test  ## all tests and the examples in the docstrings, a process for each core
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
@@ -43,4 +42,4 @@ docs: $(VENV)/.installed-test  ## the documentation as a site, build/site/index.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) demo-run build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov

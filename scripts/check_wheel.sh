@@ -9,8 +9,9 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 "$python" -m venv "$work/build"
-"$work/build/bin/pip" install --quiet build
+"$work/build/bin/pip" install --quiet build twine
 "$work/build/bin/python" -m build --outdir "$work/dist" "$root" >/dev/null
+"$work/build/bin/python" -m twine check --strict "$work"/dist/*
 wheel="$(ls "$work"/dist/*.whl)"
 size="$(stat -c %s "$wheel")"
 echo "$(basename "$wheel"): $size bytes"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples
 
 from visual_summaries.analyses import (
-    cohesion,
     mean_jaccard,
     measure_chance,
     resample,
     silhouettes,
 )
+from visual_summaries.analyses.cohesion import cohesion
 from visual_summaries.analyses.joint import smallest
 from visual_summaries.analyses.stability import matched_jaccard
 from visual_summaries.flow import Features

@@ -104,7 +104,7 @@ def test_an_application_is_written_as_data_pixels_and_a_page(applied: Applicatio
     assert [len(one["summaries"]) for one in data["images"]] == [len(one.present) for one in applied.images]
     with np.load(tmp_path / "out" / "masks.npz", allow_pickle=False) as arrays:
         own = applied.images[0].present[0]
-        np.testing.assert_array_equal(arrays[f"summary_0_{own.summary}"], own.pixels)
+        np.testing.assert_array_equal(arrays[f"summary_1_{own.summary + 1}"], own.pixels)
         assert arrays["evidence_2"].shape == (64, 112)
     html = page.read_text(encoding="utf-8")
     assert "account for" in html
@@ -139,7 +139,7 @@ def test_the_command_tells_no_shares_of_a_score_near_zero(
         images = tuple(replace(one, near_zero=near_zero) for one in applied.images[:1])
         monkeypatch.setattr(Run, "apply", lambda *_, images=images, **__: replace(applied, images=images))
         said = CliRunner().invoke(app, ["apply", str(tmp_path / "run"), str(tmp_path), "--out", str(tmp_path / "out")]).output
-        assert ("near 0, so that shares of it say nothing" in said) == near_zero
+        assert ("near 0, so shares of it mean nothing" in said) == near_zero
         assert ("%" in said) != near_zero
 
 

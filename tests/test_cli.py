@@ -129,9 +129,9 @@ def test_every_command_that_loads_a_network_can_say_how(command: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--input-size", "a", "no whole number"),
-        ("--resize", "25.5", "no whole number"),
-        ("--mean", "0.5,", "no number"),
+        ("--input-size", "a", "not a whole number"),
+        ("--resize", "25.5", "not a whole number"),
+        ("--mean", "0.5,", "not a number"),
         ("--mean", "0.5,0.5", "give one number for each"),
         ("--std", "0", "must be positive"),
         ("--input-size", "4,24,32", "only networks of 1 channel (luminance) and of 3 (RGB)"),
@@ -245,6 +245,19 @@ def test_help_names_every_command_and_exit_code() -> None:
         assert word in done.stdout
 
 
-def test_help_does_not_load_torch() -> None:
-    code = "import sys; from visual_summaries.cli import main; main(['run', '--help']); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+@pytest.mark.parametrize("command", ["help", "report", "export", "figure", "index", "verdict"])
+def test_commands_without_a_network_do_not_load_torch(command: str, out: Path, tmp_path: Path) -> None:
+    arguments = {
+        "help": ["run", "--help"],
+        "report": ["report", str(out), "--out", str(tmp_path / "report.html")],
+        "export": ["export", str(out), "--out", str(tmp_path / "coco"), "--format", "coco"],
+        "figure": ["figure", str(out), "--out", str(tmp_path / "figure.svg")],
+        "index": ["index", str(out.parent), "--out", str(tmp_path / "index")],
+        "verdict": ["verdict", str(out), "--json"],
+    }[command]
+    code = (
+        f"import sys; from visual_summaries.cli import main; code = main({arguments}); sys.exit(code or 'torch' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(visual_summaries.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr

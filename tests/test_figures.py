@@ -28,7 +28,7 @@ def test_a_row_shows_each_member_in_its_place(striped_run: vs.Run) -> None:
         left, right, bottom, top = picture.get_extent()
         assert place < left < right < place + 1
         assert 0 < bottom < top < 1
-    few = summary.plot(striped_run, columns=1, style="warped")
+    few = summary.plot(columns=1, style="warped")
     (only,) = few.get_images()
     assert np.array_equal(only.get_array(), summary.members[0].warped)
     left, right, bottom, top = only.get_extent()

@@ -162,7 +162,7 @@ def test_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     assert main(["index", str(tmp_path), "--json", "--quiet"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out) | {"page": "", "table": ""} == {"runs": 1, "broken": 1, "page": "", "table": ""}
-    assert "not read: b: " in err
+    assert "could not read b: " in err
     assert main(["index", str(tmp_path / "none")]) == 6
 
 

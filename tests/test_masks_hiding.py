@@ -14,10 +14,12 @@ import torch
 import visual_summaries as vs
 from visual_summaries.classifiers import Classifier, ViewTransform, resolve_target
 from visual_summaries.errors import SettingsError
-from visual_summaries.masks.infill import INFILLS, chessboard, hide
+from visual_summaries.masks.infill import INFILLS, hidden_pixels, hide
+from visual_summaries.masks.perturb import perturb
 from visual_summaries.masks.scorer import Scorer
+from visual_summaries.masks.seen import chessboard, view_without
 from visual_summaries.pages.report import render_page
-from visual_summaries.settings.masks import MaskSettings
+from visual_summaries.settings.masks import HELD_OUT, MaskSettings
 
 
 def pictures(channels: int = 3) -> torch.Tensor:
@@ -204,3 +206,15 @@ def test_masks_of_several_views_are_asked_as_those_of_each_alone() -> None:
             one_by_one = [scorer.without(view, mask[None], [infill])[0] for mask, infill in zip(masks, infills, strict=True)]
             assert found.tolist() == pytest.approx(one_by_one, abs=1e-6)
     assert len({round(float(score), 5) for found in together for score in found}) == 6  # each mask has its own
+
+
+@pytest.mark.parametrize("infill", [name for name in (*INFILLS, *HELD_OUT) if name != "permuted"])  # in another order
+def test_pages_show_what_the_network_sees(infill: str) -> None:
+    rng = np.random.default_rng(3)
+    for height, width in ((37, 52), (9, 14), (150, 241)):
+        view = cv2.resize(rng.integers(0, 256, (5, 7, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+        evidence = rng.random((height, width), np.float32)
+        image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
+        seen = perturb(image, hidden_pixels(image, infill, MaskSettings()), torch.from_numpy(1 - evidence)[None])
+        expected = (seen[0].permute(1, 2, 0) * 255).numpy()
+        assert np.abs(view_without(view, evidence, infill, MaskSettings()) - expected).max() < 0.51

@@ -260,7 +260,11 @@ def test_a_function_of_the_outputs_as_target(striped: Any, stripe_network: torch
 
 def test_no_more_than_max_images(striped: Any, stripe_network: torch.nn.Module) -> None:
     run = vs.summarize(stripe_network, list(striped.images), "marked", settings=quick_settings(), max_images=4)
-    assert len(run.images) == 4
+    names = [image.name for image in run.images]
+    assert len(names) == 4
+    assert names == sorted(names) != [f"image-{k:04d}" for k in range(4)]  # a sample, in the order of the source
+    assert [image.index for image in run.images] == [0, 1, 2, 3]
+    assert run.info.counts["sample_of"] == len(striped.images)
 
 
 def test_misclassified_images_are_kept_when_asked(folder: Path, stripe_network: torch.nn.Module) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import json
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 import visual_summaries as vs
+from visual_summaries.cli import app
 from visual_summaries.runs.directory import FORMAT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,3 +176,33 @@ def test_the_design_lists_every_package_once() -> None:
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     table = text[text.index("| layer | package |") : text.index("The preset `paper` has boxes")]
     assert sorted(re.findall(r"^\| [^|]*\| `(\w+)` \|", table, re.MULTILINE)) == _packages()
+
+
+@pytest.mark.parametrize("name", ["analyses", "masks", "regions"])
+def test_names_of_packages_are_no_modules(name: str) -> None:
+    """A package that imports its names when they are used would give the module of that name once it is imported."""
+    package = importlib.import_module(f"visual_summaries.{name}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    assert not [own for own in package.__all__ if isinstance(getattr(package, own), ModuleType)]
+
+
+def test_the_container_runs_the_demo_on_a_supported_python() -> None:
+    lines = [line for line in (ROOT / "Containerfile").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    said = dict(line.split(maxsplit=1) for line in lines if not line.startswith(" "))
+    assert said["FROM"] == f"python:{PROJECT['requires-python'].removeprefix('>=')}-slim"
+    assert json.loads(said["ENTRYPOINT"]) == list(PROJECT["scripts"])
+    command, *options = json.loads(said["CMD"])
+    assert typer.main.get_command(app).commands[command].make_context(command, options).params["resume"]  # type: ignore[attr-defined]
+    for line in lines:
+        if line.startswith("COPY"):
+            assert all((ROOT / name).exists() for name in line.split()[1:-1])
+
+
+def test_a_tag_releases_what_was_checked_and_writes_its_docs() -> None:
+    release, docs = (read_yaml(f".github/workflows/{name}.yml")["jobs"] for name in ("release", "docs"))
+    steps = [step.get("run", "") for step in release["build"]["steps"]]
+    [installed] = [step for step in steps if step.startswith("scripts/check_wheel.sh")]
+    assert set(installed.split()[1:]) == set(PROJECT["optional-dependencies"]) - {"test", "lint", "docs"}
+    assert release["publish"]["needs"] == "build"
+    assert any("mike deploy" in step.get("run", "") for step in docs["deploy"]["steps"])

@@ -389,7 +389,7 @@ def test_selection_is_saved_as_the_command_exports_it(visit: Opener, run: Run, t
         return json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
 
     page.select_option("#choose", "2")
-    expected = coco(run, [1])
+    expected = coco(run, [2])
     found = saved()
     for key in ("images", "categories"):
         assert found[key] == expected[key]

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from benchmarks.made_runs import NAMES, NAN, made_mask, make_run
 from drawn_runs import Reader, analyzed, make_divided_run
 from visual_summaries.errors import RunError
-from visual_summaries.masks.infill import infill_of
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.pages import images, region_map, words
 from visual_summaries.pages.findings import INFILLS
 from visual_summaries.pages.region_map import distances, layout, layout_by_distances

@@ -287,10 +287,10 @@ def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
     again, _ = save_tagging(load_run(stored.path), tag_run(stored, ColorTagger(), draws=100))
     assert again.summaries[0].tag == Tag("bright red", float("nan"), by_hand=True)
 
-    by_command = rename(again, 1, "any color")
+    by_command = rename(again, 2, "any color")
     assert by_command.summaries[1].tag == Tag("any color", float("nan"), by_hand=True)
     assert json.loads((stored.path / "tags.json").read_text())["measured"] == data["measured"]
-    back = rename(by_command, 0, None, automatic=True)
+    back = rename(by_command, 1, None, automatic=True)
     assert back.summaries[0].tag is not None
     assert back.summaries[0].tag.name == "red"
     assert back.summaries[1].tag == by_command.summaries[1].tag
@@ -298,13 +298,13 @@ def test_names_are_kept_in_a_file_that_people_may_edit(stored: Run) -> None:
 
 def test_a_name_by_hand_for_nothing_is_no_name_and_is_kept(stored: Run) -> None:
     named, _ = save_tagging(stored, tag_run(stored, ColorTagger(), draws=100))
-    rename(named, 0, None)
+    rename(named, 1, None)
     again, _ = save_tagging(stored, tag_run(stored, ColorTagger(), draws=100))
     assert again.summaries[0].tag is None
 
 
 def test_names_follow_their_summary_when_ranks_change_and_outlive_it(stored: Run) -> None:
-    named = rename(stored, 0, "left box")
+    named = rename(stored, 1, "left box")
     first, second = named.summaries
     swapped = replace(named, summaries=(replace(second, index=0), replace(first, index=1)))
     kept, orphans = save_tagging(swapped, tag_run(swapped, ColorTagger()))
@@ -340,9 +340,9 @@ def test_a_damaged_file_of_names_is_an_error_with_a_remedy(stored: Run, text: st
 
 def test_names_need_a_stored_run_and_a_summary_that_exists(run: Run, stored: Run) -> None:
     with pytest.raises(RunError, match="not stored"):
-        rename(run, 0, "x")
-    with pytest.raises(RunError, match="there is no summary 3"):
-        rename(stored, 2, "x")
+        rename(run, 1, "x")
+    with pytest.raises(SettingsError, match="there is no summary 3"):
+        rename(stored, 3, "x")
 
 
 def test_vocabularies(tmp_path: Path) -> None:

@@ -150,7 +150,11 @@ def test_a_stored_run_has_the_same_verdict(run: Run, tmp_path: Path) -> None:
     assert loaded.analysis == made.analysis
     assert loaded.verdict == made.verdict
     stored = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["verdict"]
-    assert stored == json.loads(json.dumps(made.verdict.to_dict()))
+    told = json.loads(json.dumps(made.verdict.to_dict()))
+    for kind in ("relies_on", "suspicions"):  # the file has positions, as for everything; what is told are numbers
+        for one in stored[kind]:
+            one["summary"] = None if one["summary"] is None else one["summary"] + 1
+    assert stored == told
 
 
 @pytest.mark.parametrize(

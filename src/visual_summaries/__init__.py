@@ -12,10 +12,10 @@ Examples
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visual_summaries import errors
+from visual_summaries._lazy import lazy
 from visual_summaries._version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Mask,
         Member,
         Parts,
+        RandomizationCheck,
         Region,
         Run,
         RunAnalysis,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         Tag,
     )
     from visual_summaries.runs.directory import load_run
-    from visual_summaries.runs.randomization import RandomizationCheck, randomization_check
+    from visual_summaries.runs.randomization import randomization_check
     from visual_summaries.runs.summarize import summarize
     from visual_summaries.settings import Settings, preset
     from visual_summaries.specialization import Specialization, SpecializeSettings, specialize
@@ -60,7 +61,7 @@ _HOME = {
     "warp": "flow",
     "open_image": "images",
     "optimize_masks": "masks",
-    "RandomizationCheck": "runs.randomization",
+    "RandomizationCheck": "results",
     "randomization_check": "runs.randomization",
     "summarize": "runs.summarize",
     "propose_boxes": "regions",
@@ -125,10 +126,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -12,8 +12,8 @@ from visual_summaries._statistics import seeded
 from visual_summaries.analyses.importance import bootstrap_interval
 from visual_summaries.classifiers.target import classify
 from visual_summaries.masks.controls import moved_copies, object_mask
-from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.results import Cue, Image
 from visual_summaries.settings.stages import AnalysisSettings
 

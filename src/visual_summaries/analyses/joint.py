@@ -12,8 +12,8 @@ from visual_summaries.analyses.coalitions import HiddenSets, prefixes
 from visual_summaries.analyses.coalitions import Scorer as Score
 from visual_summaries.analyses.importance import TINY, summary_pixels
 from visual_summaries.masks.controls import moved_copies, object_mask
-from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.results import Image, JointEffects, Region, Summary, Together
 from visual_summaries.settings.stages import AnalysisSettings
 

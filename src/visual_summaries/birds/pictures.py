@@ -33,7 +33,7 @@ from visual_summaries.errors import RunError
 from visual_summaries.results import Result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Truth(Result):
     """What was drawn in one image.
 

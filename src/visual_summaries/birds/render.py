@@ -32,7 +32,7 @@ _ORDER = ("tail", "feet", "crest", "belly", "beak", "head", "eye", "wing")
 _SHADOW = {"head": 0.35, "wing": 0.4, "belly": 0.2, "eye": 0.15}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rendering(Result):
     """A drawn scene.
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from visual_summaries.classifiers.checkpoints import build_for, require_fit, weights_only
 from visual_summaries.classifiers.configuration import STATED, Guess
+from visual_summaries.classifiers.hub import hub_if_reachable
 from visual_summaries.classifiers.processors import transform_of_preset, transform_of_processor
 from visual_summaries.classifiers.transforms import ViewTransform, resolve_transform
 from visual_summaries.errors import ClassifierError, MissingExtraError
@@ -101,7 +102,8 @@ def load_timm(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, 
         return module
 
     try:
-        module = build(None, None) if checkpoint is None else build_for(build, checkpoint)
+        with hub_if_reachable():
+            module = build(None, None) if checkpoint is None else build_for(build, checkpoint)
     except OSError as error:
         raise _no_download(f"timm/{name}", error) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -181,10 +183,11 @@ def load_hf(name: str, checkpoint: Checkpoint | None, overrides: Mapping[str, An
     place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     try:
         # Code that a model brings along is never run, nor is the user asked whether it may.
-        config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
-        transform = _hf_transform(transformers, place, int(getattr(config, "num_channels", 3)), overrides)
-        if checkpoint is None:
-            return _hf_network(transformers, place), transform, STATED
+        with hub_if_reachable():
+            config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
+            transform = _hf_transform(transformers, place, int(getattr(config, "num_channels", 3)), overrides)
+            if checkpoint is None:
+                return _hf_network(transformers, place), transform, STATED
     except OSError as error:
         raise _no_download(f"hf/{name}", error) from error
     except ValueError as error:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from timm.data import ImageNetInfo
@@ -128,17 +128,3 @@ def _listed(given: Any, source: str) -> tuple[str, ...]:
             f"{source} is a {type(given).__name__}, but must be a list of names, {{index: name}} or {{index: [wnid, name]}}"
         )
     return tuple(str(item[-1] if isinstance(item, list | tuple) and item else item).strip() for item in given)
-
-
-def short_spec(spec: str) -> str:
-    """Return a network's name without the folders of its file; the details of the page have it whole.
-
-    Examples
-    --------
-    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
-    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
-    """
-    path, colon, function = spec.partition(".py:")
-    if colon or spec.endswith(".pt2"):
-        return PureWindowsPath(path).name + colon + function
-    return spec

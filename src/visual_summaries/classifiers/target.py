@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries._batches import in_batches
+from visual_summaries._short import Short
 from visual_summaries._validate import require_choice
 from visual_summaries.classifiers.classifier import Classifier
 from visual_summaries.errors import ClassifierError, TargetError
@@ -147,8 +148,8 @@ def _of_one_output(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tens
     return function(logits[:, 1:])
 
 
-@dataclass(frozen=True, eq=False)
-class Classified:
+@dataclass(frozen=True, eq=False, repr=False)
+class Classified(Short):
     """What a network says of some images.
 
     Attributes

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from visual_summaries._version import __version__
-from visual_summaries.cli import applying, judging, naming, running, showing
-from visual_summaries.cli.console import note, say, write_anything
+from visual_summaries.cli import applying, doctor, judging, naming, running, showing
+from visual_summaries.cli.console import HELP_OPTIONS, note, say, write_anything
+from visual_summaries.cli.examples import examples, exit_codes
 from visual_summaries.cli.stopping import stoppable
 from visual_summaries.cli.study import study
 from visual_summaries.errors import VisualSummariesError
@@ -23,33 +24,20 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help=(
-        "Which parts of its images does a classifier use, again and again, for one class?\n\n"
-        "Exit codes: 0 done; 1 unexpected error; 2 wrong usage or setting; 3 model cannot be loaded; 4 class not in the "
-        "network or no image classified as it; 5 no usable images; 6 run folder in the way, incomplete or damaged; "
-        "7 a method did not converge; 8 out of memory; 9 the cluster cannot be reached or went away; 10 some of several runs "
-        "failed; 11 a study or answers to it that cannot be used; 12 a verdict fails a check; "
-        "130 interrupted (143 by a scheduler)."
-    ),
+    context_settings=HELP_OPTIONS,
+    help="Find the parts of images that a classifier relies on for one class, and report them.",
+    epilog=exit_codes(),
 )
 
-for _command in (
-    running.run,
-    running.demo,
-    showing.report,
-    judging.verdict,
-    showing.figure,
-    showing.export,
-    naming.tag,
-    naming.rename,
-    showing.compare,
-    showing.index,
-    applying.apply,
-    applying.check,
-    applying.specialize,
+for _panel, _commands in (
+    ("Explain", (running.run, running.demo, doctor.doctor)),
+    ("Show a run", (showing.report, judging.verdict, showing.figure, showing.export, naming.tag, naming.rename)),
+    ("Show several runs", (showing.compare, showing.index)),
+    ("Use a run with its network", (applying.apply, applying.check, applying.specialize)),
 ):
-    app.command()(_command)
-app.add_typer(study, name="study")
+    for _command in _commands:
+        app.command(epilog=examples(_command.__name__), rich_help_panel=_panel)(_command)
+app.add_typer(study, name="study", rich_help_panel="Ask people")
 
 
 def _version(value: bool) -> None:

@@ -9,13 +9,20 @@ import typer
 
 import visual_summaries as vs
 from visual_summaries.cli.console import (
+    IMAGES,
+    METHOD,
+    NETWORK,
+    OUTPUT,
     AsJson,
     Checkpoint,
-    Directory,
+    Open,
     Quiet,
-    Runs,
+    RunFolder,
+    RunFolders,
     Seed,
     StageProgress,
+    open_page,
+    percent,
     say,
     say_json,
 )
@@ -25,96 +32,115 @@ from visual_summaries.errors import ClassifierError, RunError
 Model = Annotated[
     str | None,
     typer.Option(
-        help="The network that the run explained, as for `run`. Needed unless it is one that a name alone loads "
-        "(`timm/...`, `torchvision/...`, `hf/...`, the demo's): no code or path is ever taken from a run's folder."
+        help="The network that the run explained, as for `run`. Needed unless a name alone loads it (`timm/...`, "
+        "`torchvision/...`, `hf/...`, the demo's): code and paths are never taken from a run's folder.",
+        rich_help_panel=NETWORK,
     ),
 ]
 
 
 @loads_network
 def apply(
-    directory: Directory,
+    run: RunFolder,
     loading: Loading,
     images: Annotated[Path, typer.Argument(help="Folder with new images, of any class; searched recursively.")],
-    out: Annotated[Path, typer.Option(help="Folder for apply.html, apply.json and masks.npz.")],
+    out: Annotated[Path, typer.Option(help="Folder for apply.html, apply.json and masks.npz.", rich_help_panel=OUTPUT)],
     model: Model = None,
     checkpoint: Checkpoint = None,
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Explain new images in the summaries of a run: which are there, where, and what the score owes to each."""
-    run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, loading)
+    """Find the summaries of a run in new images: which are there, where, and each one's effect on the score."""
+    loaded = vs.load_run(run)
+    classifier = network_of(loaded, model, checkpoint, loading)
     with StageProgress(quiet) as progress:
-        found = run.apply(images, classifier, progress=progress)
+        found = loaded.apply(images, classifier, progress=progress)
     page = found.save(out)
+    if open:
+        open_page(page)
     if as_json:
         say_json({**found.to_dict(), "page": str(page)})
         return
     for one in found.images:
-        shares = ["" if one.near_zero else f" {own.importance:.0%}" for own in one.present]
+        shares = ["" if one.near_zero else f" {percent(own.importance)}" for own in one.present]
         parts = ", ".join(f"summary {own.summary + 1}{share}" for own, share in zip(one.present, shares, strict=True))
-        said = "" if one.predicted == found.target else f" (taken for {one.predicted})"
-        low = ", near 0, so that shares of it say nothing" if one.near_zero else ""
+        said = "" if one.predicted == found.target else f" (classified as {one.predicted})"
+        low = ", near 0, so shares of it mean nothing" if one.near_zero else ""
         say(f"{one.image.name}: score {one.image.score:.2f}{low}{said}; {parts or 'no summary'}")
     say(f"page: {page}")
 
 
 @loads_network
 def check(
-    directory: Directory,
+    run: RunFolder,
     loading: Loading,
     model: Model = None,
     checkpoint: Checkpoint = None,
-    images: Annotated[int, typer.Option(min=3, help="How many of the run's images to try it on.")] = 12,
+    images: Annotated[int, typer.Option(min=3, help="Number of the run's images to use.", rich_help_panel=IMAGES)] = 12,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check that summaries depend on what the network has learned: make them again with shuffled weights."""
-    run = vs.load_run(directory)
-    classifier = network_of(run, model, checkpoint, loading)
+    """Check that summaries depend on what the network has learned: compute them again with shuffled weights.
+
+    The result is kept in the run and shown in its report.
+    """
+    from visual_summaries.pages.check import check_sentence
+
+    loaded = vs.load_run(run)
+    classifier = network_of(loaded, model, checkpoint, loading)
     with StageProgress(quiet) as progress:
-        found = vs.randomization_check(run, classifier, images=images, progress=progress)
-    values = found.to_dict()
+        found = vs.randomization_check(loaded, classifier, images=images, progress=progress)
+    page = vs.load_run(run).report()
     if as_json:
-        say_json(values)
+        say_json({**found.to_dict(), "report": str(page)})
         return
-    parts = [value for value in values["summaries"] if value is not None]
-    left = f"{sum(parts) / len(parts):.0%} of the summaries" if parts else "no summary is in these images"
-    verdict = (
-        "they depend on what the network has learned" if found.passed else "THEY DO NOT DEPEND ON WHAT THE NETWORK HAS LEARNT"
-    )
-    say(
-        f"With shuffled weights, {values['masks']:.0%} of the masks' evidence comes back (moved at random: "
-        f"{values['masks_by_chance']:.0%}), and {left}: {verdict}."
-    )
+    say(check_sentence(found))
+    say(f"report: {page}")
 
 
 @loads_network
 def specialize(
-    runs: Runs,
+    runs: RunFolders,
     loading: Loading,
     negatives: Annotated[
-        Path, typer.Option(help="Folder with training images of other classes: those confused with the runs', and all sorts.")
+        Path,
+        typer.Option(
+            help="Folder with training images of other classes: some that the network confuses with the runs' classes, and a "
+            "broad sample.",
+            rich_help_panel=IMAGES,
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the network (safetensors and JSON) and the page `specialized.html`.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the network (safetensors and JSON) and the page `specialized.html`.", rich_help_panel=OUTPUT
+        ),
+    ],
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Further training images of the classes, a folder of class folders (of one run: of images): also such that "
-            "the network gets wrong."
+            help="Further training images of the classes, also ones that the network gets wrong: a folder of class folders "
+            "(for one run: of images).",
+            rich_help_panel=IMAGES,
         ),
     ] = None,
     model: Model = None,
     checkpoint: Checkpoint = None,
     apply: Annotated[
-        bool, typer.Option("--apply/--no-apply", help="Look for the summaries in the further images; that takes the most time.")
+        bool,
+        typer.Option(
+            "--apply/--no-apply",
+            help="Find the summaries in the further images; this takes most of the time.",
+            rich_help_panel=METHOD,
+        ),
     ] = True,
     seed: Seed = 0,
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Specialize a network: detectors of the parts it uses are added to the logits of the runs' classes, where that helps."""
+    """Specialize a network: add detectors of the parts it uses to the logits of the runs' classes, where that helps."""
     from visual_summaries.runs.directory import find_runs
 
     loaded = [vs.load_run(path) for path in find_runs(runs)]
@@ -125,6 +151,8 @@ def specialize(
             loaded, classifier, negatives, images=images, settings=settings, random_state=seed, progress=progress
         )
     page = result.save(out)
+    if open:
+        open_page(page)
     if as_json:
         say_json({**result.to_dict(), "page": str(page)})
         return
@@ -138,11 +166,11 @@ def _show_specialization(result: vs.Specialization) -> None:
     say(verdict(result))
     for one in result.classes:
         if one.unchanged:
-            say(f"{one.name}: left as it was; its parts tell no more than the network's own score")
+            say(f"{one.name}: unchanged; its parts add nothing to the network's own score")
             continue
         say(
-            f"{one.name}: average precision {one.before.precision:.3f} before, {one.after.precision:.3f} after; right "
-            f"{one.before.right} before, {one.after.right} after, of {one.images}; other images taken for it "
+            f"{one.name}: average precision {one.before.precision:.3f} before, {one.after.precision:.3f} after; correct "
+            f"{one.before.right} before, {one.after.right} after, of {one.images}; false positives "
             f"{one.before.fired} before, {one.after.fired} after, of {one.others}"
         )
         for part in one.parts:
@@ -164,7 +192,7 @@ def network_of(
         return loading.load(demo_network(made.spec.removeprefix(DEMO)))
     if model is None and not made.spec.startswith(REGISTRIES):
         raise ClassifierError(
-            f"the run explained {made.spec}, which is no name that can be loaded from anywhere; give the network with --model "
+            f"the run explained {made.spec}, which cannot be loaded by its name alone; give the network with --model "
             "(and --checkpoint), as it was given to the run"
         )
     weights = made.weights if checkpoint is not None else ""
@@ -182,6 +210,6 @@ def _shown(run: vs.Run) -> dict[str, Any]:
         transform = ViewTransform.from_dict(run.info.classifier.transform)
     except (TypeError, ValueError) as error:
         remedy = "give --input-size, --mean and --std"
-        raise RunError(f"{run.path} is damaged, its transform is none ({error}): {remedy}") from error
+        raise RunError(f"{run.path} is damaged, its transform cannot be read ({error}): {remedy}") from error
     values = {name: value for name, value in vars(transform).items() if name not in ("size", "channels")}
     return {"input_size": (transform.channels, *transform.size), **values}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import sys
+import time
+import webbrowser
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,17 +28,28 @@ INTERRUPTED = 130
 stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 stdout = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Its weights, as for `run`.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+#: Settings of every group of commands: help by either of two names.
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+# Groups of options in the help of commands.
+IMAGES, METHOD, NETWORK, OUTPUT, WORK = "Images and class", "Method", "Network", "Output", "Resources"
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Weights of the network, as for `run`.", rich_help_panel=NETWORK)]
+Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.", rich_help_panel=METHOD)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=OUTPUT)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.", rich_help_panel=OUTPUT)]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.", rich_help_panel=OUTPUT)]
+
+#: Seconds between two log lines of a stage, where there is no terminal.
+_PAUSE = 30.0
 
 
 class StageProgress:
     """A bar for each stage, or for each of several runs, with the time left; use it as a context manager and as ``progress``.
 
+    Where there is no terminal, log lines take the place of bars: at the end of each stage, and every half a minute.
     Ctrl-C within it becomes a sentence that says how to go on, and the exit code that shells expect.
 
     Parameters
@@ -54,11 +68,11 @@ class StageProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=stderr,
-            disable=quiet,
+            disable=quiet or not stderr.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._stages: dict[str, str] = {}
         self._lines = not quiet and not stderr.is_terminal
+        self._told: dict[str, float] = {}
 
     def __enter__(self) -> StageProgress:
         self._bars.start()
@@ -71,25 +85,28 @@ class StageProgress:
             raise typer.Exit(INTERRUPTED) from None
 
     def __call__(self, stage: str, done: int, total: int, run: str = "") -> None:
-        """Show that `done` of `total` units of `stage` are complete; of one of several runs where `run` names it.
-
-        Where there is no terminal, the stages of several runs are lines.
-        """
+        """Show that `done` of `total` units of `stage` are complete; of one of several runs where `run` names it."""
         name = run or stage
+        if self._lines:
+            self._log(stage, done, total, run)
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total)
-        if run and self._stages.get(run) != stage:
-            self._stages[run] = stage
-            if self._lines:
-                note(f"{run}: {stage} {done}/{total}")
         description = f"{run}: {stage}" if run else stage
         self._bars.update(self._tasks[name], description=description, completed=done, total=total)
+
+    def _log(self, stage: str, done: int, total: int, run: str) -> None:
+        """Write a line where a stage of a run begins, and otherwise where one ends or has taken long."""
+        key, now = f"{run}: {stage}" if run else stage, time.monotonic()
+        begun = key not in self._told
+        before = self._told.setdefault(key, now)
+        if (done >= total and before < math.inf) or (begun and run) or now - before >= _PAUSE:
+            note(f"{key} {done}/{total}")
+            self._told[key] = math.inf if done >= total else now
 
     def remove(self, run: str) -> None:
         """Take the bar of a run away that has ended."""
         if run in self._tasks:
             self._bars.remove_task(self._tasks.pop(run))
-            del self._stages[run]
 
 
 def note(text: str, style: str | None = None) -> None:
@@ -118,9 +135,27 @@ def write_anything() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
+def percent(share: float) -> str:
+    """Return a share in percent, as pages write it.
+
+    Examples
+    --------
+    >>> percent(0.514), percent(-0.001)
+    ('51 %', '0 %')
+    """
+    return f"{share:.0%}".replace("-0%", "0%").replace("%", " %")
+
+
 def say(line: str) -> None:
     """Print a line on stdout as it is."""
     stdout.print(line)
+
+
+def open_page(page: Path) -> None:
+    """Open a page in a browser, or say that there is none."""
+    address = page.resolve().as_uri()
+    if not webbrowser.open(address):
+        note(f"no browser could be opened; open {address} in one")
 
 
 def say_json(value: Any) -> None:

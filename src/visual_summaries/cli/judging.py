@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Runs, say, say_json
+from visual_summaries.cli.console import OUTPUT, AsJson, RunFolders, percent, say, say_json
 from visual_summaries.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,19 +34,21 @@ CHECKS = {
 
 
 def verdict(
-    runs: Runs,
+    runs: RunFolders,
     fail_on: Annotated[
         str | None,
         typer.Option(
             metavar="CHECKS",
-            help=f"Fail if a run has one of these, separated by commas: {', '.join(CHECKS)}. With `:SHARE`, from that share of "
-            "the score on, for example `fixed-place,background:0.2`. Of suspicions without a share only confirmed ones count.",
+            help=f"Fail if a run has one of these, separated by commas: {', '.join(CHECKS)}. `NAME:SHARE` fails from that "
+            "share of the score on, for example `fixed-place,background:0.2`; without a share only confirmed suspicions count.",
         ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML file, a test case for each run and check.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write a JUnit XML file, one test case per run and check.", rich_help_panel=OUTPUT)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the verdict on runs; with --fail-on, exit with 12 if one of them does not pass."""
+    """Print the verdict on runs; with --fail-on, exit with code 12 if a run fails a check."""
     from visual_summaries.files.atomic import write_text  # slow to import: only when they are used
     from visual_summaries.pages.verdict import verdict_lines
     from visual_summaries.runs.directory import find_runs
@@ -92,7 +94,7 @@ def parse_checks(text: str) -> list[tuple[str, float | None]]:
         if not item:
             continue
         if name not in CHECKS:
-            raise SettingsError(f"--fail-on has {name!r}, but knows {', '.join(CHECKS)}")
+            raise SettingsError(f"--fail-on {name!r} is not a check: choose from {', '.join(CHECKS)}")
         try:
             least = float(share) if colon else None
         except ValueError:
@@ -110,11 +112,11 @@ def failures(run: Run, check: str, least: float | None) -> Iterator[str]:
     verdict: Verdict = run.verdict
     if check == "unreliable":
         if verdict.reliable == "nothing" or (least is not None and _firm(verdict) < least):
-            yield "no summary is reliable" if least is None else f"strong summaries take under {least:.0%} of the score"
+            yield "no summary is reliable" if least is None else f"strong summaries take under {percent(least)} of the score"
     elif check == "unexplained":
         limit = 0.5 if least is None else least
         if not verdict.unexplained <= limit:  # also where it was not measured
-            yield f"{verdict.unexplained:.0%} of the score is in no summary, more than {limit:.0%}"
+            yield f"{percent(verdict.unexplained)} of the score is in no summary, more than {percent(limit)}"
     else:
         for one in verdict.suspicions:
             if one.kind in CHECKS[check] and (one.confirmed if least is None else one.effect >= least):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Directory, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.console import METHOD, NETWORK, AsJson, Quiet, RunFolder, Seed, StageProgress, note, say, say_json
 from visual_summaries.cli.networks import Loading, loads_network
 from visual_summaries.cli.showing import name_in_words
 from visual_summaries.errors import SettingsError
@@ -28,35 +28,42 @@ def _print_vocabulary(value: bool) -> None:
 
 @loads_network
 def tag(
-    directory: Directory,
+    run: RunFolder,
     loading: Loading,
     clip: Annotated[
         str | None,
         typer.Option(
-            help="Words by CLIP (extra `clip`): a model and weights of open_clip as `NAME/PRETRAINED` (downloaded when first "
-            "used), a folder with `open_clip_config.json` and its weights, or `NAME` with --checkpoint. The default, with "
-            "`ViT-B-32/laion2b_s34b_b79k`."
+            help="Names by CLIP, the default (extra `clip`): `NAME/PRETRAINED` of open_clip (downloaded on first use), a "
+            "folder with `open_clip_config.json` and weights, or `NAME` with --checkpoint. Default: "
+            "`ViT-B-32/laion2b_s34b_b79k`.",
+            rich_help_panel=NETWORK,
         ),
     ] = None,
     classifier: Annotated[
-        str | None, typer.Option(help="The classes of a classifier, on each region: a model as `run` takes it.")
+        str | None,
+        typer.Option(help="Names by a classifier's classes: a model, as for `run`.", rich_help_panel=NETWORK),
     ] = None,
     parts: Annotated[
         Path | None,
-        typer.Option(help="Annotated parts: a JSON file of part points, or a folder of demo images."),
+        typer.Option(help="Names by annotated parts: a JSON file of part points, or a folder of demo images."),
     ] = None,
     vocabulary: Annotated[
-        Path | None, typer.Option(help="Words for CLIP, one a line; a list of parts comes with the package.")
+        Path | None, typer.Option(help="File with words for CLIP, one a line; a list of parts comes with the package.")
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Weights for --clip or --classifier.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights for --clip or --classifier.", rich_help_panel=NETWORK)
+    ] = None,
     input: Annotated[
-        str, typer.Option(help="Names come from the region's `box`, or `masked`: its evidence alone. Both are measured.")
+        str, typer.Option(help="What the tagger sees: the region's `box`, or `masked`: its evidence alone. Both are measured.")
     ] = "box",
     top: Annotated[
-        int | None, typer.Option(min=1, help="How many tags of a region count; the tagger knows unless given.")
+        int | None, typer.Option(min=1, help="Number of tags that count per region; the tagger's own unless given.")
     ] = None,
-    level: Annotated[float, typer.Option(min=0, max=1, help="A random group of regions gets a name as often as this.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="Seed of the random groups.")] = 0,
+    level: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Significance level: share of random groups that get a name.", rich_help_panel=METHOD),
+    ] = 0.05,
+    seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
     print_vocabulary: Annotated[
@@ -64,42 +71,42 @@ def tag(
         typer.Option("--print-vocabulary", callback=_print_vocabulary, is_eager=True, help="Print the shipped words, to edit."),
     ] = False,
 ) -> None:
-    """Name the summaries of a run by a tagger, measure how far tags agree, and write both into `tags.json` and the report."""
+    """Name the summaries of a run with CLIP, a classifier or annotated parts; needs the names to beat random groups."""
     from visual_summaries import tags
 
     if sum(given is not None for given in (clip, classifier, parts)) > 1:
-        raise SettingsError("--clip, --classifier and --parts are three taggers: give one of them")
-    run = vs.load_run(directory)
+        raise SettingsError("--clip, --classifier and --parts choose the tagger: give one of them")
+    loaded = vs.load_run(run)
     if parts is not None:
-        tagger: Tagger = tags.reference_tagger(run, parts, top)
+        tagger: Tagger = tags.reference_tagger(loaded, parts, top)
     elif classifier is not None:
         tagger = tags.ClassifierTagger(loading.load(classifier, checkpoint))
     else:
         tagger = tags.ClipTagger(clip or tags.DEFAULT_CLIP, checkpoint=checkpoint, vocabulary=vocabulary, device=loading.device)
     with StageProgress(quiet) as progress:
-        tagging = tags.tag_run(run, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
-    run, orphans = tags.save_tagging(run, tagging)
-    page = run.report()
+        tagging = tags.tag_run(loaded, tagger, input=input, top=top, level=level, random_state=seed, progress=progress)
+    named, orphans = tags.save_tagging(loaded, tagging)
+    page = named.report()
     for orphan in orphans:
         note(f"the name {orphan!r}, given by hand, belongs to a summary that this run no longer has; it stays in tags.json")
-    _show(run, tagging, page, as_json)
+    _show(named, tagging, page, as_json)
 
 
 def rename(
-    directory: Directory,
+    run: RunFolder,
     summary: Annotated[int, typer.Argument(min=1, help="Number of the summary, as in the report.")],
     name: Annotated[str | None, typer.Argument(help="Its name.")] = None,
-    no_name: Annotated[bool, typer.Option("--no-name", help="It has no name, whatever tagging says.")] = False,
-    automatic: Annotated[bool, typer.Option("--automatic", help="Go back to the name that tagging gave.")] = False,
+    no_name: Annotated[bool, typer.Option("--no-name", help="Give it no name, whatever `tag` finds.")] = False,
+    automatic: Annotated[bool, typer.Option("--automatic", help="Restore the name that `tag` gave.")] = False,
 ) -> None:
-    """Name a summary by hand; later runs of `tag` keep that name."""
+    """Name a summary by hand; `tag` keeps that name."""
     from visual_summaries.runs.tags_file import rename as write_name
 
     if sum((name is not None, no_name, automatic)) != 1:
-        raise SettingsError("give the summary's new name, or --no-name, or --automatic: one of them")
-    run = write_name(vs.load_run(directory), summary - 1, name, automatic=automatic)
-    page = run.report()
-    renamed = run.summaries[summary - 1]
+        raise SettingsError("give the new name, --no-name or --automatic: one of them")
+    named = write_name(vs.load_run(run), summary, name, automatic=automatic)
+    page = named.report()
+    renamed = named.summary(summary)
     say(f"summary {summary}: {renamed.tag.name if renamed.tag else 'no name'}")
     say(f"report: {page}")
 
@@ -107,7 +114,7 @@ def rename(
 def _show(run: Run, tagging: Tagging, page: Path, as_json: bool) -> None:
     if as_json:
         names: list[dict[str, Any]] = [
-            {"summary": s.index + 1, "name": s.tag.name if s.tag else None, "by_hand": s.tag is not None and s.tag.by_hand}
+            {"summary": s.number, "name": s.tag.name if s.tag else None, "by_hand": s.tag is not None and s.tag.by_hand}
             for s in run.summaries
         ]
         say_json({"names": names, **tagging.to_dict(), "report": str(page)})
@@ -115,7 +122,7 @@ def _show(run: Run, tagging: Tagging, page: Path, as_json: bool) -> None:
     for summary, found in zip(run.summaries, tagging.names[tagging.input], strict=True):
         title = name_in_words(summary) or "no name (nothing beats chance): "
         tags = ", ".join(f"{tag.tag} {tag.frequency:.2f} (x{tag.lift:.1f})" for tag in found.tags[:3])
-        say(f"  {summary.index + 1:2d}. {title}{tags or 'no tags'}")
+        say(f"  {summary.number:2d}. {title}{tags or 'no tags'}")
     for shown, agreement in tagging.agreement.items():
         if agreement.summaries:
             say(

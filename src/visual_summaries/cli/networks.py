@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import visual_summaries as vs
+from visual_summaries.cli.console import NETWORK
 
 
 def numbers(text: str, kind: Callable[[str], float] = float) -> Any:
@@ -26,16 +27,16 @@ def numbers(text: str, kind: Callable[[str], float] = float) -> Any:
         found = [kind(part) for part in text.split(",")]
     except ValueError as error:
         whole = "whole " if kind is int else ""
-        raise typer.BadParameter(f"{text!r} is no {whole}number, nor several with commas between them") from error
+        raise typer.BadParameter(f"{text!r} is not a {whole}number, or several separated by commas") from error
     return found[0] if len(found) == 1 else tuple(found)
 
 
 def _pixels(metavar: str, text: str) -> Any:
-    return typer.Option(parser=functools.partial(numbers, kind=int), metavar=metavar, help=text)
+    return typer.Option(parser=functools.partial(numbers, kind=int), metavar=metavar, help=text, rich_help_panel=NETWORK)
 
 
 def _channels(text: str) -> Any:
-    return typer.Option(parser=numbers, metavar="R,G,B", help=text)
+    return typer.Option(parser=numbers, metavar="R,G,B", help=text, rich_help_panel=NETWORK)
 
 
 @dataclass(frozen=True)
@@ -43,27 +44,38 @@ class Loading:
     """How a network is loaded, as the options of a command say it; the fields are those options."""
 
     class_names: Annotated[
-        Path | None, typer.Option(help="Names of the classes: text, one a line, CSV, JSON or YAML; ids in it count.")
+        Path | None,
+        typer.Option(help="File with the names of the classes: text (one a line), CSV, JSON or YAML.", rich_help_panel=NETWORK),
     ] = None
-    device: Annotated[str | None, typer.Option(help="For example cpu or cuda:0; found unless given.")] = None
+    device: Annotated[
+        str | None, typer.Option(help="Device, such as cpu or cuda:0; found unless given.", rich_help_panel=NETWORK)
+    ] = None
     score: Annotated[
         str | None,
-        typer.Option(help="What outputs mean: softmax, sigmoid (each a label of its own), logit or as-is; found unless given."),
+        typer.Option(
+            help="Meaning of the outputs: softmax, sigmoid (independent labels), logit or as-is; found unless given.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None
     weights: Annotated[
         str | None,
-        typer.Option(help="Of a checkpoint that holds both: ema (averaged over training steps) or raw, the default."),
+        typer.Option(
+            help="Which weights of a checkpoint that holds both: raw (default) or ema (averaged over training steps).",
+            rich_help_panel=NETWORK,
+        ),
     ] = None
     input_size: Annotated[
         Any,
-        _pixels("H,W", "Height and width of what the network sees; found in its configuration unless given, as the next four."),
+        _pixels("H,W", "Input height and width. Found in the configuration unless given; the next four options likewise."),
     ] = None
-    mean: Annotated[Any, _channels("Mean of each channel, of values in [0, 1]; a single one holds for all.")] = None
+    mean: Annotated[Any, _channels("Mean of each channel, for values in [0, 1]; one number applies to all channels.")] = None
     std: Annotated[Any, _channels("Standard deviation of each channel.")] = None
     resize: Annotated[
-        Any, _pixels("SIDE", "Pixels of the shorter side before the center is cut; or H,W, which changes the aspect ratio.")
+        Any, _pixels("SIDE", "Resize the shorter side to this many pixels, then crop the center; H,W ignores the aspect ratio.")
     ] = None
-    interpolation: Annotated[str | None, typer.Option(help="Of resizing: bilinear, bicubic, ...")] = None
+    interpolation: Annotated[
+        str | None, typer.Option(help="Interpolation of resizing: bilinear, bicubic, ...", rich_help_panel=NETWORK)
+    ] = None
 
     @property
     def shows(self) -> bool:

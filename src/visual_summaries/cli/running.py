@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Quiet, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.console import (
+    IMAGES,
+    METHOD,
+    NETWORK,
+    OUTPUT,
+    WORK,
+    AsJson,
+    Open,
+    Quiet,
+    Seed,
+    StageProgress,
+    note,
+    open_page,
+    say,
+    say_json,
+)
 from visual_summaries.cli.networks import Loading, loads_network
 from visual_summaries.cli.showing import run_values, show_run
 from visual_summaries.errors import SettingsError
@@ -21,8 +36,11 @@ if TYPE_CHECKING:
 #: Exit code where some of several runs failed.
 SOME_FAILED = 10
 
-Preset = Annotated[str, typer.Option(help=f"Parameters of the method: {' or '.join(PRESETS)}.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Keep finished runs in the same folder, go on with interrupted ones.")]
+Preset = Annotated[str, typer.Option(help=f"Parameters of the method: {', '.join(PRESETS)}.", rich_help_panel=METHOD)]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Keep finished runs in the folder and continue interrupted ones.", rich_help_panel=OUTPUT),
+]
 
 
 @loads_network
@@ -32,75 +50,112 @@ def run(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="What to explain: `timm/NAME`, `torchvision/NAME`, `hf/NAME`, `FILE.py:FUNCTION` or "
+            help="Network to explain: `timm/NAME`, `torchvision/NAME`, `hf/NAME`, `FILE.py:FUNCTION` or "
             "`PACKAGE.MODULE:FUNCTION` (these two run that code), `FILE.pt2`, `FILE.onnx`, or a folder of timm or "
-            "transformers. Several networks make one run each.",
+            "transformers. Several networks give one run each.",
         ),
     ],
     images: Annotated[
         Path,
         typer.Argument(
-            help="Folder with images of one class, searched recursively; or a folder of class folders, each called like the "
-            "class or by its index."
+            help="Folder with images of one class, searched recursively; or a folder of class folders, each named after its "
+            "class or the class's index."
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            help="New or empty folder for the run; several runs go to `OUT/NETWORK/CLASS` below it, with a catalog of all."
+            help="New or empty folder for the run. Several runs go to `OUT/NETWORK/CLASS`, with a catalog of all.",
+            rich_help_panel=OUTPUT,
         ),
     ],
     target: Annotated[
-        str | None, typer.Option(help="The class: its name or index. Found from the name of each class folder unless given.")
+        str | None,
+        typer.Option(
+            help="Class to explain, by name or index. Taken from the name of each class folder unless given.",
+            rich_help_panel=IMAGES,
+        ),
     ] = None,
     targets: Annotated[
-        Path | None, typer.Option(help="Classes of class folders: a line `FOLDER,CLASS` each, or JSON. Only these are taken.")
+        Path | None,
+        typer.Option(
+            help="File that maps class folders to classes: one line `FOLDER,CLASS` each, or JSON. Other folders are left out.",
+            rich_help_panel=IMAGES,
+        ),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(help="Weights: safetensors, or a weights-only torch file. Of several models one each, in their order."),
+        typer.Option(
+            help="Weights: safetensors, or a weights-only torch file. For several models, one each, in their order.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
-    max_images: Annotated[int | None, typer.Option(min=3, help="Explain at most this many images of a class.")] = None,
+    max_images: Annotated[
+        int | None,
+        typer.Option(
+            min=3,
+            help="Explain at most this many images of a class, a random sample that --seed draws.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
     preset: Preset = "default",
     parts: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Divide the evidence among this many parts; found from the data unless given."),
+        typer.Option(
+            min=1,
+            max=64,
+            help="Number of parts to divide the evidence into; found from the data unless given.",
+            rich_help_panel=METHOD,
+        ),
     ] = None,
     evidence: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of heat maps or masks to take instead of finding masks: gray PNG or `.npy`, called as the images, as "
-            "large as these or of the network's view; of class folders a folder of theirs each. Of one network."
+            help="Folder with heat maps or masks to use instead of optimizing masks: gray PNG or `.npy`, named like the "
+            "images, as large as these or as the network's input; for class folders, a folder each. For one network only.",
+            rich_help_panel=METHOD,
         ),
     ] = None,
     evidence_loss: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=1, help="Cut heat maps to the area whose hiding takes this share of the score; 0.9 unless given."
+            min=0.01,
+            max=1,
+            help="Threshold heat maps where hiding the area above takes this share of the score; 0.9 unless given.",
+            rich_help_panel=METHOD,
         ),
     ] = None,
     evidence_area: Annotated[
-        float | None, typer.Option(min=0.001, max=1, help="Cut heat maps to this share of the image instead.")
+        float | None,
+        typer.Option(
+            min=0.001, max=1, help="Threshold heat maps at this share of the image's area instead.", rich_help_panel=METHOD
+        ),
     ] = None,
     others: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with images of other classes: what makes them look like the class is a shortcut. The folder of class "
-            "folders itself will do, and is taken where several classes are explained."
+            help="Folder with images of other classes, to test for shortcuts. The folder of class folders itself will do; it "
+            "is the default where several classes are explained.",
+            rich_help_panel=IMAGES,
         ),
     ] = None,
     objects: Annotated[
         Path | None,
         typer.Option(
             "--object",
-            help="Where the object is: a folder of PNG masks called as the images, or a COCO file; estimated unless given.",
+            help="Where the object is: a folder of PNG masks named like the images, or a COCO file; estimated unless given.",
+            rich_help_panel=IMAGES,
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at a time; found from free memory unless given.")
+        int | None,
+        typer.Option(min=1, help="Images per batch; found from free memory unless given.", rich_help_panel=WORK),
     ] = None,
     include_misclassified: Annotated[
-        bool, typer.Option("--include-misclassified", help="Keep images that the network gives another class.")
+        bool,
+        typer.Option(
+            "--include-misclassified", help="Keep images that the network assigns to another class.", rich_help_panel=IMAGES
+        ),
     ] = False,
     seed: Seed = 0,
     resume: Resume = False,
@@ -108,31 +163,33 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="Runs at a time, each a process with its share of the cores; 1 unless given. On a cluster as many as it has "
-            "room for, unless it is 1.",
+            help="Runs at a time, one process each; 1 unless given. On a cluster, as many as fit unless this is 1.",
+            rich_help_panel=WORK,
         ),
     ] = None,
     engine: Annotated[
         str,
         typer.Option(
-            help="Where the work is done: `local`, `ray`, or `ray://HOST:PORT` (extra `ray`). On a cluster each of several "
-            "runs is a task; the work of a single one is shared out."
+            help="Where to compute: `local`, `ray` or `ray://HOST:PORT` (extra `ray`). A cluster gets one task per run, or the "
+            "batches of a single run.",
+            rich_help_panel=WORK,
         ),
     ] = "local",
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Explain classes of networks: compute their visual summaries and write a report for each.
+    """Explain classes of networks: compute visual summaries and write a report for each.
 
-    One of several runs that fails does not stop the others; the command then exits with 10. After an interruption, or when the
-    cause is mended, give the same command again with --resume.
+    A failed run does not stop the others; the command then exits with code 10. After an interruption, or when the cause is
+    fixed, give the same command again with --resume.
     """
     from visual_summaries.batch.jobs import plan_jobs, read_targets  # slow to import: only when they are used
     from visual_summaries.batch.work import compute_run, run_jobs
     from visual_summaries.pages.catalog import write_index
 
     if target is not None and targets is not None:
-        raise SettingsError("--target names the one class of all images, --targets the class of each folder: give one of them")
+        raise SettingsError("--target is the class of all images, --targets maps folders to classes: give one of them")
     jobs = plan_jobs(
         models,
         images,
@@ -157,6 +214,8 @@ def run(
         with StageProgress(quiet) as progress:
             result = compute_run(jobs[0], resume=resume, engine=engine, progress=progress)
         show_run(result, out / "report.html", as_json)
+        if open:
+            open_page(out / "report.html")
         return
 
     results: dict[Job, JobResult] = {}
@@ -181,23 +240,32 @@ def run(
         _show_table(ordered)
         if page is not None:
             say(f"catalog: {page}")
+    if open and page is not None:
+        open_page(page)
     if failed:
-        note(f"{failed} of {len(jobs)} runs failed; mend the cause and give the same command with --resume", style="red")
+        note(f"{failed} of {len(jobs)} runs failed; fix the cause and run the same command with --resume", style="red")
         raise typer.Exit(SOME_FAILED)
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="New or empty folder for images, run and report.")] = Path("demo-run"),
-    images: Annotated[int, typer.Option(min=5, help="Images to draw.")] = 40,
-    bird: Annotated[str, typer.Option("--class", help="Class of birds to draw, by name or index.")] = "0",
-    network: Annotated[str, typer.Option(help="One of the networks that come with the package.")] = "main",
+    out: Annotated[Path, typer.Option(help="New or empty folder for images, run and report.", rich_help_panel=OUTPUT)] = Path(
+        "demo-run"
+    ),
+    images: Annotated[int, typer.Option(min=5, help="Number of images to draw.", rich_help_panel=IMAGES)] = 40,
+    bird: Annotated[
+        str, typer.Option("--class", help="Class of birds to draw, by name or index.", rich_help_panel=IMAGES)
+    ] = "0",
+    network: Annotated[
+        str, typer.Option(help="One of the networks that come with the package.", rich_help_panel=NETWORK)
+    ] = "main",
     preset: Preset = "default",
     seed: Seed = 0,
     resume: Resume = False,
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Do the whole job on drawn birds with planted parts, and score the answer against the truth; needs no download."""
+    """Explain an embedded network on drawn birds and score the summaries against the planted parts; needs no download."""
     from visual_summaries.demo import run_demo, scorecard_text
 
     with StageProgress(quiet) as progress:
@@ -210,6 +278,8 @@ def demo(
     else:
         say(scorecard_text(scorecard))
         show_run(result, page, as_json)
+    if open:
+        open_page(page)
 
 
 def _values(found: JobResult) -> dict[str, Any]:
@@ -233,7 +303,7 @@ def _show_table(results: list[JobResult]) -> None:
     from visual_summaries.pages.verdict import short_verdict
     from visual_summaries.runs.directory import read_info, read_results
 
-    lines: list[tuple[str, ...]] = [("class", "network", "right on", "images", "summaries", "verdict", "folder")]
+    lines: list[tuple[str, ...]] = [("class", "network", "correct", "images", "summaries", "verdict", "folder")]
     for found in results:
         folder = Path(found.job.out)
         if found.state == "failed":

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Directory, Quiet, Runs, Seed, StageProgress, note, say, say_json
+from visual_summaries.cli.console import (
+    METHOD,
+    OUTPUT,
+    AsJson,
+    Open,
+    Quiet,
+    RunFolder,
+    RunFolders,
+    Seed,
+    StageProgress,
+    note,
+    open_page,
+    percent,
+    say,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from visual_summaries.compare import Comparison
@@ -17,87 +32,102 @@ if TYPE_CHECKING:
 
 
 def report(
-    directory: Directory,
-    out: Annotated[Path | None, typer.Option(help="Where to write the page; `DIR/report.html` unless given.")] = None,
+    run: RunFolder,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; `RUN/report.html` unless given.", rich_help_panel=OUTPUT)
+    ] = None,
+    open: Open = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the HTML report of a run again."""
-    result = vs.load_run(directory)
-    show_run(result, result.report(out), as_json)
+    result = vs.load_run(run)
+    page = result.report(out)
+    show_run(result, page, as_json)
+    if open:
+        open_page(page)
 
 
 def figure(
-    directory: Directory,
-    out: Annotated[Path, typer.Option(help="File to write; its ending chooses .png, .svg or .pdf.")],
-    kind: Annotated[
-        str, typer.Option(help="`summaries`: one row a summary, as the paper prints them; `importance`: a chart.")
-    ] = "summaries",
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="File to write: .png, .svg or .pdf.", rich_help_panel=OUTPUT)],
+    kind: Annotated[str, typer.Option(help="`summaries`: one row per summary; `importance`: a bar chart.")] = "summaries",
 ) -> None:
-    """Write a static figure of a run (extra `plot`)."""
+    """Draw a static figure of a run (extra `plot`)."""
     from visual_summaries.pages.figures import write_figure
 
-    path = write_figure(vs.load_run(directory), out, kind)
+    path = write_figure(vs.load_run(run), out, kind)
     say(f"figure: {path}")
 
 
 def export(
-    directory: Directory,
-    out: Annotated[Path, typer.Option(help="File to write; for `coco` a new or empty folder.")],
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="File to write; for `coco` a new or empty folder.", rich_help_panel=OUTPUT)],
     format: Annotated[
         str | None,
         typer.Option(
-            help="`json`, `csv` (a row for each region), or `coco` (annotations and views); by the ending of --out else."
+            help="`json`, `csv` (one row per region) or `coco` (annotations and images). Follows the ending of --out unless "
+            "given."
         ),
     ] = None,
     summary: Annotated[
-        list[int] | None, typer.Option(min=1, help="Number of a summary, as in the report; may be repeated. All unless given.")
+        list[int] | None, typer.Option(min=1, help="Number of a summary, as in the report; repeatable. All unless given.")
     ] = None,
     masks: Annotated[
-        str, typer.Option(help="Of `coco`: `rle` (every pixel) or `polygon` (outlines, for programs that read no run lengths).")
+        str, typer.Option(help="Masks in `coco`: `rle` (exact) or `polygon` (outlines, for programs that cannot read RLE).")
     ] = "rle",
 ) -> None:
-    """Write a run's regions and summaries for other programs."""
+    """Export the regions and summaries of a run to other programs."""
     from visual_summaries.pages.exports import export_run, format_of
 
-    chosen = None if summary is None else [number - 1 for number in summary]
     kind = format or format_of(out)
-    path = export_run(vs.load_run(directory), out, kind, chosen, masks=masks)
+    path = export_run(vs.load_run(run), out, kind, summary, masks=masks)
     say(f"{kind}: {path}")
 
 
 def index(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds runs; searched recursively.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for page and table; `DIR` unless given.")] = None,
-    table: Annotated[str, typer.Option(help="Table for other programs: `json` or `parquet` (extra `table`).")] = "json",
+    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="Folder that holds runs; searched recursively.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for page and table; `RUNS` unless given.", rich_help_panel=OUTPUT)
+    ] = None,
+    table: Annotated[
+        str, typer.Option(help="Format of the table: `json` or `parquet` (extra `table`).", rich_help_panel=OUTPUT)
+    ] = "json",
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a catalog of many runs: a page to search and sort, and a table."""
+    """Write a catalog of many runs: a page to search and sort, and a table for other programs."""
     from visual_summaries.pages.catalog import write_index
 
     with StageProgress(quiet) as progress:
-        found = write_index(directory, out, table=table, progress=progress)
+        found = write_index(runs, out, table=table, progress=progress)
+    if open:
+        open_page(found.page)
     for broken in found.broken:
-        note(f"not read: {broken.path}: {broken.reason}")
+        note(f"could not read {broken.path}: {broken.reason}")
     if as_json:
         say_json({"runs": found.runs, "broken": len(found.broken), "page": str(found.page), "table": str(found.table)})
         return
-    say(f"{found.runs} runs, {len(found.broken)} not read")
+    say(f"{found.runs} runs, {len(found.broken)} could not be read")
     say(f"page: {found.page}")
     say(f"table: {found.table}")
 
 
 def compare(
-    runs: Runs,
-    out: Annotated[Path, typer.Option(help="Folder for `comparison.html` and `comparison.json`.")],
+    runs: RunFolders,
+    out: Annotated[Path, typer.Option(help="Folder for `comparison.html` and `comparison.json`.", rich_help_panel=OUTPUT)],
     level: Annotated[
-        float, typer.Option(min=0, max=1, help="Two summaries are one part when chance matches as well no more often.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Significance level at which two summaries show the same part.", rich_help_panel=METHOD
+        ),
     ] = 0.05,
     seed: Seed = 0,
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare networks: which parts several use and which only one, and the number of summaries against accuracy."""
+    """Compare networks: parts that several use, parts that only one uses, and number of summaries against accuracy."""
     from visual_summaries.compare import compare_runs
     from visual_summaries.pages.comparison import write_comparison
     from visual_summaries.runs.directory import find_runs
@@ -106,6 +136,8 @@ def compare(
     with StageProgress(quiet) as progress:
         comparison = compare_runs(loaded, level=level, random_state=seed, progress=progress)
     page = write_comparison(comparison, out)
+    if open:
+        open_page(page)
     if as_json:
         say_json({**comparison.to_dict(), "page": str(page)})
         return
@@ -120,7 +152,7 @@ def _show_comparison(comparison: Comparison) -> None:
         say(f"{group.target}: {headline(comparison, group)}")
         for part in (part for part in group.parts if len(part.uses) > 1):
             uses = "; ".join(
-                f"{comparison.networks[use.run]} summary {use.summary + 1}, importance {use.importance:.0%}"
+                f"{comparison.networks[use.run]} summary {use.summary + 1}, importance {percent(use.importance)}"
                 for use in part.uses
             )
             say(f"  {part.name or 'one part'}: {uses}")
@@ -133,6 +165,8 @@ def _show_comparison(comparison: Comparison) -> None:
 
 def run_values(run: Run) -> dict[str, Any]:
     """Return what ``--json`` tells of a run."""
+    from visual_summaries.files.atomic import plain
+
     return {
         "classifier": run.info.classifier.spec,
         "target": vars(run.info.target),
@@ -140,21 +174,7 @@ def run_values(run: Run) -> dict[str, Any]:
         "counts": run.info.counts,
         "evidence": None if run.info.evidence is None else vars(run.info.evidence),
         "timings": run.info.timings,
-        "summaries": [
-            {
-                "rank": summary.index + 1,
-                "name": summary.tag.name if summary.tag else None,
-                "name_confidence": None if not summary.tag or summary.tag.by_hand else summary.tag.confidence,
-                "name_by_hand": summary.tag is not None and summary.tag.by_hand,
-                "exemplar": run.images[run.regions[summary.exemplar].image].name,
-                "members": len(summary.members),
-                "cluster": len(summary.cluster),
-                "score": summary.score,
-                "importance": summary.importance,
-                "analysis": None if summary.analysis is None else summary.analysis.figures(),
-            }
-            for summary in run.summaries
-        ],
+        "summaries": plain(run.to_records()),
         "verdict": run.verdict.to_dict(),
     }
 
@@ -177,7 +197,7 @@ def show_run(run: Run, page: Path, as_json: bool, **more: Any) -> None:
     if run.info.evidence is not None:
         say(f"  {evidence_sentence(run.info.evidence)}")
     for summary in run.summaries:
-        say(f"  {summary.index + 1:2d}. {name_in_words(summary)}{summary_line(run, summary)}")
+        say(f"  {summary.number:2d}. {name_in_words(summary)}{summary_line(run, summary)}")
     for line in verdict_lines(run):
         say(line)
     say(f"report: {page}")

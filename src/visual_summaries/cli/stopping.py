@@ -36,8 +36,8 @@ def message() -> str:
     """Return what to tell the user: how to go on, and where what is finished of a run is kept."""
     lock = sys.modules.get("visual_summaries.files.lock")  # not loaded: nothing has been begun
     folders = ", ".join(str(folder) for folder in getattr(lock, "HELD", []))
-    kept = f"what is finished is kept in {folders}; " if folders else ""
-    return f"interrupted; {kept}give the same command again, with --resume if it makes runs"
+    kept = f"finished work is kept in {folders}; " if folders else ""
+    return f"interrupted; {kept}run the same command again, with --resume if it computes runs"
 
 
 @contextmanager

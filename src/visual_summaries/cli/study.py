@@ -8,38 +8,60 @@ from typing import Annotated
 import typer
 
 import visual_summaries as vs
-from visual_summaries.cli.console import AsJson, Checkpoint, Quiet, StageProgress, note, say, say_json
+from visual_summaries.cli.console import (
+    HELP_OPTIONS,
+    METHOD,
+    NETWORK,
+    OUTPUT,
+    AsJson,
+    Checkpoint,
+    Open,
+    Quiet,
+    StageProgress,
+    note,
+    open_page,
+    say,
+    say_json,
+)
+from visual_summaries.cli.examples import examples
 from visual_summaries.cli.networks import Loading, loads_network
 
 study = typer.Typer(
     no_args_is_help=True,
-    help="Ask people whether summaries show one part each, and what it is: a page to take, and the analysis of its answers.",
+    context_settings=HELP_OPTIONS,
+    help="Ask people whether each summary shows one part, and which: build a page, analyze its answers.",
 )
 
 
-@study.command()
+@study.command(epilog=examples("study build"))
 def build(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs; preference needs two of one class.")],
-    out: Annotated[Path, typer.Option(help="The page; its key is written beside it and is not for participants.")] = Path(
-        "study.html"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(help="Page to write; its key, not for participants, is written beside it.", rich_help_panel=OUTPUT),
+    ] = Path("study.html"),
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="`intruder`, `name` or `preference`; may be repeated. All that the runs allow unless given."),
+        typer.Option(
+            help="Kind of task: `intruder`, `name` or `preference`; repeatable. All that the runs allow unless given."
+        ),
     ] = None,
-    intruders: Annotated[int, typer.Option(min=1, help="The most tasks: which region does not belong?")] = 16,
-    names: Annotated[int, typer.Option(min=1, help="The most tasks: what do these regions show?")] = 9,
-    preferences: Annotated[int, typer.Option(min=1, help="The most tasks: which network's summaries explain better?")] = 6,
+    intruders: Annotated[int, typer.Option(min=1, help="Most tasks of the kind: which region does not belong?")] = 16,
+    names: Annotated[int, typer.Option(min=1, help="Most tasks of the kind: what do these regions show?")] = 9,
+    preferences: Annotated[
+        int, typer.Option(min=1, help="Most tasks of the kind: which network's summaries explain better?")
+    ] = 6,
     members: Annotated[int, typer.Option(min=2, max=8, help="Regions beside the intruder.")] = 4,
     random_groups: Annotated[int, typer.Option(min=0, help="Groups of random regions to name, the control.")] = 3,
-    checks: Annotated[bool, typer.Option("--checks/--no-checks", help="Ask for attention once in a part.")] = True,
-    title: Annotated[str | None, typer.Option(help="Heading of the page; it should not name the networks.")] = None,
-    contact: Annotated[str, typer.Option(help="Where people send their file, shown at the end.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.")] = 0,
+    checks: Annotated[bool, typer.Option("--checks/--no-checks", help="Include one attention check per section.")] = True,
+    title: Annotated[str | None, typer.Option(help="Title of the page; do not name the networks in it.")] = None,
+    contact: Annotated[str, typer.Option(help="Where participants send their file; shown at the end.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.", rich_help_panel=METHOD)] = 0,
+    open: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a study: one page that people take in a browser, from disk or a phone, and its key."""
+    """Build a study: one page that people answer in a browser, and its key."""
     from visual_summaries.study import StudySettings, build_study
     from visual_summaries.study.build import TITLE
 
@@ -57,6 +79,8 @@ def build(
         made = build_study(
             [vs.load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
         )
+    if open:
+        open_page(made.page)
     counts = {kind: len(tasks) for kind, tasks in made.tasks.by_kind().items()}
     for message in made.tasks.notes:
         note(f"note: {message}")
@@ -68,26 +92,28 @@ def build(
     say(f"key, for you alone: {made.key.path}")
 
 
-@study.command()
+@study.command(epilog=examples("study analyze"))
 def analyze(
     answers: Annotated[
-        list[Path], typer.Argument(metavar="ANSWERS...", help="The files that people saved, or simulated ones.")
+        list[Path], typer.Argument(metavar="ANSWERS...", help="Files that participants saved, or simulated ones.")
     ],
     study: Annotated[
-        Path | None, typer.Option(help="The study's page or key; looked for beside the answers and here unless given.")
+        Path | None,
+        typer.Option(help="The study's page or key; looked for beside the answers and in the working folder unless given."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Page with the results; the same as JSON is written beside it.")] = Path(
+    out: Annotated[Path, typer.Option(help="Page with the results; JSON is written beside it.", rich_help_panel=OUTPUT)] = Path(
         "study-results.html"
     ),
     synonyms: Annotated[
-        Path | None, typer.Option(help='Names that count as the same: JSON such as `{"beak": ["bill"]}`.')
+        Path | None, typer.Option(help='File with names that count as the same: JSON such as `{"beak": ["bill"]}`.')
     ] = None,
     max_failed_checks: Annotated[
-        int, typer.Option(min=0, help="Who failed more checks of attention is listed but does not count.")
+        int, typer.Option(min=0, help="Exclude participants who failed more attention checks than this.")
     ] = 0,
+    open: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate answers: intruders against chance, names, preferences. Refuses files that are incomplete or foreign."""
+    """Analyze answers: intruders against chance, names, preferences. Refuses files that are incomplete or of another study."""
     from visual_summaries.study import analyze_answers, load_synonyms, write_results
     from visual_summaries.study.results_page import sentences
 
@@ -95,6 +121,8 @@ def analyze(
     found = analyze_answers(answers, study, synonyms=words, max_failed_checks=max_failed_checks)
     data = found.save(out.with_suffix(".json"))
     page = write_results(found, out)
+    if open:
+        open_page(page)
     if as_json:
         say_json(found.to_dict())
         return
@@ -106,17 +134,19 @@ def analyze(
     say(f"results: {page} and {data}")
 
 
-@study.command()
+@study.command(epilog=examples("study simulate"))
 @loads_network
 def simulate(
     loading: Loading,
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="The study's page or key.")],
-    model: Annotated[str, typer.Option(help="A network that the study does not explain, as for `run`.")],
-    out: Annotated[Path, typer.Option(help="The answer file.")] = Path("answers-simulated.json"),
+    model: Annotated[
+        str, typer.Option(help="A network that the study does not explain, as for `run`.", rich_help_panel=NETWORK)
+    ],
+    out: Annotated[Path, typer.Option(help="Answer file to write.", rich_help_panel=OUTPUT)] = Path("answers-simulated.json"),
     checkpoint: Checkpoint = None,
     quiet: Quiet = False,
 ) -> None:
-    """Let another network's features take the tasks that need no words; marked as simulated everywhere."""
+    """Simulate a participant: another network's features solve the tasks that need no words. Marked as simulated."""
     from visual_summaries.study import simulate_answers
 
     classifier = loading.load(model, checkpoint)

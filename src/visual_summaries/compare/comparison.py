@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from itertools import combinations, count
 from typing import Any
 
-from visual_summaries.classifiers.names import short_spec
+from visual_summaries._short import Short
 from visual_summaries.compare.counting import Correlation, Count, correlations_of, count_summaries
 from visual_summaries.compare.matching import Match, Pair, join_matches, match_runs
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import plain
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Run
+from visual_summaries.results.info import short_spec
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Use:
     coverage: float
 
 
-@dataclass(frozen=True)
-class Part:
+@dataclass(frozen=True, repr=False)
+class Part(Short):
     """A part of the images that one network uses, or several.
 
     Attributes
@@ -61,8 +62,8 @@ class Part:
     uses: tuple[Use, ...]
 
 
-@dataclass(frozen=True)
-class ClassComparison:
+@dataclass(frozen=True, repr=False)
+class ClassComparison(Short):
     """The runs of one class.
 
     Attributes
@@ -82,8 +83,8 @@ class ClassComparison:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Short):
     """What comparing runs gave.
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from visual_summaries._short import Short
 from visual_summaries.classifiers import frame_of
 from visual_summaries.errors import RunError
 from visual_summaries.results import Run
@@ -17,8 +18,8 @@ from visual_summaries.results import Run
 GRID = 48
 
 
-@dataclass(frozen=True)
-class Match:
+@dataclass(frozen=True, repr=False)
+class Match(Short):
     """A summary of one run and a summary of another that lie on the same places.
 
     Attributes

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from visual_summaries._short import Short
 from visual_summaries._validate import require_in_range
 from visual_summaries.analyses import part_shares
 from visual_summaries.birds.effects import part_effects, used_parts
@@ -51,8 +52,8 @@ class SummaryScore:
     purity: float
 
 
-@dataclass(frozen=True)
-class Scorecard:
+@dataclass(frozen=True, repr=False)
+class Scorecard(Short):
     """A run against the planted truth.
 
     Attributes
@@ -91,8 +92,9 @@ class Scorecard:
         return tuple(part for part in self.wanted if part not in self.found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; NaN becomes None."""
+        """Return plain data for JSON, summaries by their numbers (from 1); NaN becomes None."""
         data = asdict(self)
+        data["summaries"] = [{"summary": one.pop("index") + 1, **one} for one in data["summaries"]]
         data["mean_purity"] = None if np.isnan(self.mean_purity) else self.mean_purity
         data["missed"] = self.missed
         return data

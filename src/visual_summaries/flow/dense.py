@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from visual_summaries._short import Short
 from visual_summaries._validate import require_choice, require_contrib
 from visual_summaries.flow.features import Features
 from visual_summaries.results import Box
@@ -32,8 +33,8 @@ _VOTE_CELLS = 32  # votes are counted on a grid of about this many cells along t
 _FLOOR = 1e-6  # a share of valid neighbors below this is none at all
 
 
-@dataclass(frozen=True, eq=False)
-class DenseFlow:
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseFlow(Short):
     """Where each pixel of image A lies in image B.
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from visual_summaries._short import Short
 from visual_summaries._validate import require_choice
 from visual_summaries.flow.deep import POWER, deep_descriptor
 from visual_summaries.flow.hog import hog_boxes
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Short):
     """Boxes of one image with a descriptor for each.
 
     Attributes

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from visual_summaries._short import Short
 from visual_summaries.flow.features import Features
 from visual_summaries.flow.matching import Geometry, appearance, confidences
 from visual_summaries.settings.stages import FlowSettings
@@ -19,8 +20,8 @@ _TILE = 8  # images on each side of the groups of pairs that are worked on at a 
 _WAITING = 16  # best confidences of so many images wait before they are merged
 
 
-@dataclass(frozen=True, eq=False)
-class PairwiseSimilarity:
+@dataclass(frozen=True, eq=False, repr=False)
+class PairwiseSimilarity(Short):
     """What comparing all images leaves.
 
     Attributes

@@ -21,9 +21,9 @@ from scipy import ndimage
 
 from visual_summaries._statistics import seeded
 from visual_summaries.masks.controls import moved
-from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.perturb import gaussian_blur
 from visual_summaries.masks.scorer import Scorer
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.results import Faithfulness, Mask
 from visual_summaries.settings.masks import HELD_OUT, infills_of
 

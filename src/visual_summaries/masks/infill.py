@@ -13,22 +13,15 @@ True
 from __future__ import annotations
 
 import math
-import zlib
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from visual_summaries._validate import require_choice
 from visual_summaries.masks.perturb import gaussian_blur
+from visual_summaries.masks.seen import STRONG_SIGMA, inpainted
 from visual_summaries.settings.masks import HELD_OUT, INFILLS, MaskSettings, infills_of
-
-_STRONG_SIGMA = 0.1  # of the shorter side
-
-_TILES = 7  # tiles of the inpainting's chessboard along the shorter side
-_INPAINT_RADIUS, _INPAINT_SIDE = 3.0, 112  # pixels: of a copy that is shrunk by a whole factor while it has more than this
 
 
 def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 10.0, random_state: int = 0) -> Tensor:
@@ -70,7 +63,7 @@ def hide(images: Tensor, kind: str = "blur", *, size: int = 11, sigma: float = 1
     if kind == "blur":
         return gaussian_blur(images, size, sigma)
     if kind == "strong-blur":
-        strong = _STRONG_SIGMA * min(images.shape[-2:])
+        strong = STRONG_SIGMA * min(images.shape[-2:])
         return gaussian_blur(images, 2 * math.ceil(3 * strong) + 1, strong)
     if kind == "black":
         return torch.zeros_like(images)
@@ -92,53 +85,11 @@ def hidden_pixels(images: Tensor, infill: str, settings: MaskSettings) -> Tensor
     return hide(images, infill, size=settings.blur_size, sigma=settings.blur_sigma)
 
 
-def infill_of(view: NDArray[np.uint8], settings: MaskSettings) -> str:
-    """Return one of the settings' infills: effects in an image are measured under one, over images under all.
-
-    Which one follows from the image's pixels, so that it does not change when images are added or taken away.
-
-    Examples
-    --------
-    >>> views = [np.full((4, 4, 3), shade, np.uint8) for shade in range(40)]
-    >>> len({infill_of(view, MaskSettings(infill="mix")) for view in views})
-    4
-    >>> infill_of(views[0], MaskSettings(infill="blur"))
-    'blur'
-    """
-    infills = infills_of(settings.infill)
-    return infills[zlib.crc32(np.ascontiguousarray(view).tobytes()) % len(infills)]
-
-
 def make_infills(images: Tensor, settings: MaskSettings) -> list[Tensor]:
     """Return what hidden pixels of images (N, C, H, W) may show, in each of the settings' infills."""
     return [hidden_pixels(images, infill, settings) for infill in infills_of(settings.infill)]
 
 
-def chessboard(height: int, width: int, tiles: int = _TILES) -> np.ndarray:
-    """Return a chessboard ``uint8 (height, width)`` of 0 and 1 with about `tiles` square tiles along the shorter side.
-
-    Examples
-    --------
-    >>> chessboard(4, 6, tiles=2).tolist()
-    [[0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 0, 0], [1, 1, 0, 0, 1, 1], [1, 1, 0, 0, 1, 1]]
-    """
-    side = max(min(height, width) // tiles, 1)
-    return np.asarray((np.arange(height)[:, None] // side + np.arange(width)[None, :] // side) % 2, dtype=np.uint8)
-
-
 def _inpainted(image: Tensor) -> Tensor:
-    """Fill in the dark tiles of a chessboard from the bright ones, and the other infill round: no pixel is kept."""
-    height, width = image.shape[-2:]
-    factor = max(1, round(min(height, width) / _INPAINT_SIDE))
-    whole = (image.detach().cpu().permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.uint8)
-    size = (max(1, width // factor), max(1, height // factor))
-    # OpenCV inpaints one or three channels; others go one by one.
-    channels = [whole] if whole.shape[2] in (1, 3) else list(whole.transpose(2, 0, 1))
-    filled = []
-    for group in channels:
-        pixels = cv2.resize(group, size, interpolation=cv2.INTER_AREA)
-        dark = chessboard(size[1], size[0])
-        both = [cv2.inpaint(pixels, hole, _INPAINT_RADIUS, cv2.INPAINT_TELEA) for hole in (dark, 1 - dark)]
-        inpainted = np.where(dark.reshape(size[1], size[0], *[1] * (pixels.ndim - 2)) == 1, both[0], both[1])
-        filled.append(cv2.resize(inpainted, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1))
-    return torch.from_numpy(np.concatenate(filled, axis=2)).permute(2, 0, 1).to(image) / 255
+    pixels = (image.detach().cpu().permute(1, 2, 0).numpy() * 255).round().clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(inpainted(pixels)).permute(2, 0, 1).to(image) / 255

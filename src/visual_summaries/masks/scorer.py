@@ -14,8 +14,9 @@ from torch import Tensor
 
 from visual_summaries._batches import even_batch, in_batches
 from visual_summaries._recent import Recent
-from visual_summaries.masks.infill import hidden_pixels, infill_of
+from visual_summaries.masks.infill import hidden_pixels
 from visual_summaries.masks.perturb import perturb
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.settings.masks import MaskSettings, infills_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Asked = tuple[NDArray[np.uint8], NDArray[np.bool_], Sequence[str]]
 class Scorer:
     """A network, a class, and how pixels are hidden. Scores are float32, without gradients.
 
-    Of the settings' infills, an image's own (:func:`~visual_summaries.masks.infill.infill_of`) is that of its effects.
+    Of the settings' infills, an image's own (:func:`~visual_summaries.masks.seen.infill_of`) is that of its effects.
     """
 
     classifier: Classifier

@@ -16,9 +16,9 @@ from visual_summaries.results import Application, Explained
 def write_application(application: Application, folder: Path) -> Path:
     """Write ``apply.json``, ``masks.npz`` and ``apply.html`` into a folder and return the page's path."""
     arrays: dict[str, Any] = {}
-    for k, one in enumerate(application.images):
+    for k, one in enumerate(application.images, start=1):
         arrays[f"evidence_{k}"] = one.mask.final
-        arrays |= {f"summary_{k}_{own.summary}": own.pixels for own in one.present}
+        arrays |= {f"summary_{k}_{own.summary + 1}": own.pixels for own in one.present}
     save_arrays(folder / "masks.npz", arrays)
     write_json(folder / "apply.json", application.to_dict())
     page = folder / "apply.html"

@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from visual_summaries._validate import require_choice
 from visual_summaries.batch.catalog import Broken, Entry, scan_runs
-from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import MissingExtraError, RunError
 from visual_summaries.files.atomic import atomic_file, plain, write_text
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
 from visual_summaries.pages.verdict import short_verdict
 from visual_summaries.progress import Progress
+from visual_summaries.results.info import short_spec
 
 #: Formats of the table.
 TABLES = ("json", "parquet")

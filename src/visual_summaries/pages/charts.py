@@ -6,14 +6,16 @@ import colorsys
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.compare import Count
 from visual_summaries.pages.words import counted, percent, score_text
 from visual_summaries.results import JointEffects
+
+if TYPE_CHECKING:
+    from visual_summaries.compare import Count
 
 #: One mark for each network: a path around the origin, filled with the color of the class.
 MARKS = (
@@ -147,6 +149,7 @@ def scatter(counts: Sequence[Count]) -> dict[str, Any]:
 
     Examples
     --------
+    >>> from visual_summaries.compare import Count
     >>> plot = scatter([Count("a", "cat", 0.5, 20, 4, 4.0, 20), Count("b", "cat", 1.0, 20, 8, 8.0, 20)])
     >>> [(point["x"], point["y"]) for point in plot["points"]]
     [(128.0, 154.0), (538.0, 14.0)]

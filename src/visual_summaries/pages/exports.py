@@ -10,7 +10,7 @@ from typing import Any
 
 import PIL.Image
 
-from visual_summaries._validate import require_choice, require_in_range
+from visual_summaries._validate import require_choice
 from visual_summaries.errors import RunError, SettingsError
 from visual_summaries.files.atomic import atomic_file, plain, write_json, write_text
 from visual_summaries.pages.geometry import contours
@@ -29,7 +29,7 @@ def region_records(run: Run, summaries: Collection[int] | None = None) -> list[d
     ----------
     run : Run
     summaries : collection of int, optional
-        Positions in ``run.summaries``; only regions of their clusters are returned. All regions unless given.
+        Numbers of summaries, from 1; only regions of their clusters are returned. All regions unless given.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def region_records(run: Run, summaries: Collection[int] | None = None) -> list[d
     rows = []
     for region in run.regions:
         summary = summary_of.get(region.index)
-        if summaries is not None and (summary is None or summary - 1 not in summaries):
+        if summaries is not None and (summary is None or summary not in summaries):
             continue
         rows.append(
             {
@@ -78,7 +78,7 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
         ],
         "summaries": [
             {
-                "summary": summary.index + 1,
+                "summary": summary.number,
                 "name": None if summary.tag is None else summary.tag.name,
                 "exemplar": summary.exemplar,
                 "members": [member.region for member in summary.members],
@@ -87,7 +87,7 @@ def run_record(run: Run, summaries: Collection[int] | None = None) -> dict[str, 
                 "importance": summary.importance,
             }
             for summary in run.summaries
-            if summaries is None or summary.index in summaries
+            if summaries is None or summary.number in summaries
         ],
         "regions": region_records(run, summaries),
     }
@@ -107,9 +107,9 @@ def coco_head(run: Run, summaries: Collection[int] | None = None) -> dict[str, A
             for height, width in [image.view.shape[:2]]
         ],
         "categories": [
-            {"id": summary.index + 1, "name": summary.label, "supercategory": target}
+            {"id": summary.number, "name": summary.label, "supercategory": target}
             for summary in run.summaries
-            if summaries is None or summary.index in summaries
+            if summaries is None or summary.number in summaries
         ],
     }
 
@@ -121,7 +121,7 @@ def coco(run: Run, summaries: Collection[int] | None = None, *, masks: str = "rl
     ----------
     run : Run
     summaries : collection of int, optional
-        Positions in ``run.summaries``; all regions of kept summaries unless given.
+        Numbers of summaries, from 1; all regions of kept summaries unless given.
     masks : str
         ``"rle"``: every pixel, as run lengths; ``"polygon"``: outlines, for programs that read no run lengths.
 
@@ -132,7 +132,7 @@ def coco(run: Run, summaries: Collection[int] | None = None, *, masks: str = "rl
         and ``member`` as extra keys).
     """
     annotations: list[dict[str, Any]] = []
-    for row in region_records(run, range(len(run.summaries)) if summaries is None else summaries):
+    for row in region_records(run, [summary.number for summary in run] if summaries is None else summaries):
         region = run.regions[row["region"]]
         evidence = full_mask(region.box, region.mask, run.images[region.image].view.shape[:2])
         height, width = region.size
@@ -194,7 +194,7 @@ def export_run(
     format : str, optional
         One of :data:`FORMATS`; by the ending of `path` unless given.
     summaries : collection of int, optional
-        Positions in ``run.summaries``; everything unless given.
+        Numbers of summaries, from 1; everything unless given.
     masks : str
         For COCO: ``"rle"`` or ``"polygon"``; see :func:`coco`.
 
@@ -214,8 +214,8 @@ def export_run(
     format = format or format_of(path)
     require_choice("format", format, FORMATS)
     require_choice("masks", masks, MASKS)
-    for index in summaries or ():
-        require_in_range("summary", index + 1, 1, len(run.summaries))
+    for number in summaries or ():
+        run.summary(number)
     if path.is_file() or (path.is_dir() and (format != "coco" or any(path.iterdir()))):
         raise RunError(f"{path} is there already; give a path that is not, nothing is overwritten")
     if format == "json":

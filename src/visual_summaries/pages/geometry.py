@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import find_contours, label
 
 from visual_summaries.results import Box
 
@@ -69,6 +68,8 @@ def touching_regions(mask: NDArray[np.bool_], box: Box) -> NDArray[np.bool_]:
     array([[1, 1, 0, 0, 0],
            [1, 0, 0, 0, 0]])
     """
+    from skimage.measure import label  # slow to import: only when it is used
+
     x0, y0, x1, y1 = box
     labels = label(mask, connectivity=2)
     inside = np.unique(labels[y0:y1, x0:x1])
@@ -98,6 +99,8 @@ def contours(mask: NDArray[np.bool_], tolerance: float = 0.0) -> list[Polygon]:
     >>> polygon.min(axis=0).tolist(), polygon.max(axis=0).tolist()
     ([2.0, 1.0], [5.0, 3.0])
     """
+    from skimage.measure import find_contours
+
     padded = np.pad(mask, 1).astype(np.float64)
     # In the padded array pixel centers are whole numbers, one further on; half a pixel leads from a center to its edge.
     found = [polygon[:, ::-1] - 0.5 for polygon in find_contours(padded, 0.5, fully_connected="high")]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.infill import infill_of
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.pages.findings import INFILLS
 from visual_summaries.pages.geometry import TOLERANCE, contours, outline, svg_path
 from visual_summaries.pages.rendering import render_infill

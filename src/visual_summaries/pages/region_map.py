@@ -8,10 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import eigsh
-from scipy.spatial.distance import pdist, squareform
-from scipy.stats import rankdata
-from sklearn.manifold import TSNE, smacof
 
 from visual_summaries.pages.exports import coco_head
 from visual_summaries.pages.geometry import crop_window
@@ -144,6 +140,8 @@ def distances_between(descriptors: NDArray[np.floating]) -> NDArray[np.float32]:
     >>> distances_between(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 2.5]])).astype(float).round(2).tolist()
     [[0.0, 1.0, 0.5], [1.0, 0.0, 0.67], [0.5, 0.67, 0.0]]
     """
+    from scipy.spatial.distance import pdist, squareform  # slow to import, as those below: only when they are used
+
     gaps = squareform(pdist(descriptors)).astype(np.float32)
     return np.asarray(gaps / max(float(gaps.max(initial=0)), 1e-12), np.float32)
 
@@ -168,6 +166,8 @@ def layout(gaps: NDArray[np.floating], random_state: int = 0) -> NDArray[np.floa
     ValueError
         If there are too few regions for a map.
     """
+    from sklearn.manifold import TSNE
+
     count = _enough(gaps)
     tsne = TSNE(metric="precomputed", init="random", perplexity=min(20.0, (count - 1) / 3), random_state=random_state)
     return _spread(tsne.fit_transform(gaps).astype(np.float64))
@@ -195,6 +195,9 @@ def layout_by_distances(gaps: NDArray[np.floating]) -> NDArray[np.float64]:
     ValueError
         If there are too few regions for a map.
     """
+    from scipy.sparse.linalg import eigsh
+    from sklearn.manifold import smacof
+
     count = _enough(gaps)
     squared = gaps.astype(np.float64) ** 2
     inner = -(squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()) / 2
@@ -212,6 +215,8 @@ def _enough(gaps: NDArray[np.floating]) -> int:
 
 
 def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata
+
     # Regions that are like no other fly far off and would press the rest into a spot; half of each coordinate is its rank.
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     ranks = rankdata(points, axis=0) - 1

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from visual_summaries.masks.infill import hidden_pixels, infill_of
+from visual_summaries.masks.seen import infill_of, view_without
 from visual_summaries.pages.geometry import Polygon, contours, convex_hull, touching_regions, window_around
 from visual_summaries.results import Box, Run
 from visual_summaries.settings.masks import MaskSettings
@@ -64,9 +63,7 @@ def render_infill(view: NDArray[np.uint8], settings: MaskSettings) -> NDArray[np
     >>> render_infill(view, MaskSettings(infill="mean"))[0, :, 0].tolist()
     [100, 100]
     """
-    image = torch.from_numpy(view).permute(2, 0, 1)[None] / 255
-    shown = hidden_pixels(image, infill_of(view, settings), settings)[0]
-    return np.asarray((shown.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+    return view_without(view, np.ones(view.shape[:2], bool), infill_of(view, settings), settings)
 
 
 def _gray(view: NDArray[np.uint8]) -> NDArray[np.float32]:

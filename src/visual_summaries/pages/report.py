@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import RunError
 from visual_summaries.files.atomic import write_text
 from visual_summaries.pages import findings, words
 from visual_summaries.pages.charts import color_rules, curves
+from visual_summaries.pages.check import check_sentence
 from visual_summaries.pages.effects import headline_figure, ranked_by_importance, strip_range
 from visual_summaries.pages.geometry import outline
 from visual_summaries.pages.images import faithfulness_rows, image_values, warning_groups
@@ -22,6 +22,7 @@ from visual_summaries.pages.summaries import part_name, piece_paths, pixels_of_p
 from visual_summaries.pages.verdict import change_rows, contrast_rows, mistake_values, verdict_values
 from visual_summaries.pages.words import class_name
 from visual_summaries.results import Run
+from visual_summaries.results.info import short_spec
 
 #: Reasons of skipped images, in words (anything else is shown as it is).
 REASONS = {
@@ -124,6 +125,7 @@ def _context(run: Run) -> dict[str, Any]:
         "map": region_map(run),
         "faithfulness": [] if run.faithfulness is None else faithfulness_rows(run.faithfulness),
         "together": _together(run),
+        "check": None if run.check is None else check_sentence(run.check),
         "changes": change_rows(run),
         "contrast": contrast_rows(run),
         "mistakes": mistake_values(run),

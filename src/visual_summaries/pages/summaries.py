@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.masks.infill import infill_of
+from visual_summaries.masks.seen import infill_of
 from visual_summaries.pages import words
 from visual_summaries.pages.effects import effect_strip, headline_figure
 from visual_summaries.pages.findings import INFILLS, rest_sentence

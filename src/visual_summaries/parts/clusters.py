@@ -16,7 +16,7 @@ from visual_summaries.results import Result
 from visual_summaries.settings.stages import ClusterSettings
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clusters(Result):
     """A partition of regions.
 

@@ -18,7 +18,7 @@ from visual_summaries.settings.stages import SummarySettings
 Warp = Callable[[Region, Region], NDArray[np.uint8]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SummarySet(Result):
     """Summaries of a run.
 

@@ -1,16 +1,16 @@
-"""Connected regions of the evidence: their pixels, how annotations hold them, and what hiding each alone does."""
+"""Connected regions of the evidence, and what hiding each alone does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from visual_summaries.masks.infill import infill_of
 from visual_summaries.masks.scorer import Scorer
+from visual_summaries.masks.seen import infill_of
+from visual_summaries.regions.pixels import full_mask
 from visual_summaries.results import Box
 
 #: The regions of a view: box and evidence pixels inside it, ``bool (y1 - y0, x1 - x0)``, True = hidden.
@@ -42,45 +42,6 @@ def connected_components(
         y0, x0, y1, x1 = region.bbox
         found.append(((int(x0), int(y0), int(x1), int(y1)), np.asarray(region.image, dtype=bool)))
     return sorted(found, key=lambda item: (-int(item[1].sum()), item[0]))
-
-
-def full_mask(box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return a region's pixels as an evidence mask of the whole image.
-
-    Examples
-    --------
-    >>> full_mask((1, 0, 3, 1), np.array([[True, False]]), (2, 4)).astype(int).tolist()
-    [[0, 1, 0, 0], [0, 0, 0, 0]]
-    """
-    mask = np.zeros(shape, dtype=bool)
-    x0, y0, x1, y1 = box
-    mask[y0:y1, x0:x1] = pixels
-    return mask
-
-
-def run_length(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return a mask in COCO's run lengths, uncompressed: down the columns, zeros first.
-
-    Examples
-    --------
-    >>> run_length(np.array([[True, False, False], [True, True, False]]))
-    {'size': [2, 3], 'counts': [0, 2, 1, 1, 2]}
-    """
-    flat = mask.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    counts = np.diff([0, *changes, flat.size]).tolist()
-    return {"size": list(mask.shape), "counts": [0, *counts] if flat.size and flat[0] else counts}
-
-
-def view_file(index: int) -> str:
-    """Return the name of the file of a view among exported ones: names of a user's files may be anything, numbers are safe.
-
-    Examples
-    --------
-    >>> view_file(0)
-    '000001.png'
-    """
-    return f"{index + 1:06d}.png"
 
 
 def hidden_scores(scorer: Scorer, views: Sequence[NDArray[np.uint8]], regions: Sequence[Regions]) -> list[NDArray[np.float32]]:

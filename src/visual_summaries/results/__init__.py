@@ -26,6 +26,7 @@ from visual_summaries.results.base import Box, Result, area_under, same
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import Accuracy, ClassifierInfo, EvidenceInfo, RunInfo, TargetInfo
 from visual_summaries.results.parts import PartNumber, Parts
+from visual_summaries.results.randomization import RandomizationCheck
 from visual_summaries.results.run import Run, Skipped
 from visual_summaries.results.shortcuts import PLACES, Change, Cue, Mistake, Place, Reliance, Suspicion, Verdict
 from visual_summaries.results.summaries import Component, Member, Region, Summary, Tag, label_map, owned_by_summaries
@@ -54,6 +55,7 @@ __all__ = [
     "Parts",
     "Place",
     "Presence",
+    "RandomizationCheck",
     "Region",
     "Reliance",
     "Result",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,11 @@ from visual_summaries.results.shortcuts import Change, Cue, Mistake, Place
 #: A summary whose mean Jaccard over resampled images is below this is called not reproducible (a common bound for "a pattern").
 REPRODUCIBLE = 0.5
 
-#: A summary beats its control when it surely takes at least this much more of the score: less is of no use to a reader.
+#: A summary beats its control when its whole 95 % interval above the control lies over this share of the score.
 MARGIN = 0.01
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SummaryAnalysis(Result):
     """What a summary does to the class score, beside random regions, and how firmly it stands.
 
@@ -84,13 +84,18 @@ class SummaryAnalysis(Result):
         """What it takes above control over all images, those without it counting 0: what summaries are ranked by."""
         return self.above_control * self.coverage
 
+    #: Names of what :meth:`figures` returns.
+    FIGURES: ClassVar[tuple[str, ...]] = (
+        *("importance", "control", "above_control", "low", "high", "class_effect"),
+        *("coverage", "cohesion", "stability", "beats_control", "reproducible"),
+    )
+
     def figures(self) -> dict[str, Any]:
         """Return all figures by their names, for JSON; NaN becomes None."""
-        names = ("importance", "control", "above_control", "class_effect")
-        values = {name: getattr(self, name) for name in (*names, "coverage", "cohesion", "stability")}
-        values |= {"low": self.interval[0], "high": self.interval[1]}
-        plain = {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
-        return {**plain, "beats_control": self.beats_control, "reproducible": self.reproducible}
+        low, high = self.interval
+        found = {name: getattr(self, name) for name in self.FIGURES if name not in ("low", "high")} | {"low": low, "high": high}
+        known = {name: value if not isinstance(value, float) or math.isfinite(value) else None for name, value in found.items()}
+        return {name: known[name] for name in self.FIGURES}
 
     @property
     def beats_control(self) -> bool:
@@ -107,7 +112,7 @@ def _mean(values: NDArray[np.float32]) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class JointEffects(Result):
     """What hiding, or showing, several summaries together does: means over all images of the run, relative to the whole image.
 
@@ -161,7 +166,7 @@ class JointEffects(Result):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Chance(Result):
     """The same grouping of masks that were moved to random places: what to expect when there is nothing to find.
 
@@ -196,7 +201,7 @@ class Chance(Result):
         return float((1 + as_good.sum()) / (1 + len(as_good)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Together(Result):
     """How much of what the network uses is in the summaries: mean relative losses of the class score over all images.
 
@@ -234,7 +239,7 @@ class Together(Result):
         return self.taken / self.evidence if self.evidence > 0 else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunAnalysis(Result):
     """What is known of a run's summaries together.
 

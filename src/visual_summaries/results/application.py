@@ -15,7 +15,7 @@ from visual_summaries.results.base import Box, Result
 from visual_summaries.results.images import Image, Mask
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Found(Result):
     """Where a summary is in a new image.
 
@@ -31,7 +31,7 @@ class Found(Result):
     confidence: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Presence(Found):
     """A summary in a new image, and what it does there.
 
@@ -55,7 +55,7 @@ class Presence(Found):
     control: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explained(Result):
     """One new image in the vocabulary of the run's class.
 
@@ -151,8 +151,8 @@ class Application(Result):
     def save(self, folder: str | Path) -> Path:
         """Write ``apply.json``, ``masks.npz`` and the page ``apply.html`` into a folder, and return the page's path.
 
-        ``masks.npz`` holds the evidence of each image (``evidence_0``, ...) and the pixels of each summary in it
-        (``summary_0_2``: of the first image, the run's third summary).
+        ``masks.npz`` holds the evidence of each image (``evidence_1``, ...) and the pixels of each summary in it
+        (``summary_1_3``: of the first image, the run's third summary).
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What all results share: equality by value, boxes."""
+"""What all results share: equality by value, one line for a reader, boxes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 
+from visual_summaries._short import Short
 from visual_summaries.errors import SettingsError
 
 #: ``(x0, y0, x1, y1)`` in view pixels, half open.
@@ -49,11 +49,15 @@ def area_under(curve: NDArray[np.floating]) -> NDArray[np.float64]:
     >>> float(area_under(np.array([1.0, 0.0, 0.0])))
     0.25
     """
-    return np.asarray(trapezoid(curve.astype(np.float64), dx=1 / (curve.shape[-1] - 1), axis=-1))
+    return np.asarray(np.trapezoid(curve.astype(np.float64), dx=1 / (curve.shape[-1] - 1), axis=-1))
 
 
-class Result:
-    """Equality by value for dataclasses that hold arrays; fields marked ``compare=False`` do not count."""
+class Result(Short):
+    """Equality by value for dataclasses that hold arrays, and one line for a reader instead of all that they hold.
+
+    Fields marked ``compare=False`` do not count for equality. Dataclasses that inherit it are made with
+    ``eq=False, repr=False``.
+    """
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

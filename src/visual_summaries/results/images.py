@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visual_summaries.results.base import Result, area_under
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Image(Result):
     """One image of the run, as it came in and as the network answers to it.
 
@@ -50,7 +50,7 @@ class Image(Result):
         return self.index if self.near is None else self.near
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mask(Result):
     """What optimizing the evidence mask of one image gave.
 
@@ -138,7 +138,7 @@ class Mask(Result):
         return 1.0 - float(gray.mean())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Faithfulness(Result):
     """How the class score follows the masks, and copies of them moved to random places (the control); whether masks hold.
 

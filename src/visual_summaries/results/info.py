@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
 from typing import Any
 
+from visual_summaries._short import Short
 from visual_summaries.results.base import Result
 
 
-@dataclass(frozen=True)
-class ClassifierInfo:
+@dataclass(frozen=True, repr=False)
+class ClassifierInfo(Short):
     """The network that a run explained, in words.
 
     Attributes
@@ -80,8 +82,8 @@ class Accuracy:
         return self.correct / self.total if self.total else None
 
 
-@dataclass(frozen=True)
-class EvidenceInfo:
+@dataclass(frozen=True, repr=False)
+class EvidenceInfo(Short):
     """Evidence that was brought to a run: it did not look for masks itself.
 
     Attributes
@@ -103,7 +105,7 @@ class EvidenceInfo:
     unused: list[str]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunInfo(Result):
     """What a run records about itself; ``manifest.json`` holds it.
 
@@ -178,3 +180,17 @@ class RunInfo(Result):
     mask_gradients: str = ""
     batch_size: dict[str, int] = field(default_factory=dict)
     evidence: EvidenceInfo | None = None
+
+
+def short_spec(spec: str) -> str:
+    """Return a network's name without the folders of its file; the details of the page have it whole.
+
+    Examples
+    --------
+    >>> short_spec("/home/me/nets.py:tiny"), short_spec("exported/net.pt2"), short_spec("timm/resnet50.a1_in1k")
+    ('nets.py:tiny', 'net.pt2', 'timm/resnet50.a1_in1k')
+    """
+    path, colon, function = spec.partition(".py:")
+    if colon or spec.endswith(".pt2"):
+        return PureWindowsPath(path).name + colon + function
+    return spec

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visual_summaries.results.base import Result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PartNumber(Result):
     """A number of parts that was tried.
 
@@ -34,7 +34,7 @@ class PartNumber(Result):
     chosen: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parts(Result):
     """How evidence is divided: enough to find the same parts in new images.
 

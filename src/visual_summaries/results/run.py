@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries._late import late
+from visual_summaries.errors import MissingExtraError, SettingsError
 from visual_summaries.results.analysis import RunAnalysis
 from visual_summaries.results.base import Result
 from visual_summaries.results.images import Faithfulness, Image, Mask
 from visual_summaries.results.info import RunInfo
 from visual_summaries.results.parts import Parts
+from visual_summaries.results.randomization import RandomizationCheck
 from visual_summaries.results.shortcuts import Verdict
 from visual_summaries.results.summaries import Component, Region, Summary, label_map, owned_by_summaries
 
 if TYPE_CHECKING:
+    import pandas
+
     from visual_summaries.classifiers import Classifier
     from visual_summaries.results.application import Application
     from visual_summaries.settings import Settings
@@ -81,8 +86,15 @@ class Run(Result):
         What the summaries take together, their joint effects, and what chance would give.
     parts : Parts or None
         What the evidence is divided among; None with the preset ``"paper"``.
+    check : RandomizationCheck or None
+        What :func:`visual_summaries.randomization_check` found, where it was asked.
     path : Path or None
         Where the run is stored.
+
+    Examples
+    --------
+    ``len(run)`` is the number of summaries, and ``for summary in run`` takes them best first. Their numbers count from 1, as on
+    the page: ``run.summary(1)`` is ``run.summaries[0]``.
     """
 
     images: tuple[Image, ...]
@@ -99,7 +111,25 @@ class Run(Result):
     faithfulness: Faithfulness | None = None
     analysis: RunAnalysis | None = None
     parts: Parts | None = None
+    check: RandomizationCheck | None = None
     path: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("summaries", "rejected"):
+            object.__setattr__(self, name, tuple(summary.of(self) for summary in getattr(self, name)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __len__(self) -> int:
+        return len(self.summaries)
+
+    def __bool__(self) -> bool:
+        return True  # also without summaries
+
+    def __iter__(self) -> Iterator[Summary]:
+        return iter(self.summaries)
 
     def __repr__(self) -> str:
         """Return one line: network, class, how much there is, and where."""
@@ -110,6 +140,46 @@ class Run(Result):
             f"<Run of {self.info.classifier.spec or 'a network'} on {target.name!r}{index}: {len(self.images)} images, "
             f"{len(self.summaries)} summaries, {where}>"
         )
+
+    @property
+    def target(self) -> str:
+        """Name of the class that the run explains; ``run.info.target`` has its index too."""
+        return self.info.target.name
+
+    def summary(self, number: int) -> Summary:
+        """Return a summary by its number, from 1: what pages and commands call it.
+
+        Raises
+        ------
+        SettingsError
+            If there is none of that number.
+        """
+        if not 1 <= number <= len(self.summaries):
+            raise SettingsError(f"there is no summary {number}: the run has {len(self.summaries)}, numbered from 1")
+        return self.summaries[number - 1]
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return a row for each summary: its number from 1, its name, the image of its exemplar, and all of its figures."""
+        return [
+            {**summary.figures(), "exemplar": self.images[self.regions[summary.exemplar].image].name}
+            for summary in self.summaries
+        ]
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return :meth:`to_records` as a table of pandas, by the numbers of the summaries.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtraError(
+                "to_pandas() needs pandas, which is not installed: pip install pandas, or take run.to_records()"
+            ) from error
+        return pandas.DataFrame.from_records(self.to_records(), index="summary")
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from visual_summaries.results.base import Result
 PLACES = ("object", "beside", "fixed place", "border", "everywhere")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Place(Result):
     """Where a summary lies in its images.
 
@@ -62,7 +62,7 @@ class Place(Result):
         return float(known.mean(dtype=np.float64)) if known.size else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cue(Result):
     """What a summary does without the rest of its image, and what the class does without it.
 
@@ -104,7 +104,7 @@ class Cue(Result):
         return _mean(self.gains - self.controls)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Change(Result):
     """What a change of the whole image does to the class, and to other classes.
 
@@ -162,7 +162,7 @@ def _mean(values: NDArray[np.float32]) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mistake(Result):
     """An image that the network gets wrong, and which summaries are in it.
 
@@ -192,8 +192,8 @@ class Mistake(Result):
     labels: NDArray[np.int16]
 
 
-@dataclass(frozen=True)
-class Reliance:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reliance(Result):
     """How firmly one summary stands.
 
     Attributes
@@ -215,8 +215,8 @@ class Reliance:
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Suspicion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Suspicion(Result):
     """A reason to look for a shortcut.
 
     Attributes
@@ -253,8 +253,8 @@ class Suspicion:
     fired_before: float = float("nan")
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict(Result):
     """What a run says of its class in short; :func:`visual_summaries.analyses.verdict.judge` gives it.
 
     Attributes
@@ -284,5 +284,8 @@ class Verdict:
         return any(one.confirmed for one in self.suspicions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; what is not finite becomes None."""
-        return dict(plain(asdict(self)))
+        """Return plain data for JSON, summaries by their numbers (from 1); what is not finite becomes None."""
+        data = asdict(self)
+        for one in (*data["relies_on"], *data["suspicions"]):
+            one["summary"] = None if one["summary"] is None else one["summary"] + 1
+        return dict(plain(data))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries._late import late
+from visual_summaries.errors import RunError
 from visual_summaries.results.analysis import SummaryAnalysis
 from visual_summaries.results.base import Box, Result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Component(Result):
     """A connected region of one image's binary evidence mask, ranked by what hiding it alone does.
 
@@ -44,7 +45,7 @@ class Component(Result):
         return int(self.mask.sum())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Region(Result):
     """A connected piece of one part in one image; with the preset ``"paper"`` a kept salient box and the evidence in it.
 
@@ -91,7 +92,7 @@ class Region(Result):
         return (y1 - y0, x1 - x0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Member(Result):
     """A region as a member of a summary.
 
@@ -114,7 +115,7 @@ class Member(Result):
     warped: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tag(Result):
     """The name of a summary, from ``tags.json`` of the run.
 
@@ -132,14 +133,14 @@ class Tag(Result):
     by_hand: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary(Result):
     """A group of regions that show one part that the network uses.
 
     Attributes
     ----------
     index : int
-        Rank in ``run.summaries``, best first.
+        Position in ``run.summaries``, best first: from 0, as Python counts. Its :attr:`number` counts from 1.
     exemplar : int
         Index of the exemplar's region in ``run.regions``.
     members : tuple of Member
@@ -171,6 +172,11 @@ class Summary(Result):
     part: int | None = None
 
     @property
+    def number(self) -> int:
+        """Its number, from 1: what pages, commands, files and :meth:`Run.summary <visual_summaries.Run.summary>` call it."""
+        return self.index + 1
+
+    @property
     def effect(self) -> float:
         """What importance ranks by: ``analysis.class_effect``, or where that was not measured `importance`."""
         return self.importance if self.analysis is None else self.analysis.class_effect
@@ -178,11 +184,48 @@ class Summary(Result):
     @property
     def label(self) -> str:
         """Its name, or its number where it has none: "summary 3"."""
-        return self.tag.name if self.tag is not None else f"summary {self.index + 1}"
+        return self.tag.name if self.tag is not None else f"summary {self.number}"
 
-    def plot(self, run: Result, ax: Any = None, **options: Any) -> Any:
-        """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.pages.figures.plot_summary`."""
+    def figures(self) -> dict[str, Any]:
+        """Return its figures by their names: plain values; None where one was not measured."""
+        tag = self.tag
+        named = {
+            "name": None if tag is None else tag.name,
+            "name_confidence": None if tag is None or tag.by_hand else tag.confidence,
+            "name_by_hand": tag is not None and tag.by_hand,
+        }
+        measured = dict.fromkeys(SummaryAnalysis.FIGURES) if self.analysis is None else self.analysis.figures()
+        values = {"members": len(self.members), "regions": len(self.cluster), "score": self.score}
+        return {"summary": self.number, **named, **values, **measured, "importance": self.importance}
+
+    def __repr__(self) -> str:
+        """Return one line: number, name, members, importance."""
+        name = "" if self.tag is None else f" {self.tag.name!r}"
+        return f"<Summary {self.number}{name}: {len(self.members)} members, importance {self.importance:.0%}>"
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the members side by side on matplotlib axes; see :func:`visual_summaries.pages.figures.plot_summary`.
+
+        Raises
+        ------
+        RunError
+            If the summary is of no run, for example after it was sent to another process by itself.
+        """
+        run = self.__dict__.get("_run")
+        if run is None:
+            raise RunError(
+                f"{self!r} is of no run, so its images are not known; take it from a run: run.summary({self.number})"
+            )
         return late("plot_summary")(run, self, ax, **options)
+
+    def of(self, run: Result) -> Summary:
+        """Return the summary as one of `run`, whose images it draws; a copy if it is of another run."""
+        own = self if self.__dict__.get("_run", run) is run else replace(self)
+        own.__dict__["_run"] = run
+        return own
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_run"}
 
 
 #: A region, whoever it belongs to: the number of its owner, its box, and its pixels inside the box.

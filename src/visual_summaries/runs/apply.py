@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from visual_summaries._allocator import freed_memory_kept
 from visual_summaries.classifiers import Classifier, Target, resolve_target
 from visual_summaries.errors import ClassifierError, RunError
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.results import Application, Explained, Found, Image, Presence, Region, Run, Summary
 from visual_summaries.runs.analyzing import measure_each
 from visual_summaries.runs.finding_boxes import BoxFinder
@@ -49,7 +49,7 @@ def apply_run(
     *,
     references: int = REFERENCES,
     random_state: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Application:
     """Explain single predictions in the vocabulary of a class.
 
@@ -75,8 +75,8 @@ def apply_run(
     references : int
         Images of a run with the preset ``"paper"`` to compare with; time is proportional to it.
     random_state : int
-    progress : callable, optional
-        Told of the stages of a run, and of ``"references"``.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
@@ -91,6 +91,7 @@ def apply_run(
     NoImagesError
         If no image can be read.
     """
+    progress = shown(progress)
     target = require_same_network(run, classifier)
     if not run.summaries:
         raise RunError("this run has no summary, so there is nothing to look for in other images")

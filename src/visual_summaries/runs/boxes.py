@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.analyses import cluster_labels, cohesion, mean_jaccard, measure_chance, resample, some_images
+from visual_summaries.analyses import cluster_labels, mean_jaccard, measure_chance, resample, some_images
+from visual_summaries.analyses.cohesion import cohesion
 from visual_summaries.flow import Features
 from visual_summaries.parts.summaries import build_summaries, choose_candidates
 from visual_summaries.results import Chance, Image, Region, Summary

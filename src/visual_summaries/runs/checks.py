@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
-from visual_summaries.results import PLACES, Faithfulness, Parts, Run, RunAnalysis, Summary
+from visual_summaries.results import PLACES, Faithfulness, Parts, RandomizationCheck, Run, RunAnalysis, Summary
 from visual_summaries.runs.packed import MismatchError
 from visual_summaries.settings.masks import infills_of
 
@@ -144,6 +144,21 @@ def _check_shortcuts(analysis: RunAnalysis, summaries: int, images: int) -> None
         where = f"run.analysis.mistakes.{number}"
         _picture(mistake.view, f"{where}.view")
         _shaped(mistake, where, {"strengths": (summaries,), "labels": mistake.view.shape[:2]})
+
+
+def check_randomization(run: Run, found: RandomizationCheck) -> None:
+    """Check that what the randomization check found is of this run; raise MismatchError that names what is not."""
+    where, count = "check", len(found.images)
+    _require(count > 0, count, "at least 1", f"{where}.images")
+    for index in found.images:
+        _in_range(index, len(run.images), f"{where}.images")
+    _shaped(found, where, {"masks": (count,), "moved": (count,), "summaries": (len(run.summaries),)})
+    _finite(found, where, "masks", "moved")
+    for name in ("masks", "moved", "summaries"):
+        values = getattr(found, name)
+        fits = bool((np.isnan(values) | ((values >= 0) & (values <= 1))).all())
+        _require(fits, "not so", "in [0, 1]", f"{where}.{name}")
+    _require(found.clusters >= 0, found.clusters, "at least 0", f"{where}.clusters")
 
 
 def _check_summary(run: Run, summary: Summary, where: str) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from visual_summaries.errors import RunError
 from visual_summaries.files.arrays import load_arrays, pack, save_arrays, unpack
-from visual_summaries.files.atomic import CHECKSUMS, sha256_of, take_checksums, temporary_of, write_json, writing
+from visual_summaries.files.atomic import CHECKSUMS, plain, sha256_of, take_checksums, temporary_of, write_json, writing
 from visual_summaries.files.journal import JOURNAL
 from visual_summaries.files.lock import HOLDER, LOCK, require_unlocked
 from visual_summaries.results import (
@@ -42,6 +42,7 @@ from visual_summaries.results import (
     SummaryAnalysis,
     Together,
 )
+from visual_summaries.runs.check_file import load_check
 from visual_summaries.runs.checks import check_run
 from visual_summaries.runs.packed import MismatchError, join_results, split_results, typed
 from visual_summaries.runs.tags_file import load_names
@@ -112,7 +113,8 @@ def save_run(run: Run, path: Path) -> None:
             "analyses": analyses,
             "analyzed": [summary.analysis is not None for summary in summaries],
             "analysis": None if run.analysis is None else together,
-            "verdict": run.verdict.to_dict(),  # for programs that read no arrays; a loaded run judges again
+            # For programs that read no arrays; a loaded run judges again. Summaries are positions, as everywhere in this file.
+            "verdict": plain(asdict(run.verdict)),
             "parts": parts,
             "numbers": [] if run.parts is None else [_scalars(one) for one in run.parts.numbers],
             "skipped": [_scalars(skipped) for skipped in run.skipped],
@@ -160,7 +162,7 @@ def load_run(path: str | Path) -> Run:
             f"{path} is damaged, or does not fit this version ({type(error).__name__}: {error}); it was written by "
             f"visual-summaries {writer}: compute the run again, or load it with that version"
         ) from error
-    return load_names(check_run(run, path))
+    return load_check(load_names(check_run(run, path)))
 
 
 def find_runs(folders: Iterable[str | Path]) -> list[Path]:
@@ -244,7 +246,7 @@ def _assemble(path: Path, manifest: dict[str, Any], data: dict[str, Any], arrays
     warped = iter(pictures)
     analyses = iter(join_results(SummaryAnalysis, "analyses", data["analyses"], arrays))
     analyzed = iter(data["analyzed"])
-    groups = {}
+    groups: dict[str, Any] = {}
     for group in ("summaries", "rejected"):
         for item in data[group]:
             item["members"] = [{**member, "warped": next(warped)} for member in item["members"]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,58 +18,12 @@ from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError, ConvergenceError, RunError
 from visual_summaries.masks import optimize_masks
 from visual_summaries.masks.controls import moved
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.regions import full_mask
-from visual_summaries.results import Mask, Result, Run, Summary
+from visual_summaries.results import Mask, RandomizationCheck, Run, Summary
 from visual_summaries.runs.apply import require_same_network
+from visual_summaries.runs.check_file import save_check
 from visual_summaries.runs.summarize import summarize
-
-#: Summaries and masks depend on the weights when less than this much of them is found again without.
-PASSED = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class RandomizationCheck(Result):
-    """How much of a run is left when the network's weights are shuffled.
-
-    Attributes
-    ----------
-    images : tuple of int
-        The run's images that it was tried on.
-    masks : ndarray of float64, (N,)
-        Intersection over union of the evidence of each, with the shuffled network and with the run's.
-    moved : ndarray of float64, (N,)
-        The same for the run's evidence moved to a random place: what chance gives.
-    summaries : ndarray of float64, (K,)
-        For each summary the intersection over union of its evidence in these images with that of the cluster of the shuffled
-        network that it is matched with (Hungarian assignment); 0 where there is none, NaN for a summary that is in none of
-        these images.
-    clusters : int
-        Summaries, kept or rejected, of the shuffled network.
-    """
-
-    images: tuple[int, ...]
-    masks: NDArray[np.float64]
-    moved: NDArray[np.float64]
-    summaries: NDArray[np.float64]
-    clusters: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether masks and summaries depend on the weights: on average less than half of both is left."""
-        summaries = self.summaries[np.isfinite(self.summaries)]
-        return bool(self.masks.mean() < PASSED and (not summaries.size or summaries.mean() < PASSED))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            "passed": self.passed,
-            "images": len(self.images),
-            "masks": float(self.masks.mean()),
-            "masks_by_chance": float(self.moved.mean()),
-            "summaries": [None if np.isnan(value) else float(value) for value in self.summaries],
-            "clusters_of_shuffled_network": self.clusters,
-        }
 
 
 def shuffled(module: nn.Module, random_state: int = 0) -> nn.Module:
@@ -104,7 +57,7 @@ def randomization_check(
     *,
     images: int = 12,
     random_state: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> RandomizationCheck:
     """Make the masks and summaries of some of a run's images again with shuffled weights: they must change.
 
@@ -119,12 +72,13 @@ def randomization_check(
     images : int
         How many of the run's images to try it on, at least 3.
     random_state : int
-    progress : callable, optional
-        Told of the stages of a run.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
     RandomizationCheck
+        It is kept in the folder of a stored run: a loaded run has it as ``run.check``, and its report shows it.
 
     Raises
     ------
@@ -133,6 +87,7 @@ def randomization_check(
     RunError
         If the run's target is a function, or its evidence was given.
     """
+    progress = shown(progress)
     target = require_same_network(run, classifier)
     if run.info.evidence is not None:
         raise RunError(
@@ -169,20 +124,22 @@ def randomization_check(
         )
         masks: Sequence[Mask] = again.masks
         new = _evidence(again, (*again.summaries, *again.rejected), list(range(len(chosen))))
-    except ConvergenceError:  # regions that fall into no clusters: no summary was found again
+    except ConvergenceError:  # regions that fall into no clusters: no summary is left
         masks = optimize_masks(other, views, target, settings=settings.masks, random_state=random_state)
         new = np.zeros((0, 0), bool)
     before = [run.evidence(k) for k in chosen]
     after = [mask.binary(run.settings.regions.threshold) for mask in masks]
     elsewhere = [moved(mask, seeded(random_state, mask), mirrored=True) for mask in before]
     own = _evidence(run, run.summaries, chosen)
-    return RandomizationCheck(
+    found = RandomizationCheck(
         images=tuple(chosen),
         masks=np.array([_overlap(a, b) for a, b in zip(before, after, strict=True)]),
         moved=np.array([_overlap(a, b) for a, b in zip(before, elsewhere, strict=True)]),
         summaries=np.where(own.any(axis=1), matched_jaccard(own, new), np.nan),
         clusters=len(new),
     )
+    save_check(run, found)
+    return found
 
 
 def _evidence(run: Run, summaries: tuple[Summary, ...], images: list[int]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from visual_summaries.classifiers import Target, classify
 from visual_summaries.errors import ImageError, NoImagesError, TargetError
 from visual_summaries.files.journal import Journal
-from visual_summaries.images import gather_images
+from visual_summaries.images import ImageSource, gather_images
 from visual_summaries.images.copies import near_copies
 from visual_summaries.images.datasets import label_names
 from visual_summaries.progress import report_progress
@@ -98,6 +98,7 @@ class ImageSet:
     total: int
     changes: dict[str, list[str]]  # names of those that are gone, changed and added since the run was last begun
     missed: tuple[Image, ...] = ()  # the first that the network gives another class, among `images` or not
+    sample_of: int | None = None  # of how many a random sample was looked at; None: of all
 
 
 def read_images(
@@ -113,6 +114,7 @@ def read_images(
 ) -> ImageSet:
     """Read images (:func:`visual_summaries.images.gather_images`) until `max_images` usable ones are found.
 
+    Where there may be more, they are looked at in a random order (:func:`in_random_order`), and come in that of the source.
     Where `distinct`, copies of an image are set aside, and what a dataset labels as another class; near copies are always
     marked. Where evidence is `given`, images without a map of use are set aside.
 
@@ -127,7 +129,8 @@ def read_images(
     sources = gather_images(source)
     if given is not None:
         given.match([item.name for item in sources])
-    waiting = iter(sources)
+    sampled = max_images is not None and max_images < len(sources)
+    waiting = iter(in_random_order(sources, context.random_state) if sampled else sources)
     expected = len(sources) if max_images is None else min(max_images, len(sources))
     images: list[Image] = []
     missed: list[Image] = []
@@ -176,6 +179,11 @@ def read_images(
             images.append(image)
             report_progress(progress, "images", len(images), expected)
     report_progress(progress, "images", len(images), len(images))
+    if sampled:
+        place = {item.name: position for position, item in enumerate(sources)}
+        images = [replace(image, index=k) for k, image in enumerate(sorted(images, key=lambda one: place[one.name]))]
+        seen = total + len(skipped) - sum(item.reason == "misclassified" for item in skipped)
+        logger.info("%d images explained: a random sample, %d of %d looked at", len(images), seen, len(sources))
     origins = near_copies(image.view for image in images)
     pairs = zip(images, origins, strict=True)
     images = [image if image.index == origin else replace(image, near=origin) for image, origin in pairs]
@@ -183,13 +191,33 @@ def read_images(
         logger.warning("near copies of others: %s; they are resampled together", ", ".join(near))
     journal = context.pieces.journal
     former = former_images(journal)
-    result = ImageSet(tuple(images), tuple(skipped), correct, total, changes(former, images), tuple(missed))
+    result = ImageSet(
+        tuple(images), tuple(skipped), correct, total, changes(former, images), tuple(missed), len(sources) if sampled else None
+    )
     _require_enough(result, fewest, target, others)
     note_images(journal, former, images)
     logger.info("%s: %d of %d images are classified as %s", classifier.spec or "the network", correct, total, target.name)
     if skipped:
         logger.info("set aside: %s", in_words(skipped))
     return result
+
+
+def in_random_order(sources: Sequence[ImageSource], random_state: int) -> list[ImageSource]:
+    """Return sources in an order that depends on the seed and on their names alone: one more image changes little of a sample.
+
+    Examples
+    --------
+    >>> sources = [ImageSource(f"{k}.jpg", f"{k}.jpg") for k in range(6)]
+    >>> [one.name for one in in_random_order(sources, 0)][:3]
+    ['2.jpg', '3.jpg', '1.jpg']
+    >>> [one.name for one in in_random_order(sources[1:], 0)][:3]
+    ['2.jpg', '3.jpg', '1.jpg']
+    """
+
+    def drawn(one: ImageSource) -> bytes:
+        return hashlib.sha256(f"{random_state}:{one.name}".encode("utf-8", "surrogateescape")).digest()
+
+    return sorted(sources, key=drawn)
 
 
 def _classify(shared: Shared, views: Sequence[NDArray[np.uint8]]) -> Iterable[Content]:

@@ -20,10 +20,11 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.files.journal import JOURNAL, Journal
 from visual_summaries.files.lock import locked
 from visual_summaries.parts.summaries import SummarySet
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.results import Accuracy, ClassifierInfo, Component, Run, RunInfo, TargetInfo
 from visual_summaries.runs.analyzing import analyze_summaries
 from visual_summaries.runs.boxes import group_boxes
+from visual_summaries.runs.check_file import load_check
 from visual_summaries.runs.directory import require_free, save_run
 from visual_summaries.runs.dividing import CELLS, group_evidence, part_settings
 from visual_summaries.runs.given import GivenMaps, MapSources
@@ -68,7 +69,7 @@ def summarize(
     resume: bool = False,
     random_state: int = 0,
     engine: str | Engine = "local",
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Run:
     """Find the parts that a classifier uses again and again for one class.
 
@@ -105,7 +106,8 @@ def summarize(
         Where the object is in the images: a folder of PNG masks named like the images (0 is no object), or a COCO file with
         boxes, polygons or run lengths. Estimated unless given.
     max_images : int, optional
-        Explain at most this many images, the first usable ones in the order of their names.
+        Explain at most this many images: of more, a random sample that `random_state` and the images' names decide. How many
+        there were is ``run.info.counts["sample_of"]``.
     include_misclassified : bool
         Keep images that the network gives another class.
     batch_size : int, optional
@@ -117,8 +119,8 @@ def summarize(
     engine : str or Engine
         Where the work is done: ``"local"``, ``"ray"`` or ``"ray://HOST:PORT"``; see
         :func:`visual_summaries.engines.make_engine`. Another engine may continue with what one has begun.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
@@ -137,6 +139,7 @@ def summarize(
     ConvergenceError
         If clustering does not converge. What was computed before stays in `out`.
     """
+    progress = shown(progress)
     require_settings(settings, Settings)
     require_contrib()  # in every preset members are warped by its filter, after masks have been made
     if not isinstance(classifier, Classifier):
@@ -248,7 +251,8 @@ def _explain(
             accuracy=Accuracy(read.correct, read.total),
             predicted=_predicted_names(classifier, read),
             counts=_counts(read, len(components), len(regions), grouped.clusters, summaries)
-            | {"others": len(beside.others), "others_skipped": len(beside.skipped)},
+            | {"others": len(beside.others), "others_skipped": len(beside.skipped)}
+            | ({} if read.sample_of is None else {"sample_of": read.sample_of}),
             faithfulness=faithfulness.figures(),
             warnings=dict(Counter(name for mask in masks for name in mask.warnings)),
             preset=preset
@@ -278,7 +282,7 @@ def _explain(
         for large in (DESCRIPTORS, CELLS):
             pieces.forget(large.name)
         pieces.journal.write("finished")
-    return load_names(run)
+    return load_check(load_names(run))
 
 
 def _with_count(settings: Settings, count: int | None) -> Settings:

@@ -70,17 +70,17 @@ def save_names(
     return load_names(run), tuple(str(entry.name) for entry in orphans.values())
 
 
-def rename(run: Run, rank: int, name: str | None, *, automatic: bool = False) -> Run:
-    """Name the summary at a position of ``run.summaries`` by hand (None: no name), and write that into ``tags.json``.
+def rename(run: Run, number: int, name: str | None, *, automatic: bool = False) -> Run:
+    """Name a summary by hand (None: no name), by its number from 1, and write that into ``tags.json``.
 
-    With `automatic`, go back to the name that tagging gave, whatever `name` is. Raise RunError if there is no such summary.
+    With `automatic`, go back to the name that tagging gave, whatever `name` is. Raise SettingsError if there is no such
+    summary.
     """
     path = _path(run)
-    if not 0 <= rank < len(run.summaries):
-        raise RunError(f"there is no summary {rank + 1}: the run has {len(run.summaries)}; give a number from 1 on")
+    summary = run.summary(number)
     data = _read(path) if path.is_file() else {}
     entries = _entries(data, path)
-    key = _key(run, run.summaries[rank])
+    key = _key(run, summary)
     entry = entries.get(key, _Entry(name=None, automatic=None, exemplar=key))
     entries[key] = replace(entry, name=entry.automatic if automatic else name, by_hand=not automatic)
     _write(run, path, entries, {k: v for k, v in data.items() if k not in ("format", "help", "names")})
@@ -135,7 +135,7 @@ def _entries(data: Mapping[str, Any], path: Path) -> dict[_Exemplar, _Entry]:
 
 
 def _write(run: Run, path: Path, entries: Mapping[_Exemplar, _Entry], more: Mapping[str, Any]) -> None:
-    ranks = {_key(run, summary): summary.index + 1 for summary in run.summaries}
+    ranks = {_key(run, summary): summary.number for summary in run.summaries}
     files = {image.sha256: image.name for image in run.images}
     names: list[dict[str, Any]] = [
         {"summary": ranks.get(key), **asdict(entry), "exemplar": {"image": files.get(key.sha256), **asdict(key)}}

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from visual_summaries._late import late
+from visual_summaries._short import Short
 from visual_summaries._validate import require_settings
 from visual_summaries.classifiers import Classifier
 from visual_summaries.errors import ClassifierError
-from visual_summaries.progress import Progress
+from visual_summaries.progress import Progress, shown
 from visual_summaries.results import Run
 from visual_summaries.runs.reading import ImageSources
 from visual_summaries.specialization.detectors import stacked
@@ -78,8 +79,8 @@ class PartResult:
     precision: float
 
 
-@dataclass(frozen=True)
-class ClassResult:
+@dataclass(frozen=True, repr=False)
+class ClassResult(Short):
     """One specialized class.
 
     Attributes
@@ -115,8 +116,8 @@ class ClassResult:
     parts: tuple[PartResult, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Specialization:
+@dataclass(frozen=True, eq=False, repr=False)
+class Specialization(Short):
     """A network that was specialized, or left alone.
 
     Attributes
@@ -150,11 +151,14 @@ class Specialization:
         return all(one.unchanged for one in self.classes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON, without weights."""
+        """Return plain data for JSON, without weights; summaries by their numbers (from 1)."""
+        classes = [asdict(one) for one in self.classes]
+        for part in (part for one in classes for part in one["parts"]):
+            part["summary"] += 1
         return {
             "network": self.original.spec,
             "unchanged": self.unchanged,
-            "classes": [asdict(one) for one in self.classes],
+            "classes": classes,
             "settings": asdict(self.settings),
             "random_state": self.random_state,
             "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped],
@@ -184,7 +188,7 @@ def specialize(
     images: ImageSources | None = None,
     settings: SpecializeSettings | None = None,
     random_state: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Specialization:
     """Make a network better at the classes that runs explain, by detectors of the parts that it uses for them.
 
@@ -208,8 +212,8 @@ def specialize(
         them by :meth:`Run.apply`.
     settings : SpecializeSettings, optional
     random_state : int
-    progress : callable, optional
-        Told of the layers ``"further images"``, ``"references"``, ``"apply"``, ``"negatives"`` and ``"detectors"``.
+    progress : callable or bool, optional
+        Called as ``progress(stage, done, total)``. Unless given, a line for each stage in notebooks and terminals; False: none.
 
     Returns
     -------
@@ -225,6 +229,7 @@ def specialize(
     NoImagesError
         If there are too few images.
     """
+    progress = shown(progress)
     require_settings(settings, SpecializeSettings)
     settings = settings or SpecializeSettings()
     runs = (runs,) if isinstance(runs, Run) else tuple(runs)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from visual_summaries._version import __version__
-from visual_summaries.classifiers.names import short_spec
 from visual_summaries.errors import StudyError
 from visual_summaries.files.atomic import write_json, write_text
 from visual_summaries.pages.shell import base_style, render_self_contained, resource
 from visual_summaries.pages.words import text
 from visual_summaries.progress import Progress, report_progress
 from visual_summaries.results import Run
+from visual_summaries.results.info import short_spec
 from visual_summaries.runs.pieces import digest
 from visual_summaries.study.key import KEY_FORMAT, VERSION, Key, key_path
 from visual_summaries.study.pictures import (

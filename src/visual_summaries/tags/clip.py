@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from visual_summaries.classifiers.classifier import module_sha256
+from visual_summaries.classifiers.hub import hub_if_reachable
 from visual_summaries.errors import ClassifierError, MissingExtraError, SettingsError
 from visual_summaries.tags.taggers import Crop, square
 
@@ -111,10 +112,11 @@ def _load(model: str, checkpoint: str | Path | None, device: torch.device) -> tu
 
     name, weights = _resolve(model, checkpoint)
     try:
-        module, _, preprocess = open_clip.create_model_and_transforms(
-            name, pretrained=weights, device=device, weights_only=True
-        )
-        tokenizer = open_clip.get_tokenizer(name)
+        with hub_if_reachable():
+            module, _, preprocess = open_clip.create_model_and_transforms(
+                name, pretrained=weights, device=device, weights_only=True
+            )
+            tokenizer = open_clip.get_tokenizer(name)
     except (RuntimeError, ValueError, OSError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
         raise ClassifierError(
             f"open_clip cannot load {model}{f' with weights {checkpoint}' if checkpoint else ''}: {error}. Give a model and "

@@ -25,7 +25,7 @@ INPUTS = ("box", "masked")
 FILL = (124, 116, 104)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Crop(Result):
     """A piece of an image.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from visual_summaries._short import Short
 from visual_summaries._validate import require_choice, require_in_range
 from visual_summaries.files.atomic import plain
 from visual_summaries.progress import Progress
@@ -16,8 +17,8 @@ from visual_summaries.tags.naming import SummaryName, name_summaries
 from visual_summaries.tags.taggers import INPUTS, Tagger, crop_regions, tag_crops, whole_images
 
 
-@dataclass(frozen=True)
-class Tagging:
+@dataclass(frozen=True, repr=False)
+class Tagging(Short):
     """What one tagger says of a run.
 
     Attributes
