@@ -13,7 +13,7 @@ import pytest
 from drawn_runs import Reader, make_divided_run
 from visual_summaries.analyses.changes import CHANGES as MEASURED
 from visual_summaries.cli import main
-from visual_summaries.cli.judging import FAILED, parse_checks
+from visual_summaries.cli.judging import CHECKS, FAILED, failures, parse_checks
 from visual_summaries.errors import RunError, SettingsError
 from visual_summaries.pages.report import render_page
 from visual_summaries.pages.verdict import CHANGES, mistake_values, verdict_lines, verdict_values
@@ -246,6 +246,12 @@ def test_the_command_fails_on_what_must_not_be(run: Run, tmp_path: Path, capsys:
     [suite] = ElementTree.parse(junit).getroot()  # noqa: S314 - we wrote it
     assert (suite.get("tests"), suite.get("failures")) == ("4", "2")
     assert [len(case) for case in suite] == [1, 1, 0, 0]
+
+
+def test_a_border_that_other_images_take_fails_the_border(run: Run) -> None:
+    made = measured(run, changes=(replace(change(0.1, 0.1, gain_low=0.1), name="border"),))
+    assert [check for check in CHECKS if [*failures(made, check, None)]] == ["border", "background", "change", "any"]
+    assert "The border of the class’s images adds" in next(failures(made, "border", None))
 
 
 def test_checks_on_reliability(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Exit code where a verdict fails.
 FAILED = 12
 
-#: What may be asked for, and the kinds of suspicions that it means.
+#: What may be asked for, and the kinds of suspicions, or the changes, that it means.
 CHECKS = {
     "beside": ("beside",),
     "fixed-place": ("fixed place",),
@@ -119,7 +119,7 @@ def failures(run: Run, check: str, least: float | None) -> Iterator[str]:
             yield f"{percent(verdict.unexplained)} of the score is in no summary, more than {percent(limit)}"
     else:
         for one in verdict.suspicions:
-            if one.kind in CHECKS[check] and (one.confirmed if least is None else one.effect >= least):
+            if {one.kind, one.change} & {*CHECKS[check]} and (one.confirmed if least is None else one.effect >= least):
                 yield f"{suspicion_title(run, one)}. {evidence_sentence(one)}".replace("\u00a0", " ")
 
 
