@@ -17,8 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = ROOT / "docs" / "glossary.md"
 CHECKED = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", "src")
-#: Packages whose texts still have such words.
-NOT_YET = tuple(ROOT / "src" / "visual_summaries" / name for name in ("cli", "pages", "results"))
 KINDS = (".md", ".ipynb", ".py", ".html", ".j2", ".js")
 #: What is no prose in Markdown: tables of results, comments, blocks of code (fenced, or indented after an empty line), code
 #: marks, targets of links.
@@ -63,10 +61,6 @@ def files_of(paths: Iterable[Path]) -> Iterator[Path]:
         yield from (file for file in found if file.suffix in KINDS and file != GLOSSARY)
 
 
-def _later(file: Path) -> bool:
-    return any(folder in file.parents for folder in NOT_YET)
-
-
 def findings(files: Iterable[Path], words: Iterable[str]) -> list[str]:
     """Return a line for each word that is found in `files`."""
     pattern = pattern_of(words)
@@ -85,7 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("paths", nargs="*", type=Path, help="files and folders; README, docs and sources unless given")
     paths = [path.resolve() for path in parser.parse_args().paths]
-    files = files_of(paths) if paths else (file for file in files_of(ROOT / name for name in CHECKED) if not _later(file))
+    files = files_of(paths or [ROOT / name for name in CHECKED])
     found = findings(files, replaced_words(GLOSSARY.read_text(encoding="utf-8")))
     print("\n".join(found) or "no word that the glossary replaces")
     return int(bool(found))

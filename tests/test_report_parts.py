@@ -236,7 +236,7 @@ def test_the_number_of_parts_and_why(run: Run, reader: Reader) -> None:
     asked = replace(run.settings, parts=replace(run.settings.parts, count=3))
     parts = replace(run.parts, numbers=())  # type: ignore[type-var]
     text = Reader(render_page(replace(run, settings=asked, parts=parts))).flat
-    assert "3 parts, as asked for. 2 are summaries, 1 hardly beats its control." in text
+    assert "3 parts, as requested. 2 are summaries, 1 hardly beats its control." in text
     assert "taken" not in text
 
 

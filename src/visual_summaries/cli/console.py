@@ -50,7 +50,7 @@ class StageProgress:
     """A bar for each stage, or for each of several runs, with the time left; use it as a context manager and as ``progress``.
 
     Where there is no terminal, log lines take the place of bars: at the end of each stage, and every half a minute.
-    Ctrl-C within it becomes a sentence that says how to go on, and the exit code that shells expect.
+    Ctrl-C within it becomes a sentence that says how to continue, and the exit code that shells expect.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Exit code where a verdict fails.
 FAILED = 12
 
-#: What may be asked for, and the kinds of suspicions, or the changes, that it means.
+#: The checks, and the kinds of suspicions, or the changes, that it means.
 CHECKS = {
     "beside": ("beside",),
     "fixed-place": ("fixed place",),

@@ -93,7 +93,7 @@ class Loading:
 
 
 def loads_network(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of :class:`Loading` in the place of its parameter `loading`."""
+    """Give a command the options of :class:`Loading` instead of its parameter `loading`."""
     own = inspect.signature(command, eval_str=True).parameters
     options = inspect.signature(Loading, eval_str=True).parameters
 

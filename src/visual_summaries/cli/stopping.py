@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal by which schedulers end a program: stop within two seconds, and say how to go on.
+"""Ctrl-C, and the signal by which schedulers end a program: stop within two seconds, and say how to continue.
 
 Pieces of a run are whole or absent whenever the process ends, so that stopping needs no preparation. What takes time is that
 Python hears of a signal only between its own instructions: one pass of a large network may last many seconds. A thread waits
@@ -33,7 +33,7 @@ class Stopped(BaseException):
 
 
 def message() -> str:
-    """Return what to tell the user: how to go on, and where what is finished of a run is kept."""
+    """Return what to tell the user: how to continue, and where what is finished of a run is kept."""
     lock = sys.modules.get("visual_summaries.files.lock")  # not loaded: nothing has been begun
     folders = ", ".join(str(folder) for folder in getattr(lock, "HELD", []))
     kept = f"finished work is kept in {folders}; " if folders else ""
@@ -53,7 +53,7 @@ def stoppable() -> Iterator[None]:
         yield
     except Stopped as stop:
         print(stop.message, file=sys.stderr, flush=True)
-        # Threads of libraries may go on for a while: nothing that they do is waited for.
+        # Threads of libraries may continue for a while: nothing waits for them.
         os._exit(stop.exit_code)
     finally:
         finished.set()

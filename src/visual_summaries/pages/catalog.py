@@ -99,7 +99,7 @@ def write_index(
     RunError
         If there is no run in the folder, or the files cannot be written.
     MissingExtraError
-        If a Parquet table is asked for and pyarrow is not installed.
+        If the table is to be Parquet and pyarrow is not installed.
     """
     require_choice("table", table, TABLES)
     if table == "parquet":

@@ -228,13 +228,13 @@ def chance_sentence(chance: Chance) -> str:
     )
     typical = float(np.nanmedian(chance.random_likeness)) if np.isfinite(chance.random_likeness).any() else 0.0
     if typical <= 0:
-        ratio = "not alike at all"
+        ratio = "not similar at all"
     elif chance.likeness >= typical:
-        ratio = f"{chance.likeness / typical:.1f} times less alike"
+        ratio = f"{chance.likeness / typical:.1f} times less similar"
     else:
-        ratio = "more alike than here"
+        ratio = "more similar than here"
     as_good = round(chance.p_value * (1 + len(chance.random_likeness)) - 1)
-    verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as alike as these."
+    verdict = f"{as_good} of {len(chance.random_likeness)} random moves made groups as similar as these."
     return f"{found} {ratio}. {verdict} {chance_caution(chance.p_value)}".rstrip()
 
 
@@ -251,7 +251,7 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
     if parts is None:
         return None
     if wanted is not None and wanted.count is not None:
-        why = f"{counted(parts.count, 'part')}, as asked for."
+        why = f"{counted(parts.count, 'part')}, as requested."
     elif wanted is None or not parts.numbers:
         why = f"{counted(parts.count, 'part')}."
     else:
@@ -259,7 +259,7 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
             f"{counted(parts.count, 'part')}: the largest number whose parts are stable when the images are resampled (mean"
             f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Once the parts"
             f" explain {percent(wanted.explained)} of the variation of the evidence’s features, only splits that explain much"
-            f" of the rest go on; at most {wanted.most}."
+            f" of the rest continue; at most {wanted.most}."
         )
     few = parts.count - len(run.summaries) - len(run.rejected)
     became = [f"{counted(len(run.summaries), 'is a summary', 'are summaries')}"]

@@ -1,4 +1,4 @@
-"""The report's images: what is said of each mask, and the values that the template shows of an image and its parts."""
+"""The report's images: the sentences about each mask, and the values that the template shows of an image and its parts."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def render_page(result: Specialization) -> str:
 
 
 def verdict(result: Specialization) -> str:
-    """Return what came of it, in a sentence."""
+    """Return the result, in a sentence."""
     better = [one for one in result.classes if not one.unchanged]
     if not better:
         return "Nothing was added: no part tells more than the network's own score, so the network is unchanged."

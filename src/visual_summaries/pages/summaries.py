@@ -1,4 +1,4 @@
-"""The report's summaries and the rest of the evidence: what is said of each, and the values that the template shows."""
+"""The report's summaries and the rest of the evidence: the sentences about each, and the values that the template shows."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def doubts(analysis: SummaryAnalysis) -> list[tuple[str, str]]:
 
 
 def certainty(analysis: SummaryAnalysis) -> str:
-    """Return how sure the importance and the group are; nothing that :func:`doubts` says."""
+    """Return the intervals of the importance and of the group; nothing that :func:`doubts` says."""
     parts = []
     if analysis.beats_control:
         low, high = analysis.interval

@@ -44,7 +44,7 @@ _LIES = {
 }
 _UNTESTED = {
     "others": "No images of other classes were given to test cues on: give some with --others DIR.",
-    "object": "Where the object lies is estimated: give masks or boxes with --object to be sure.",
+    "object": "Where the object lies is estimated: give masks or boxes with --object.",
     "stability": "Stability was not measured: no summary counts as strong.",
     "chance": "Chance was not measured: no summary counts as strong.",
 }

@@ -35,7 +35,7 @@ class SummaryAnalysis(Result):
         The summary's Shapley value in each image: the loss that hiding it adds, averaged over orders in which the image's
         evidence can be hidden, summary by summary (rejected ones and the rest included); estimated above four parts.
     share_controls : ndarray of float32, (M,)
-        The same for the summary's pixels moved to a random place of the object: what they add in its stead.
+        The same for the summary's pixels moved to a random place of the object: what they add instead.
     interval : tuple of float
         95 % interval, by resampling images, of `above_control`.
     coverage : float
@@ -250,7 +250,7 @@ class RunAnalysis(Result):
     joint : JointEffects or None
         None for a run without summaries.
     chance : Chance or None
-        None where it was not asked for.
+        None where it was not requested.
     places : tuple of Place
         Where each summary lies, in the order of ``run.summaries``; empty where it was not measured.
     cues : tuple of Cue

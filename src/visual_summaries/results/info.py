@@ -129,7 +129,7 @@ class RunInfo(Result):
     preset : str
         ``"custom"`` if the settings are none.
     parts : int or None
-        Number of parts that was asked for.
+        Number of parts that was requested.
     random_state : int
     include_misclassified : bool
     versions, hardware : dict

@@ -74,7 +74,7 @@ class Parts(Result):
     numbers: tuple[PartNumber, ...] = ()
 
     def groups(self, count: int) -> NDArray[np.int64]:
-        """Return the group of each part (K,) when those most alike are merged until `count` are left: a coarser division.
+        """Return the group of each part (K,) when the most similar are merged until `count` are left: a coarser division.
 
         Examples
         --------

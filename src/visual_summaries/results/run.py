@@ -65,7 +65,7 @@ class Run(Result):
     regions : tuple of Region
         Connected pieces of one part in one image; with the preset ``"paper"`` kept salient boxes.
     descriptors : ndarray of float32, (R, d)
-        Features of each region, whose distances say how alike regions are; d is 0 with the preset ``"paper"``.
+        Features of each region, whose distances say how similar regions are; d is 0 with the preset ``"paper"``.
     similarity : ndarray of float32, (R, R)
         Preset ``"paper"`` only, else (0, 0): symmetric similarities of the regions, >= 0; 0 between regions of one image and on
         the diagonal.
@@ -208,7 +208,7 @@ class Run(Result):
     def coarser(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Return the summaries, as positions in ``run.summaries``, grouped as `count` parts would have them.
 
-        Parts are merged by the tree of the run (``run.parts.tree``), the most alike first; groups without a summary are left
+        Parts are merged by the tree of the run (``run.parts.tree``), the most similar first; groups without a summary are left
         out. A run of the preset ``"paper"`` has no tree: each summary stays by itself.
         """
         if self.parts is None:

@@ -74,7 +74,7 @@ class Cue(Result):
     gains : ndarray of float32, (P,)
         Of each pasted picture: score of the class with the region, minus that of the ground alone.
     controls : ndarray of float32, (P,)
-        The same with other pixels in the place of the region's: those of another image of other classes at the same place; on a
+        The same with other pixels instead of the region's: those of another image of other classes at the same place; on a
         neutral ground, as many of the same image elsewhere.
     interval : tuple of float
         95 % interval of the mean of `gains` above that of `controls`: the wider of those by resampling images and grounds.
@@ -201,7 +201,7 @@ class Reliance(Result):
     summary : int
         Position in ``run.summaries``.
     strength : str
-        ``"strong"``: beats its control, is reproducible, and random masks make no groups as alike; ``"weak"``: beats its
+        ``"strong"``: beats its control, is reproducible, and random masks make no groups as similar; ``"weak"``: beats its
         control, and something else is missing or was not measured; ``"none"``: does not beat its control.
     effect : float
         Share of the class score that it takes above its control, over all images.

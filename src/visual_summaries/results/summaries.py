@@ -228,7 +228,7 @@ class Summary(Result):
         return {name: value for name, value in self.__dict__.items() if name != "_run"}
 
 
-#: A region, whoever it belongs to: the number of its owner, its box, and its pixels inside the box.
+#: A region, whatever it belongs to: the number of its owner, its box, and its pixels inside the box.
 Owned = tuple[int, Box, NDArray[np.bool_]]
 
 

@@ -88,7 +88,7 @@
   for (const button of buttons) {
     button.addEventListener("click", () => {
       const { key, kind } = button.dataset;
-      // Numbers are asked for from the highest, names from A.
+      // Numbers are sorted from the highest, names from A.
       const first = kind.startsWith("num") ? "1" : "";
       go({ sort: key, down: state.sort !== key ? first : state.down ? "" : "1" });
       order();

@@ -186,7 +186,7 @@
     const test = wanted[choose.value] ?? ((region) => String(region.summary) === choose.value);
     pick(regions.flatMap((region, index) => (test(region) ? [index] : [])));
   });
-  // A finger that drags scrolls the page, unless it is told to draw.
+  // A finger that drags scrolls the page, unless it draws.
   draw.addEventListener("click", () => draw.setAttribute("aria-pressed", String(map.classList.toggle("drawing"))));
 
   const columns = ["region", "image", "name", "x0", "y0", "x1", "y1", "summary", "rejected", "member", "similarity", "salient_share", "contribution", "drop"];

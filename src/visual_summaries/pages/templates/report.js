@@ -17,7 +17,7 @@
     with: /^(any|none|warned|other|\d+)$/,
     find: /^[^]{0,200}$/,
   };
-  const chosen = ["order", "only", "sort", "with", "find"]; // selects and fields that are called like what they choose
+  const chosen = ["order", "only", "sort", "with", "find"]; // selects and fields named after what they choose
   const [slider, masked, hidden, outlined] = ["mask", "masked", "hidden", "outlined"].map((name) => document.querySelector(`#masks input[name="${name}"]`));
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const theme = document.getElementById("theme");

@@ -1,6 +1,6 @@
 "use strict";
 // A study: welcome, then for each kind of task an introduction, practice and the tasks, then the file with the answers.
-// Every answer is kept in the page's storage at once. Texts become nodes, never HTML.
+// Every answer is kept in the page's storage immediately. Texts become nodes, never HTML.
 (() => {
   const study = JSON.parse(document.getElementById("study").textContent);
   const root = document.documentElement;
@@ -13,9 +13,9 @@
     preference: "Which side explains it better?",
   };
   const KEYS = {
-    intruder: "On a keyboard: the digits choose, Enter goes on.",
-    name: "On a keyboard: Enter goes on, Tab reaches the buttons.",
-    preference: "On a keyboard: A, B and 0 (no difference) choose, Enter goes on.",
+    intruder: "On a keyboard: the digits choose, Enter continues.",
+    name: "On a keyboard: Enter continues, Tab reaches the buttons.",
+    preference: "On a keyboard: A, B and 0 (no difference) choose, Enter continues.",
   };
 
   // ---- storage: what is kept, and what happens where a browser keeps nothing ----
@@ -69,7 +69,7 @@
     };
   }
 
-  // ---- time: only while the page is seen; a reload goes on where it was ----
+  // ---- time: only while the page is seen; a reload continues where it was ----
   let since = null;
   function seconds() {
     return state.open.seconds + (since === null ? 0 : (performance.now() - since) / 1000);
@@ -157,7 +157,7 @@
     const again = state
       ? node("p", { class: "card-note" }, state.finished ? "All tasks were answered in this browser. " : `Welcome back: ${state.answers.length} of ${total} tasks are done. `)
       : null;
-    const start = button(state ? (state.finished ? "To my answers" : "Go on") : "Start", () => {
+    const start = button(state ? (state.finished ? "To my answers" : "Continue") : "Start", () => {
       welcomed = true;
       if (!state) {
         state = newState();
@@ -169,9 +169,9 @@
       node("h1", {}, study.title),
       node("p", { class: "headline" }, `You will see small pictures and answer ${total} short questions about them, in about ${minutes} minutes. Nothing has to be known beforehand; each part starts with practice.`),
       node("ul", { class: "points" },
-        node("li", {}, node("b", {}, "Nothing is sent anywhere. "), "Your answers are kept in this browser as you give them. You can close the page and go on later, in the same browser."),
+        node("li", {}, node("b", {}, "Nothing is sent anywhere. "), "Your answers are kept in this browser as you give them. You can close the page and continue later, in the same browser."),
         node("li", {}, node("b", {}, "No name is asked. "), "The file with your answers has them, how long each took, and a number drawn at random."),
-        node("li", {}, node("b", {}, "At the end "), study.contact ? "you save the answers as one file and send it to " : "you save the answers as one file and send it to whoever asked you.", study.contact ? node("bdi", {}, study.contact) : "", study.contact ? "." : "")),
+        node("li", {}, node("b", {}, "At the end "), study.contact ? "you save the answers as one file and send it to " : "you save the answers as one file and send it to the person who asked you.", study.contact ? node("bdi", {}, study.contact) : "", study.contact ? "." : "")),
       warning(),
       again,
       node("p", { class: "actions" }, start, state ? startAgain() : null),
@@ -230,7 +230,7 @@
     );
   }
 
-  // A task of any kind is a form: what is chosen, a button to go on, and for practice the feedback.
+  // A task of any kind is a form: what is chosen, a button to continue, and for practice the feedback.
   function ask(section, task, practice) {
     progress(section, practice);
     opened(task.id);
@@ -441,7 +441,7 @@
     }, { class: "second", id: "copy" });
     show(
       node("h1", {}, "Done. Thank you!"),
-      node("p", { class: "headline" }, "Now save your answers as one file and send it to ", study.contact ? node("bdi", {}, study.contact) : "whoever asked you", ". Nothing was sent by itself."),
+      node("p", { class: "headline" }, "Now save your answers as one file and send it to ", study.contact ? node("bdi", {}, study.contact) : "the person who asked you", ". Nothing was sent by itself."),
       node("p", { class: "write stacked" }, node("label", { for: "comment" }, "Anything to add? (may stay empty)"), comment),
       node("p", { class: "actions" }, save, share, copy),
       said,
