@@ -368,7 +368,7 @@ def test_joint_effects_and_chance_in_words(run: Run) -> None:
     assert "the same steps find 1 groups" not in text
     assert "the same steps find 1 group (here: 2)" in text
     assert (
-        "4.0 times less alike. 1 of 3 random moves made groups as alike as these."
+        "4.0 times less similar. 1 of 3 random moves made groups as similar as these."
         " Caution: these summaries could be chance (p = 0.50, above 0.05)." in text
     )
     assert "Mean score: 0.53 by importance, 0.63 in random order." in text
