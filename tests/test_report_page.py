@@ -97,6 +97,13 @@ def test_first_screen_says_it_all(reader: Reader) -> None:
     assert "takes 43 % off the score" in reader.flat
 
 
+def test_images_from_a_folder_are_named_by_it(run: Run) -> None:
+    shown = {
+        source: Reader(render_page(replace(run, info=replace(run.info, source=source)))).flat for source in ("wrens", "list")
+    }
+    assert [" images: wrens" in shown["wrens"], " images: list" in shown["list"]] == [True, False]
+
+
 def test_names_stand_beside_their_numbers_and_are_text(run: Run) -> None:
     tags = (Tag("<b>left</b> wing", 0.987, by_hand=False), Tag("my name", NAN, by_hand=True))
     named = replace(run, summaries=tuple(replace(s, tag=tag) for s, tag in zip(run.summaries, tags, strict=True)))

@@ -98,6 +98,7 @@ def _context(run: Run) -> dict[str, Any]:
     return {
         "target": target,
         "info": info,
+        "folder": words.folder_name(run),
         "network": short_spec(info.classifier.spec),
         "verdict": verdict_values(run),
         "headline": findings.headline(run, target),

@@ -131,8 +131,13 @@ def class_name(run: Run) -> str:
     """Return what a page calls the class: its name; where it has none, that of the folder of images, or its number."""
     if is_named(run):
         return text(run.info.target.name)
-    source = run.info.source
-    return f"class {run.info.target.index}" if source in _CONTAINERS else " ".join(text(source).replace("_", " ").split())
+    folder = folder_name(run)
+    return " ".join(text(folder).replace("_", " ").split()) if folder else f"class {run.info.target.index}"
+
+
+def folder_name(run: Run) -> str:
+    """Return the name of the folder of images; empty where they came from none."""
+    return "" if run.info.source in _CONTAINERS else run.info.source
 
 
 def covered_images(run: Run, summary: Summary) -> int:
