@@ -119,7 +119,7 @@ def test_of_a_score_near_zero_no_shares_are_told(run: Run, applied: Application,
     first = replace(applied.images[0], image=replace(applied.images[0].image, score=0.0004), near_zero=True)
     found = replace(applied, images=(first,))
     page = found.save(tmp_path / "out").read_text(encoding="utf-8")
-    assert "is under 0.01, near 0: there is no score whose shares could be told" in page
+    assert "is under 0.01, near 0: shares of it have no meaning" in page
     assert "account for" not in page
     [told] = json.loads((tmp_path / "out" / "apply.json").read_text())["images"]
     assert told["score_near_zero"] is True
@@ -139,7 +139,7 @@ def test_the_command_tells_no_shares_of_a_score_near_zero(
         images = tuple(replace(one, near_zero=near_zero) for one in applied.images[:1])
         monkeypatch.setattr(Run, "apply", lambda *_, images=images, **__: replace(applied, images=images))
         said = CliRunner().invoke(app, ["apply", str(tmp_path / "run"), str(tmp_path), "--out", str(tmp_path / "out")]).output
-        assert ("near 0, so shares of it mean nothing" in said) == near_zero
+        assert ("near 0: shares of it have no meaning" in said) == near_zero
         assert ("%" in said) != near_zero
 
 

@@ -333,7 +333,9 @@ def test_the_command(pair: tuple[Run, Run], tmp_path: Path, capfd: pytest.Captur
     assert main(["compare", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
     printed = capfd.readouterr().out
     assert "jay: Both networks use 2 parts." in printed
-    assert "nets.py:large summary 2, importance 40%; nets.py:small summary 2, importance 20%" in printed
+    assert "nets.py:large summary 2, importance 40 %; nets.py:small summary 2, importance 20 %" in printed.replace(
+        "\u00a0", " "
+    )
     small = str(tmp_path / "runs" / "small")
     assert main(["compare", small, str(tmp_path / "runs" / "large"), "--out", str(tmp_path / "out"), "--json", "--quiet"]) == 0
     assert json.loads(capfd.readouterr().out)["page"] == str(tmp_path / "out" / "comparison.html")

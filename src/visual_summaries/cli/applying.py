@@ -66,7 +66,7 @@ def apply(
         shares = ["" if one.near_zero else f" {percent(own.importance)}" for own in one.present]
         parts = ", ".join(f"summary {own.summary + 1}{share}" for own, share in zip(one.present, shares, strict=True))
         said = "" if one.predicted == found.target else f" (classified as {one.predicted})"
-        low = ", near 0, so shares of it mean nothing" if one.near_zero else ""
+        low = ", near 0: shares of it have no meaning" if one.near_zero else ""
         say(f"{one.image.name}: score {one.image.score:.2f}{low}{said}; {parts or 'no summary'}")
     say(f"page: {page}")
 
