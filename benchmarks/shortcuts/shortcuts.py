@@ -262,6 +262,22 @@ def natural(one: Natural, data: Path, keep: Path) -> Row:
     return rounded({"name": one.name, "kind": "natural", "network": one.network, **judged(run), "summaries": summaries})
 
 
+def used_summaries(row: Row) -> list[Row]:
+    """Return a row for each summary of a natural cue that beats its control: where it lies, what it takes, what is said."""
+    said = {one["summary"]: "confirmed" if one["confirmed"] else "to check" for one in row["suspicions"]}
+    return [
+        {
+            "kind": "natural summary",
+            "of": row["name"],
+            "summary": number,
+            **{key: one[key] for key in ("place", "on_object", "effect", "strength", "gain")},
+            "suspicion": said.get(number - 1),
+        }
+        for number, one in enumerate(row["summaries"], 1)
+        if one["strength"] != "none"
+    ]
+
+
 def found_cue(row: Row) -> Row | None:
     """Return the summary that is the cue and beats its control, the one with most effect; None where there is none."""
     own = [one for one in row["summaries"] if (one["on_cue"] or 0) >= ON_CUE and one["strength"] != "none"]
@@ -306,6 +322,33 @@ def figures(rows: Sequence[Row], half: str) -> Row:
     }
 
 
+def by_cue(rows: Sequence[Row]) -> list[Row]:
+    """Return for each half and cue its mean effect, and the shares of its units in which it was found, placed and flagged."""
+    learned = [row for row in rows if row.get("cue") and row["effect"] >= LEARNED]
+    found = []
+    for half, cue in sorted({(row["half"], row["cue"]) for row in learned}):
+        own = [row for row in learned if (row["half"], row["cue"]) == (half, cue)]
+        summaries = [(row, found_cue(row)) for row in own if row["kind"] == "region"]
+        named = [(row, one) for row, one in summaries if one is not None]
+        found.append(
+            {
+                "kind": "by cue",
+                "half": half,
+                "of": cue,
+                "units": len(own),
+                "true_effect": mean([row["effect"] for row in own]),
+                "found": mean([one is not None for _, one in summaries]),
+                "placed": mean([one["place"] == row["place"] for row, one in named]),
+                "suspected": mean([bool(row["suspicions"]) for row in own]),
+                "effect": mean([one["effect"] for _, one in named]),
+                "spray": mean([row["spray"] >= ON_CUE for row, _ in summaries]),
+                "craft": mean([row["craft"] >= ON_CUE for row, _ in summaries]),
+                "flagged": mean([any(name in TELLS[cue] for name in flags(row)) for row in own if row["kind"] == "whole"]),
+            }
+        )
+    return rounded(found)
+
+
 def bars_of(report: Row) -> list[Row]:
     """Return the bars, of the reported half."""
     return [
@@ -344,6 +387,7 @@ def main() -> None:
         pool.shutdown(cancel_futures=True)
     rows = [row for row in rows if row is not None]
     halves = [figures(rows, half) for half in ("choose", "report")]
+    rows += by_cue(rows) + [one for row in rows if row["kind"] == "natural" for one in used_summaries(row)]
     found = harness.results("shortcuts", arguments.size, settings, rows, bars_of(halves[1]), halves=rounded(halves))
     harness.finish(found, arguments.json)
 
