@@ -12,6 +12,7 @@ import math
 import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from visual_summaries.demo import demo_network
 from visual_summaries.files.atomic import plain, write_json, write_text
 from visual_summaries.runs.manifest import hardware, versions
 from visual_summaries.runs.pieces import digest
+from visual_summaries.settings import preset
 
 Row = dict[str, Any]
 
@@ -76,9 +78,14 @@ def results(
     device: str = "cpu",
     **more: Any,
 ) -> Row:
-    """Return the object that a benchmark writes."""
-    where = {"hardware": hardware(torch.device(device)), "versions": versions()}
+    """Return the object that a benchmark writes; it names the default that was measured (:func:`default_hash`)."""
+    where = {"hardware": hardware(torch.device(device)), "versions": versions(), "default": default_hash()}
     return {"benchmark": name, "size": size, **where, "settings": settings, "rows": rows, **more, "bars": bars}
+
+
+def default_hash() -> str:
+    """Return the hash of the default settings: results that name another are those of a former default."""
+    return digest(plain(asdict(preset("default"))))[:12]
 
 
 def write(found: Row, path: Path | None) -> None:
