@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visual_summaries.analyses.verdict import SURE
+from visual_summaries.analyses.verdict import LEAST_EFFECT, SURE
 from visual_summaries.pages.rendering import render_part
 from visual_summaries.pages.words import UNKNOWN, chance_caution, class_name, decimal, is_named, listed, percent, span, text
 from visual_summaries.results import Reliance, Run, Suspicion, Verdict
@@ -180,7 +180,8 @@ def evidence_sentence(one: Suspicion) -> str:
 def _unsuspected(verdict: Verdict) -> str:
     if verdict.reliable == "nothing":
         return "So nothing can be said about shortcuts: see what is in no summary."
-    return "No summary that beats its control lies beside the object, at a fixed place or along the border."
+    takes = f"takes {percent(LEAST_EFFECT)} of the score or more (95\u00a0% interval)"
+    return f"No summary that {takes} lies beside the object, at a fixed place or along the border."
 
 
 def place_words(kind: str, share: float, sure: float) -> str:
