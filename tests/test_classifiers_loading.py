@@ -151,6 +151,7 @@ def test_a_failed_download_says_so(spec, monkeypatch, tmp_path):
     def no_network(*args, **options):
         raise OSError("no route to host\nand more")
 
+    monkeypatch.setattr("visual_summaries.classifiers.hub.resolves", lambda host: True)
     monkeypatch.setattr(timm, "create_model", no_network)
     monkeypatch.setattr(torchvision.models, "get_model", no_network)
     if spec.startswith("hf/"):
