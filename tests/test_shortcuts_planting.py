@@ -104,8 +104,8 @@ def test_halves_share_no_class_cue_or_seed() -> None:
     assert {unit.design for unit in choose} == {0}
     assert {unit.design for unit in report} == {1}
     for half in (choose, report):
-        assert Counter(unit.cue for unit in half if unit.cue) == dict.fromkeys([*REGIONS, *WHOLE], 3)
-        assert Counter(unit.network for unit in half if unit.kind == "region") == dict.fromkeys(units.NETWORKS, 9)
+        assert Counter(unit.cue for unit in half if unit.cue) == dict.fromkeys([*REGIONS, *WHOLE], 2)
+        assert Counter(unit.network for unit in half if unit.kind == "region") == dict.fromkeys(units.NETWORKS, 6)
         assert {unit.twin for unit in half if unit.cue} == {unit for unit in half if unit.cue is None}
     quick = units.units("quick")
     assert set(quick) < set(made)
