@@ -103,7 +103,7 @@ def _rimmed(view: View, rim: View) -> View:
     """Give a view the border of another."""
     rows, columns = (round(_RIM * n) for n in view.shape[:2])
     found = _resized(rim, *view.shape[:2]).copy()
-    found[rows : view.shape[0] - rows, columns : view.shape[1] - columns] = view[rows:-rows, columns:-columns]
+    found[rows:-rows, columns:-columns] = view[rows:-rows, columns:-columns]
     return found
 
 

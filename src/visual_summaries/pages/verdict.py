@@ -181,7 +181,7 @@ def _unsuspected(verdict: Verdict) -> str:
     if verdict.reliable == "nothing":
         return "So nothing can be said about shortcuts: see what is in no summary."
     takes = f"takes {percent(LEAST_EFFECT)} of the score or more (95\u00a0% interval)"
-    return f"No summary that {takes} lies beside the object, at a fixed place or along the border."
+    return f"No summary that {takes} clearly lies beside the object, at a fixed place or along the border."
 
 
 def place_words(kind: str, share: float, sure: float) -> str:
