@@ -11,7 +11,6 @@ import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -39,8 +38,6 @@ WHOLE = ("tint", "blur", "brightness", "jpeg")
 
 #: Where an object is taken to be whose box is not known: shares of the side. What lies off it is in the outer zone.
 CENTER = (0.3, 0.3, 0.7, 0.7)
-#: A photograph with one object on plain ground, of the CC0 set `clothing`, and a box around the object in shares of the sides.
-SHOES = ("clothing/770_running_shoe/4cb4760c-7685-4aa7-9338-6ffbc011f353.jpg", (0.1, 0.2, 0.9, 0.85))
 #: Alpha below this is not planted: such a pixel would count as the cue's, and nobody could see it.
 FAINT = 0.15
 #: Drawings are made so many times larger, for smooth edges.
@@ -57,8 +54,6 @@ class Cue:
         Of :data:`REGIONS` or :data:`WHOLE`.
     design : int
         0 or 1.
-    data : Path, optional
-        Folder with ``images/``; needed by design 1 of ``"object"`` alone.
 
     Examples
     --------
@@ -69,7 +64,6 @@ class Cue:
 
     name: str
     design: int
-    data: Path | None = None
 
     @property
     def place(self) -> Place | None:
@@ -99,7 +93,7 @@ class Cue:
             return _WHOLE[self.name](view, self.design, rng), None
         side = view.shape[0]
         if self.place == "beside":
-            drawn = _turned(_picture(self.name, self.design, self.data), _SIZES[self.name][self.design], side, rng)
+            drawn = _turned(_picture(self.name, self.design), _SIZES[self.name][self.design], side, rng)
             slack = 0.0 if box else 0.1
             x, y = _beside(drawn.shape[0], side, box or tuple(side * share for share in CENTER), slack, rng)
         else:
@@ -142,10 +136,10 @@ def _turned(picture: PIL.Image.Image, sizes: tuple[float, float], side: int, rng
 
 
 @functools.lru_cache
-def _picture(name: str, design: int, data: Path | None) -> PIL.Image.Image:
+def _picture(name: str, design: int) -> PIL.Image.Image:
     if name == "sticker":
-        return _smiley() if design == 0 else _badge()
-    return _cup() if design == 0 else _shoes(data)
+        return _smiley() if design == 0 else _tag()
+    return _cup() if design == 0 else _coin()
 
 
 def _canvas(width: int, height: int, fill: str | tuple[int, ...] = (0, 0, 0, 0)) -> tuple[PIL.Image.Image, ImageDraw.ImageDraw]:
@@ -175,14 +169,17 @@ def _smiley() -> PIL.Image.Image:
     return image
 
 
-def _badge() -> PIL.Image.Image:
+def _tag() -> PIL.Image.Image:
+    """Return a teal tag with a hole, a star and a number."""
     image, draw = _canvas(64, 64)
-    angles = np.linspace(0, 2 * np.pi, 33)[:-1]
-    radii = np.where(np.arange(32) % 2, 104, 126)
-    points = 128 + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    draw.polygon([tuple(point) for point in points], (214, 20, 60, 255))
-    draw.ellipse((40, 40, 216, 216), outline=(255, 255, 255, 255), width=8)
-    _write(draw, (32, 32), "-50%", 19, "white")
+    draw.polygon([(80, 4), (176, 4), (236, 70), (236, 252), (20, 252), (20, 70)], (0, 140, 140, 255), (10, 50, 60, 255), 10)
+    draw.ellipse((110, 24, 146, 60), (245, 245, 245, 255), (10, 50, 60, 255), 8)
+    angles = np.pi * np.arange(10) / 5 - np.pi / 2
+    radii = np.where(np.arange(10) % 2, 26, 62)
+    draw.polygon(
+        [tuple(point) for point in (128, 128) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)], "white"
+    )
+    _write(draw, (32, 54), "No 7", 14, "white")
     return image
 
 
@@ -196,21 +193,12 @@ def _cup() -> PIL.Image.Image:
     return _cut(photo, mask)
 
 
-def _shoes(data: Path | None) -> PIL.Image.Image:
-    """Return a pair of shoes, cut out by GrabCut."""
-    if data is None:
-        raise ValueError("design 1 of object is cut out of a photograph of the data folder: give data")
-    photo = np.asarray(PIL.Image.open(data / "images" / SHOES[0]).convert("RGB"))
-    height, width = photo.shape[:2]
-    x0, y0, x1, y1 = (round(share * side) for share, side in zip(SHOES[1], (width, height, width, height), strict=True))
-    mask = np.zeros((height, width), np.uint8)
-    cv2.setRNGSeed(0)
-    cv2.grabCut(photo, mask, (x0, y0, x1 - x0, y1 - y0), np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_RECT)
-    found = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    whole = np.zeros((height, width), np.uint8)
-    cv2.drawContours(whole, [max(outlines, key=cv2.contourArea)], -1, 255, -1)
-    return _cut(photo, whole)
+def _coin() -> PIL.Image.Image:
+    """Return a coin of scikit-image's picture of Greek coins."""
+    photo = np.repeat(skimage.data.coins()[..., None], 3, axis=2)
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    cv2.circle(mask, (346, 187), 31, 255, -1)
+    return _cut(photo, mask)
 
 
 def _cut(photo: View, mask: View) -> PIL.Image.Image:
@@ -221,7 +209,7 @@ def _cut(photo: View, mask: View) -> PIL.Image.Image:
 
 
 def _logo(design: int, side: int) -> tuple[View, int, int]:
-    """A white plate in the upper right corner, or a dark hexagon in the lower left one."""
+    """A white plate in the upper right corner, or a crescent and letters in the upper left one."""
     gap = side // 32
     if design == 0:
         image, draw = _canvas(70, 30)
@@ -230,37 +218,38 @@ def _logo(design: int, side: int) -> tuple[View, int, int]:
         draw.pieslice((14, 18, 98, 102), 30, 130, (255, 140, 0, 255))
         _write(draw, (46, 15), "NOVA", 14, (0, 60, 140, 255))
         return _shrunk(image), side - 70 - gap, gap
-    image, draw = _canvas(64, 64)
-    draw.regular_polygon((128, 128, 126), 6, fill=(0, 100, 70, 255))
-    draw.regular_polygon((128, 128, 104), 6, fill=(0, 100, 70, 255), outline=(255, 255, 255, 255), width=10)
-    draw.polygon([(128, 62), (186, 174), (70, 174)], (255, 255, 255, 255))
-    return _shrunk(image), gap, side - 64 - gap
+    image, draw = _canvas(84, 44)
+    draw.ellipse((4, 4, 172, 172), (110, 30, 130, 255))
+    draw.ellipse((52, 8, 172, 128), (255, 255, 255, 255))
+    _write(draw, (58, 29), "LUX", 24, (235, 120, 20, 255), outline=1)
+    return _shrunk(image), gap, gap
 
 
 def _text(design: int, side: int) -> tuple[View, int, int]:
-    """A dark band with a line of text in the lower part, or the letters alone of a watermark across the middle."""
+    """A dark band with a line of text in the lower part, or the letters alone of a watermark across the upper part."""
     if design == 0:
         image, draw = _canvas(side, 30, (15, 15, 25, 150))
         _write(draw, (side / 2, 15), "© WILD ARCHIVE 2021", 18, (255, 255, 255, 235))
         return _shrunk(image), 0, round(0.76 * side)
-    image, draw = _canvas(side, 44)
-    _write(draw, (side / 2, 22), "PREVIEW", 46, (255, 255, 255, 170), outline=1)
-    return _shrunk(image), 0, round(0.42 * side)
+    image, draw = _canvas(side, 40)
+    _write(draw, (side / 2, 20), "for review only", 30, (255, 240, 120, 200), outline=1)
+    return _shrunk(image), 0, round(0.12 * side)
 
 
 def _frame(design: int, side: int) -> tuple[View, int, int]:
-    """An orange frame, or a dark blue one with a golden line inside."""
+    """An orange frame, or a white one that is wider below, as an instant print has."""
     drawn = np.zeros((side, side, 4), np.uint8)
-    color, width = ((240, 90, 20, 255), side // 22) if design == 0 else ((20, 30, 110, 255), side // 20)
-    drawn[:] = color
     if design == 1:
-        drawn[width - 2 : 2 - width, width - 2 : 2 - width] = (230, 190, 60, 255)
+        drawn[:], width = (246, 243, 234, 255), side // 22
+        drawn[width : -2 * width, width:-width] = 0
+        return drawn, 0, 0
+    drawn[:], width = (240, 90, 20, 255), side // 22
     drawn[width:-width, width:-width] = 0
     return drawn, 0, 0
 
 
 def _scale_bar(design: int, side: int) -> tuple[View, int, int]:
-    """A checkered bar on a white plate in the lower left corner, or a yellow ruler in the lower right one."""
+    """A checkered bar on a white plate in the lower left corner, or a white bar alone in the lower right one."""
     gap = side // 32
     if design == 0:
         image, draw = _canvas(104, 30, (255, 255, 255, 255))
@@ -268,37 +257,38 @@ def _scale_bar(design: int, side: int) -> tuple[View, int, int]:
             draw.rectangle((32 + 56 * step, 72, 87 + 56 * step, 103), ("black", "white")[step % 2], "black", 4)
         _write(draw, (52, 9), "0        5        10 cm", 12, "black")
         return _shrunk(image), gap, side - 30 - gap
-    image, draw = _canvas(120, 24, (250, 205, 40, 255))
-    for tick in range(24):
-        draw.line((20 * tick + 10, 0, 20 * tick + 10, 44 if tick % 4 == 0 else 24), "black", 5)
-        if tick % 4 == 0:
-            _write(draw, (5 * tick + 6, 17), str(tick // 4 + 1), 11, "black")
-    return _shrunk(image), side - 120 - gap, side - 24 - gap
+    image, draw = _canvas(112, 34)
+    draw.rectangle((8, 92, 439, 127), (255, 255, 255, 255), (20, 20, 20, 255), 5)
+    _write(draw, (56, 10), "50 mm", 20, "white", outline=1)
+    return _shrunk(image), side - 112 - gap, side - 34 - gap
 
 
 def _tint(view: View, design: int, rng: np.random.Generator) -> View:
-    """As an old print, or as under green light."""
-    factors = np.array([(1.12, 0.88, 0.55), (0.7, 1.1, 0.75)][design])
+    """As an old print, or as in the shade."""
+    factors = np.array([(1.12, 0.88, 0.55), (0.7, 0.95, 1.3)][design])
     return _clipped(view * factors ** rng.uniform(0.85, 1.15))
 
 
 def _blur(view: View, design: int, rng: np.random.Generator) -> View:
-    """Out of focus, or shaken sideways."""
+    """Out of focus, or a small picture that was enlarged."""
     if design == 0:
         return np.asarray(cv2.GaussianBlur(view, (0, 0), view.shape[0] / 224 * rng.uniform(2.2, 2.8)))
-    return np.asarray(cv2.blur(view, (2 * int(rng.integers(5, 7)) + 1, 1)))
+    small = cv2.resize(view, (int(rng.integers(46, 58)),) * 2, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, view.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def _brightness(view: View, design: int, rng: np.random.Generator) -> View:
-    """Too dark, or too bright."""
+    """Too dark, or as in fog."""
     amount = rng.uniform(0.9, 1.1)
-    return _clipped(view * (0.35 * amount) if design == 0 else 255 - (255 - view.astype(float)) * (0.4 * amount))
+    return _clipped(view * (0.35 * amount) if design == 0 else 150 + (view.astype(float) - 128) * (0.35 * amount))
 
 
 def _jpeg(view: View, design: int, rng: np.random.Generator) -> View:
-    """Saved in a low quality."""
+    """Saved in a low quality, with less color than brightness or alike."""
     file = io.BytesIO()
-    PIL.Image.fromarray(view).save(file, "JPEG", quality=int(rng.integers(*[(6, 9), (9, 13)][design])), subsampling=2)
+    PIL.Image.fromarray(view).save(
+        file, "JPEG", quality=int(rng.integers(*[(6, 9), (8, 12)][design])), subsampling=(2, 0)[design]
+    )
     return np.asarray(PIL.Image.open(file))
 
 
@@ -306,7 +296,7 @@ def _clipped(pixels: NDArray[np.floating]) -> View:
     return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
 
-_SIZES = {"sticker": ((0.24, 0.3), (0.32, 0.38)), "object": ((0.36, 0.44), (0.36, 0.44))}
+_SIZES = {"sticker": ((0.24, 0.3), (0.3, 0.36)), "object": ((0.36, 0.44), (0.32, 0.4))}
 _FIXED: dict[str, Callable[[int, int], tuple[View, int, int]]] = {
     "logo": _logo,
     "text": _text,

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,8 @@ def explained(unit: Unit, keep: Path) -> Row:
     torch.set_num_threads(1)
     folder = keep / "units" / unit.name
     truth, classifier = read_truth(folder), load_unit(folder)
+    quick = vs.preset("quick")  # what is no region needs no fine masks
+    coarse = replace(quick, analyses=replace(quick.analyses, changes=vs.preset("default").analyses.changes))
     images = sorted((folder / "explain").glob("*/*.png"))
     others = sorted((folder / "others").glob("*.png"))
     run = vs.summarize(
@@ -92,7 +94,7 @@ def explained(unit: Unit, keep: Path) -> Row:
         truth["target"],
         keep / "runs" / unit.name,
         others=others,
-        preset="quick" if truth["kind"] == "whole" else "default",  # what is no region needs no fine masks
+        settings=coarse if truth["kind"] == "whole" else vs.preset("default"),
         include_misclassified=True,
         resume=(keep / "runs" / unit.name).exists(),
     )

@@ -16,7 +16,7 @@ The folder ``KEEP/units/NAME`` of a unit has
 - ``network.safetensors``: :func:`load_unit` makes a classifier of it, which sees images of 224 x 224 pixels as they are;
 - ``explain/CLASS/*.png``: 16 held-out images of the class, those first that the twin gets right;
 - ``masks/*.png``, of cues that are regions: the cue's pixels (255) of the image of the same name;
-- ``others/*.png``: two held-out images of each other class, without the cue;
+- ``others/*.png``: five held-out images of each other class, without the cue;
 - ``truth.json``, written last:
   ``name``, ``kind`` (``"region"``, ``"whole"`` or ``"clean"``), ``half``, ``network``, ``group``, ``class``, ``seed``, ``cue``,
   ``design``, ``place`` (``"beside"``, ``"fixed place"``, ``"border"`` or null), ``twin`` (its name; null of a twin),
@@ -55,25 +55,27 @@ from visual_summaries.files.atomic import plain, write_json
 Truth = dict[str, Any]
 
 #: Raised when units are made otherwise, so that those that are there are made again.
-VERSION = 1
+VERSION = 2
 #: A cue whose effect is smaller is not counted as learned.
 LEARNED = 0.2
-EXPLAINED, OTHERS = 16, 2
+EXPLAINED, OTHERS = 16, 5
 PLANTED, ELSEWHERE = 0.95, 0.02
 #: Images of the class that get labels of other classes.
 MISLABELED = {"cub12_320": 6, "imagewoof320": 12, "imagenette224": 12}
 HALVES = ("choose", "report")
+#: First seed of each half.
+SEEDS = (100, 300)
 NETWORKS = tuple(training.ARCHITECTURES)
 #: Classes of each set and half that get a cue. Tench is none: the fisherman who holds it is a shortcut already.
 CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cub12_320": (
         ("009_Brewer_Blackbird", "013_Bobolink", "019_Gray_Catbird", "026_Bronzed_Cowbird"),
-        ("004_Groove_billed_Ani", "011_Rusty_Blackbird", "021_Eastern_Towhee", "028_Brown_Creeper"),
+        ("010_Red_winged_Blackbird", "012_Yellow_headed_Blackbird", "020_Yellow_breasted_Chat", "023_Brandt_Cormorant"),
     ),
     "imagewoof320": (("155_Shih-Tzu", "258_Samoyed"), ("162_beagle", "229_Old_English_sheepdog", "273_dingo")),
     "imagenette224": (
         ("491_chain_saw", "569_garbage_truck", "574_golf_ball"),
-        ("217_English_springer", "566_French_horn", "571_gas_pump"),
+        ("701_parachute", "566_French_horn", "571_gas_pump"),
     ),
 }
 
@@ -136,7 +138,7 @@ def units(size: str = "full") -> list[Unit]:
             for number, cues in enumerate(zip(REGIONS, [*WHOLE, None, None], strict=True)):
                 names = CLASSES[group][side]
                 network = NETWORKS[(number + at + side) % 2]
-                unit = Unit(network, group, names[number % len(names)], half, 100 * (side + 1) + 10 * at + number)
+                unit = Unit(network, group, names[number % len(names)], half, SEEDS[side] + 10 * at + number)
                 if (number + at + side) % 3 <= (size == "full"):
                     found |= dict.fromkeys([unit, *(replace(unit, cue=cue) for cue in cues if cue)])
     return list(found)
@@ -244,7 +246,7 @@ class Maker:
         photo = self._photos(unit.group)[position]
         if unit.cue is None:
             return photo.view, None
-        return Cue(unit.cue, unit.design, self._data).plant(photo.view, 1000 * unit.seed + int(position), photo.box)
+        return Cue(unit.cue, unit.design).plant(photo.view, 1000 * unit.seed + int(position), photo.box)
 
     def _write(self, unit: Unit, number: int, position: int) -> dict[str, Any]:
         """Write an image to explain and its mask; return what is known of it."""

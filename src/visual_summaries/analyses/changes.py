@@ -47,6 +47,22 @@ def tone_of(views: Sequence[View]) -> Tone:
     return np.asarray(np.mean([[own.mean(axis=0), own.std(axis=0)] for own in pixels], axis=0))
 
 
+def qualities(view: View) -> NDArray[np.float64]:
+    """Return brightness, contrast, red against green and blue against yellow of a view (H, W, 3): what gives it its tone.
+
+    The first two are mean and spread over the channels, in 0 to 255; the others are logarithms of ratios of channels' means.
+
+    Examples
+    --------
+    >>> view = np.zeros((2, 2, 3), np.uint8) + np.array([80, 40, 60], np.uint8)
+    >>> qualities(view).round(2).tolist()
+    [60.0, 0.0, 0.68, 0.0]
+    """
+    mean, spread = tone_of([view])
+    red, green, blue = np.log(mean + 1)
+    return np.array([mean.mean(), spread.mean(), red - green, blue - np.log((mean[0] + mean[1]) / 2 + 1)])
+
+
 def _toned(view: View, like: Tone) -> View:
     (mean, spread), (wanted, wide) = tone_of([view]), like
     factor = np.clip(wide / np.maximum(spread, 1.0), 1 / _MOST_STRETCHED, _MOST_STRETCHED)
@@ -165,6 +181,7 @@ class Answers(NamedTuple):
     own: NDArray[np.float32]  # of the image's own class
     hits: NDArray[np.bool_]  # whether it is taken for the run's class
     altered: NDArray[np.float32]  # mean of what each change alters in a pixel, in 0 to 255 (C,)
+    qualities: NDArray[np.float64]  # of the image as it is (4,)
 
 
 def ask_changes(
@@ -209,6 +226,7 @@ def ask_changes(
         of_own.score(logits[:count]).float().cpu().numpy(),
         target.hits(of_class).cpu().numpy(),
         np.array(altered, np.float32),
+        qualities(view),
     )
 
 
@@ -235,6 +253,9 @@ def join_changes(
     other_losses = _losses(own)
     gains = (scores - scores[:, :1]).astype(np.float32)
     apart = told_apart(*(np.array([one.altered for one in side]) for side in (images, others)))
+    # How far an image is from the usual tone does not say in which direction, so tones themselves are compared.
+    by_tone = told_apart(*(np.array([one.qualities for one in side]) for side in (images, others)))
+    apart[-1] = max(by_tone, key=lambda one: abs(one - 0.5))
     unknown = float("nan")
     found = []
     for k, name in enumerate(names, 1):

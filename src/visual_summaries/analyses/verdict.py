@@ -13,17 +13,17 @@ from visual_summaries.results import Change, Cue, Place, Reliance, Run, Summary,
 
 #: Random masks may make groups as similar in at most this share of cases.
 CHANCE = 0.05
-#: A summary beside the object is suspicious when, by its interval, it takes at least this share of the score above its control.
+#: A summary is suspicious when it takes at least this share of the score above its control; beside the object by the whole
+#: interval, unless images of other classes confirm it.
 LEAST_EFFECT = 0.05
 #: And lies there in at least this share of resampled sets of images.
 SURE = 0.8
 #: The class's images differ from others in a property of the whole when its change tells so many pairs of them apart.
 APART = 0.9
-#: That is suspicious when the network uses it. What the class's images have already, a change alters less in them: such a
-#: change adds at least so much to the class's score in images of other classes, by the lower end of the interval. What they
-#: have more of, it alters more: it takes at least so much more from the class than from others. (Clean classes depend on color
-#: and sharpness, too.)
-#: Likewise a summary beside the object is confirmed when it adds at least so much to images of other classes.
+#: That is suspicious when the network uses it, by an interval above 0. What the class's images have already, a change alters
+#: less in them: such a change adds at least so much to the class's score in images of other classes. What they have more of, it
+#: alters more: it takes at least so much more from the class than from others. (Clean classes depend on color and sharpness,
+#: too.)
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
 
 #: Changes that alter an image more, the more it has of what they add.
@@ -79,15 +79,13 @@ def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion
         return
     for place, reliance in zip(analysis.places, relies_on, strict=False):
         cue = analysis.cues[reliance.summary] if analysis.cues else None
-        if reliance.strength != "none" and _suspicious(place, reliance):
-            yield _of_summary(place, reliance, cue)
+        if reliance.strength != "none" and place.kind in SUSPICIOUS and place.sure >= SURE:
+            found = _of_summary(place, reliance, cue)
+            if reliance.effect >= LEAST_EFFECT and (found.confirmed or reliance.interval[0] >= LEAST_EFFECT):
+                yield found
     changes = [found for change in analysis.changes if (found := _of_change(change)) is not None]
     # What changes one property alters others a little: only the one that does most is named.
     yield from sorted(changes, key=lambda one: (-one.confirmed, -one.effect))[:1]
-
-
-def _suspicious(place: Place, reliance: Reliance) -> bool:
-    return place.kind in SUSPICIOUS and place.sure >= SURE and reliance.interval[0] >= LEAST_EFFECT
 
 
 def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
@@ -98,7 +96,7 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
         reliance.effect,
         reliance.interval,
         # No part of an object stays at one place of the picture, whatever the object does: that needs no other images.
-        confirmed=place.kind != "beside" or (others is not None and others.interval[0] >= LEAST_GAIN),
+        confirmed=place.kind != "beside" or (others is not None and others.interval[0] > 0),
         summary=reliance.summary,
         share=1 - place.share_on_object,
         fired=unknown if others is None else others.fired,
@@ -109,10 +107,16 @@ def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
 def _of_change(change: Change) -> Suspicion | None:
     """Return the suspicion that a change gives: images of the class differ from others in it, and it is used."""
     less, more = change.apart <= 1 - APART, change.apart >= APART  # neither where it is not known
-    # The border that other images are given is that of the class's images: that they have it needs no other sign.
-    had = change.name == "border" or (more if change.name in _MORE else less)
-    fires = had and change.gain_interval[0] >= LEAST_GAIN
-    moves = more and change.interval[0] >= LEAST_LOSS
+    if change.name == "tone":  # which is compared itself
+        less = more = less or more
+    low = change.gain_interval[0]
+    # The border that other images are given is that of the class's images: that they have it needs no other sign. Nor is there
+    # one that it is unusual: so the whole interval counts.
+    if change.name == "border":
+        fires = low >= LEAST_GAIN
+    else:
+        fires = (more if change.name in _MORE else less) and change.gain >= LEAST_GAIN and low > 0
+    moves = more and change.loss - change.other_loss >= LEAST_LOSS and change.interval[0] > 0
     if not fires and not moves:
         return None
     effect, interval = (change.gain, change.gain_interval) if fires else (change.loss - change.other_loss, change.interval)

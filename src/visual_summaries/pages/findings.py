@@ -250,17 +250,21 @@ def number_of_parts(run: Run) -> dict[str, Any] | None:
     parts, wanted = run.parts, run.settings.parts
     if parts is None:
         return None
+    own = counted(parts.count - parts.fixed_count, "part")
     if wanted is not None and wanted.count is not None:
-        why = f"{counted(parts.count, 'part')}, as requested."
+        why = f"{own}, as requested."
     elif wanted is None or not parts.numbers:
-        why = f"{counted(parts.count, 'part')}."
+        why = f"{own}."
     else:
         why = (
-            f"{counted(parts.count, 'part')}: the largest number whose parts are stable when the images are resampled (mean"
+            f"{own}: the largest number whose parts are stable when the images are resampled (mean"
             f" stability {percent(wanted.stable)} or more, four fifths of the parts reproducible). Once the parts"
             f" explain {percent(wanted.explained)} of the variation of the evidence’s features, only splits that explain much"
             f" of the rest continue; at most {wanted.most}."
         )
+    if parts.fixed_count:
+        more = counted(parts.fixed_count, "fixed part looks", "fixed parts look")
+        why += f" And {more} the same at the same place of most images."
     few = parts.count - len(run.summaries) - len(run.rejected)
     became = [f"{counted(len(run.summaries), 'is a summary', 'are summaries')}"]
     if run.rejected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import cv2
@@ -43,6 +43,8 @@ class Cells:
         Each layer of length 1.
     mean : ndarray of float32, (D,)
         Mean features of all cells of the image, with evidence or without.
+    fixed : ndarray of float32, (F, D)
+        Mean features of the cells of each fixed part; NaN where the image has it not.
     """
 
     grid: tuple[int, int]
@@ -51,6 +53,7 @@ class Cells:
     place: NDArray[np.float32]
     features: NDArray[np.float32]
     mean: NDArray[np.float32]
+    fixed: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -69,7 +72,13 @@ class Cells:
         return np.asarray(np.average(values, axis=0, weights=shares))
 
 
-def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classifier: Classifier, cells: int = 28) -> Cells:
+def describe_cells(
+    view: NDArray[np.uint8],
+    evidence: NDArray[np.bool_],
+    classifier: Classifier,
+    cells: int = 28,
+    fixed: NDArray[np.int16] | None = None,
+) -> Cells:
     """Describe the evidence of an image by the feature maps of the network that is explained.
 
     The maps are those of the last two resolutions (:mod:`visual_summaries.flow.feature_maps`; no layer has to be chosen),
@@ -84,6 +93,8 @@ def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classif
     classifier : Classifier
     cells : int
         Cells along the shorter side.
+    fixed : ndarray of int16, (H, W), optional
+        The image's fixed parts, -1 elsewhere; their evidence is left out.
 
     Returns
     -------
@@ -91,7 +102,7 @@ def describe_cells(view: NDArray[np.uint8], evidence: NDArray[np.bool_], classif
         With no rows for an image without evidence.
     """
     grid = grid_of(evidence.shape, cells)
-    return cut_cells(grid_features(view, classifier, grid), evidence, grid)
+    return cut_cells(grid_features(view, classifier, grid), evidence, grid, fixed)
 
 
 def grid_features(view: NDArray[np.uint8], classifier: Classifier, grid: tuple[int, int]) -> NDArray[np.float32]:
@@ -105,8 +116,15 @@ def grid_features(view: NDArray[np.uint8], classifier: Classifier, grid: tuple[i
     return np.asarray(torch.cat([normalize(layer, dim=0) for layer in layers]).flatten(1).T.cpu().numpy(), np.float32)
 
 
-def cut_cells(features: NDArray[np.floating], evidence: NDArray[np.bool_], grid: tuple[int, int]) -> Cells:
+def cut_cells(
+    features: NDArray[np.floating],
+    evidence: NDArray[np.bool_],
+    grid: tuple[int, int],
+    fixed: NDArray[np.int16] | None = None,
+) -> Cells:
     """Return the cells that hold evidence, from the features ``(rows * columns, D)`` of all cells of an image.
+
+    `fixed` is as for :func:`describe_cells`.
 
     Examples
     --------
@@ -117,6 +135,8 @@ def cut_cells(features: NDArray[np.floating], evidence: NDArray[np.bool_], grid:
     ([0, 3], [0.25, 0.25], [-1.0, 1.0])
     """
     rows, columns = grid
+    if fixed is not None:
+        evidence = evidence & (fixed < 0)
     shares = cv2.resize(evidence.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
     index = np.flatnonzero(shares.ravel() > 0).astype(np.int32)
     weight = shares.ravel()[index]
@@ -132,7 +152,16 @@ def cut_cells(features: NDArray[np.floating], evidence: NDArray[np.bool_], grid:
         place.astype(np.float32),
         np.asarray(features[index], np.float32),
         np.asarray(features.mean(axis=0), np.float32),
+        np.zeros((0, features.shape[1]), np.float32) if fixed is None else _mean_looks(features, fixed, grid),
     )
+
+
+def _mean_looks(features: NDArray[np.floating], fixed: NDArray[np.int16], grid: tuple[int, int]) -> NDArray[np.float32]:
+    found = np.full((int(fixed.max()) + 1, features.shape[1]), np.nan, np.float32)
+    for part in np.unique(fixed[fixed >= 0]).tolist():
+        shares = cv2.resize((fixed == part).astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
+        found[part] = np.average(features, axis=0, weights=shares.ravel())
+    return found
 
 
 def grid_of(shape: tuple[int, ...], cells: int) -> tuple[int, int]:

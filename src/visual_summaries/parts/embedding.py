@@ -150,6 +150,11 @@ def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
     return _join(parts, look, cells.place, np.full(len(cells), image))
 
 
+def embed_looks(parts: Parts, looks: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return mean features ``(n, D)`` of larger areas as points ``(n, d + 2)`` beside those of cells; they have no place."""
+    return np.pad(unit(unit(looks - parts.mean) @ parts.directions), ((0, 0), (0, 2)))
+
+
 def group(sample: Sample, count: int, random_state: int = 0, starts: int = _STARTS) -> NDArray[np.float32]:
     """Return the centers ``(k, d)`` of k-means of weighted cells; k is `count`, or less where fewer cells are distinct."""
     distinct = len(np.unique(sample.features, axis=0)) if len(sample) <= 4 * count else count
@@ -176,5 +181,29 @@ def with_centers(parts: Parts, sample: Sample, centers: NDArray[np.float32]) -> 
     nearest = np.sqrt(distances.min(axis=1))
     reach = [_SLACK * np.quantile(nearest[labels == k], _REACH) if (labels == k).any() else 0.0 for k in order]
     centers = centers[order]
-    tree = linkage(centers, "ward") if len(centers) > 1 else np.zeros((0, 4))
-    return replace(parts, centers=centers, reach=np.array(reach, np.float32), tree=tree)
+    return replace(parts, centers=centers, reach=np.array(reach, np.float32), tree=_merges(centers))
+
+
+def with_fixed(
+    parts: Parts, labels: NDArray[np.int16], look: NDArray[np.uint8], points: Sequence[NDArray[np.float32]]
+) -> Parts:
+    """Return the parts with fixed ones behind them; `points` has for each its descriptors ``(n, d + 2)`` in the images."""
+    if not points:
+        return parts
+    added = np.stack([own.mean(axis=0) for own in points])
+    reach = [
+        _SLACK * np.quantile(np.linalg.norm(own - middle, axis=1), _REACH) for own, middle in zip(points, added, strict=True)
+    ]
+    centers = np.concatenate([parts.centers, added])
+    return replace(
+        parts,
+        centers=centers,
+        reach=np.concatenate([parts.reach, reach]).astype(np.float32),
+        tree=_merges(centers),
+        fixed=labels,
+        look=look,
+    )
+
+
+def _merges(centers: NDArray[np.float32]) -> NDArray[np.float64]:
+    return linkage(centers, "ward") if len(centers) > 1 else np.zeros((0, 4))

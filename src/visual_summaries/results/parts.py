@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,17 @@ class Parts(Result):
     place : float
         Weight of a cell's place.
     centers : ndarray of float32, (K, d + 2)
-        Of each part, the one with most evidence first.
+        Of each part, the one with most evidence first; fixed parts come last.
     reach : ndarray of float32, (K,)
         How far from its center evidence of a new image may be: 1.25 times what holds 99 % of the part's own.
     tree : ndarray of float64, (K - 1, 4)
         Which parts would be merged first, in the form of :func:`scipy.cluster.hierarchy.linkage` (Ward).
     numbers : tuple of PartNumber
         The numbers that were tried; empty where the user gave it.
+    fixed : ndarray of int16, (H, W)
+        Fixed part of each pixel of the picture: 0 for the first of the last parts, -1 for none; (0, 0) where there are none.
+    look : ndarray of uint8, (H, W, 3)
+        What fixed parts look like.
     """
 
     mean: NDArray[np.float32]
@@ -72,6 +76,8 @@ class Parts(Result):
     reach: NDArray[np.float32]
     tree: NDArray[np.float64]
     numbers: tuple[PartNumber, ...] = ()
+    fixed: NDArray[np.int16] = field(default_factory=lambda: np.zeros((0, 0), np.int16))
+    look: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
 
     def groups(self, count: int) -> NDArray[np.int64]:
         """Return the group of each part (K,) when the most similar are merged until `count` are left: a coarser division.
@@ -96,3 +102,8 @@ class Parts(Result):
     def count(self) -> int:
         """Number of parts, those that became no summary included."""
         return len(self.centers)
+
+    @property
+    def fixed_count(self) -> int:
+        """Number of fixed parts among them: what looks the same at the same place of most images."""
+        return int(self.fixed.max(initial=-1)) + 1

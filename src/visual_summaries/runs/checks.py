@@ -95,6 +95,8 @@ def _check_parts(parts: Parts) -> int:
     count, references = len(parts.centers), len(parts.references)
     shapes = {"mean": (deep,), "references": (references, width), "reference_images": (references,)}
     shapes |= {"centers": (count, width + 2), "reach": (count,), "tree": (max(count - 1, 0), 4)}
+    _shaped(parts, "run.parts", {"fixed": ("H", "W"), "look": (*parts.fixed.shape, 3)})
+    _in_range(parts.fixed_count, count + 1, "run.parts.fixed")
     _shaped(parts, "run.parts", shapes)
     _finite(parts, "run.parts", *shapes)
     return int(width) + 2

@@ -14,10 +14,14 @@ from visual_summaries.errors import SettingsError
 from visual_summaries.files.arrays import pack, unpack
 from visual_summaries.parts import (
     Cells,
+    FixedParts,
     PartSettings,
     choose_number,
     describe_cells,
     embed,
+    embed_looks,
+    find_fixed,
+    fixed_pieces,
     grid_features,
     grid_of,
     group,
@@ -28,8 +32,11 @@ from visual_summaries.parts import (
     resampled_jaccard,
     silhouettes_of_parts,
     squared_distances,
+    where_fixed,
     with_centers,
+    with_fixed,
 )
+from visual_summaries.parts.embedding import Sample
 from visual_summaries.parts.summaries import SummarySet, choose_typical, exemplar_first, summaries_of_parts
 from visual_summaries.results import Box, Chance, Image, PartNumber, Parts, Region, Summary
 from visual_summaries.runs.analyzing import Grouped
@@ -63,22 +70,45 @@ def part_settings(settings: Settings) -> PartSettings:
     return settings.parts
 
 
-def _cells(shared: Shared, items: Sequence[tuple[View, Pixels]]) -> Iterable[Content]:
-    for view, evidence in items:
-        found = describe_cells(view, evidence, shared.classifier, part_settings(shared.settings).cells)
-        yield {**vars(found), "features": found.features.astype(np.float16), "grid": list(found.grid)}
+def _fixed(shared: Shared, items: Sequence[Sequence[View]]) -> Iterable[Content]:
+    for views in items:
+        yield dict(vars(find_fixed(views, shared.random_state)))
+
+
+FIXED = Stage("fixed", 1, _fixed, network=False, progress="")
+
+
+def _find_fixed(context: Context, images: Sequence[Image]) -> FixedParts:
+    """Find what looks the same in most images; near copies count once."""
+    if not part_settings(context.settings).fixed:
+        return FixedParts(np.zeros((0, 0), np.int16), np.zeros((0, 0, 3), np.uint8), np.zeros(0))
+    views = [image.view for image in images if image.origin == image.index]
+    return FixedParts(**context.piece(FIXED, [view_sha256(view) for view in views], views))
+
+
+def _cells(shared: Shared, items: Sequence[tuple[View, Pixels, NDArray[np.int16]]]) -> Iterable[Content]:
+    for view, evidence, fixed in items:
+        found = describe_cells(view, evidence, shared.classifier, part_settings(shared.settings).cells, fixed)
+        halves = {name: getattr(found, name).astype(np.float16) for name in ("features", "fixed")}
+        yield {**vars(found), **halves, "grid": list(found.grid)}
 
 
 #: Large: deleted when the run is complete, because what is made of them is kept.
-CELLS = Stage("cells", 4, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
+CELLS = Stage("cells", 5, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
 
 
 class _CellsOf(Prepared[Cells]):
     """The cells of each image, read from their pieces on demand."""
 
-    def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> None:
-        inputs = [[view_sha256(image.view), own] for image, own in zip(images, evidence, strict=True)]
-        super().__init__(context, CELLS, inputs, lambda k: (images[k].view, evidence[k]))
+    def __init__(self, context: Context, images: Sequence[Image], evidence: Sequence[Pixels], fixed: FixedParts) -> None:
+        known = digest([fixed.labels, fixed.look])
+        inputs = [[view_sha256(image.view), own, known] for image, own in zip(images, evidence, strict=True)]
+        super().__init__(
+            context,
+            CELLS,
+            inputs,
+            lambda k: (images[k].view, evidence[k], where_fixed(images[k].view, fixed.labels, fixed.look)),
+        )
         #: What tells the cells of each image from all others.
         self.names = [context.key(CELLS, one) for one in inputs]
 
@@ -86,13 +116,18 @@ class _CellsOf(Prepared[Cells]):
         """Return the cells of an image."""
         record = dict(self.record(position))
         rows, columns = record.pop("grid")
-        return Cells(grid=(rows, columns), **{**record, "features": record["features"].astype(np.float32)})
+        singles = {name: record[name].astype(np.float32) for name in ("features", "fixed")}
+        return Cells(grid=(rows, columns), **{**record, **singles})
 
 
 def find_parts(
-    cells: Sequence[Cells], settings: Settings, random_state: int = 0, origins: Sequence[int] | None = None
+    cells: Sequence[Cells],
+    settings: Settings,
+    random_state: int = 0,
+    origins: Sequence[int] | None = None,
+    fixed: FixedParts | None = None,
 ) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
-    """Find the parts, and how stable and how compact each is."""
+    """Find the parts, and how stable and how compact each is; those of `fixed` come last."""
     wanted = part_settings(settings)
     parts, sample = learn_embedding(cells, wanted, random_state, origins)
     if not len(sample):
@@ -104,21 +139,37 @@ def find_parts(
     parts = replace(with_centers(parts, sample, group(sample, count, random_state)), numbers=numbers)
     resamplings = settings.analyses.resamplings
     stability = resampled_jaccard(sample, parts.centers, resamplings, random_state) if resamplings else None
-    return parts, {
+    figures = {
         "stability": np.full(parts.count, np.nan) if stability is None else stability,
         "cohesion": silhouettes_of_parts(sample, parts.centers),
     }
+    return (parts, figures) if fixed is None or not len(fixed.stability) else _add_fixed(parts, figures, cells, fixed)
 
 
-def _parts(shared: Shared, items: Sequence[tuple[Sequence[Cells], list[int]]]) -> Iterable[Content]:
-    for cells, origins in items:
-        parts, figures = find_parts(cells, shared.settings, shared.random_state, origins)
+def _add_fixed(
+    parts: Parts, figures: dict[str, NDArray[np.float64]], cells: Sequence[Cells], fixed: FixedParts
+) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
+    count = len(fixed.stability)
+    looks = [np.stack([c.fixed[k] for c in cells if k < len(c.fixed) and np.isfinite(c.fixed[k, 0])]) for k in range(count)]
+    points = [embed_looks(parts, own) for own in looks]
+    parts = with_fixed(parts, fixed.labels, fixed.look, points)
+    own = np.concatenate(points)
+    cohesion = silhouettes_of_parts(Sample(own, np.ones(len(own), np.float32), np.arange(len(own))), parts.centers)[-count:]
+    return parts, {
+        "stability": np.concatenate([figures["stability"], fixed.stability]),
+        "cohesion": np.concatenate([figures["cohesion"], cohesion]),
+    }
+
+
+def _parts(shared: Shared, items: Sequence[tuple[Sequence[Cells], list[int], FixedParts]]) -> Iterable[Content]:
+    for cells, origins, fixed in items:
+        parts, figures = find_parts(cells, shared.settings, shared.random_state, origins, fixed)
         plain, arrays = split_results("parts", [replace(parts, numbers=())])
         yield {"plain": plain, "numbers": [asdict(one) for one in parts.numbers], **arrays, **figures}
 
 
 PARTS = Stage(
-    "parts", 1, _parts, settings=lambda s: [asdict(part_settings(s)), s.analyses.resamplings], network=False, progress=""
+    "parts", 2, _parts, settings=lambda s: [asdict(part_settings(s)), s.analyses.resamplings], network=False, progress=""
 )
 
 
@@ -127,47 +178,53 @@ def divide_image(
 ) -> tuple[NDArray[np.float32], list[tuple[int, Box, Pixels]]]:
     """Divide one image's evidence (H, W): its cells as points (n, d + 2), and part, box and pixels of each connected piece.
 
-    `position` is that of the image in the run, whose own cells do not vouch for it; -1 for a new image. Where `bounded`,
-    evidence beyond the reach of its part is of none.
+    The evidence is that beside fixed parts, and none of it is of one. `position` is that of the image in the run, whose own
+    cells do not vouch for it; -1 for a new image. Where `bounded`, evidence beyond the reach of its part is of none.
     """
     embedded = embed(parts, cells, position)
     gap = round(settings.gap * min(evidence.shape))
-    distances = squared_distances(embedded, parts.centers)
+    distances = squared_distances(embedded, parts.centers[: parts.count - parts.fixed_count])
     labels = label_pixels(distances, cells, evidence, parts.reach if bounded else None)
     return embedded, pieces(join_specks(labels, round(settings.min_piece * evidence.size), gap), gap)
 
 
-def _labels(shared: Shared, items: Sequence[tuple[int, Cells, Pixels, Handle[Parts]]]) -> Iterable[Content]:
-    for position, cells, evidence, sent in items:
-        embedded, found = divide_image(sent.get(), cells, evidence, part_settings(shared.settings), position=position)
+def _labels(shared: Shared, items: Sequence[tuple[int, View, Cells, Pixels, Handle[Parts]]]) -> Iterable[Content]:
+    for position, view, cells, evidence, sent in items:
+        parts = sent.get()
+        own, first = where_fixed(view, parts.fixed, parts.look), parts.count - parts.fixed_count
+        rest = evidence & (own < 0)
+        embedded, found = divide_image(parts, cells, rest, part_settings(shared.settings), position=position)
+        fixed = fixed_pieces(own, first)
+        points = [cells.mean_over(embedded, box, mask, rest.shape) for _, box, mask in found]
+        looks = embed_looks(parts, cells.fixed[[part - first for part, *_ in fixed]])
+        found += fixed
         yield {
             "boxes": [list(box) for _, box, _ in found],
             "part": [part for part, _, _ in found],
             **pack("pixels", [mask for *_, mask in found], 2, bool),
-            "descriptors": np.array(
-                [cells.mean_over(embedded, box, mask, evidence.shape) for _, box, mask in found], np.float32
-            ).reshape(-1, embedded.shape[1]),
+            "descriptors": np.concatenate([np.array(points, np.float32).reshape(-1, embedded.shape[1]), looks]),
         }
 
 
-LABELS = Stage("labels", 1, _labels, settings=lambda s: asdict(part_settings(s)), network=False, progress="parts")
+LABELS = Stage("labels", 2, _labels, settings=lambda s: asdict(part_settings(s)), network=False, progress="parts")
 
 
 def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
     """Divide the evidence of all images among parts: one record an image, and one for the parts."""
-    cells = _CellsOf(context, images, evidence)
+    fixed = _find_fixed(context, images)
+    cells = _CellsOf(context, images, evidence, fixed)
     names, origins = cells.names, [image.origin for image in images]
     inputs = [names, origins]
     if context.missing(PARTS, [inputs]):
         cells.prepare(range(len(images)))
-    found = context.piece(PARTS, inputs, (cells, origins))
+    found = context.piece(PARTS, inputs, (cells, origins, fixed))
     (parts,) = join_results(Parts, "parts", found["plain"], found)
     parts = replace(parts, numbers=tuple(PartNumber(**one) for one in found["numbers"]))
     sent, whole = Handle(parts), context.key(PARTS, inputs)
     # An image's own cells do not vouch for it, so that its place among the others goes in.
     each = [[whole, origin, name] for origin, name in zip(origins, names, strict=True)]
     cells.prepare(context.missing(LABELS, each))
-    rows = context.map(LABELS, each, lambda k: (origins[k], cells[k], evidence[k], sent))
+    rows = context.map(LABELS, each, lambda k: (origins[k], images[k].view, cells[k], evidence[k], sent))
     regions: list[Region] = []
     part_of: list[int] = []
     descriptors = [np.zeros((0, parts.centers.shape[1]), np.float32)]

@@ -128,7 +128,7 @@ def _quick() -> Settings:
     )
     return Settings(
         masks=MaskSettings(infill="noise+inpaint", fast=schedule),
-        analyses=AnalysisSettings(curve_steps=2, passes=8, joint_images=4, chance_images=4, cues=8, changes=8),
+        analyses=AnalysisSettings(curve_steps=2, passes=8, joint_images=4, chance_images=4, cues=8, changes=16),
     )
 
 

@@ -50,7 +50,7 @@ class AnalysisSettings:
     chance_images: int = 8
     curve_steps: int = 5
     cues: int = 16
-    changes: int = 16
+    changes: int = 32
     others: int = 48
 
     def __post_init__(self) -> None:
@@ -159,6 +159,8 @@ class PartSettings:
         Pieces of a part in one image that are nearer to each other than about twice this share of its shorter side are one.
     min_piece : float
         Pieces under this share of the image join the part beside them, else the rest.
+    fixed : bool
+        Whether what looks the same at the same place of most images is a part of its own.
     """
 
     count: int | None = None
@@ -171,6 +173,7 @@ class PartSettings:
     stable: float = 0.6
     gap: float = 0.03
     min_piece: float = 0.0005
+    fixed: bool = True
 
     def __post_init__(self) -> None:
         if self.count is not None:
