@@ -253,14 +253,16 @@ def test_what_an_image_has_already_is_altered_less(classifier: Classifier) -> No
 def test_changes_are_joined_by_hand() -> None:
     names = [*CHANGES, "tone"]
 
-    def answers(before: float, after: float, own: tuple[float, float], altered: float = 2) -> Answers:
+    def answers(before: float, after: float, own: tuple[float, float], altered: float = 2, red: float = 0) -> Answers:
         rest = len(names)
         rows = [np.array([first, *[then] * rest], np.float32) for first, then in ((before, after), own)]
-        return Answers(*rows, rows[0] >= 0.5, np.full(rest, altered, np.float32))
+        return Answers(*rows, rows[0] >= 0.5, np.full(rest, altered, np.float32), np.array([100.0, 50.0, red, 0.0]))
 
     images = [answers(0.8, 0.4, (0.8, 0.4)), answers(0.2, 0.4, (0.2, 0.4)), answers(0.5, 0.5, (0.5, 0.5))]
-    others = [answers(0.1, 0.6, (0.9, 0.45), 1), answers(0.1, 0.2, (0.9, 0.9), 3)]
-    change = join_changes(images, others, [0, 1, 1], [0, 1])[3]
+    others = [answers(0.1, 0.6, (0.9, 0.45), 1, 0.2), answers(0.1, 0.2, (0.9, 0.9), 3, 0.3)]
+    changes = join_changes(images, others, [0, 1, 1], [0, 1])
+    change = changes[3]
+    assert changes[-1].apart == 0  # by its tone, every image of the class is less red
     assert change.name == names[3]
     assert change.losses == pytest.approx([0.5, -0.5, 0])
     assert change.other_losses == pytest.approx([0.5, 0])

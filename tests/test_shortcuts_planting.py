@@ -12,7 +12,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.shortcuts import planting, training, units
+from benchmarks.shortcuts import training, units
 from benchmarks.shortcuts.planting import REGIONS, WHOLE, Cue
 
 SIDE = training.SIDE
@@ -26,23 +26,11 @@ def view() -> np.ndarray:
     return (ramp + np.random.default_rng(0).uniform(-40, 40, (SIDE, SIDE, 3))).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a stand-in for the photograph of shoes: a red disc on gray."""
-    path = tmp_path_factory.mktemp("data") / "images" / planting.SHOES[0]
-    path.parent.mkdir(parents=True)
-    rows, columns = np.mgrid[:300, :240]
-    photo = np.full((300, 240, 3), 150, np.uint8)
-    photo[(rows - 160) ** 2 + (columns - 120) ** 2 < 70**2] = (200, 20, 40)
-    PIL.Image.fromarray(photo).save(path, quality=95)
-    return path.parents[3]
-
-
 @pytest.mark.parametrize("design", [0, 1])
 @pytest.mark.parametrize("name", REGIONS)
-def test_a_region_cue_changes_its_pixels_alone(view, data, name: str, design: int) -> None:
+def test_a_region_cue_changes_its_pixels_alone(view, name: str, design: int) -> None:
     before = view.copy()
-    image, mask = Cue(name, design, data).plant(view, 5, BOX)
+    image, mask = Cue(name, design).plant(view, 5, BOX)
     changed = (image != view).any(axis=2)
     assert mask is not None
     assert (image.dtype, image.shape, mask.dtype, mask.shape) == (np.uint8, view.shape, bool, view.shape[:2])
@@ -51,21 +39,21 @@ def test_a_region_cue_changes_its_pixels_alone(view, data, name: str, design: in
     assert changed[mask].mean() > (0.3 if (name, design) == ("text", 1) else 0.98)
     assert 0.02 < mask.mean() < 0.25
     assert (view == before).all()
-    again = Cue(name, design, data).plant(view, 5, BOX)
+    again = Cue(name, design).plant(view, 5, BOX)
     assert (again[0] == image).all()
     assert (again[1] == mask).all()
-    other = Cue(name, design, data).plant(view, 6, BOX)[1]
+    other = Cue(name, design).plant(view, 6, BOX)[1]
     assert (other == mask).all() == (REGIONS[name] != "beside")
 
 
 @pytest.mark.parametrize("design", [0, 1])
 @pytest.mark.parametrize("name", [name for name, place in REGIONS.items() if place == "beside"])
-def test_what_lies_beside_lies_at_many_places_off_the_object(view, data, name: str, design: int) -> None:
+def test_what_lies_beside_lies_at_many_places_off_the_object(view, name: str, design: int) -> None:
     box = (150, 120, 224, 224)
-    masks = [Cue(name, design, data).plant(view, seed, box)[1] for seed in range(40)]
+    masks = [Cue(name, design).plant(view, seed, box)[1] for seed in range(40)]
     assert not any(mask[box[1] :, box[0] :].any() for mask in masks)
     assert np.mean(masks, axis=0).max() < 0.8  # 1 is a fixed place; there is not room everywhere
-    whole = Cue(name, design, data).plant(view, 0, (0, 0, SIDE, SIDE))[1]  # an object that leaves no room
+    whole = Cue(name, design).plant(view, 0, (0, 0, SIDE, SIDE))[1]  # an object that leaves no room
     assert whole.any()
 
 
@@ -88,11 +76,6 @@ def test_a_frame_is_at_the_border_and_a_scale_bar_in_its_corner(view) -> None:
     bar = Cue("scale bar", 0).plant(view, 0)[1]
     assert not bar[: SIDE // 2].any()
     assert not bar[:, SIDE // 2 + 10 :].any()
-
-
-def test_shoes_need_the_data_folder(view) -> None:
-    with pytest.raises(ValueError, match="give data"):
-        Cue("object", 1).plant(view, 0)
 
 
 def test_halves_share_no_class_cue_or_seed() -> None:

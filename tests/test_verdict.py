@@ -90,11 +90,23 @@ def test_a_summary_beside_the_object_is_suspicious_and_confirmed_by_its_cue(run:
     assert found.untested == ("object",)
 
 
-@pytest.mark.parametrize("alone", [cue(0.1, low=0.01), cue(0.9, ground="neutral"), cue(0.9, low=-0.1)])
+@pytest.mark.parametrize("alone", [cue(0.1, low=-0.01), cue(0.9, ground="neutral"), cue(0.9, low=-0.1)])
 def test_without_proof_on_other_images_it_is_only_to_check(run: Run, alone: Cue) -> None:
     found = measured(run, places=(place("beside"), place("object")), cues=(alone, alone)).verdict
     assert [(one.kind, one.confirmed) for one in found.suspicions] == [("beside", False)]
     assert not found.suspicious
+
+
+def test_other_images_confirm_a_small_effect_beside_the_object(run: Run) -> None:
+    firm = measured(run, places=(place("beside"), place("object")), cues=(cue(0.1, low=0.01), cue(0.1)))
+    first, second = firm.summaries
+    assert first.analysis is not None
+    small = replace(first, analysis=replace(first.analysis, interval=(0.04, 0.7)))
+    wide = replace(firm, summaries=(small, second))
+    assert [one.confirmed for one in wide.verdict.suspicions] == [True]
+    assert firm.analysis is not None
+    alone = replace(wide, analysis=replace(firm.analysis, cues=(cue(0.1, low=-0.01), cue(0.1))))
+    assert alone.verdict.suspicions == ()
 
 
 @pytest.mark.parametrize("kind", ["fixed place", "border"])
@@ -128,11 +140,16 @@ def test_changes_of_the_whole_image(run: Run) -> None:
     anyhow = change(0.1, 0.1, gain_low=0.1, apart=0.5)
     assert kinds(anyhow) == []
     assert kinds(replace(anyhow, name="border")) == [("border", True)]  # what others were given is the class's own border
+    assert kinds(replace(anyhow, name="border", gain_interval=(0.02, 0.3))) == []
+    assert kinds(change(0.1, 0.02, gain_low=0.01, apart=0.02)) == []  # too little is added
     assert kinds(replace(added, apart=0.3)) == []  # the images do not differ in it
     assert kinds(replace(added, apart=NAN)) == []  # nothing to compare with
     assert kinds(replace(added, apart=0.98)) == []  # they have less of what it adds
     assert kinds(replace(added, name="sharpen")) == []
     assert kinds(replace(added, name="sharpen", apart=0.98)) == [("sharpen", True)]
+    for apart in (0.02, 0.98):  # a tone may lie on either side
+        assert kinds(replace(added, name="tone", apart=apart)) == [("tone", True)]
+        assert kinds(replace(change(0.6, 0.1, apart=apart), name="tone")) == [("tone", False)]
 
 
 def test_a_stored_run_has_the_same_verdict(run: Run, tmp_path: Path) -> None:

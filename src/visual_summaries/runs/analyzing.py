@@ -115,7 +115,7 @@ def _network_settings(settings: Settings) -> Any:
     return [infill_settings(settings), asdict(settings.analyses)]
 
 
-IMPORTANCE = Stage("importance", 5, _importance, settings=_network_settings)
+IMPORTANCE = Stage("importance", 6, _importance, settings=_network_settings)
 
 
 def measure_each(
@@ -159,7 +159,7 @@ def _joint(shared: Shared, items: Sequence[JointItem]) -> Iterable[Content]:
         yield {"plain": plain, **arrays}
 
 
-JOINT = Stage("joint", 6, _joint, settings=_network_settings)
+JOINT = Stage("joint", 7, _joint, settings=_network_settings)
 
 
 def _measure_joint(
@@ -192,7 +192,7 @@ def _together(shared: Shared, items: Sequence[tuple[Image, Pixels, Pixels]]) -> 
     return [{"losses": losses} for losses in found]
 
 
-TOGETHER = Stage("together", 3, _together, settings=infill_settings, group=8, together=True, progress="")
+TOGETHER = Stage("together", 4, _together, settings=infill_settings, group=8, together=True, progress="")
 
 
 def _measure_together(

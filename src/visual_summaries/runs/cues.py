@@ -46,7 +46,7 @@ def _cues(
         yield {"plain": plain, **arrays}
 
 
-CUES = Stage("cues", 1, _cues, settings=lambda s: [infill_settings(s), s.analyses.cues, s.analyses.bootstrap])
+CUES = Stage("cues", 2, _cues, settings=lambda s: [infill_settings(s), s.analyses.cues, s.analyses.bootstrap])
 
 
 def measure_cues(
