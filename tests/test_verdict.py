@@ -113,6 +113,9 @@ def test_other_images_confirm_a_small_effect_beside_the_object(run: Run) -> None
 def test_no_part_of_an_object_stays_at_one_place(run: Run, kind: str) -> None:
     found = measured(run, places=(place(kind), place("object")), cues=(cue(0.0, low=-0.1),) * 2).verdict
     assert [(one.kind, one.confirmed) for one in found.suspicions] == [(kind, True)]
+    rim = replace(change(0.1, 0.1, gain_low=0.1), name="border")
+    both = measured(run, places=(place(kind), place("object")), cues=(cue(0.0, low=-0.1),) * 2, changes=(rim,)).verdict
+    assert [one.kind for one in both.suspicions] == ([kind] if kind == "border" else ["fixed place", "change"])
 
 
 def test_no_suspicion_where_place_or_use_is_unsure(run: Run) -> None:
