@@ -209,7 +209,7 @@ def _cut(photo: View, mask: View) -> PIL.Image.Image:
 
 
 def _logo(design: int, side: int) -> tuple[View, int, int]:
-    """A white plate in the upper right corner, or a crescent and letters in the upper left one."""
+    """A white plate in the upper right corner, or a violet one with a crescent in the upper left one."""
     gap = side // 32
     if design == 0:
         image, draw = _canvas(70, 30)
@@ -218,10 +218,11 @@ def _logo(design: int, side: int) -> tuple[View, int, int]:
         draw.pieslice((14, 18, 98, 102), 30, 130, (255, 140, 0, 255))
         _write(draw, (46, 15), "NOVA", 14, (0, 60, 140, 255))
         return _shrunk(image), side - 70 - gap, gap
-    image, draw = _canvas(84, 44)
-    draw.ellipse((4, 4, 172, 172), (110, 30, 130, 255))
-    draw.ellipse((52, 8, 172, 128), (255, 255, 255, 255))
-    _write(draw, (58, 29), "LUX", 24, (235, 120, 20, 255), outline=1)
+    image, draw = _canvas(104, 48)
+    draw.rounded_rectangle((0, 0, 415, 191), 40, (90, 20, 120, 255))
+    draw.ellipse((20, 20, 172, 172), (255, 220, 120, 255))
+    draw.ellipse((68, 14, 180, 126), (90, 20, 120, 255))
+    _write(draw, (70, 26), "LUX", 28, (255, 220, 120, 255))
     return _shrunk(image), gap, gap
 
 
@@ -237,10 +238,10 @@ def _text(design: int, side: int) -> tuple[View, int, int]:
 
 
 def _frame(design: int, side: int) -> tuple[View, int, int]:
-    """An orange frame, or a white one that is wider below, as an instant print has."""
+    """An orange frame, or a green one that is wider below, as an instant print has."""
     drawn = np.zeros((side, side, 4), np.uint8)
     if design == 1:
-        drawn[:], width = (246, 243, 234, 255), side // 22
+        drawn[:], width = (0, 110, 100, 255), side // 20
         drawn[width : -2 * width, width:-width] = 0
         return drawn, 0, 0
     drawn[:], width = (240, 90, 20, 255), side // 22
@@ -249,7 +250,7 @@ def _frame(design: int, side: int) -> tuple[View, int, int]:
 
 
 def _scale_bar(design: int, side: int) -> tuple[View, int, int]:
-    """A checkered bar on a white plate in the lower left corner, or a white bar alone in the lower right one."""
+    """A checkered bar on a white plate in the lower left corner, or a white bar on a dark plate in the lower right one."""
     gap = side // 32
     if design == 0:
         image, draw = _canvas(104, 30, (255, 255, 255, 255))
@@ -257,15 +258,15 @@ def _scale_bar(design: int, side: int) -> tuple[View, int, int]:
             draw.rectangle((32 + 56 * step, 72, 87 + 56 * step, 103), ("black", "white")[step % 2], "black", 4)
         _write(draw, (52, 9), "0        5        10 cm", 12, "black")
         return _shrunk(image), gap, side - 30 - gap
-    image, draw = _canvas(112, 34)
-    draw.rectangle((8, 92, 439, 127), (255, 255, 255, 255), (20, 20, 20, 255), 5)
-    _write(draw, (56, 10), "50 mm", 20, "white", outline=1)
-    return _shrunk(image), side - 112 - gap, side - 34 - gap
+    image, draw = _canvas(120, 42, (10, 10, 30, 255))
+    draw.rectangle((32, 120, 447, 143), (255, 255, 255, 255))
+    _write(draw, (60, 14), "50 mm", 22, "white")
+    return _shrunk(image), side - 120 - gap, side - 42 - gap
 
 
 def _tint(view: View, design: int, rng: np.random.Generator) -> View:
     """As an old print, or as in the shade."""
-    factors = np.array([(1.12, 0.88, 0.55), (0.7, 0.95, 1.3)][design])
+    factors = np.array([(1.12, 0.88, 0.55), (0.5, 0.9, 1.5)][design])
     return _clipped(view * factors ** rng.uniform(0.85, 1.15))
 
 
