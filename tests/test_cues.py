@@ -256,7 +256,7 @@ def test_changes_are_joined_by_hand() -> None:
     def answers(before: float, after: float, own: tuple[float, float], altered: float = 2, red: float = 0) -> Answers:
         rest = len(names)
         rows = [np.array([first, *[then] * rest], np.float32) for first, then in ((before, after), own)]
-        return Answers(*rows, rows[0] >= 0.5, np.full(rest, altered, np.float32), np.array([100.0, 50.0, red, 0.0]))
+        return Answers(*rows, rows[0] >= 0.5, np.full(rest, altered, np.float32), np.array([0.5, 100.0, 50.0, red, 0.0]))
 
     images = [answers(0.8, 0.4, (0.8, 0.4)), answers(0.2, 0.4, (0.2, 0.4)), answers(0.5, 0.5, (0.5, 0.5))]
     others = [answers(0.1, 0.6, (0.9, 0.45), 1, 0.2), answers(0.1, 0.2, (0.9, 0.9), 3, 0.3)]

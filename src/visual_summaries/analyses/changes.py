@@ -29,6 +29,7 @@ USUAL_TONE: Tone = np.array([[123.7, 116.3, 103.5], [58.4, 57.1, 57.4]])
 _TURN = 45  # of OpenCV's half degrees: a quarter of the circle of hues
 _DARKER, _BRIGHTER, _CONTRAST = 0.65, 1.4, 0.5
 _BLUR, _SHARPEN = 2.5, (2.0, 2.0)  # sigma in pixels of a view of 224; sigma and amount of unsharp masking
+_FAINT = 0.1  # of a gray level: a picture with less detail has none
 _QUALITY = 10
 _SMALLER, _LARGER = 0.6, 0.7  # side of the whole in the frame; side of the middle that fills it
 _RIM = 0.08  # of each side
@@ -48,19 +49,23 @@ def tone_of(views: Sequence[View]) -> Tone:
 
 
 def qualities(view: View) -> NDArray[np.float64]:
-    """Return brightness, contrast, red against green and blue against yellow of a view (H, W, 3): what gives it its tone.
+    """Return sharpness, brightness, contrast, red against green and blue against yellow of a view (H, W, 3).
 
-    The first two are mean and spread over the channels, in 0 to 255; the others are logarithms of ratios of channels' means.
+    Sharpness is the amount of fine detail (up to a pixel of a view of 224) over that of coarser detail (up to 2.5 pixels), so
+    that it depends little on what is in the picture, or on its contrast. Brightness and contrast are mean and spread over the
+    channels, in 0 to 255; the others are logarithms of ratios of channels' means.
 
     Examples
     --------
     >>> view = np.zeros((2, 2, 3), np.uint8) + np.array([80, 40, 60], np.uint8)
     >>> qualities(view).round(2).tolist()
-    [60.0, 0.0, 0.68, 0.0]
+    [0.0, 60.0, 0.0, 0.68, 0.0]
     """
     mean, spread = tone_of([view])
     red, green, blue = np.log(mean + 1)
-    return np.array([mean.mean(), spread.mean(), red - green, blue - np.log((mean[0] + mean[1]) / 2 + 1)])
+    fine, coarse = (_blurred(view, sigma).astype(np.float64) for sigma in (1.0, _BLUR))
+    sharpness = np.abs(view - fine).mean() / max(np.abs(fine - coarse).mean(), _FAINT)
+    return np.array([sharpness, mean.mean(), spread.mean(), red - green, blue - np.log((mean[0] + mean[1]) / 2 + 1)])
 
 
 def _toned(view: View, like: Tone) -> View:
@@ -181,7 +186,7 @@ class Answers(NamedTuple):
     own: NDArray[np.float32]  # of the image's own class
     hits: NDArray[np.bool_]  # whether it is taken for the run's class
     altered: NDArray[np.float32]  # mean of what each change alters in a pixel, in 0 to 255 (C,)
-    qualities: NDArray[np.float64]  # of the image as it is (4,)
+    qualities: NDArray[np.float64]  # of the image as it is (5,)
 
 
 def ask_changes(
@@ -253,9 +258,11 @@ def join_changes(
     other_losses = _losses(own)
     gains = (scores - scores[:, :1]).astype(np.float32)
     apart = told_apart(*(np.array([one.altered for one in side]) for side in (images, others)))
-    # How far an image is from the usual tone does not say in which direction, so tones themselves are compared.
-    by_tone = told_apart(*(np.array([one.qualities for one in side]) for side in (images, others)))
-    apart[-1] = max(by_tone, key=lambda one: abs(one - 0.5))
+    # How much blur alters an image depends on what is in it, and how far it is from the usual tone does not say in which
+    # direction: so sharpness and tones themselves are compared.
+    sharpness, *tones = told_apart(*(np.array([one.qualities for one in side]) for side in (images, others)))
+    known = dict(zip(names, apart, strict=True)) | {"blur": sharpness, "sharpen": sharpness}
+    known["tone"] = max(tones, key=lambda one: abs(one - 0.5))
     unknown = float("nan")
     found = []
     for k, name in enumerate(names, 1):
@@ -271,7 +278,7 @@ def join_changes(
                 gain_interval=bootstrap_interval(gains[:, k], draws, random_state, groups=other_origins),
                 fired=float(hits[:, k].mean()) if others else unknown,
                 fired_before=float(hits[:, 0].mean()) if others else unknown,
-                apart=apart[k - 1],
+                apart=known[name],
             )
         )
     return tuple(found)

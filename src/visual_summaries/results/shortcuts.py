@@ -129,7 +129,8 @@ class Change(Result):
         Share of the images of other classes that the network takes for the class, changed and as they are.
     apart : float
         How well the change tells the class's images from others by how much it alters them, in [0, 1]: near 0 or 1 the images
-        themselves differ in what it changes; 0.5 is chance. NaN without others.
+        themselves differ in what it changes; 0.5 is chance. By sharpness itself for blur and sharpening, and by that quality of
+        its tone (brightness, contrast, two of color) that does it best for the tone. NaN without others.
     """
 
     name: str

@@ -116,7 +116,7 @@ def _changes(shared: Shared, items: Sequence[tuple[View, Tone, int | None, tuple
         yield ask_changes(scorer(shared, item[0]).classifier, shared.target, *item)._asdict()
 
 
-CHANGES = Stage("changes", 3, _changes)
+CHANGES = Stage("changes", 4, _changes)
 
 
 def measure_changes(context: Context, images: Sequence[Image], others: Sequence[Image] = ()) -> tuple[Change, ...]:
