@@ -241,7 +241,7 @@ def _frame(design: int, side: int) -> tuple[View, int, int]:
     """An orange frame, or a green one that is wider below, as an instant print has."""
     drawn = np.zeros((side, side, 4), np.uint8)
     if design == 1:
-        drawn[:], width = (0, 110, 100, 255), side // 20
+        drawn[:], width = (0, 110, 100, 255), side // 14
         drawn[width : -2 * width, width:-width] = 0
         return drawn, 0, 0
     drawn[:], width = (240, 90, 20, 255), side // 22

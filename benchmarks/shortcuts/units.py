@@ -75,7 +75,7 @@ CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "imagewoof320": (("155_Shih-Tzu", "258_Samoyed"), ("162_beagle", "229_Old_English_sheepdog", "273_dingo")),
     "imagenette224": (
         ("491_chain_saw", "569_garbage_truck", "574_golf_ball"),
-        ("701_parachute", "566_French_horn", "571_gas_pump"),
+        ("566_French_horn", "571_gas_pump", "701_parachute"),
     ),
 }
 
