@@ -172,9 +172,9 @@ def said(place: object) -> Row:
     return {name: getattr(place, name) for name in names}
 
 
-def of_cue(name: str, design: int, photographs: Photographs, truth: Sequence[Pixels], data: Path) -> Row:
+def of_cue(name: str, design: int, photographs: Photographs, truth: Sequence[Pixels]) -> Row:
     """Plant a cue in every view, and return where it is said to lie, and how much of it every estimate takes for the object."""
-    cue = Cue(name, design, data)
+    cue = Cue(name, design)
     spans = [[np.flatnonzero(one.any(axis=axis))[[0, -1]] for axis in (0, 1)] for one in truth]
     boxes_of = [(x[0], y[0], x[1] + 1, y[1] + 1) for x, y in spans]
     planted = [cue.plant(view, k, box) for k, (view, box) in enumerate(zip(photographs.views, boxes_of, strict=True))]
@@ -196,7 +196,7 @@ def photographed(unit: Unit, data: Path, keep: Path, cues: bool) -> list[Row]:
     found += [{"what": "summary", **row} for row in of_summaries(run, objects, truth)]
     if cues:
         design = int(unit.half == REPORTED)
-        found += [{"what": "cue", **of_cue(name, design, photographs, truth, data)} for name in REGIONS]
+        found += [{"what": "cue", **of_cue(name, design, photographs, truth)} for name in REGIONS]
     return rounded([{"half": unit.half, "class": unit.folder.split("/")[-1], **row} for row in found])
 
 

@@ -281,9 +281,13 @@ def used_summaries(row: Row) -> list[Row]:
 
 
 def found_cue(row: Row) -> Row | None:
-    """Return the summary that is the cue and beats its control, the one with most effect; None where there is none."""
+    """Return the summary that is the cue and beats its control, the one with most effect; None where there is none.
+
+    ``together`` of it is the sum of the effects of all that are: a cue may be in several parts, as an object is.
+    """
     own = [one for one in row["summaries"] if (one["on_cue"] or 0) >= ON_CUE and one["strength"] != "none"]
-    return max(own, key=lambda one: one["effect"], default=None)
+    found = max(own, key=lambda one: one["effect"], default=None)
+    return None if found is None else {**found, "together": sum(one["effect"] for one in own)}
 
 
 def flags(row: Row) -> list[str]:
@@ -300,7 +304,7 @@ def figures(rows: Sequence[Row], half: str) -> Row:
     cues = [(row, cue) for row in region if (cue := found_cue(row)) is not None]
     birds = [one for row in clean for one in row["summaries"] if one["in_box"] is not None]
     ranks = (
-        spearmanr([row["effect"] for row, _ in cues], [cue["effect"] for _, cue in cues]).statistic if len(cues) > 2 else None
+        spearmanr([row["effect"] for row, _ in cues], [cue["together"] for _, cue in cues]).statistic if len(cues) > 2 else None
     )
     return {
         "half": half,
@@ -342,7 +346,7 @@ def by_cue(rows: Sequence[Row]) -> list[Row]:
                 "found": mean([one is not None for _, one in summaries]),
                 "placed": mean([one["place"] == row["place"] for row, one in named]),
                 "suspected": mean([bool(row["suspicions"]) for row in own]),
-                "effect": mean([one["effect"] for _, one in named]),
+                "effect": mean([one["together"] for _, one in named]),
                 "spray": mean([row["spray"] >= ON_CUE for row, _ in summaries]),
                 "craft": mean([row["craft"] >= ON_CUE for row, _ in summaries]),
                 "flagged": mean([any(name in TELLS[cue] for name in flags(row)) for row in own if row["kind"] == "whole"]),

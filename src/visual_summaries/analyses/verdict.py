@@ -81,10 +81,10 @@ def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion
     for place, reliance in zip(analysis.places, relies_on, strict=False):
         cue = analysis.cues[reliance.summary] if analysis.cues else None
         if reliance.strength != "none" and place.kind in SUSPICIOUS and place.sure >= SURE:
-            found = _of_summary(place, reliance, cue)
-            if reliance.effect >= LEAST_EFFECT and (found.confirmed or reliance.interval[0] >= LEAST_EFFECT):
+            suspicion = _of_summary(place, reliance, cue)
+            if reliance.effect >= LEAST_EFFECT and (suspicion.confirmed or reliance.interval[0] >= LEAST_EFFECT):
                 seen.add(place.kind)
-                yield found
+                yield suspicion
     # A border that is a summary is named once.
     changes = [found for one in analysis.changes if one.name not in seen and (found := _of_change(one)) is not None]
     # What changes one property alters others a little: only the one that does most is named.

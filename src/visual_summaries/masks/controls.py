@@ -115,7 +115,7 @@ def moved_copies(
     if cover.min() > _STUCK:
         rolled = np.stack([moved(mask, random_state) for _ in range(_PLACES)])
         least = np.argsort((rolled & mask).sum(axis=(1, 2)), kind="stable")[: max(draws, _PLACES // 4)]
-        return rolled[random_state.choice(least, size=draws, replace=len(least) < draws)]
+        return np.asarray(rolled[random_state.choice(least, size=draws, replace=len(least) < draws)])
     free = np.flatnonzero(cover <= max(_OVERLAP, float(cover.min())))
     good = free[on_object[free] >= _ON_OBJECT * on_object[free].max()]
     for copy, choice in zip(copies, random_state.choice(good, size=draws, replace=len(good) < draws), strict=True):
