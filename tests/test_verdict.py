@@ -105,6 +105,8 @@ def test_other_images_confirm_a_small_effect_beside_the_object(run: Run) -> None
     wide = replace(firm, summaries=(small, second))
     assert [one.confirmed for one in wide.verdict.suspicions] == [True]
     assert firm.analysis is not None
+    little = replace(cue(0.1, low=0.001), gains=np.full(8, 0.009, np.float32))
+    assert replace(wide, analysis=replace(firm.analysis, cues=(little, cue(0.1)))).verdict.suspicions == ()
     alone = replace(wide, analysis=replace(firm.analysis, cues=(cue(0.1, low=-0.01), cue(0.1))))
     assert alone.verdict.suspicions == ()
 

@@ -25,6 +25,8 @@ APART = 0.9
 #: alters more: it takes at least so much more from the class than from others. (Clean classes depend on color and sharpness,
 #: too.)
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
+#: Likewise a summary beside the object is confirmed when it adds at least so much to images of other classes.
+LEAST_CUE = 0.01
 
 #: Changes that alter an image more, the more it has of what they add.
 _MORE = ("sharpen", "brighter")
@@ -93,13 +95,14 @@ def _suspicions(run: Run, relies_on: tuple[Reliance, ...]) -> Iterator[Suspicion
 
 def _of_summary(place: Place, reliance: Reliance, cue: Cue | None) -> Suspicion:
     others = cue if cue is not None and cue.ground == "others" else None
+    adds = others is not None and others.above_control >= LEAST_CUE and others.interval[0] > 0
     unknown = float("nan")
     return Suspicion(
         place.kind,
         reliance.effect,
         reliance.interval,
         # No part of an object stays at one place of the picture, whatever the object does: that needs no other images.
-        confirmed=place.kind != "beside" or (others is not None and others.interval[0] > 0),
+        confirmed=place.kind != "beside" or adds,
         summary=reliance.summary,
         share=1 - place.share_on_object,
         fired=unknown if others is None else others.fired,
