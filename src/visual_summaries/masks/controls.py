@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 _T = TypeVar("_T", bound=np.generic)
 
 _PLACES = 96  # random places looked at for each of the four orientations
 _OVERLAP = 0.05  # share of its own pixels that a moved region may still cover
-_STUCK = 0.5  # a region that covers so much of itself wherever it is moved to is moved around the border instead
+_STUCK = 0.5  # a region that covers so much of itself wherever it is moved to is compared with what is next to it instead
 _GRABCUT_SIDE = 80  # pixels of the shorter side of what GrabCut sees
 _GRABCUT_STEPS = 2
 _RIM = 2  # pixels of that, along the border, that are taken for background
@@ -87,7 +88,8 @@ def moved_copies(
 
     Places are drawn at random for the mask (H, W) and its three mirror images; those where the copy covers at most 5 % of the
     mask's own pixels are free (where there is none, those that cover least). Of the free ones, `within` (H, W) asks for those
-    that lie most in it. What is as large as the image, as a frame is, is moved around the border where it leaves the image.
+    that lie most in it. What is as large as the image, as a frame is, can be moved nowhere: as many pixels next to it, or all
+    others, take its place.
 
     Examples
     --------
@@ -113,9 +115,12 @@ def moved_copies(
         inside.append(np.ones(_PLACES) if within is None else _covered(within, oriented, tops, lefts))
     cover, on_object = np.concatenate(covers), np.concatenate(inside)
     if cover.min() > _STUCK:
-        rolled = np.stack([moved(mask, random_state) for _ in range(_PLACES)])
-        least = np.argsort((rolled & mask).sum(axis=(1, 2)), kind="stable")[: max(draws, _PLACES // 4)]
-        return np.asarray(rolled[random_state.choice(least, size=draws, replace=len(least) < draws)])
+        away = distance_transform_edt(~mask)
+        away[mask] = np.inf
+        for copy in copies:
+            order = np.argsort(away + random_state.random(away.shape), axis=None)
+            copy.ravel()[order[: min(int(mask.sum()), int((~mask).sum()))]] = True
+        return copies
     free = np.flatnonzero(cover <= max(_OVERLAP, float(cover.min())))
     good = free[on_object[free] >= _ON_OBJECT * on_object[free].max()]
     for copy, choice in zip(copies, random_state.choice(good, size=draws, replace=len(good) < draws), strict=True):
