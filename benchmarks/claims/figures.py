@@ -38,8 +38,8 @@ def resampled(values: Sequence[float], random_state: int = 0) -> tuple[float, fl
 def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each tagger and input, how far tags agree in summaries, random groups and whole images, over the runs.
 
-    Whether tags name parts is told by runs with two summaries or more (``runs_of_several``): how far tags agree in summaries
-    more than between them, and the information of tags about the summary, adjusted for chance.
+    Runs with two summaries or more (``runs_of_several``) tell whether tags name parts: how far tags agree in summaries more
+    than between them, and the information of tags about the summary, adjusted for chance.
     """
     found = []
     names = dict.fromkeys(name for row in rows for name in row.get("tags", {}))

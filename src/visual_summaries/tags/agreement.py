@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 
 import numpy as np
@@ -40,7 +40,8 @@ def shared_tags(weights: NDArray[np.float32]) -> NDArray[np.float64]:
     shared = tags @ tags.T
     sizes = tags.sum(axis=1)
     either = sizes[:, None] + sizes[None, :] - shared
-    return np.divide(shared, either, out=np.zeros(shared.shape), where=either > 0)
+    found: NDArray[np.float64] = np.divide(shared, either, out=np.zeros(shared.shape), where=either > 0)
+    return found
 
 
 def entropy(weights: NDArray[np.float32]) -> float:
@@ -124,7 +125,7 @@ def mutual_information(tags: NDArray[np.intp], groups: NDArray[np.intp]) -> floa
 class Agreement:
     """Agreement of tags in the summaries of a run, against random groups of its regions, whole images, and each other.
 
-    Whether tags *name parts* is told by `within` over `between` and by `information`: a tag of the class, which all regions
+    Two figures tell whether tags *name parts*, `within` over `between` and `information`: a tag of the class, which all regions
     have, agrees everywhere and does not tell the summaries of a run apart.
 
     Attributes
@@ -144,11 +145,11 @@ class Agreement:
         Mean Jaccard index of members of two summaries of the run, pairs of one image left out as there are none in a summary.
         NaN, as all that follows, for a run with fewer than two summaries.
     p_between : float
-        Permutation p-value of `within` less `between`: members dealt to the summaries anew.
+        Permutation p-value of `within` less `between`: members dealt to the summaries at random.
     information : float
         Adjusted mutual information of the members' heaviest tag and their summary: 0 is chance, 1 is perfect. "No tag" is one.
     bits, bits_random : float
-        Mutual information in bits, and its mean where members are dealt to the summaries anew.
+        Mutual information in bits, and its mean where members are dealt to the summaries at random.
     p_information : float
         Permutation p-value of `bits`.
     draws : int
@@ -194,7 +195,8 @@ def measure_agreement(
     groups = [np.array([member.region for member in summary.members]) for summary in run.summaries]
     owners = np.array([region.image for region in run.regions], dtype=np.intp)
     if not groups:
-        return Agreement(0, *[float("nan")] * 14, draws)
+        names = (one.name for one in fields(Agreement) if one.type == "float")
+        return Agreement(summaries=0, draws=draws, **dict.fromkeys(names, float("nan")))
     rng = np.random.default_rng(random_state)
     within = np.array([mean_jaccard(regions[group]) for group in groups])
     over_images = np.array([mean_jaccard(images[owners[group]]) for group in groups])
