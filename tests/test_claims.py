@@ -28,6 +28,11 @@ def row(network: str, target: str, rank: int, summaries: int | None, within: flo
         "entropy_random": 2.0,
         "entropy_images": None,
         "p_random": 0.01 if within > 0.3 else 0.5,
+        "between": None if summaries == 2 else 0.25,  # as if there were one summary
+        "information": None if summaries == 2 else within - 0.3,
+        "bits": None if summaries == 2 else 1.0,
+        "bits_random": None if summaries == 2 else 0.5,
+        "p_information": None if summaries == 2 else 0.01,
         "named": 1,
     }
     return {
@@ -64,6 +69,12 @@ def test_claims_that_hold(rows: list[dict[str, Any]]) -> None:
     assert (box["runs"], box["runs_with_p_below_0.05"]) == (12, 12)
     assert box["over_random"]["mean"] == pytest.approx(0.3)
     assert box["over_images"]["mean"] == pytest.approx(0.0)
+    # eleven runs have another summary: four agree by .5, four by .6 and three by .4, .25 of it between summaries, too
+    assert (box["runs_of_several"], box["runs_with_p_information_below_0.05"]) == (11, 11)
+    assert box["over_between"]["mean"] == pytest.approx((4 * 0.5 + 4 * 0.6 + 3 * 0.4) / 11 - 0.25)
+    assert box["informed"]["mean"] == pytest.approx((4 * 0.5 + 4 * 0.6 + 3 * 0.4) / 11 - 0.3)
+    assert (box["between"], box["bits"], box["bits_random"]) == (0.25, 1, 0.5)
+    assert box["within_of_several"] > box["within"]
     assert counts["photographs"]["on_the_images"]["summaries"]["within"]["rho"] == pytest.approx(1)
     assert counts["photographs"]["published"]["at_equal"]["within"]["rho"] == pytest.approx(1)
     assert math.isnan(counts["photographs"]["reasons"]["regions with accuracy, within classes"]["rho"])
@@ -74,6 +85,8 @@ def test_claims_that_hold(rows: list[dict[str, Any]]) -> None:
     holds = {bar["name"]: bar["holds"] for bar in claims.bars_of(tags, counts)}
     assert holds["a: parts, box: agreement over random regions: lower end of the interval"]
     assert not holds["a: parts, box: agreement over whole images: lower end of the interval"]
+    assert holds["a: parts, box: agreement over other summaries of the run: lower end of the interval"]
+    assert holds["a: parts, box: information about the summary: lower end of the interval"]
     assert holds["c: photographs: summaries with accuracy (published), within classes: lower end of the interval"]
     # the more accurate, the fewer clusters as published; no two runs of a class have as many images as the largest
     clusters = "published clusters with accuracy, within classes"
@@ -104,6 +117,28 @@ def test_published_clusters_are_counted_by_their_images() -> None:
     assert claims.published_clusters(SimpleNamespace(similarity=similarity, regions=regions, parts=None)) == 2
     without_pairs = SimpleNamespace(similarity=np.zeros((0, 0), np.float32), regions=regions, parts=object())
     assert claims.published_clusters(without_pairs) is None
+
+
+def test_a_tag_of_the_class_wins_over_random_regions_and_tells_nothing_of_parts(rows: list[dict[str, Any]]) -> None:
+    for one in rows:
+        for shown in one["tags"].get("parts", {}).values():
+            if shown["between"] is not None:
+                shown |= {"between": shown["within"], "information": 0.0}
+    tags = claims.claim_a(rows)
+    holds = {bar["name"]: bar["holds"] for bar in claims.bars_of(tags, {})}
+    assert holds["a: parts, box: agreement over random regions: lower end of the interval"]
+    assert not holds["a: parts, box: agreement over other summaries of the run: lower end of the interval"]
+    assert not holds["a: parts, box: information about the summary: lower end of the interval"]
+    assert {row["over_between"] for row in claims.told(tags, {})} == {"0.00 (0.00 to 0.00)"}
+
+
+def test_rows_from_before_there_were_these_figures_conclude_nothing_of_parts(rows: list[dict[str, Any]]) -> None:
+    for one in rows:
+        for shown in one["tags"].get("parts", {}).values():
+            shown.pop("between", None)
+    box = claims.claim_a(rows)[0]
+    assert (box["runs"], box["runs_of_several"]) == (12, 0)
+    assert math.isnan(box["informed"]["mean"])
 
 
 def test_too_few_runs_conclude_nothing(rows: list[dict[str, Any]]) -> None:

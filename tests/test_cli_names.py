@@ -51,6 +51,7 @@ def test_tag_by_annotated_parts_then_rename_then_tag_again(out: Path, capfd: pyt
     text = capfd.readouterr().out
     assert "1. the stripes (by hand)" in text
     assert "agreement of the top 1 tags, masked" in text
+    assert "tags tell summaries apart, masked: agreement of 0.00 between summaries" in text
     assert "the stripes" in (out / "report.html").read_text(encoding="utf-8")
 
     assert main(["report", str(out), "--json"]) == 0

@@ -206,6 +206,51 @@ def test_whole_images_and_chance_are_measured_where_all_regions_are_alike(run: R
     assert (agreement.within, agreement.random, agreement.images, agreement.p_random) == (1, pytest.approx(1), 1, 1)
 
 
+def tagged(run: Run, second: Sequence[int]) -> Any:
+    """Return the agreement of a run whose first boxes have tag 0, and the second ones of its eight images those given."""
+    tags = np.zeros((24, 2), np.float32)
+    tags[np.arange(24), [0 if k % 3 != 1 else second[k // 3] for k in range(24)]] = 1
+    return measure_agreement(run, tags, np.ones((8, 2), np.float32), draws=200)
+
+
+def test_tags_of_parts_tell_summaries_apart(run: Run) -> None:
+    found = tagged(run, [1] * 8)
+    assert (found.within, found.between, found.information, found.bits) == (1, 0, pytest.approx(1), pytest.approx(1))
+    assert found.p_between == found.p_information == 1 / 201
+    assert 0 < found.bits_random < 0.3
+
+
+def test_a_tag_of_the_class_agrees_and_tells_nothing(run: Run) -> None:
+    found = tagged(run, [0] * 8)
+    assert (found.within, found.between) == (1, 1)
+    assert [found.information, found.bits, found.bits_random] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert found.p_between == found.p_information == 1
+
+
+def test_what_tags_tell_of_summaries_by_hand(run: Run) -> None:
+    found = tagged(run, [0, 0, 0, 1, 1, 1, 0, 0])  # six members a summary, of the first six images
+    # of 15 pairs in the second summary 6 agree; of 30 pairs between, of two images each, the first tag's 3 * 5
+    assert found.within == pytest.approx((1 + 6 / 15) / 2)
+    assert found.between == pytest.approx(15 / 30)
+    # the tag's entropy, .75 to .25, less that within summaries, 0 and 1 bit
+    assert found.bits == pytest.approx(-0.75 * np.log2(0.75) - 0.25 * np.log2(0.25) - 0.5)
+    assert 0 < found.information < 1
+    assert found.p_information > 0.05
+
+
+def test_one_summary_has_nothing_to_be_told_from(run: Run) -> None:
+    found = measure_agreement(replace(run, summaries=run.summaries[:1]), np.eye(24, dtype=np.float32), np.eye(8, 24), draws=20)
+    assert found.summaries == 1
+    assert np.isnan([found.between, found.p_between, found.information, found.bits, found.p_information]).all()
+
+
+def test_members_without_a_tag_agree_with_nothing_and_count_as_one_tag(run: Run) -> None:
+    tags = np.zeros((24, 2), np.float32)
+    tags[1::3, 1] = 1
+    found = measure_agreement(run, tags, np.ones((8, 2), np.float32), draws=20)
+    assert (found.within, found.between, found.bits) == (0.5, 0, pytest.approx(1))
+
+
 def test_a_classifier_tags_with_its_classes_and_cuts_nothing_off() -> None:
     net = torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten())
     tagger = ClassifierTagger(

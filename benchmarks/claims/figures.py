@@ -14,6 +14,14 @@ from visual_summaries._statistics import percentile_interval
 from visual_summaries.compare import Count, at_equal_images, correlate, correlations_of
 from visual_summaries.settings.stages import SummarySettings
 
+#: What claim a compares agreement within summaries with: published, and other summaries of the run; and what tags tell of them.
+COMPARED = {
+    "over_random": "agreement over random regions",
+    "over_images": "agreement over whole images",
+    "over_between": "agreement over other summaries of the run",
+    "informed": "information about the summary",
+}
+
 #: The figure that tells whether claim c holds for clusters as published.
 CLUSTERS = "published clusters with accuracy, within classes"
 
@@ -28,7 +36,11 @@ def resampled(values: Sequence[float], random_state: int = 0) -> tuple[float, fl
 
 
 def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each tagger and input, how far tags agree in summaries, random groups and whole images, over the runs."""
+    """Return, for each tagger and input, how far tags agree in summaries, random groups and whole images, over the runs.
+
+    Runs with two summaries or more (``runs_of_several``) tell whether tags name parts: how far tags agree in summaries more
+    than between them, and the information of tags about the summary, adjusted for chance.
+    """
     found = []
     names = dict.fromkeys(name for row in rows for name in row.get("tags", {}))
     for name in names:
@@ -40,8 +52,13 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             ]
             if not runs:
                 continue
-            over_random = resampled([run["within"] - run["random"] for run in runs])
-            over_images = resampled([run["within"] - run["images"] for run in runs])
+            several = [run for run in runs if run.get("between") is not None]
+            compared = {
+                "over_random": [run["within"] - run["random"] for run in runs],
+                "over_images": [run["within"] - run["images"] for run in runs],
+                "over_between": [run["within"] - run["between"] for run in several],
+                "informed": [run["information"] for run in several],
+            }
             found.append(
                 {
                     "tagger": name,
@@ -52,9 +69,15 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                         key: _mean_of_known([run[key] for run in runs])
                         for key in ("within", "random", "images", "entropy_within", "entropy_random", "entropy_images")
                     },
-                    "over_random": dict(zip(("mean", "low", "high"), over_random, strict=True)),
-                    "over_images": dict(zip(("mean", "low", "high"), over_images, strict=True)),
+                    "runs_of_several": len(several),
+                    "within_of_several": _mean_of_known([run["within"] for run in several]),
+                    **{key: _mean_of_known([run[key] for run in several]) for key in ("between", "bits", "bits_random")},
+                    **{
+                        key: dict(zip(("mean", "low", "high"), resampled(values), strict=True))
+                        for key, values in compared.items()
+                    },
                     "runs_with_p_below_0.05": sum(run["p_random"] <= 0.05 for run in runs),
+                    "runs_with_p_information_below_0.05": sum(run["p_information"] <= 0.05 for run in several),
                     "named": sum(run["named"] for run in runs),
                 }
             )
@@ -124,8 +147,8 @@ def bars_of(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict
     """Return whether each claim holds: by the lower end of its 95 % interval, which must be above 0."""
     bars = []
     for found in tags:
-        for other, words in (("over_random", "random regions"), ("over_images", "whole images")):
-            bars.append(_bar(f"a: {found['tagger']}, {found['input']}: agreement over {words}", found[other]))
+        for key, words in COMPARED.items():
+            bars.append(_bar(f"a: {found['tagger']}, {found['input']}: {words}", found[key]))
     for world, kinds in counts.items():
         for accuracy, measures in kinds.items():
             if accuracy == "reasons":
@@ -150,7 +173,7 @@ def told(tags: Sequence[dict[str, Any]], counts: dict[str, Any]) -> list[dict[st
     """Return a row for each figure of the claims, as tables show them."""
     rows: list[dict[str, Any]] = []
     for found in tags:
-        differences = {other: _in_words(found[other]["mean"], found[other]) for other in ("over_random", "over_images")}
+        differences = {key: _in_words(found[key]["mean"], found[key]) for key in COMPARED}
         rows.append({"claim": "a", **found, **differences})
     for world, kinds in counts.items():
         for accuracy, measures in kinds.items():

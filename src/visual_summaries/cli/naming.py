@@ -130,4 +130,9 @@ def _show(run: Run, tagging: Tagging, page: Path, as_json: bool) -> None:
                 f"{agreement.random:.2f} in random groups (p = {agreement.p_random:.3f}), {agreement.images:.2f} over whole "
                 f"images (p = {agreement.p_images:.3f})"
             )
+        if agreement.summaries > 1:
+            say(
+                f"tags tell summaries apart, {shown}: agreement of {agreement.between:.2f} between summaries "
+                f"(p = {agreement.p_between:.3f}), information {agreement.information:.2f} (p = {agreement.p_information:.3f})"
+            )
     say(f"report: {page}")
