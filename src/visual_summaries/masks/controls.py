@@ -14,7 +14,7 @@ _T = TypeVar("_T", bound=np.generic)
 
 _PLACES = 96  # random places looked at for each of the four orientations
 _OVERLAP = 0.05  # share of its own pixels that a moved region may still cover
-_STUCK = 0.5  # a region that covers so much of itself wherever it is moved to is compared with what is next to it instead
+_STUCK = 0.5  # a region whose copies cover so much of it, wherever they are, is compared with what is next to it instead
 _GRABCUT_SIDE = 80  # pixels of the shorter side of what GrabCut sees
 _GRABCUT_STEPS = 2
 _RIM = 2  # pixels of that, along the border, that are taken for background
