@@ -37,7 +37,7 @@ def test_a_region_cue_changes_its_pixels_alone(view, name: str, design: int) -> 
     assert not (changed & ~mask).any()
     # What is between the letters of a watermark is the cue's, and does not change.
     assert changed[mask].mean() > (0.3 if (name, design) == ("text", 1) else 0.98)
-    assert 0.02 < mask.mean() < 0.25
+    assert 0.02 < mask.mean() < 0.35
     assert (view == before).all()
     again = Cue(name, design).plant(view, 5, BOX)
     assert (again[0] == image).all()

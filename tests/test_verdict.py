@@ -147,6 +147,7 @@ def test_changes_of_the_whole_image(run: Run) -> None:
     assert kinds(replace(anyhow, name="border")) == [("border", True)]  # what others were given is the class's own border
     assert kinds(replace(anyhow, name="border", gain_interval=(0.02, 0.3))) == []
     assert kinds(change(0.1, 0.02, gain_low=0.01, apart=0.02)) == []  # too little is added
+    assert kinds(change(0.1, 0.1, gain_low=0.01, apart=0.02)) == [("blur", False)]  # enough, but perhaps less
     assert kinds(replace(added, apart=0.3)) == []  # the images do not differ in it
     assert kinds(replace(added, apart=NAN)) == []  # nothing to compare with
     assert kinds(replace(added, apart=0.98)) == []  # they have less of what it adds

@@ -23,7 +23,7 @@ APART = 0.9
 #: That is suspicious when the network uses it, by an interval above 0. What the class's images have already, a change alters
 #: less in them: such a change adds at least so much to the class's score in images of other classes. What they have more of, it
 #: alters more: it takes at least so much more from the class than from others. (Clean classes depend on color and sharpness,
-#: too.)
+#: too.) It is confirmed when the whole interval of the gain is as large.
 LEAST_GAIN, LEAST_LOSS = 0.05, 0.1
 #: Likewise a summary beside the object is confirmed when it adds at least so much to images of other classes.
 LEAST_CUE = 0.01
@@ -126,9 +126,8 @@ def _of_change(change: Change) -> Suspicion | None:
     if not fires and not moves:
         return None
     effect, interval = (change.gain, change.gain_interval) if fires else (change.loss - change.other_loss, change.interval)
-    return Suspicion(
-        "change", effect, interval, fires, change=change.name, fired=change.fired, fired_before=change.fired_before
-    )
+    sure = fires and low >= LEAST_GAIN
+    return Suspicion("change", effect, interval, sure, change=change.name, fired=change.fired, fired_before=change.fired_before)
 
 
 def _untested(run: Run) -> Iterator[str]:

@@ -114,7 +114,7 @@ def moved_copies(
         covers.append(_covered(mask, oriented, tops, lefts))
         inside.append(np.ones(_PLACES) if within is None else _covered(within, oriented, tops, lefts))
     cover, on_object = np.concatenate(covers), np.concatenate(inside)
-    if cover.min() > _STUCK:
+    if cover.min() > _STUCK and not mask.all():
         away = distance_transform_edt(~mask)
         away[mask] = np.inf
         for copy in copies:
