@@ -8,7 +8,8 @@ A table stands between two comments; the first names the results file and what t
     <!-- end -->
 
 `bars` shows each figure that has a target, with its bound; `rows` shows chosen keys of the rows, with their headings;
-`where.section=speed` shows only the rows that have this value there. Run without arguments to write the tables, with --check to
+`where.section=speed` shows only the rows that have this value there. Where there is no file yet, or no such row, the table says
+that it is not measured. Run without arguments to write the tables, with --check to
 fail when one is not what the results say.
 """
 
@@ -76,7 +77,8 @@ def updated(text: str) -> str:
     """Return a page with its tables made anew."""
 
     def block(found: re.Match[str]) -> str:
-        results = json.loads((RESULTS / found["file"]).read_text(encoding="utf-8"))
+        path = RESULTS / found["file"]
+        results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": [], "bars": []}
         return found[1] + render(results, found["what"], found["columns"]) + found[6]
 
     return BLOCK.sub(block, text)

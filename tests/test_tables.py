@@ -55,6 +55,12 @@ def test_results_are_of_the_default_as_it_is() -> None:
     assert {name for name, default in named.items() if default != default_hash()} == FORMER
 
 
+def test_a_table_of_no_results_says_so(make_tables: ModuleType) -> None:
+    page = "<!-- results {} bars -->\nold\n<!-- end -->\n"
+    assert make_tables.updated(page.format("none.json")) == page.format("none.json").replace("old", "*Not measured yet.*")
+    assert "| figure |" in make_tables.updated(page.format("specialize.json"))
+
+
 def test_bars_and_rows(make_tables: ModuleType) -> None:
     results = {
         "bars": [{"name": "speed", "value": 12.3456, "bound": 10, "sense": ">=", "holds": True}],

@@ -51,13 +51,13 @@ def class_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-def read_photos(folder: Path) -> list[Photo]:
+def read_photos(folder: Path, most: int = TRAINING + SPARE + HELD_OUT) -> list[Photo]:
     """Return the first images of each class of a set, as many as are needed."""
     listed = folder / "parts.json"
     boxes = json.loads(listed.read_text(encoding="utf-8"))["images"] if listed.is_file() else {}
     found = []
     for label, name in enumerate(class_names(folder)):
-        for path in sorted((folder / name).iterdir())[: TRAINING + SPARE + HELD_OUT]:
+        for path in sorted((folder / name).iterdir())[:most]:
             file = f"{name}/{path.name}"
             view, box = square(PIL.Image.open(path).convert("RGB"), boxes[file]["bbox"] if boxes else None)
             found.append(Photo(file, label, view, box))
@@ -73,16 +73,30 @@ def square(image: PIL.Image.Image, bbox: Sequence[float] | None = None) -> tuple
     >>> view.shape, box
     ((224, 224, 3), (76.0, 0.0, 176.0, 224.0))
     """
-    side = min(image.size)
-    x, y, width, height = bbox or (0.0, 0.0, *image.size)
-    left = round(min(max(x + width / 2 - side / 2, 0), image.width - side))
-    top = round(min(max(y + height / 2 - side / 2, 0), image.height - side))
+    left, top, side = frame(image.size, bbox)
     cut = image.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC)
     if bbox is None:
         return np.asarray(cut), None
+    x, y, width, height = bbox
     corners = np.array([x - left, y - top, x + width - left, y + height - top]) * SIDE / side
     x0, y0, x1, y1 = corners.clip(0, SIDE).tolist()
     return np.asarray(cut), (x0, y0, x1, y1)
+
+
+def frame(size: tuple[int, int], bbox: Sequence[float] | None = None) -> tuple[int, int, int]:
+    """Return left, top and side of the largest square of an image (width, height) around an object, else of its center.
+
+    Examples
+    --------
+    >>> frame((448, 224), (300, 0, 100, 224)), frame((448, 224))
+    ((224, 0, 224), (112, 0, 224))
+    """
+    width, height = size
+    side = min(size)
+    x, y, own_width, own_height = bbox or (0.0, 0.0, *size)
+    left = round(min(max(x + own_width / 2 - side / 2, 0), width - side))
+    top = round(min(max(y + own_height / 2 - side / 2, 0), height - side))
+    return left, top, side
 
 
 def split(labels: NDArray[np.integer], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -1,0 +1,465 @@
+"""Whether parts help where there is something to gain: few training images, and classes that look alike.
+
+    python benchmarks/specialization/few.py --json FILE --data DIR                (one network, 5 images of a class, 3 splits)
+    python benchmarks/specialization/few.py --json FILE --data DIR --size full    (hours; may be interrupted)
+
+Twelve species of birds that ImageNet does not have. A frozen network gets a linear head, fitted on 5, 15 or 30 images of each
+species; all but 30 images of each are held out. The network with this head is explained on its training images, a species at a
+time. The regions of all summaries become a few *shared parts* with a detector each (``looks.py``). In each image, training
+images by detectors that were fitted without them, the network looks again at the place of each part from near, and a new head
+is fitted on the features of the whole image and of these looks. Methods, all of them heads of the strength that
+cross-validation on the training images chooses:
+
+- `head`: the network's own. `shift`: with a constant for each class, chosen by held-out scores of the training images.
+- `summaries`: the head on image and looks at parts. `regions`: the same, random boxes in the place of the summaries' regions.
+- `grid`: on the image, pooled in 3 x 3 places. `fixed`: on the image, and looks at the four middle places.
+- `oracle, found`: as `summaries`, with annotated points of head and body in the training images in the place of regions.
+- `oracle`: looks at annotated points of head and body in all images. No user has these: what could be gained at best.
+
+``--design pooled`` uses the network's maps in the windows of the detectors, one forward pass, in the place of closer looks.
+Its oracle pools at each annotated part.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import visual_summaries as vs
+from benchmarks.harness import Finished, Row, bar, finish, parser, pretrained, results, rounded
+from benchmarks.shortcuts.training import BATCH, SIDE, Photo, class_names, frame, read_photos
+from benchmarks.specialization.looks import (
+    LOOKS,
+    Features,
+    Positions,
+    as_block,
+    find_parts,
+    fit_head,
+    look_boxes,
+    nearest_look,
+    pooled_places,
+    shared_parts,
+    standard,
+)
+from benchmarks.specialization.methods import random_regions
+from benchmarks.specialization.worlds import boxes_of, sha256_of
+from visual_summaries.classifiers import Classifier, load_classifier
+from visual_summaries.errors import NoImagesError, TargetError
+from visual_summaries.files.atomic import atomic_file
+from visual_summaries.specialization.detectors import Boxes, described
+from visual_summaries.specialization.examples import Examples, PartExamples, find_layers, read_maps
+from visual_summaries.specialization.fusion import choose_shift, margins
+from visual_summaries.specialization.learning import average_precision, cut
+
+SET = "cub12_320"
+#: Images of a class that may be trained on; all others are held out, whatever the count.
+MOST = 30
+#: Shared parts of all classes, and places of the grid along each side.
+PARTS, GRID = 2, 3
+#: Places of the looks that are not at parts: the middle ones.
+MIDDLE = (LOOKS + 1, LOOKS + 2, 2 * LOOKS + 1, 2 * LOOKS + 2)
+#: Annotated points of each part of the oracle.
+ORACLE = {
+    "head": ("beak", "crown", "forehead", "left eye", "right eye", "nape", "throat"),
+    "body": ("back", "belly", "breast", "left wing", "right wing"),
+}
+CONTROLS = ("head", "shift", "regions", "grid", "fixed")
+#: Side of the box around an annotated point, over the image's.
+AROUND = 0.12
+#: Raised when a change makes finished figures worthless.
+CODE = "1"
+
+SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"networks": ("efficientnet_lite0",), "counts": (5,), "seeds": (0, 1, 2), "held_out": 15, "preset": "quick"},
+    # Designs were chosen by splits 0, 1 and 2.
+    "full": {
+        "networks": ("efficientnet_lite0", "mobilenetv2_100"),
+        "counts": (5, 15, 30),
+        "seeds": (3, 4, 5, 6, 7),
+        "held_out": 100,
+        "preset": "default",
+    },
+}
+
+
+def split(labels: Positions, count: int, seed: int, held_out: int = 100) -> tuple[Positions, Positions]:
+    """Return `count` images of each class to train on, and those held out, at most so many; larger counts hold smaller ones.
+
+    Examples
+    --------
+    >>> train, test = split(np.repeat([0, 1], 40), 5, 0)
+    >>> len(train), len(test), set(train) <= set(split(np.repeat([0, 1], 40), 15, 0)[0])
+    (10, 20, True)
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    return np.concatenate([own[:count] for own in drawn]), np.concatenate([own[MOST:][:held_out] for own in drawn])
+
+
+def points_in(square: tuple[int, int, int], parts: Mapping[str, Sequence[float]], names: Sequence[str]) -> NDArray[np.float32]:
+    """Return those of the named points that are annotated, over the sides of a square (left, top, side): (n, 2).
+
+    Examples
+    --------
+    >>> points_in((100, 0, 200), {"beak": [200, 50], "tail": [0, 0]}, ["beak", "crown"]).tolist()
+    [[0.5, 0.25]]
+    """
+    left, top, side = square
+    own = [((parts[name][0] - left) / side, (parts[name][1] - top) / side) for name in names if name in parts]
+    return np.array(own, np.float32).reshape(-1, 2).clip(0, 1)
+
+
+def box_around(points: NDArray[np.float32], least: float) -> Boxes:
+    """Return the box (1, 4) of some points, at least of this side; the middle of the image where there is none.
+
+    Examples
+    --------
+    >>> box_around(np.array([[0.25, 0.5], [0.75, 0.5]]), 0.25).tolist()
+    [[0.25, 0.375, 0.75, 0.625]]
+    """
+    if not len(points):
+        return np.array([[0.25, 0.25, 0.75, 0.75]], np.float32)
+    low, high = points.min(axis=0), points.max(axis=0)
+    more = np.maximum(least - (high - low), 0) / 2
+    return np.concatenate([low - more, high + more])[None].clip(0, 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Birds:
+    """Photographs as squares, with the annotated points of each."""
+
+    folder: Path
+    photos: tuple[Photo, ...]
+    names: tuple[str, ...]
+    squares: tuple[tuple[int, int, int], ...]
+    parts: tuple[dict[str, list[float]], ...]
+
+    @property
+    def labels(self) -> Positions:
+        return np.array([photo.label for photo in self.photos], np.intp)
+
+    def look(self, position: int, box: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return what is in a box of a square, from the photograph as it is, as large as the network takes it."""
+        (left, top, side), file = self.squares[position], self.folder / self.photos[position].file
+        x0, y0, x1, y1 = (side * box + [left, top, left, top]).tolist()
+        with PIL.Image.open(file) as image:
+            near = image.convert("RGB").resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
+        return np.asarray(near)
+
+    def oracle(self, names: Sequence[str], least: float) -> Boxes:
+        """Return the box around some annotated points in each image: (N, 4)."""
+        pairs = zip(self.squares, self.parts, strict=True)
+        return np.concatenate([box_around(points_in(square, parts, names), least) for square, parts in pairs])
+
+
+def read_birds(data: Path) -> Birds:
+    """Return all photographs of the set."""
+    folder = data / "images" / SET
+    listed = json.loads((folder / "parts.json").read_text(encoding="utf-8"))["images"]
+    photos = tuple(read_photos(folder, most=1000))
+    squares = []
+    for photo in photos:
+        with PIL.Image.open(folder / photo.file) as image:
+            squares.append(frame(image.size, listed[photo.file]["bbox"]))
+    return Birds(folder, photos, tuple(class_names(folder)), tuple(squares), tuple(listed[p.file]["parts"] for p in photos))
+
+
+class Case:
+    """A network and the birds as it sees them; what was computed once is kept."""
+
+    def __init__(self, network: str, birds: Birds, data: Path, keep: Path, preset: str) -> None:
+        self.network, self.birds, self.preset = network, birds, preset
+        self._data, self._keep = data, keep
+        self.settings = vs.SpecializeSettings()
+
+    @cached_property
+    def _module(self) -> torch.nn.Module:
+        return pretrained(self.network, self._data).module.to(memory_format=torch.channels_last)
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """Return the squares as files, which runs read."""
+        paths = []
+        for number, photo in enumerate(self.birds.photos):
+            path = self._keep / "squares" / f"{number:03d}.png"
+            if not path.is_file():
+                with atomic_file(path) as file:
+                    PIL.Image.fromarray(photo.view).save(file, format="png")
+            paths.append(path)
+        return paths
+
+    def classifier(self, layer: torch.nn.Linear) -> Classifier:
+        """Return the network with a head."""
+        self._module.classifier = layer
+        return load_classifier(self._module, class_names=self.birds.names, input_size=SIDE, mean=0.5, std=0.5, crop_pct=1.0)
+
+    def seen(self, views: Sequence[NDArray[np.uint8]]) -> tuple[Features, Features]:
+        """Return the pooled features of views, (n, F), and those of the grid, (n, GRID² F)."""
+        pooled, grid = [], []
+        for first in range(0, len(views), BATCH):
+            x = torch.from_numpy(np.stack(views[first : first + BATCH])).permute(0, 3, 1, 2).float() / 127.5 - 1
+            with torch.no_grad():
+                maps = self._module.forward_features(x.contiguous(memory_format=torch.channels_last))
+            pooled.append(maps.mean(dim=(2, 3)).numpy())
+            grid.append(pooled_places(maps, GRID))
+        return np.concatenate(pooled), np.concatenate(grid)
+
+    @cached_property
+    def whole(self) -> tuple[Features, Features]:
+        """Return what :meth:`seen` says of all squares."""
+        file = self._keep / self.network / "whole.npz"
+        if not file.is_file():
+            pooled, grid = self.seen([photo.view for photo in self.birds.photos])
+            with atomic_file(file) as opened:
+                np.savez(opened, pooled=pooled, grid=grid.astype(np.float16))
+        with np.load(file, allow_pickle=False) as loaded:
+            return loaded["pooled"], loaded["grid"].astype(np.float32)
+
+    @cached_property
+    def examples(self) -> Examples:
+        """Return all squares with their reduced maps, which detectors read; without parts, and logits of no head."""
+        file, names = self._keep / self.network / "maps.npz", self.birds.names
+        classifier = self.classifier(torch.nn.Linear(self.whole[0].shape[1], len(names)))
+        layers = find_layers(classifier, self.settings.depths)
+        if not file.is_file():
+            _, maps = read_maps(classifier, [photo.view for photo in self.birds.photos], layers, self.settings.cells)
+            with atomic_file(file) as opened:
+                np.savez(opened, **{f"m{k}": one.numpy() for k, one in enumerate(maps)})
+        with np.load(file, allow_pickle=False) as loaded:
+            maps = [torch.from_numpy(loaded[f"m{k}"]) for k in range(len(layers))]
+        hashes = tuple(sha256_of(path) for path in self.paths)
+        logits = np.zeros((len(hashes), len(names)), np.float32)
+        return Examples(hashes, self.birds.labels, logits, tuple(maps), layers, tuple(range(len(names))), ())
+
+    @cached_property
+    def _near(self) -> NDArray[np.float32]:
+        """Return the features of all closer looks (N, LOOKS², F), NaN where nobody looked yet."""
+        file = self._keep / self.network / "looks.npy"
+        if file.is_file():
+            return np.load(file, allow_pickle=False)
+        return np.full((len(self.birds.photos), LOOKS**2, self.whole[0].shape[1]), np.nan, np.float32)
+
+    def looks(self, images: Positions, which: Positions) -> Features:
+        """Return the features of closer looks (n, K) at some images: (n, K, F)."""
+        rows, columns = np.repeat(images, which.shape[1]), which.ravel()
+        wanted = np.unique(np.stack([rows, columns], 1)[np.isnan(self._near[rows, columns, 0])], axis=0)
+        boxes = look_boxes()
+        for first in range(0, len(wanted), 20 * BATCH):
+            some = wanted[first : first + 20 * BATCH]
+            self._near[some[:, 0], some[:, 1]] = self.seen([self.birds.look(i, boxes[k]) for i, k in some])[0]
+            with atomic_file(self._keep / self.network / "looks.npy") as file:
+                np.save(file, self._near)
+        return self._near[rows, columns].reshape(*which.shape, -1)
+
+    def parts(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> tuple[PartExamples, ...]:
+        """Return the summaries of the network with a head, each class explained on its training images."""
+        classifier, found = self.classifier(layer), []
+        place = {sha256: position for position, sha256 in enumerate(self.examples.sha256)}
+        for owner in range(len(self.birds.names)):
+            paths = [self.paths[i] for i in train if self.birds.labels[i] == owner]
+            try:
+                run = vs.summarize(
+                    classifier, paths, owner, folder / str(owner), settings=vs.preset(self.preset), resume=True, progress=False
+                )
+            except (NoImagesError, TargetError) as error:
+                print(f"{folder}, class {owner}: {error}", flush=True)
+                continue
+            for summary in run.summaries:
+                found.append(PartExamples(owner, summary.index, summary.label, boxes_of(run, summary.cluster, place)))
+        return tuple(found)
+
+    def measure(self, count: int, seed: int, held_out: int, design: str) -> Row:
+        """Return accuracy and mAP, in percent, of each method on the images held out of one split."""
+        labels, (pooled, grid) = self.birds.labels, self.whole
+        train, test = split(labels, count, seed, held_out)
+        known, folds = labels[train], cut(labels[train], self.settings.folds, seed)
+        image = as_block(pooled, train)
+        strengths: dict[str, float] = {}
+
+        def logits(name: str, *blocks: Features) -> Features:
+            x = np.concatenate([image, *(as_block(block, train) for block in blocks)], axis=1)
+            fitted = fit_head(x[train], known, folds)
+            strengths[name] = fitted.strength
+            return fitted(x[test])
+
+        def at(boxes: Boxes) -> list[Features]:
+            """Return the features of boxes of all images (N, K, 4) that are wanted, a block for each box and source."""
+            used = np.concatenate([train, test])
+            blocks = []
+            for k in range(boxes.shape[1]):
+                if design == "looks":
+                    own = np.zeros_like(pooled)
+                    own[used] = self.looks(used, nearest_look(boxes[used, k])[:, None])[:, 0]
+                    blocks.append(own)
+                else:
+                    rows, _ = described(self.examples.maps, {i: boxes[i, k : k + 1] for i in range(len(boxes))})
+                    blocks += np.split(rows, np.cumsum([one.shape[1] for one in self.examples.maps])[:-1], axis=1)
+            return blocks
+
+        def found(parts: Sequence[Mapping[int, Boxes]]) -> list[Features]:
+            return at(find_parts(self.examples, parts, train, folds, self.settings, seed))
+
+        head = fit_head(image[train], known, folds)
+        strengths["head"] = head.strength
+        methods = {"head": head(image[test])}
+        spare = self.settings.spare / len(self.birds.names)
+        none = np.zeros(len(train))
+        methods["shift"] = methods["head"] + [choose_shift(head.held_out, none, k, known == k, spare) for k in np.unique(known)]
+        methods["grid"] = logits("grid", grid)
+        middle = np.tile(look_boxes()[list(MIDDLE)], (len(labels), 1, 1))
+        methods["fixed"] = logits("fixed", *at(middle))
+        folder = self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}"
+        examples = replace(self.examples, parts=self.parts(head.layer(*standard(pooled[train])), train, folder))
+        shuffled = random_regions(examples, [{} for _ in self.birds.names], seed)
+        methods["summaries"] = logits("summaries", *found(shared_parts(examples, PARTS, seed)))
+        methods["regions"] = logits("regions", *found(shared_parts(shuffled, PARTS, seed)))
+        true = np.stack([self.birds.oracle(names, AROUND) for names in ORACLE.values()], axis=1)
+        methods["oracle, found"] = logits(
+            "oracle, found", *found([{i: own[i : i + 1] for i in train} for own in true.swapaxes(0, 1)])
+        )
+        if design == "pooled":
+            names = [(name,) for name in dict.fromkeys(name for own in ORACLE.values() for name in own)]
+            true = np.stack([self.birds.oracle(own, AROUND) for own in names], axis=1)
+        methods["oracle"] = logits("oracle", *at(true))
+        return {
+            "network": self.network,
+            "count": count,
+            "seed": seed,
+            "summaries": [sum(part.owner == k for part in examples.parts) for k in range(len(self.birds.names))],
+            "strengths": strengths,
+            "accuracy": {name: 100 * float((own.argmax(axis=1) == labels[test]).mean()) for name, own in methods.items()},
+            "map": {name: 100 * mean_precision(own, labels[test]) for name, own in methods.items()},
+        }
+
+
+def mean_precision(logits: Features, labels: Positions) -> float:
+    """Return the mean over classes of the average precision of a class's log odds.
+
+    Examples
+    --------
+    >>> mean_precision(np.array([[2.0, 0], [0, 1], [1, 0]]), np.array([0, 0, 1]))
+    0.666...
+    """
+    return float(np.mean([average_precision(labels == k, margins(logits, k)) for k in range(logits.shape[1])]))
+
+
+def over_splits(differences: Sequence[float]) -> dict[str, float | None]:
+    """Return the mean of differences, one of each split, and its 95 % interval by Student's t; none of a single split.
+
+    Examples
+    --------
+    >>> {name: round(value, 2) for name, value in over_splits([1.0, 2.0, 3.0]).items()}
+    {'mean': 2.0, 'low': -0.48, 'high': 4.48}
+    """
+    values = np.array(differences, float)
+    middle = float(values.mean())
+    if len(values) < 2:
+        return {"mean": middle, "low": None, "high": None}
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return {"mean": middle, "low": middle - half, "high": middle + half}
+
+
+def conclusions(splits: Sequence[Row]) -> list[Row]:
+    """Return the figures of each network and count over the splits, and what summaries gain over each control."""
+    found = []
+    for network, count in dict.fromkeys((row["network"], row["count"]) for row in splits):
+        own = [row for row in splits if (row["network"], row["count"]) == (network, count)]
+        row: Row = {"network": network, "count": count, "splits": len(own)}
+        for measure in ("accuracy", "map"):
+            row[measure] = {name: float(np.mean([one[measure][name] for one in own])) for name in own[0][measure]}
+            row[f"{measure}_over"] = {
+                name: over_splits([one[measure]["summaries"] - one[measure][name] for one in own]) for name in CONTROLS
+            }
+        row["oracle_over"] = over_splits([one["accuracy"]["oracle"] - one["accuracy"]["head"] for one in own])
+        found.append(row)
+    return found
+
+
+def bars_of(rows: Sequence[Row]) -> list[Row]:
+    """Return the bars, at 5 or 15 images of each class, wherever the gain in accuracy is larger."""
+    few = [row for row in rows if row["count"] in (5, 15)]
+
+    def gain(own: Sequence[Row], control: str = "head", measure: str = "accuracy") -> float:
+        return float(np.mean([row[f"{measure}_over"][control]["mean"] for row in own]))
+
+    choices = [[row for row in few if row["count"] == count] for count in dict.fromkeys(row["count"] for row in few)]
+    if not choices:
+        return []
+    best = max(choices, key=gain)
+    where = f"{best[0]['count']} images of each class"
+    above = sum((row["accuracy_over"]["head"]["low"] or 0) > 0 for row in best)
+    bars = [
+        bar(f"{where}: points of accuracy over the head", gain(best), 3, ">="),
+        bar(f"{where}: points of mAP over the head", gain(best, measure="map"), 0, ">"),
+        bar(f"{where}: networks whose interval is above 0", float(above), 2, ">="),
+    ]
+    words = {
+        "shift": "the prior shift",
+        "regions": "random regions",
+        "grid": "a grid of places",
+        "fixed": "looks at fixed places",
+    }
+    return bars + [bar(f"{where}: points of accuracy over {words[name]}", gain(best, name), 0, ">") for name in words]
+
+
+def main() -> None:
+    arguments = parser(
+        __doc__, "one network, 5 images, 3 splits", "two networks, 5, 15 and 30 images, 5 splits", needs_data=True, keep=True
+    )
+    arguments.add_argument("--design", choices=("looks", "pooled"), default="looks", help="what is seen of a part")
+    arguments.add_argument("--counts", type=int, nargs="*", help="training images of each class, not the size's")
+    arguments.add_argument("--seeds", type=int, nargs="*", help="splits, not the size's")
+    arguments.add_argument("--networks", nargs="*", help="not the size's")
+    arguments.add_argument("--preset", help="of the runs, not the size's")
+    options = arguments.parse_args()
+    size = dict(SIZES[options.size])
+    size |= {name: given for name in size if (given := getattr(options, name)) is not None}
+    keep = options.keep or Path("build/few")
+    kept, birds = Finished(keep, options.minutes), read_birds(options.data)
+    settings = {
+        "parts": PARTS,
+        "specialize": asdict(vs.SpecializeSettings()),
+        "preset": size["preset"],
+        "design": options.design,
+        "held_out": size["held_out"],
+    }
+    splits = []
+    for network in size["networks"]:
+        case = Case(network, birds, options.data, keep, size["preset"])
+        for count in size["counts"]:
+            for seed in size["seeds"]:
+                name = f"{network}/{options.design}-{size['preset']}/{count}-{seed}"
+                row = kept(name, settings, partial(case.measure, count, seed, size["held_out"], options.design), CODE)
+                if row is not None:
+                    splits.append(row)
+                    told = ", ".join(f"{one} {value:.1f}" for one, value in row["accuracy"].items())
+                    print(f"{network}, {count} images, split {seed}: {told}", flush=True)
+    rows = conclusions(splits)
+    complete = len(splits) == len(size["networks"]) * len(size["counts"]) * len(size["seeds"])
+    found = results(
+        "few",
+        options.size,
+        {**settings, **size},
+        rounded(rows),
+        rounded(bars_of(rows)),
+        complete=complete,
+        splits=rounded(splits),
+    )
+    finish(found, options.json)
+
+
+if __name__ == "__main__":
+    main()
