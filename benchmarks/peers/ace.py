@@ -52,7 +52,7 @@ def patch(view: View, segment: Pixels) -> View:
     return np.asarray(cv2.resize(shown, view.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def popular(sizes: int, images: int, total: int) -> bool:
+def popular(patches: int, images: int, total: int) -> bool:
     """Tell whether a cluster of so many patches, of so many images out of `total`, is kept.
 
     It is of more than half of the images; of more than a quarter, with more patches than there are images; or has more than
@@ -63,7 +63,7 @@ def popular(sizes: int, images: int, total: int) -> bool:
     >>> popular(6, 6, 10), popular(11, 3, 10), popular(21, 1, 10), popular(10, 5, 10)
     (True, True, True, False)
     """
-    return images > total / 2 or (images > total / 4 and sizes > total) or sizes > 2 * total
+    return images > total / 2 or (images > total / 4 and patches > total) or patches > 2 * total
 
 
 def ace_labels(classifier: Classifier, views: Sequence[View], random_state: int = 0) -> list[NDArray[np.int16]]:

@@ -1,6 +1,7 @@
 """Beside peers, one table made by one script: time, agreement with part points, what is taken together, coverage.
 
-Run with ``python benchmarks/peers/peers.py --json FILE --data DIR [--size quick|full]``. For each unit (a network and a class
+Run with ``python benchmarks/peers/peers.py --json FILE --data DIR [--size quick|full]``. Finished units are kept below --keep
+and found again; other code does not measure them again: give another folder for that. For each unit (a network and a class
 of birds) each method explains the same views with the same network, one after the other, each in a process of its own, on as
 many threads as PyTorch takes:
 
@@ -20,7 +21,8 @@ of the images that a group is in. Shortcuts are those of ``benchmarks/results/sh
 
 zennit-crp is not among the methods. It installs, but its rules do not fit these networks: batch norm of timm is none that its
 canonizers know, residual sums have to be replaced, and then most of the relevance is lost on the way through blocks whose
-inputs have both signs. ``crp.py`` measures how much (rows of kind ``relevance``), and the time of one concept in one image.
+inputs have both signs. ``relevance.py`` measures how much (rows of kind ``relevance``), and the time of one concept in an
+image.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +39,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
-from benchmarks.harness import RESULTS, Row, finish, parser, read, results, rounded, spec_of
+from benchmarks.harness import RESULTS, Finished, Row, finish, parser, read, results, rounded, spec_of
 from benchmarks.parts.baselines import strongest
 from benchmarks.parts.units import Photographs, Unit, read_unit, units
-from benchmarks.peers.figures import JUDGED, NEEDS, PRESETS, compared, mean_rows, peer_bars, shortcut_figures, together
 from benchmarks.peers import processes
+from benchmarks.peers.figures import JUDGED, NEEDS, PRESETS, compared, mean_rows, peer_bars, shortcut_figures, together
 from benchmarks.peers.processes import launch, peer_python
 from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import SettingsError
@@ -107,14 +110,16 @@ def scorer_of(photographs: Photographs) -> Scorer:
 
 def relevance(unit: Unit, photographs: Photographs, data: Path, python: Path) -> Row:
     """Return how much relevance zennit-crp's rules keep in a network."""
-    found = launch(python, "crp.py", job_of(unit, photographs, data), photographs.views[:RELEVANCE_IMAGES])
+    found = launch(python, "relevance.py", job_of(unit, photographs, data), photographs.views[:RELEVANCE_IMAGES])
+    if found.facts["right"] != found.facts["images"]:  # then batch norm is not folded rightly
+        raise SystemExit(f"with batch norm folded {unit.network} gets not all of the images right")
     facts = {"kind": "relevance", "method": "zennit-crp", "needs": NEEDS["zennit-crp"]}
     return {**facts, "network": unit.network, **found.facts}
 
 
 def main() -> None:
     """Measure, print and write."""
-    arguments = parser(__doc__, "one unit of 12 images", "four of 40", needs_data=True)
+    arguments = parser(__doc__, "one unit of 12 images", "four of 40", needs_data=True, keep=True)
     arguments.add_argument("--venv", type=Path, default=Path("build/peers-venv"), help="where CRAFT's environment is made")
     arguments.add_argument("--crp-venv", type=Path, default=Path("build/crp-venv"), help="where zennit-crp's is made")
     arguments.add_argument("--presets", nargs="*", default=list(PRESETS), help="presets of this project; none: peers alone")
@@ -125,18 +130,21 @@ def main() -> None:
         arguments.error(str(error))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     python, crp_python = peer_python(options.venv, processes.CRAFT), peer_python(options.crp_venv, processes.CRP)
-    rows: list[Row] = []
-    for unit in chosen_units(options.size):
-        photographs = read_unit(unit, options.data, IMAGES[options.size], options.venv)
-        found = rounded(measure(unit, photographs, options.data, python, options.presets))
-        for row in found:
+    keep = options.keep or Path("build/peers")
+    done, chosen = Finished(keep / "figures", options.minutes), chosen_units(options.size)
+    inputs, rows = [settings, CRAFT, REBUILT, IMAGES[options.size]], list[Row]()
+    for unit in chosen:
+        photographs = read_unit(unit, options.data, IMAGES[options.size], keep)
+        name = f"{options.size}-{unit.name}"
+        found = done(name, inputs, partial(measure, unit, photographs, options.data, python, options.presets))
+        for row in found or []:
             shown = {name: row[name] for name in ("groups", "seconds", "agreement", "agreement_of_all", "together", "area")}
-            print(unit.name, row["method"], {**shown, "coverage": row["coverage"]}, flush=True)
-        rows += found
+            print(unit.name, row["method"], rounded({**shown, "coverage": row["coverage"]}), flush=True)
+        rows += rounded(found or [])
         if not any(row["kind"] == "relevance" and row["network"] == unit.network for row in rows):
-            # shares of relevance may be tiny: they are not rounded
-            rows.append(relevance(unit, photographs, options.data, crp_python))
-            print(unit.network, "zennit-crp", rows[-1]["relevance"], rows[-1]["seconds_each"], flush=True)
+            kept = done(f"{name}-relevance", inputs, partial(relevance, unit, photographs, options.data, crp_python))
+            rows += [kept] if kept else []  # its shares may be tiny: they are not rounded
+            print(unit.network, "zennit-crp", kept and kept["relevance"], flush=True)
     versions = {name: value for row in rows for name, value in row.pop("versions", {}).items()}
     shown_rows = [*rounded(mean_rows(rows, shortcut_figures(read(RESULTS / "shortcuts.json")))), *rows]
     found = results(
@@ -145,6 +153,7 @@ def main() -> None:
         {"CRAFT": CRAFT, "rebuilt": REBUILT, **settings, "images": IMAGES[options.size], "judged": JUDGED},
         shown_rows,
         peer_bars(rows, options.presets),
+        complete=len({(row["network"], row["class"]) for row in rows if row["kind"] == "unit"}) == len(chosen),
     )
     found["hardware"]["load_at_start"], found["versions"]["peers"] = load, versions
     finish(found, options.json)

@@ -7,7 +7,7 @@ blocks are given the module that its rules ask for. Written are the share of the
 pixels, with the rules as packaged and with biases left out of them, and the seconds of a concept in an image. Where
 relevance is lost, a heat map of a concept is not what the method defines, and its parts are not compared.
 
-Run as ``python crp.py FOLDER`` with the ``job.json`` and ``views.npy`` of ``craft.py``.
+Run as ``python relevance.py FOLDER`` with the ``job.json`` and ``views.npy`` of ``craft.py``.
 """
 
 from __future__ import annotations
