@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import visual_summaries as vs
@@ -147,6 +148,12 @@ def test_too_few_runs_conclude_nothing(rows: list[dict[str, Any]]) -> None:
         bars = claims.bars_of(claims.claim_a(few), claims.claim_c(few, preset("paper").summaries))
         assert bars
         assert not any(bar["holds"] for bar in bars)
+
+
+def test_what_lies_beside_images_is_no_image(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (40, 40)).save(tmp_path / "bird.png")
+    np.savez(tmp_path / "truth.npz", labels=np.zeros(3))
+    assert [image.size for image in claims.readable(tmp_path)] == [(40, 40)]
 
 
 def test_what_is_planned(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -39,7 +40,7 @@ from visual_summaries.birds.pictures import write_images
 from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, classify
 from visual_summaries.compare import count_summaries
-from visual_summaries.errors import ConvergenceError, NoImagesError, TargetError
+from visual_summaries.errors import ConvergenceError, ImageError, NoImagesError, TargetError
 from visual_summaries.files.atomic import plain
 from visual_summaries.images import gather_images
 from visual_summaries.parts.clusters import cluster
@@ -182,9 +183,19 @@ def published_clusters(run: vs.Run) -> int | None:
     return len(choose_candidates(found, run.regions, run.similarity, settings.summaries))
 
 
+def readable(folder: Path) -> Iterator[PIL.Image.Image]:
+    """Yield the images of a folder; drawn birds lie beside their truth, which is none."""
+    for source in gather_images(folder):
+        try:
+            image = source.load()
+        except ImageError:
+            continue
+        yield image
+
+
 def accuracy_of(case: Case, classifier: Classifier) -> tuple[int, int]:
     """Return how many of all images of the class the network gives it, and how many there are."""
-    found = classify(classifier, (classifier.view(source.load()) for source in gather_images(case.images)), case.target)
+    found = classify(classifier, map(classifier.view, readable(case.images)), case.target)
     return int(found.hits.sum()), len(found.hits)
 
 

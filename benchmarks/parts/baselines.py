@@ -122,6 +122,11 @@ def pooled_crops(classifier: Classifier, views: Sequence[View]) -> NDArray[np.fl
         for y in np.linspace(0, height - rows, _CROPS).astype(int):
             for x in np.linspace(0, width - columns, _CROPS).astype(int):
                 crops.append(cv2.resize(view[y : y + rows, x : x + columns], (width, height)))
+    return pooled_maps(classifier, crops)
+
+
+def pooled_maps(classifier: Classifier, pictures: Sequence[View]) -> NDArray[np.float32]:
+    """Return the last feature map of pictures of the network's size, at least 0, averaged over its places (n, C)."""
     seen: list[torch.Tensor] = []
     stage = deep_descriptor(classifier).layers[-1].name
     handle = classifier.module.get_submodule(stage).register_forward_hook(
@@ -129,8 +134,8 @@ def pooled_crops(classifier: Classifier, views: Sequence[View]) -> NDArray[np.fl
     )
     try:
         with classifier.frozen(), torch.no_grad():
-            for start in range(0, len(crops), 32):
-                classifier.logits(classifier.to_tensor(crops[start : start + 32]))
+            for start in range(0, len(pictures), 32):
+                classifier.logits(classifier.to_tensor(pictures[start : start + 32]))
     finally:
         handle.remove()
     return np.asarray(torch.cat(seen).cpu().numpy(), np.float32)

@@ -1,6 +1,6 @@
 """CRAFT on the photographs of a job: the half of ``peers.py`` that runs in the peer's own environment.
 
-Run as ``python craft.py FOLDER``. FOLDER holds ``job.json`` (what :func:`peers.launch` writes) and ``views.npy``, uint8
+Run as ``python craft.py FOLDER``. FOLDER holds ``job.json`` (what :func:`processes.launch` writes) and ``views.npy``, uint8
 (N, H, W, 3). Written to it are ``result.json`` (times in seconds, importance of the concepts, versions) and ``result.npz``
 (``maps``: coefficients of the concepts, (N, h, w, K)). The network must be one of timm's, whose ``forward_features`` ends at
 the last feature map before pooling.

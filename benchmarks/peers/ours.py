@@ -1,6 +1,6 @@
 """A run of this project on the photographs of a job: the other half of ``peers.py``, in a process of its own, too.
 
-Run as ``python ours.py FOLDER``. FOLDER holds ``job.json`` (what :func:`peers.launch` writes) and ``views.npy``, uint8
+Run as ``python ours.py FOLDER``. FOLDER holds ``job.json`` (what :func:`processes.launch` writes) and ``views.npy``, uint8
 (N, H, W, 3); ``result.json`` (times in seconds, importance of the summaries) and ``result.npz`` (``evidence`` and ``labels``,
 (N, H, W)) are written to it.
 """

@@ -1,128 +1,65 @@
-"""Beside the peer itself: the time of a whole run, and agreement with part points, beside Xplique's CRAFT.
+"""Beside peers, one table made by one script: time, agreement with part points, what is taken together, coverage.
 
-Run with ``python benchmarks/peers/peers.py --json FILE --data DIR [--size quick|full]``. The first time, CRAFT's own virtual
-environment is made in ``--venv``, from the package registry that pip uses; PyTorch and timm are those of this project. For each
-unit (a network and a class of birds) CRAFT and then each of ``--presets`` explain the same views with the same network, one
-after the other, each in a process of its own, on as many threads as PyTorch takes.
+Run with ``python benchmarks/peers/peers.py --json FILE --data DIR [--size quick|full]``. Finished units are kept below --keep
+and found again; other code does not measure them again: give another folder for that. For each unit (a network and a class
+of birds) each method explains the same views with the same network, one after the other, each in a process of its own, on as
+many threads as PyTorch takes:
+
+- the presets of ``--presets`` (``ours.py``);
+- Xplique's CRAFT, the package itself (``craft.py``), in a virtual environment of its own, made in ``--venv`` the first time
+  from the package registry that pip uses; PyTorch and timm are those of this project;
+- k-means of features, clustered Grad-CAM (SpRAy) and ACE's construction, rebuilt from the papers (``rebuilt.py``).
 
 Seconds are those from views in memory to the result. For CRAFT that is its concepts (fit), their Sobol importance and their
-maps in the images; for a preset its summaries with all their analyses, without a report. Imports, loading and a first pass of
-the network are counted apart. Agreement is that of ``parts/parts.py``: adjusted mutual information of the names of part
-points and what they lie in, over points that lie in the evidence of the preset. CRAFT has no masks: a point's concept is the
-one whose map is the largest there, at the same points. Agreement over all points, "in none" being a label, stands beside it.
+maps in the images; for a preset its summaries with all their analyses, without a report; for the others where their groups lie.
+Imports, loading and a first pass of the network are counted apart. Each method gives each pixel one group or none: CRAFT that
+of the largest map. *Agreement* is that of ``parts/parts.py``: adjusted mutual information of the names of part points and what
+they lie in, for all methods over points that lie in the evidence of a preset, and over all points, "in none" being a label.
+*Together* is the share of the class's score that is gone when all pixels of all groups are hidden, in this project's ways; for
+a method that gives every pixel a group that is the whole image, so the hidden *area* stands beside it. *Coverage* is the share
+of the images that a group is in. Shortcuts are those of ``benchmarks/results/shortcuts.json``.
+
+zennit-crp is not among the methods. It installs, but its rules do not fit these networks: batch norm of timm is none that its
+canonizers know, residual sums have to be replaced, and then most of the relevance is lost on the way through blocks whose
+inputs have both signs. ``relevance.py`` measures how much (rows of kind ``relevance``), and the time of one concept in an
+image.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-import sysconfig
-import tempfile
-import venv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
-from benchmarks.harness import Row, bar, finish, mean, parser, results, rounded, spec_of
+from benchmarks.harness import RESULTS, Finished, Row, finish, parser, read, results, rounded, spec_of
 from benchmarks.parts.baselines import strongest
-from benchmarks.parts.scores import agreement
-from benchmarks.parts.units import Photographs, Points, Unit, read_unit, units
+from benchmarks.parts.units import Photographs, Unit, read_unit, units
+from benchmarks.peers import processes
+from benchmarks.peers.figures import JUDGED, NEEDS, PRESETS, compared, mean_rows, peer_bars, shortcut_figures, together
+from benchmarks.peers.processes import launch, peer_python
+from visual_summaries.classifiers import resolve_target
 from visual_summaries.errors import SettingsError
+from visual_summaries.masks.scorer import Scorer
 
-#: What the peer's environment is made of. The peer asks for TensorFlow with CUDA and for another OpenCV, so it is installed
-#: without what it asks for, and that is named here, at versions that it allows.
-PEER = "xplique==2.0.2"
-PACKAGES = (
-    "tensorflow-cpu<=2.20.0",
-    "tensorflow-probability<=0.25.0",
-    "tf-keras<=2.20.1",
-    "scikit-learn<=1.7.2",
-    "scikit-image<=0.25.2",
-    "scipy<=1.15.3",
-    "numpy>=2",
-    "matplotlib",
-    "einops",
-    "deprecated",
-)
 #: Concepts, side of the crops in pixels, and crops in a batch: those of the example in the peer's documentation.
 CRAFT = {"concepts": 10, "patch_size": 80, "batch_size": 64, "random_state": 0}
+#: Methods that are rebuilt, with what each is given.
+REBUILT: dict[str, Row] = {"k-means": {"groups": CRAFT["concepts"]}, "SpRAy": {}, "ACE": {}}
 
 NETWORKS = ("mobilenetv2_100", "efficientnet_lite0")
-CLASSES = ("011_European_Goldfinch", "017_Blue_Jay")
+#: Both of the half that settings were not chosen on.
+CLASSES = ("011_European_Goldfinch", "094_Ruby_throated_Hummingbird")
 IMAGES = {"quick": 12, "full": 40}
-#: The network that the bars ask about, and how many times CRAFT's seconds a preset may take.
-JUDGED = "mobilenetv2_100"
-PRESETS = {"default": 4.0, "quick": 1.0}
-
-HERE = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a process gave back.
-
-    Attributes
-    ----------
-    facts : dict
-        ``result.json``: times in seconds and more.
-    arrays : dict of ndarray
-        ``result.npz``.
-    """
-
-    facts: Row
-    arrays: dict[str, NDArray[Any]]
-
-
-def peer_python(folder: Path) -> Path:
-    """Return the interpreter of the peer's virtual environment, which is made unless it is there.
-
-    Packages of this project's environment come after its own, so that PyTorch need not be installed twice.
-
-    Raises
-    ------
-    SystemExit
-        If the folder holds something else.
-    """
-    folder = folder.resolve()
-    paths = {"base": str(folder), "platbase": str(folder)}
-    python = Path(sysconfig.get_path("scripts", "venv", paths)) / Path(sys.executable).name
-    ours = str(Path(torch.__file__).parents[1])
-    stamp, made_of = folder / "made-of.json", json.dumps([PEER, *PACKAGES, ours])
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == made_of:
-        return python
-    if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
-        raise SystemExit(f"{folder} is no virtual environment: name a folder that is new or empty with --venv")
-    print(f"making the environment of {PEER} in {folder}", flush=True)
-    venv.create(folder, clear=True, symlinks=os.name != "nt", with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for packages in (["--no-deps", PEER], PACKAGES):
-        subprocess.run([*install, *packages], check=True)
-    (Path(sysconfig.get_path("purelib", "venv", paths)) / "project.pth").write_text(f"{ours}\n", encoding="utf-8")
-    stamp.write_text(made_of, encoding="utf-8")
-    return python
-
-
-def launch(python: Path | str, script: str, job: Mapping[str, Any], views: Sequence[NDArray[np.uint8]]) -> Outcome:
-    """Run a script of this folder on views in a new process, and return what it wrote."""
-    surroundings = {name: value for name, value in os.environ.items() if python == sys.executable or name != "PYTHONPATH"}
-    with tempfile.TemporaryDirectory() as folder:
-        there = Path(folder)
-        (there / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        np.save(there / "views.npy", np.stack(views))
-        command = [str(python), str(HERE / script), folder]
-        subprocess.run(command, check=True, env={**surroundings, "TF_CPP_MIN_LOG_LEVEL": "3"})
-        with np.load(there / "result.npz") as arrays:
-            return Outcome(json.loads((there / "result.json").read_text(encoding="utf-8")), dict(arrays))
+#: Images whose relevance is followed to the pixels.
+RELEVANCE_IMAGES = 4
 
 
 def chosen_units(size: str) -> list[Unit]:
@@ -132,121 +69,93 @@ def chosen_units(size: str) -> list[Unit]:
     return found[:1] if size == "quick" else found
 
 
-def measure(unit: Unit, photographs: Photographs, data: Path, python: Path, presets: Sequence[str]) -> list[Row]:
-    """Return the rows of a unit: CRAFT's and one for each preset."""
+def job_of(unit: Unit, photographs: Photographs, data: Path) -> Row:
+    """Return what every process is told of a unit."""
     transform = photographs.classifier.transform
-    job = {"network": spec_of(unit.network, data.resolve()), "target": photographs.target}
-    theirs = {**job, **CRAFT, "mean": list(transform.mean), "std": list(transform.std)}
-    craft = launch(python, "craft.py", theirs, photographs.views)
-    ours = {preset: launch(sys.executable, "ours.py", {**job, "preset": preset}, photographs.views) for preset in presets}
-    if craft.facts["right"] != len(photographs.views):  # then the networks, or what they are shown, are not the same
+    mean_and_std = {"mean": list(transform.mean), "std": list(transform.std)}
+    return {"network": spec_of(unit.network, data.resolve()), "target": photographs.target, **mean_and_std}
+
+
+def measure(unit: Unit, photographs: Photographs, data: Path, python: Path, presets: Sequence[str]) -> list[Row]:
+    """Return the rows of a unit, one for each method: ours first."""
+    job, views = job_of(unit, photographs, data), photographs.views
+    ours = {preset: launch(sys.executable, "ours.py", {**job, "preset": preset}, views) for preset in presets}
+    craft = launch(python, "craft.py", {**job, **CRAFT}, views)
+    if craft.facts["right"] != len(views):  # then the networks, or what they are shown, are not the same
         raise SystemExit(f"in the peer's environment {unit.network} gets {craft.facts['right']} of the images right, not all")
-    named = {"network": unit.network, "class": unit.folder.split("/")[-1], "images": len(photographs.views)}
-    height, width = photographs.views[0].shape[:2]
-    shape = (len(photographs.views), height, width)
-    return [{**named, **row} for row in compared(photographs.points or [], shape, craft, ours)]
-
-
-def compared(points: Sequence[Points], shape: tuple[int, int, int], craft: Outcome, ours: Mapping[str, Outcome]) -> list[Row]:
-    """Return the figures of CRAFT and of each preset on the same images.
-
-    Parameters
-    ----------
-    points : sequence of dict
-        Named part points (x, y) of each image.
-    shape : tuple of int
-        Images, height and width of their views.
-    craft : Outcome
-        With ``maps``, (N, h, w, K).
-    ours : mapping of str to Outcome
-        With ``evidence`` and ``labels``, (N, H, W), for each preset.
-
-    Returns
-    -------
-    list of dict
-        CRAFT's first. ``agreement`` is over points in the evidence of a preset, ``craft_agreement`` CRAFT's over the same;
-        ``agreement_of_all`` is over all points. ``ratio`` is of the seconds, to CRAFT's.
-    """
-    everywhere = np.ones(shape, bool)
+    rebuilt = {
+        name: launch(sys.executable, "rebuilt.py", {**job, **given, "method": name}, views) for name, given in REBUILT.items()
+    }
+    everywhere = [np.ones(view.shape[:2], bool) for view in views]
     concepts = [strongest(own, pixels) for own, pixels in zip(craft.arrays["maps"], everywhere, strict=True)]
-    facts = {"method": "CRAFT", "groups": len(craft.facts["importance"])}
-    of_all, count = agreement(concepts, everywhere, points)
-    rows = [{**facts, **craft.facts, "points_of_all": count, "agreement_of_all": of_all}]
-    for preset, own in ours.items():
-        labels, evidence = own.arrays["labels"], own.arrays["evidence"]
-        value, count = agreement(labels, evidence, points)
-        rows.append(
-            {
-                "method": preset,
-                "groups": len(own.facts["importance"]),
-                **own.facts,
-                "ratio": own.facts["seconds"] / craft.facts["seconds"],
-                "points": count,
-                "agreement": value,
-                "craft_agreement": agreement(concepts, evidence, points)[0],
-                "points_of_all": rows[0]["points_of_all"],
-                "agreement_of_all": agreement(labels, everywhere, points)[0],
-                "craft_agreement_of_all": of_all,
-            }
-        )
-    return rows
+    labels = {
+        **{name: own.arrays["labels"] for name, own in ours.items()},
+        "CRAFT": np.stack(concepts),
+        **{name: own.arrays["labels"] for name, own in rebuilt.items()},
+    }
+    evidence = {name: own.arrays["evidence"] for name, own in ours.items()}
+    facts = {name: own.facts for name, own in {**ours, "CRAFT": craft, **rebuilt}.items()}
+    taken = together(scorer_of(photographs), views, labels)
+    named = {"kind": "unit", "network": unit.network, "class": unit.folder.split("/")[-1], "images": len(views)}
+    return [{**named, **row} for row in compared(photographs.points or [], labels, evidence, facts, taken)]
 
 
-def means(rows: Sequence[Row], network: str, method: str) -> Row:
-    """Return the figures of a method over the units of a network; the ratio of the seconds is that of their sums.
-
-    Examples
-    --------
-    >>> unit = {"network": "n", "method": "CRAFT", "seconds": 10.0}
-    >>> ours = {**unit, "method": "default", "seconds": 30.0, "agreement": 0.4, "craft_agreement": 0.2}
-    >>> means([unit, ours], "n", "default")
-    {'units': 1, 'ratio': 3.0, 'agreement': 0.4, 'craft_agreement': 0.2}
-    """
-    own, craft = ([row for row in rows if (row["network"], row["method"]) == (network, one)] for one in (method, "CRAFT"))
-    seconds, theirs = (sum(row["seconds"] for row in some) for some in (own, craft))
-    values = {name: mean([row[name] or 0.0 for row in own]) for name in ("agreement", "craft_agreement")}
-    return {"units": len(own), "ratio": seconds / theirs if own else None, **values}
+def scorer_of(photographs: Photographs) -> Scorer:
+    """Return what hides pixels as the default does: in those of its ways that take the class away."""
+    target = resolve_target(photographs.classifier, photographs.target)
+    scorer = Scorer(photographs.classifier, target, vs.preset("default").masks)
+    infills, _ = scorer.effective_infills(photographs.views)
+    return replace(scorer, settings=replace(scorer.settings, infill="+".join(infills)))
 
 
-def peer_bars(rows: Sequence[Row], presets: Sequence[str]) -> list[Row]:
-    """Return the bars: seconds and agreement of each preset, beside CRAFT's, on the network that they ask about."""
-    bars = []
-    for preset in presets:
-        found = means(rows, JUDGED, preset)
-        if preset in PRESETS:
-            bars.append(bar(f"{preset}: seconds, in those of CRAFT", found["ratio"], PRESETS[preset], "<="))
-        theirs = found["craft_agreement"]
-        bars.append(bar(f"{preset}: agreement with part points above CRAFT's", found["agreement"], theirs or 0.0, ">"))
-    return bars
+def relevance(unit: Unit, photographs: Photographs, data: Path, python: Path) -> Row:
+    """Return how much relevance zennit-crp's rules keep in a network."""
+    found = launch(python, "relevance.py", job_of(unit, photographs, data), photographs.views[:RELEVANCE_IMAGES])
+    if found.facts["right"] != found.facts["images"]:  # then batch norm is not folded rightly
+        raise SystemExit(f"with batch norm folded {unit.network} gets not all of the images right")
+    facts = {"kind": "relevance", "method": "zennit-crp", "needs": NEEDS["zennit-crp"]}
+    return {**facts, "network": unit.network, **found.facts}
 
 
 def main() -> None:
     """Measure, print and write."""
-    arguments = parser(__doc__, "one unit of 12 images", "four of 40", needs_data=True)
-    arguments.add_argument("--venv", type=Path, default=Path("build/peers-venv"), help="where the peer's environment is made")
-    arguments.add_argument("--presets", nargs="*", default=list(PRESETS), help="presets of this project; none: CRAFT alone")
+    arguments = parser(__doc__, "one unit of 12 images", "four of 40", needs_data=True, keep=True)
+    arguments.add_argument("--venv", type=Path, default=Path("build/peers-venv"), help="where CRAFT's environment is made")
+    arguments.add_argument("--crp-venv", type=Path, default=Path("build/crp-venv"), help="where zennit-crp's is made")
+    arguments.add_argument("--presets", nargs="*", default=list(PRESETS), help="presets of this project; none: peers alone")
     options = arguments.parse_args()
     try:
         settings = {name: vs.preset(name).to_dict() for name in options.presets}
     except SettingsError as error:
         arguments.error(str(error))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    python, rows = peer_python(options.venv), []
-    for unit in chosen_units(options.size):
-        photographs = read_unit(unit, options.data, IMAGES[options.size], options.venv)
-        rows += rounded(measure(unit, photographs, options.data, python, options.presets))
-        for row in rows[-1 - len(options.presets) :]:
-            shown = {name: row.get(name) for name in ("images", "seconds", "ratio", "agreement", "craft_agreement")}
-            print(unit.name, row["method"], {**shown, "of all points": row["agreement_of_all"]}, flush=True)
+    python, crp_python = peer_python(options.venv, processes.CRAFT), peer_python(options.crp_venv, processes.CRP)
+    keep = options.keep or Path("build/peers")
+    done, chosen = Finished(keep / "figures", options.minutes), chosen_units(options.size)
+    inputs, rows = [settings, CRAFT, REBUILT, IMAGES[options.size]], list[Row]()
+    for unit in chosen:
+        photographs = read_unit(unit, options.data, IMAGES[options.size], keep)
+        name = f"{options.size}-{unit.name}"
+        found = done(name, inputs, partial(measure, unit, photographs, options.data, python, options.presets))
+        for row in found or []:
+            shown = {name: row[name] for name in ("groups", "seconds", "agreement", "agreement_of_all", "together", "area")}
+            print(unit.name, row["method"], rounded({**shown, "coverage": row["coverage"]}), flush=True)
+        rows += rounded(found or [])
+        if not any(row["kind"] == "relevance" and row["network"] == unit.network for row in rows):
+            kept = done(f"{name}-relevance", inputs, partial(relevance, unit, photographs, options.data, crp_python))
+            rows += [kept] if kept else []  # its shares may be tiny: they are not rounded
+            print(unit.network, "zennit-crp", kept and kept["relevance"], flush=True)
+    versions = {name: value for row in rows for name, value in row.pop("versions", {}).items()}
+    shown_rows = [*rounded(mean_rows(rows, shortcut_figures(read(RESULTS / "shortcuts.json")))), *rows]
     found = results(
         "peers",
         options.size,
-        {"CRAFT": CRAFT, **settings, "images": IMAGES[options.size], "judged": JUDGED},
-        [{name: value for name, value in row.items() if name != "versions"} for row in rows],
+        {"CRAFT": CRAFT, "rebuilt": REBUILT, **settings, "images": IMAGES[options.size], "judged": JUDGED},
+        shown_rows,
         peer_bars(rows, options.presets),
-        means={preset: {n: rounded(means(rows, n, preset)) for n in NETWORKS} for preset in options.presets},
+        complete=len({(row["network"], row["class"]) for row in rows if row["kind"] == "unit"}) == len(chosen),
     )
-    found["hardware"]["load_at_start"], found["versions"]["peer"] = load, rows[0]["versions"]
+    found["hardware"]["load_at_start"], found["versions"]["peers"] = load, versions
     finish(found, options.json)
 
 

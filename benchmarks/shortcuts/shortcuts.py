@@ -5,7 +5,7 @@
 Each unit of ``units.py`` is explained with the default, with images of other classes, and without masks of the object. What a
 run says is compared with the truth of the pixels of the cue, and of the box of the bird. Thresholds of the verdict were chosen
 on the half "choose"; bars are of the half "report". Natural cues have no twin: what is named there is listed. Beside it, on the
-same units: clustered heat maps (SpRAy: Lapuschkin et al., Nature Communications 2019) and concepts (CRAFT's construction, as in
+same units: clustered heat maps (SpRAy, ``benchmarks/parts/heatmaps.py``) and concepts (CRAFT's construction, as in
 ``benchmarks/parts/baselines.py``), as far as their output can answer.
 """
 
@@ -19,23 +19,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from sklearn.cluster import SpectralClustering
 
 import visual_summaries as vs
 from benchmarks import harness
 from benchmarks.harness import Row, bar, mean, rounded
 from benchmarks.parts.baselines import concept_labels, feature_maps, pooled_crops
+from benchmarks.parts.heatmaps import CLUSTERS, grad_cam, spray_labels
 from benchmarks.parts.units import Unit as PartsUnit
 from benchmarks.parts.units import read_unit
 from benchmarks.shortcuts.units import LEARNED, Maker, Unit, load_unit, read_mask, read_truth, units
 from visual_summaries.analyses.verdict import SUSPICIOUS
 from visual_summaries.classifiers import Classifier
-from visual_summaries.flow.deep import deep_descriptor
 from visual_summaries.results import Run, label_map, owned_by_summaries
 
 #: A summary is the cue when at least this share of its pixels is.
@@ -49,12 +47,10 @@ TELLS = {
     "brightness": ("darker", "brighter", "contrast", "tone"),
     "jpeg": ("jpeg", "blur", "sharpen"),
 }
-#: Concepts and clusters of the methods beside ours.
-CONCEPTS, CLUSTERS = 10, 4
+#: Concepts of the method beside ours.
+CONCEPTS = 10
 #: Images of a natural cue that are explained, at most.
 NATURAL_IMAGES = 24
-#: Share of a heat map's pixels, the hottest, that count as what it shows.
-HOTTEST = 0.1
 
 Pixels = NDArray[np.bool_]
 
@@ -200,46 +196,16 @@ def _changes(run: Run) -> list[Row]:
 def _peers(classifier: Classifier, run: Run, masks: Sequence[Pixels | None]) -> Row:
     """Return how much of the best cluster of heat maps, and of the best concept, is the cue."""
     views = [image.view for image in run.images]
-    heats = grad_cam(classifier, views, run.info.target.index or 0)
-    hot = [heat >= np.quantile(heat, 1 - HOTTEST) for heat in heats]
-    small = np.stack([cv2.resize(heat, (14, 14), interpolation=cv2.INTER_AREA).ravel() for heat in heats])
-    count = min(CLUSTERS, len(views) - 1)
-    clusters = SpectralClustering(count, affinity="nearest_neighbors", n_neighbors=min(7, len(views) - 1), random_state=0)
-    groups = clusters.fit_predict(small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-9))
-    spray = [_share({i: masks[i] for i in own}, {i: hot[i] for i in own}) for own in _members(groups)]
     whole = [np.ones(view.shape[:2], bool) for view in views]
-    labels = concept_labels(pooled_crops(classifier, views), feature_maps(classifier, views), whole, CONCEPTS)
-    craft = [_share(dict(enumerate(masks)), {i: one == k for i, one in enumerate(labels)}) for k in range(CONCEPTS)]
-    return {"spray": max(one or 0.0 for one in spray), "craft": max(one or 0.0 for one in craft)}
+    heats = grad_cam(classifier, views, run.info.target.index or 0)
+    concepts = concept_labels(pooled_crops(classifier, views), feature_maps(classifier, views), whole, CONCEPTS)
+    return {"spray": best_share(masks, spray_labels(heats), CLUSTERS), "craft": best_share(masks, concepts, CONCEPTS)}
 
 
-def _members(groups: NDArray[np.integer]) -> list[list[int]]:
-    return [np.flatnonzero(groups == group).tolist() for group in np.unique(groups)]
-
-
-def grad_cam(classifier: Classifier, views: Sequence[NDArray[np.uint8]], target: int) -> list[NDArray[np.float32]]:
-    """Return Grad-CAM's heat maps (Selvaraju et al., ICCV 2017) of the last feature map, each as large as its view."""
-    module = classifier.module.get_submodule(deep_descriptor(classifier).layers[-1].name)
-    kept: list[torch.Tensor] = []
-
-    def keep_map(_module: object, _inputs: object, output: torch.Tensor) -> None:
-        output.retain_grad()
-        kept.append(output)
-
-    found = []
-    for view in views:
-        kept.clear()
-        handle = module.register_forward_hook(keep_map)
-        try:
-            with classifier.frozen(), torch.enable_grad():
-                classifier.logits(classifier.to_tensor([view]).requires_grad_())[0, target].backward()
-        finally:
-            handle.remove()
-        (own,) = kept
-        assert own.grad is not None
-        heat = (own.grad.mean((2, 3), keepdim=True) * own).sum(1).clamp(min=0)[0].detach().cpu().numpy()
-        found.append(np.asarray(cv2.resize(heat, view.shape[1::-1]), np.float32))
-    return found
+def best_share(masks: Sequence[Pixels | None], labels: Sequence[NDArray[np.integer]], count: int) -> float:
+    """Return the largest share of a group's pixels, over all images whose truth is known, that are the cue."""
+    shares = (_share(dict(enumerate(masks)), {i: own == k for i, own in enumerate(labels)}) for k in range(count))
+    return max(share or 0.0 for share in shares)
 
 
 def natural(one: Natural, data: Path, keep: Path) -> Row:
