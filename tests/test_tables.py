@@ -27,7 +27,6 @@ FORMER = {
     "objects",
     "parts",
     "peers",
-    "report",
     "scale",
     "specialize",
     "specialize-rounds",
