@@ -38,9 +38,9 @@ class FixedParts:
     Attributes
     ----------
     labels : ndarray of int16, (H, W)
-        Part of each pixel, largest first; -1 for none.
+        Part of each pixel, largest first; -1 for none. (0, 0) where there are no parts.
     look : ndarray of uint8, (H, W, 3)
-        The median image.
+        The median image; (0, 0, 3) where there are no parts.
     stability : ndarray of float64, (F,)
         Mean Jaccard index of each part's pixels and those that look the same in resampled images.
     """
@@ -48,6 +48,11 @@ class FixedParts:
     labels: NDArray[np.int16]
     look: View
     stability: NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> FixedParts:
+        """Return what is the same for all images without fixed parts, so that no image's pieces depend on the others."""
+        return cls(np.zeros((0, 0), np.int16), np.zeros((0, 0, 3), np.uint8), np.zeros(0))
 
 
 def find_fixed(views: Sequence[View], random_state: int = 0) -> FixedParts:
@@ -74,9 +79,8 @@ def find_fixed(views: Sequence[View], random_state: int = 0) -> FixedParts:
     rng = np.random.default_rng(random_state)
     chosen = [views[k] for k in sorted(rng.choice(len(views), min(len(views), _MOST_IMAGES), replace=False))]
     height, width = chosen[0].shape[:2]
-    nothing = np.full((height, width), -1, np.int16)
     if len(chosen) < _LEAST_IMAGES:
-        return FixedParts(nothing, np.zeros((height, width, 3), np.uint8), np.zeros(0))
+        return FixedParts.none()
     stack = np.stack([_sized(view, (height, width)) for view in chosen])
     look = np.asarray(np.median(stack, axis=0), np.uint8)
     away = np.stack([_away(view, look) for view in stack])
@@ -93,6 +97,8 @@ def find_fixed(views: Sequence[View], random_state: int = 0) -> FixedParts:
             row[k] = (near & now & again).sum() / max((near & (now | again)).sum(), 1)
     stability = figures.mean(axis=0)
     kept = [k for k in range(count) if held[:, k].mean() >= _IMAGES and stability[k] >= _STABLE]
+    if not kept:
+        return FixedParts.none()
     renumbered = np.full(count + 1, -1, np.int16)
     renumbered[kept] = np.arange(len(kept))
     return FixedParts(renumbered[labels], look, stability[kept])
@@ -101,28 +107,28 @@ def find_fixed(views: Sequence[View], random_state: int = 0) -> FixedParts:
 def where_fixed(view: View, labels: NDArray[np.int16], look: View) -> NDArray[np.int16]:
     """Return the fixed part of each pixel (H, W) of a view, -1 for none; a part that the view has not is nowhere.
 
-    `labels` and `look` are those of :class:`FixedParts`, of no size where there are none; the view may have another size.
+    `labels` and `look` are those of :class:`FixedParts`; the view may have another size.
     """
     if not labels.size:
         return np.full(view.shape[:2], -1, np.int16)
-    own = _sized_labels(view, labels)
+    own = labels.copy()
     for part, confidence in enumerate(fixed_confidence(view, labels, look)):
         if confidence < 1:
             own[own == part] = -1
-    return own
+    return np.asarray(cv2.resize(own, view.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.int16)
 
 
 def fixed_confidence(view: View, labels: NDArray[np.int16], look: View) -> list[float]:
     """Return for each fixed part how well a view agrees with its look, over the least that counts."""
-    own, sized = _sized_labels(view, labels), _sized(look, (view.shape[0], view.shape[1]))
-    away, here, there = _away(view, sized), _edges(view), _edges(sized)
+    sized = _sized(view, (look.shape[0], look.shape[1]))
+    away, here, there = _away(sized, look), _edges(sized), _edges(look)
+    steady = away <= _STEADY * _usual(away)
     found = []
     for part in range(int(labels.max(initial=-1)) + 1):
-        pixels = own == part
+        pixels = labels == part
         a, b = here[:, pixels], there[:, pixels]
         cosine = float((a * b).sum() / max(np.linalg.norm(a) * np.linalg.norm(b), _TINY))
-        steady = float((away[pixels] <= _STEADY * _usual(away)).mean()) if pixels.any() else 0.0
-        found.append(max(steady / _ALIKE, cosine / _EDGES))
+        found.append(max(float(steady[pixels].mean()) / _ALIKE, cosine / _EDGES))
     return found
 
 
@@ -140,10 +146,6 @@ def fixed_pieces(own: NDArray[np.int16], first: int) -> list[tuple[int, Box, NDA
             y, x = window
             found.append((number, (x.start, y.start, x.stop, y.stop), np.asarray(own[window] == number - first)))
     return found
-
-
-def _sized_labels(view: View, labels: NDArray[np.int16]) -> NDArray[np.int16]:
-    return np.asarray(cv2.resize(labels, view.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.int16)
 
 
 def _sized(view: View, size: tuple[int, int]) -> View:

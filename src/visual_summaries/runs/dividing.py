@@ -75,13 +75,13 @@ def _fixed(shared: Shared, items: Sequence[Sequence[View]]) -> Iterable[Content]
         yield dict(vars(find_fixed(views, shared.random_state)))
 
 
-FIXED = Stage("fixed", 1, _fixed, network=False, progress="")
+FIXED = Stage("fixed", 2, _fixed, network=False, progress="")
 
 
 def _find_fixed(context: Context, images: Sequence[Image]) -> FixedParts:
     """Find what looks the same in most images; near copies count once."""
     if not part_settings(context.settings).fixed:
-        return FixedParts(np.zeros((0, 0), np.int16), np.zeros((0, 0, 3), np.uint8), np.zeros(0))
+        return FixedParts.none()
     views = [image.view for image in images if image.origin == image.index]
     return FixedParts(**context.piece(FIXED, [view_sha256(view) for view in views], views))
 
@@ -94,7 +94,7 @@ def _cells(shared: Shared, items: Sequence[tuple[View, Pixels, NDArray[np.int16]
 
 
 #: Large: deleted when the run is complete, because what is made of them is kept.
-CELLS = Stage("cells", 5, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
+CELLS = Stage("cells", 6, _cells, settings=lambda s: part_settings(s).cells, compress=False, progress="parts")
 
 
 class _CellsOf(Prepared[Cells]):
@@ -128,6 +128,13 @@ def find_parts(
     fixed: FixedParts | None = None,
 ) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
     """Find the parts, and how stable and how compact each is; those of `fixed` come last."""
+    found = _divided(cells, settings, random_state, origins)
+    return found if fixed is None or not len(fixed.stability) else _add_fixed(*found, cells, fixed)
+
+
+def _divided(
+    cells: Sequence[Cells], settings: Settings, random_state: int, origins: Sequence[int] | None
+) -> tuple[Parts, dict[str, NDArray[np.float64]]]:
     wanted = part_settings(settings)
     parts, sample = learn_embedding(cells, wanted, random_state, origins)
     if not len(sample):
@@ -139,11 +146,10 @@ def find_parts(
     parts = replace(with_centers(parts, sample, group(sample, count, random_state)), numbers=numbers)
     resamplings = settings.analyses.resamplings
     stability = resampled_jaccard(sample, parts.centers, resamplings, random_state) if resamplings else None
-    figures = {
+    return parts, {
         "stability": np.full(parts.count, np.nan) if stability is None else stability,
         "cohesion": silhouettes_of_parts(sample, parts.centers),
     }
-    return (parts, figures) if fixed is None or not len(fixed.stability) else _add_fixed(parts, figures, cells, fixed)
 
 
 def _add_fixed(
@@ -169,7 +175,7 @@ def _parts(shared: Shared, items: Sequence[tuple[Sequence[Cells], list[int], Fix
 
 
 PARTS = Stage(
-    "parts", 2, _parts, settings=lambda s: [asdict(part_settings(s)), s.analyses.resamplings], network=False, progress=""
+    "parts", 3, _parts, settings=lambda s: [asdict(part_settings(s)), s.analyses.resamplings], network=False, progress=""
 )
 
 
@@ -206,7 +212,7 @@ def _labels(shared: Shared, items: Sequence[tuple[int, View, Cells, Pixels, Hand
         }
 
 
-LABELS = Stage("labels", 2, _labels, settings=lambda s: asdict(part_settings(s)), network=False, progress="parts")
+LABELS = Stage("labels", 3, _labels, settings=lambda s: asdict(part_settings(s)), network=False, progress="parts")
 
 
 def divide_evidence(context: Context, images: Sequence[Image], evidence: Sequence[Pixels]) -> Division:
