@@ -168,6 +168,14 @@ def as_shown(classifier: Classifier) -> Classifier:
     return Classifier(classifier.module, transform=transform, class_names=classifier.class_names, spec=classifier.spec)
 
 
+def warmed(spec: str, view: View) -> Classifier:
+    """Return a network :func:`as_shown` after its first pass: what a process does there is no part of what is timed."""
+    classifier = as_shown(vs.load_classifier(spec))
+    with classifier.frozen(), torch.no_grad():
+        classifier.logits(classifier.to_tensor([view]))
+    return classifier
+
+
 def listed_boxes(folder: Path) -> dict[str, tuple[float, float, float, float]]:
     """Return the box of the object in each file of a set, (x0, y0, x1, y1) in pixels of the file."""
     listed = json.loads((folder / "parts.json").read_text())["images"]

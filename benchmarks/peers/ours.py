@@ -20,9 +20,8 @@ import torch  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import visual_summaries as vs  # noqa: E402
 from benchmarks.parts.photos import divided, run_preset  # noqa: E402
-from benchmarks.parts.units import Photographs, as_shown  # noqa: E402
+from benchmarks.parts.units import Photographs, warmed  # noqa: E402
 
 IMPORTED = time.perf_counter()
 
@@ -33,9 +32,7 @@ def main() -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     views = np.load(folder / "views.npy")
     started = time.perf_counter()
-    classifier = as_shown(vs.load_classifier(job["network"]))
-    with classifier.frozen(), torch.no_grad():  # what a process does at its first pass is no part of the method
-        classifier.logits(classifier.to_tensor([views[0]]))
+    classifier = warmed(job["network"], views[0])
     loaded = time.perf_counter()
 
     processor, start = time.process_time(), time.perf_counter()

@@ -27,10 +27,9 @@ from numpy.typing import NDArray  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import visual_summaries as vs  # noqa: E402
 from benchmarks.parts.baselines import feature_maps, kmeans_labels  # noqa: E402
 from benchmarks.parts.heatmaps import grad_cam, spray_labels  # noqa: E402
-from benchmarks.parts.units import as_shown  # noqa: E402
+from benchmarks.parts.units import warmed  # noqa: E402
 from benchmarks.peers.ace import ace_labels  # noqa: E402
 from visual_summaries.classifiers import Classifier  # noqa: E402
 
@@ -68,9 +67,7 @@ def main() -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     views = list(np.load(folder / "views.npy"))
     started = time.perf_counter()
-    classifier = as_shown(vs.load_classifier(job["network"]))
-    with classifier.frozen(), torch.no_grad():  # what a process does at its first pass is no part of the method
-        classifier.logits(classifier.to_tensor([views[0]]))
+    classifier = warmed(job["network"], views[0])
     loaded = time.perf_counter()
 
     processor, start = time.process_time(), time.perf_counter()
