@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
@@ -145,7 +146,7 @@ def made_split(network: str, count: int, seed: int, gain: float) -> dict:
     return {"network": network, "count": count, "seed": seed, "accuracy": accuracy, "map": precision}
 
 
-def test_bars_are_of_the_count_where_more_is_gained() -> None:
+def test_bars_are_of_both_counts() -> None:
     gains = {("a", 5): (3, 4, 5), ("b", 5): (2, 3, 4), ("a", 15): (1, 1, 1), ("b", 15): (0, 1, 2), ("a", 30): (9, 9, 9)}
     splits = [made_split(*key, seed, gain) for key, own in gains.items() for seed, gain in enumerate(own)]
     rows = few.conclusions(splits)
@@ -154,9 +155,16 @@ def test_bars_are_of_the_count_where_more_is_gained() -> None:
     assert rows[0]["accuracy_over"]["grid"]["mean"] == pytest.approx(4)
     assert rows[0]["oracle_over"]["mean"] == pytest.approx(10)
     bars = few.bars_of(rows)
-    assert [one["name"].partition(":")[0] for one in bars] == ["5 images of each class"] * 7
+    assert [one["name"].partition(":")[0] for one in bars] == [f"{k} images of each class" for k in (5, 15) for _ in range(7)]
     # 3.5 points over the head; half of that in mAP; both intervals (mean 4 and 3, half width 2.48) are above 0.
-    assert [one["value"] for one in bars] == pytest.approx([3.5, 1.75, 2, 3.5, 3.5, 3.5, 3.5])
-    assert all(one["holds"] for one in bars)
+    assert [one["value"] for one in bars[:7]] == pytest.approx([3.5, 1.75, 2, 3.5, 3.5, 3.5, 3.5])
+    assert all(one["holds"] for one in bars[:7])
+    assert [one["value"] for one in bars[7:]] == pytest.approx([1, 0.5, 1, 1, 1, 1, 1])
+    assert not bars[7]["holds"]
     weak = few.bars_of(few.conclusions([made_split("a", 5, seed, -1) for seed in range(3)]))
     assert not any(one["holds"] for one in weak)
+
+
+def test_options_take_the_place_of_what_a_size_measures() -> None:
+    given = few.sized(argparse.Namespace(size="quick", counts=[15], seeds=None, networks=None, preset=None, design="looks"))
+    assert given == few.SIZES["quick"] | {"counts": [15]}
