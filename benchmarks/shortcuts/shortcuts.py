@@ -4,9 +4,9 @@
 
 Each unit of ``units.py`` is explained with the default, with images of other classes, and without masks of the object. What a
 run says is compared with the truth of the pixels of the cue, and of the box of the bird. Thresholds of the verdict were chosen
-on the half "choose"; bars are of the half "report". Natural cues have no twin: what is named there is listed. Beside it, on the
-same units: clustered heat maps (SpRAy, ``benchmarks/parts/heatmaps.py``) and concepts (CRAFT's construction, as in
-``benchmarks/parts/baselines.py``), as far as their output can answer.
+on the half "choose", but for those that docs/shortcuts.md names; bars are of the half "report". Natural cues have no twin: what
+is named there is listed. Beside it, on the same units: clustered heat maps (SpRAy, ``benchmarks/parts/heatmaps.py``) and
+concepts (CRAFT's construction, as in ``benchmarks/parts/baselines.py``), as far as their output can answer.
 """
 
 from __future__ import annotations

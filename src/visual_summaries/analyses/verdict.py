@@ -1,7 +1,8 @@
 """The verdict on a finished run: what the network relies on, how firmly, and what looks like a shortcut.
 
 It is made of the run's figures alone, so that page, terminal, catalog and continuous integration cannot differ. Thresholds
-were set on a few units of the half "choose" of ``benchmarks/shortcuts``; its figures are of the other half (docs/shortcuts.md).
+were set on the half "choose" of ``benchmarks/shortcuts``, but for those that docs/shortcuts.md names; its figures are of the
+other half.
 """
 
 from __future__ import annotations
