@@ -6,7 +6,6 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,9 @@ import pytest
 
 import visual_summaries as vs
 from benchmarks.claims import claims
-from benchmarks.harness import Finished
+from benchmarks.harness import Finished, default_hash, demo_classifier
+from benchmarks.seeds import seeds
+from visual_summaries.birds.pictures import write_images
 from visual_summaries.settings import preset
 
 
@@ -46,6 +47,7 @@ def row(network: str, target: str, rank: int, summaries: int | None, within: flo
         "with_regions": 10 + rank,
         "regions": 30,
         "published_clusters": 9 - rank,
+        "published_regions": 20 - rank,
         "summaries": summaries,
         "stable": {},
         "presence": [4] * (summaries or 0),
@@ -107,17 +109,28 @@ def test_claims_that_do_not_hold(rows: list[dict[str, Any]]) -> None:
     assert (bar["holds"], bar["value"]) == (True, pytest.approx(1))
 
 
-def test_published_clusters_are_counted_by_their_images() -> None:
-    """Two groups of four regions in four images each, and one of four regions of a single image: two clusters count."""
-    images = [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
-    regions = [SimpleNamespace(index=k, image=image, box=(0, 0, 9, 9)) for k, image in enumerate(images)]
-    group = np.repeat([0, 1, 2], 4)
-    similarity = np.where(group[:, None] == group, 10.0, 1.0).astype(np.float32)
-    similarity += np.random.default_rng(0).uniform(0, 0.01, similarity.shape).astype(np.float32)
-    similarity = (similarity + similarity.T) / 2
-    assert claims.published_clusters(SimpleNamespace(similarity=similarity, regions=regions, parts=None)) == 2
-    without_pairs = SimpleNamespace(similarity=np.zeros((0, 0), np.float32), regions=regions, parts=object())
-    assert claims.published_clusters(without_pairs) is None
+def test_published_steps_group_the_evidence_of_the_default(tmp_path: Path) -> None:
+    case = claims.Case("planted", "tiny", 0, tmp_path / "images", tmp_path / "tiny" / "run")
+    write_images(case.images, 0, 6, seed=seeds("claims", 0, 6, 900).start)
+    classifier = demo_classifier("tiny")
+    run = vs.summarize(classifier, case.images, 0, case.folder, settings=claims.SETTINGS, max_images=6, resume=True)
+    counts = claims.published_counts(case, classifier, 6)
+    published = vs.load_run(tmp_path / "published" / "run")
+    assert [mask.area for mask in published.masks] == [mask.area for mask in run.masks]
+    assert published.parts is None
+    assert counts["published_regions"] == len(published.regions) > 0
+    clusters = {summary.index: {published.regions[i].image for i in summary.cluster} for summary in published.summaries}
+    assert all(len(images) >= 2 for images in clusters.values())
+    assert counts["published_clusters"] >= len(clusters)
+
+
+def test_rows_of_this_size_and_default_are_not_measured_again() -> None:
+    run = {"kind": "run", "world": "planted", "network": "tiny", "target": 3, "summaries": 2}
+    found = {"size": "full", "default": default_hash(), "rows": [run, {"claim": "a"}]}
+    assert claims.rows_of_today(found, "full") == {("planted", "tiny", 3): run}
+    assert claims.rows_of_today(found, "quick") == {}
+    assert claims.rows_of_today({**found, "default": "another"}, "full") == {}
+    assert claims.rows_of_today(None, "full") == {}
 
 
 def test_a_tag_of_the_class_wins_over_random_regions_and_tells_nothing_of_parts(rows: list[dict[str, Any]]) -> None:
@@ -159,7 +172,7 @@ def test_what_lies_beside_images_is_no_image(tmp_path: Path) -> None:
 def test_what_is_planned(tmp_path: Path) -> None:
     full = claims.planned(claims.SIZES["full"], tmp_path, tmp_path / "runs")
     photographs = [case for case in full if case.world == "photographs"]
-    assert len(photographs) == 5 * 8
+    assert len(photographs) == 7 * 8
     assert len({case.folder for case in full}) == len(full)
     assert {case.world for case in claims.planned(claims.SIZES["quick"], None, tmp_path)} == {"planted"}
 
@@ -197,7 +210,7 @@ def test_a_row_is_made_again_only_when_what_it_came_from_has_changed(tmp_path: P
     assert done == ["run"]
     # other settings: what is there does not count any more
     changed = replace(vs.preset("default"), summaries=preset("paper").summaries)
-    monkeypatch.setattr(claims.vs, "preset", lambda name: changed)
+    monkeypatch.setattr(claims, "SETTINGS", changed)
     content = "second"
     assert row(late=True) is None
     assert row() == {"content": "second"}

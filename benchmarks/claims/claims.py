@@ -4,12 +4,13 @@
     python benchmarks/claims/claims.py --json benchmarks/results/claims.json --data DIR --size full     (hours)
 
 - Photographs (with --data): every network on every class. Tags are annotated parts where there are any (birds), and the
-  classes of the strongest network on each region; with --clip, words of the shipped vocabulary, too.
+  classes that one of the networks gives each region; with --clip, words of the shipped vocabulary, too.
 - Planted parts: the networks of the demo on drawn birds, tags from the label of every pixel.
 - Accuracy is each network's on all images of the class; published accuracies are compared as well.
 
 Runs and their rows are kept below --keep and found again: give the same command to go on after an interruption. Where settings
-or code have changed since, runs go on from what of them still holds (--resume), and are measured again when they changed. With
+or code have changed since, runs go on from what of them still holds (--resume), and are measured again when they changed. Rows
+of the same size and default that are in FILE already stay, so that another machine can go on, too. With
 --minutes no run is begun or gone through again after that time, and what is finished with the present settings is written (0:
 only that); `complete` tells whether it is all. The JSON has a row for each run, `claims` with every figure, and `bars`: whether
 each claim holds, by the lower end of a 95 % interval.
@@ -18,10 +19,11 @@ each claim holds, by the lower end of a 95 % interval.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
 from benchmarks.claims.figures import bars_of, claim_a, claim_c, told
-from benchmarks.harness import Finished, demo_classifier, finish, parser, pretrained, results
+from benchmarks.harness import Finished, Row, default_hash, demo_classifier, finish, parser, pretrained, read, results
 from benchmarks.seeds import seeds
 from visual_summaries.birds.pictures import write_images
 from visual_summaries.birds.world import CLASS_NAMES
@@ -43,19 +45,21 @@ from visual_summaries.compare import count_summaries
 from visual_summaries.errors import ConvergenceError, ImageError, NoImagesError, TargetError
 from visual_summaries.files.atomic import plain
 from visual_summaries.images import gather_images
-from visual_summaries.parts.clusters import cluster
-from visual_summaries.parts.summaries import choose_candidates
+from visual_summaries.settings import AnalysisSettings
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
-#: Published top-1 accuracies on ImageNet, in percent; the last network is the strongest.
+#: Published top-1 accuracies on ImageNet, in percent.
 PUBLISHED = {
     "mobilenetv1_025": 39.5,
     "squeezenet1_1": 56.3,
     "mobilenetv1_050": 57.2,
     "bvlc_googlenet": 68.7,
     "mobilenetv2_100": 70.8,
+    "efficientnet_lite0": 75.1,
+    "efficientnet_lite2": 77.6,
 }
-STRONGEST = "mobilenetv2_100"
+#: Whose classes are tags.
+TAGGER = "mobilenetv2_100"
 
 #: Folders of photographs; their names start with the class's index.
 CLASSES = (
@@ -91,6 +95,12 @@ SIZES: dict[str, dict[str, Any]] = {
         "drawn": 100,
     },
 }
+
+#: Analyses that neither numbers nor tags of summaries depend on are left out, as far as they can be.
+FEWER = {"joint_images": 1, "chance": 0, "chance_images": 3, "curve_steps": 1, "cues": 0, "changes": 0, "orders": 0}
+SETTINGS = replace(vs.preset("default"), analyses=replace(vs.preset("default").analyses, **FEWER))
+#: The published steps on the evidence of the default: only their regions and clusters are counted.
+PUBLISHED_STEPS = replace(vs.preset("paper"), masks=SETTINGS.masks, analyses=AnalysisSettings(passes=2, resamplings=0, **FEWER))
 
 #: Random groups of regions for each summary, and resamples of each interval.
 DRAWS = 1000
@@ -147,7 +157,7 @@ def row_of(
     case: Case, size: dict[str, Any], data: Path | None, shared: dict[str, Tagger], kept: Finished
 ) -> dict[str, Any] | None:
     """Return the row of a case, or None when it is late and there is none that still holds."""
-    inputs = [asdict(vs.preset("default")), DRAWS, sorted(shared)]
+    inputs = [asdict(SETTINGS), asdict(PUBLISHED_STEPS), DRAWS, sorted(shared)]
     code = code_of(*RUN_CODE) + code_of(*MEASURING_CODE)
     return kept(f"{case.folder}.row", inputs, lambda: make_row(case, size, data, shared), code)
 
@@ -158,29 +168,44 @@ def make_row(case: Case, size: dict[str, Any], data: Path | None, shared: dict[s
         write_images(case.images, case.target, size["drawn"], seed=seeds("claims", case.target, size["drawn"]).start)
     classifier = classifier_of(case, data)
     try:
-        run = vs.summarize(classifier, case.images, case.target, case.folder, max_images=size["images"], resume=True)
+        run = vs.summarize(
+            classifier, case.images, case.target, case.folder, settings=SETTINGS, max_images=size["images"], resume=True
+        )
     except (NoImagesError, TargetError) as error:
         # A network that recognizes fewer than three images of a class has no summary of it to count.
         return {**about(case, classifier), "images": 0, "summaries": None, "failed": str(error)}
     files = json.loads((case.folder / "manifest.json").read_text(encoding="utf-8"))["files"]
     inputs, code = [files, DRAWS, sorted(shared)], code_of(*MEASURING_CODE)
-    return Finished(Path())(f"{case.folder}.measured", inputs, lambda: measure(case, classifier, run, data, shared), code)
+    return Finished(Path())(
+        f"{case.folder}.measured", inputs, lambda: measure(case, classifier, run, size["images"], data, shared), code
+    )
 
 
-def published_clusters(run: vs.Run) -> int | None:
-    """Return how many clusters of two images or more the published clustering makes of a run's regions.
+def rows_of_today(found: Row | None, size: str) -> dict[tuple[str, str, int], Row]:
+    """Return the rows of runs that a file of results has, by world, network and class, if they are of this size and default."""
+    if found is None or (found["size"], found.get("default")) != (size, default_hash()):
+        return {}
+    return {(row["world"], row["network"], row["target"]): row for row in found["rows"] if row.get("kind") == "run"}
 
-    How the number that the paper counts would behave on the same regions and similarities, before it looks at quality. None
-    where it finds no end, and where regions are not compared pair by pair: only runs with the preset ``paper`` have a number.
+
+def published_counts(case: Case, classifier: Classifier, images: int) -> dict[str, int | None]:
+    """Return how many regions and clusters of two images or more the published steps make of the same evidence.
+
+    They are salient boxes, LOM, and affinity propagation, before it is judged which clusters look alike. None where affinity
+    propagation finds no end.
     """
-    if run.parts is not None:
-        return None
-    settings = vs.preset("paper")
+    # Masks of the run are found there, and boxes of the same images from the network before.
+    folder = case.folder.parent.parent / "published" / case.folder.name
+    shutil.copytree(case.folder, folder, dirs_exist_ok=True)
     try:
-        found = cluster(run.similarity, settings.clusters)
+        run = vs.summarize(
+            classifier, case.images, case.target, folder, settings=PUBLISHED_STEPS, max_images=images, resume=True
+        )
     except ConvergenceError:
-        return None
-    return len(choose_candidates(found, run.regions, run.similarity, settings.summaries))
+        return {"published_regions": None, "published_clusters": None}
+    counts = run.info.counts
+    clusters = counts["clusters"] - counts["clusters_of_too_few_images"]
+    return {"published_regions": len(run.regions), "published_clusters": clusters}
 
 
 def readable(folder: Path) -> Iterator[PIL.Image.Image]:
@@ -223,7 +248,9 @@ def about(case: Case, classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, shared: dict[str, Tagger]) -> dict[str, Any]:
+def measure(
+    case: Case, classifier: Classifier, run: vs.Run, images: int, data: Path | None, shared: dict[str, Tagger]
+) -> dict[str, Any]:
     """Return the row of a case."""
     row = about(case, classifier)
     count = count_summaries([run], [case.network], [row["class"]])[0]
@@ -232,7 +259,7 @@ def measure(case: Case, classifier: Classifier, run: vs.Run, data: Path | None, 
         "regions": len(run.regions),
         "with_regions": len({region.image for region in run.regions}),
         "clusters": run.info.counts["clusters"],
-        "published_clusters": published_clusters(run),
+        **published_counts(case, classifier, images),
         "summaries": count.summaries,
         "stable": {f"{threshold:.2f}": number for threshold, number in count.stable.items()},
         "presence": [len({run.regions[i].image for i in summary.cluster}) for summary in run.summaries],
@@ -260,18 +287,19 @@ def main() -> None:
 
     shared: dict[str, Tagger] = {}
     if data is not None:
-        shared[f"classes of {STRONGEST}"] = ClassifierTagger(pretrained(STRONGEST, data))
+        shared[f"classes of {TAGGER}"] = ClassifierTagger(pretrained(TAGGER, data))
     if options.clip is not None:
         shared["words by CLIP"] = ClipTagger(options.clip)
 
     cases, rows, kept = planned(size, data, keep), [], Finished(Path(), options.minutes)
+    known = rows_of_today(read(options.json), options.size)
     for number, case in enumerate(cases, start=1):
         began = time.perf_counter()
-        row = row_of(case, size, data, shared, kept)
+        row = known.get((case.world, case.network, case.target)) or row_of(case, size, data, shared, kept)
         if row is None:
             print(f"{number} of {len(cases)}: left for another time; give the same command to go on", flush=True)
             continue
-        rows.append({"kind": "run", **row})
+        rows.append({"kind": "run", "target": case.target, **row})
         what = f"{row['summaries']} summaries, {row['accuracy']:.0%} right, {time.perf_counter() - began:.0f} s"
         print(f"{number} of {len(cases)}: {case.network}, {row['class']}: {what}", flush=True)
 

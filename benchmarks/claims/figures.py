@@ -127,7 +127,10 @@ def claim_c(rows: Sequence[dict[str, Any]], settings: SummarySettings) -> dict[s
         result[world]["reasons"] = {
             "summaries with regions, within classes": _within(own, "regions", "summaries"),
             "regions with accuracy, within classes": _within(own, "accuracy", "regions"),
-            "published clusters with regions, within classes": _within(counted, "regions", "published_clusters"),
+            "published clusters with their regions, within classes": _within(
+                counted, "published_regions", "published_clusters"
+            ),
+            "published regions with accuracy, within classes": _within(counted, "accuracy", "published_regions"),
             CLUSTERS: _within(counted, "accuracy", "published_clusters"),
             f"{CLUSTERS}, runs of as many images as the largest": _within(largest, "accuracy", "published_clusters"),
         }
