@@ -153,7 +153,6 @@
   function welcome() {
     progress(null);
     const total = byId.size;
-    const minutes = Math.max(1, Math.round((study.sections.reduce((sum, { kind, tasks }) => sum + tasks.length * { intruder: 9, name: 12, preference: 18 }[kind], 0) + 90) / 60));
     const again = state
       ? node("p", { class: "card-note" }, state.finished ? "All tasks were answered in this browser. " : `Welcome back: ${state.answers.length} of ${total} tasks are done. `)
       : null;
@@ -167,9 +166,10 @@
     });
     show(
       node("h1", {}, study.title),
-      node("p", { class: "headline" }, `You will see small pictures and answer ${total} short questions about them, in about ${minutes} minutes. Nothing has to be known beforehand; each part starts with practice.`),
+      node("p", { class: "headline" }, `You will see small pictures and answer ${total} short questions about them, in about ${study.minutes} minutes. Nothing has to be known beforehand; each part starts with practice.`),
       node("ul", { class: "points" },
         node("li", {}, node("b", {}, "Nothing is sent anywhere. "), "Your answers are kept in this browser as you give them. You can close the page and continue later, in the same browser."),
+        node("li", {}, node("b", {}, "Taking part is voluntary. "), "You can stop at any time. Only a file that you send is used."),
         node("li", {}, node("b", {}, "No name is asked. "), "The file with your answers has them, how long each took, and a number drawn at random."),
         node("li", {}, node("b", {}, "At the end "), study.contact ? "you save the answers as one file and send it to " : "you save the answers as one file and send it to the person who asked you.", study.contact ? node("bdi", {}, study.contact) : "", study.contact ? "." : "")),
       warning(),
