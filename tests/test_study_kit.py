@@ -17,6 +17,7 @@ from visual_summaries.errors import StudyError
 from visual_summaries.results import ClassifierInfo, Run
 from visual_summaries.runs.directory import save_run
 from visual_summaries.study import StudySettings, answers_needed, build_kit, participants_needed
+from visual_summaries.study.tasks import OTHER, RANDOM, draw_tasks
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,25 @@ def test_a_kit_from_the_command_line(
 
 
 # ---- how hard intruders are ----
+
+
+def test_intruders_are_of_the_least_alike(runs: list[Run]) -> None:
+    """Regions of later images are made less like all others."""
+    run = runs[0]
+    images = np.array([region.image for region in run.regions])
+    run = replace(run, similarity=np.subtract.outer(100 - images, images).astype(np.float32))
+    count = 0
+    for seed in range(20):
+        settings = StudySettings(kinds=("intruder",), intruders=100, random_state=seed)
+        for task in draw_tasks([run], settings).intruders:
+            shown = {images[region] for region in task.members}
+            others = {images[region] for region in run.summaries[1 - task.summary].cluster}
+            if task.condition == OTHER:
+                assert images[task.intruder] == max(others - shown)
+                count += 1
+    assert count > 20
+    any_other = draw_tasks([run], StudySettings(kinds=("intruder",), intruders=100, unlike=1.0)).intruders
+    assert {task.condition for task in any_other} == {OTHER, RANDOM}
 
 
 def test_features_by_hand() -> None:

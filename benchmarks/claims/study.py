@@ -7,6 +7,8 @@ Two networks on photographs of a bird, a dog and a thing, with the presets `defa
 for each preset, a kit: `kits/PRESET/send` goes to participants, `kits/PRESET/keep` stays. Photographs are nowhere else. A
 network that the study does not explain takes it as a simulated participant, with tasks drawn by several seeds.
 
+`choice` says how intruders of other summaries were decided on, on a bird that is in no study.
+
 Difficulty is measured on intruders of all summaries: by the same network's features (is the intruder the least like the
 others?), and on birds by the annotated part that each picture shows. Where the intruder shows the part that most of its row
 shows, nobody should find it: that bounds what attentive people can reach.
@@ -17,8 +19,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +37,18 @@ from visual_summaries.classifiers import Classifier
 from visual_summaries.classifiers.frames import frame_of
 from visual_summaries.pages.rendering import part_pixels
 from visual_summaries.results import Run
-from visual_summaries.study import StudySettings, analyze_answers, build_kit, build_study, participants_needed, simulate_answers
+from visual_summaries.study import (
+    Study,
+    StudySettings,
+    analyze_answers,
+    build_kit,
+    build_study,
+    participants_needed,
+    simulate_answers,
+)
 from visual_summaries.study.simulate import region_features
 from visual_summaries.study.statistics import rate
-from visual_summaries.study.tasks import CONDITIONS, IntruderTask, draw_tasks
+from visual_summaries.study.tasks import CONDITIONS, OTHER, IntruderTask, draw_tasks
 
 #: Explained, and the one that takes the study.
 NETWORKS = ("mobilenetv1_050", "efficientnet_lite0")
@@ -49,29 +61,38 @@ CLASSES = (BIRD, "imagewoof320/258_Samoyed", "imagenette224/569_garbage_truck")
 POINTS = "parts_in_crop.json"
 
 SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"images": 8, "classes": CLASSES[:1], "seeds": 2},
-    "full": {"images": 20, "classes": CLASSES, "seeds": 10},
+    "quick": {"images": 8, "classes": CLASSES[:1], "seeds": 2, "studies": 2},
+    "full": {"images": 20, "classes": CLASSES, "seeds": 5, "studies": 3},
 }
-#: Most tasks of each summary and condition are drawn for the difficulty.
+#: Intruder tasks of a run that are drawn for the difficulty: all of a seed.
 ALL = 1000
+#: Intruders of any other summary, not of the least alike.
+ANY = "other-summary, any"
+#: Shares of the least alike that were tried on `DEVELOPMENT`.
+SHARES = (1.0, 0.5, 1 / 3, 0.25)
 #: A page is small enough to be mailed.
 MEGABYTES = 10.0
 
 
+def folder_of(name: str, network: str, preset: str, size: dict[str, Any], keep: Path) -> Path:
+    return keep / "runs" / f"{Path(name).name}-{network}-{preset}-{size['images']}"
+
+
 def run_of(name: str, network: str, preset: str, size: dict[str, Any], data: Path, keep: Path) -> Run:
-    folder = keep / "runs" / f"{Path(name).name}-{network}-{preset}-{size['images']}"
+    folder = folder_of(name, network, preset, size, keep)
     images, target = data / "images" / name, int(Path(name).name[:3])
     return vs.summarize(
         pretrained(network, data), images, target, folder, preset=preset, max_images=size["images"], resume=True
     )
 
 
-def kit_row(preset: str, runs: Sequence[Run], folder: Path) -> Row:
+def kit(preset: str, runs: Sequence[Run], folder: Path) -> tuple[Study, Row]:
+    """Build a preset's kit, and return it and its row."""
     shutil.rmtree(folder, ignore_errors=True)
     study = build_kit(runs, folder, contact="")
     counts = {kind: len(tasks) for kind, tasks in study.tasks.by_kind().items()}
     size = (folder / "send" / study.page.name).stat().st_size
-    return {
+    row = {
         "kind": "kit",
         "preset": preset,
         **counts,
@@ -80,14 +101,18 @@ def kit_row(preset: str, runs: Sequence[Run], folder: Path) -> Row:
         "megabytes": size / 1e6,
         "needed": participants_needed(study.key),
     }
+    return study, row
 
 
-def simulated_rows(preset: str, runs: Sequence[Run], participant: Classifier, seeds: int, folder: Path) -> Iterator[Row]:
-    """Yield what the participant finds in the study of each seed, together."""
+def simulated_rows(
+    preset: str, study: Study, runs: Sequence[Run], participant: Classifier, studies: int, folder: Path
+) -> Iterator[Row]:
+    """Yield what the participant finds in the kit and in studies of other seeds, together."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     votes: dict[tuple[str, str], list[int]] = {}
-    for seed in range(seeds):
-        made = build_study(runs, folder / f"{preset}-{seed}.html", settings=StudySettings(random_state=seed))
+    for seed in range(studies):
+        page = folder / f"{preset}-{seed}.html"
+        made = build_study(runs, page, settings=StudySettings(random_state=seed)) if seed else study
         answers = simulate_answers(made.key, participant, folder / f"{preset}-{seed}.answers.json", runs=runs)
         group = analyze_answers([answers], made.key).simulated
         assert group is not None
@@ -106,7 +131,7 @@ def simulated_rows(preset: str, runs: Sequence[Run], participant: Classifier, se
             "kind": "simulated",
             "preset": preset,
             "condition": condition,
-            "studies": seeds,
+            "studies": studies,
             **pooled,
             "interval": f"{pooled['low']:.2f} to {pooled['high']:.2f}",
             "least": min(shares),
@@ -138,19 +163,20 @@ def parts_shown(run: Run, regions: set[int], listed: dict[str, Any]) -> dict[int
     return found
 
 
-def measured(run: Run, participant: Classifier, seeds: int, data: Path, name: str) -> list[Row]:
-    """Return the figures of each intruder task of a run, drawn by several seeds."""
-    tasks: list[IntruderTask] = []
-    for seed in range(seeds):
-        tasks += draw_tasks([run], StudySettings(kinds=("intruder",), intruders=ALL, random_state=seed)).intruders
-    shown = {region for task in tasks for region in (*task.members, task.intruder)}
+def measured(run: Run, participant: Classifier, seeds: int, data: Path, name: str, shares: Sequence[float]) -> list[Row]:
+    """Return the figures of each intruder task of a run, drawn by several seeds; `shares`: the ``unlike`` of settings."""
+    tasks: list[tuple[float, IntruderTask]] = []
+    for share, seed in product(shares, range(seeds)):
+        settings = StudySettings(kinds=("intruder",), intruders=ALL, unlike=share, random_state=seed)
+        tasks += [(share, task) for task in draw_tasks([run], settings).intruders]
+    shown = {region for _, task in tasks for region in (*task.members, task.intruder)}
     vectors = region_features(run, sorted(shown), participant)
     file = (data / "images" / name).parent / POINTS
     parts = parts_shown(run, shown, json.loads(file.read_text())["images"]) if file.is_file() else {}
     rows = []
-    for task in tasks:
+    for share, task in tasks:
         own = (*task.members, task.intruder)
-        row = {"condition": task.condition, **by_features(np.stack([vectors[region] for region in own]))}
+        row = {"unlike": share, "condition": task.condition, **by_features(np.stack([vectors[region] for region in own]))}
         if set(own) <= parts.keys():
             named = [parts[region] for region in own]
             row["points"] = {"parts": by_parts(named), "groups": by_parts([grouped(part) for part in named])}
@@ -162,8 +188,8 @@ def difficulty_rows(preset: str, of_class: dict[str, list[Row]], chance: float) 
     """Yield the difficulty by class and kind of intruder, and of all classes together."""
     of_class = {**of_class, "all": [row for rows in of_class.values() for row in rows]}
     for name, rows in of_class.items():
-        for condition in ("all", *CONDITIONS):
-            own = [row for row in rows if condition in ("all", row["condition"])]
+        for condition in (*CONDITIONS, ANY):
+            own = [row for row in rows if row["condition"] == condition]
             if own:
                 yield {
                     "kind": "difficulty",
@@ -172,6 +198,17 @@ def difficulty_rows(preset: str, of_class: dict[str, list[Row]], chance: float) 
                     "condition": condition,
                     **difficulty(own, chance),
                 }
+
+
+def choice_rows(participant: Classifier, size: dict[str, Any], data: Path, keep: Path) -> Iterator[Row]:
+    """Yield how often intruders of other summaries show their row's part on `DEVELOPMENT`, by how they are chosen."""
+    rows = []
+    for network in NETWORKS:
+        run = run_of(DEVELOPMENT, network, "default", size, data, keep)
+        rows += measured(run, participant, size["seeds"], data, DEVELOPMENT, SHARES)
+    for share in SHARES:
+        own = [row for row in rows if row["unlike"] == share and row["condition"] == OTHER]
+        yield {"kind": "choice", "class": Path(DEVELOPMENT).name, "share": share, **difficulty(own, StudySettings().chance)}
 
 
 def bars_of(rows: Sequence[Row]) -> list[Row]:
@@ -185,31 +222,50 @@ def bars_of(rows: Sequence[Row]) -> list[Row]:
         bars.append(bar(f"{preset}: size of the page, MB", one("kit", preset)["megabytes"], MEGABYTES, "<="))
         found = one("simulated", preset, condition="all")
         bars.append(bar(f"{preset}: intruders found by a simulated participant, lower end", found["low"], 0.2, ">"))
-        hard = one("difficulty", preset, **{"class": Path(BIRD).name, "condition": "all"})["groups"]
-        bars.append(bar(f"{preset}: share of intruders on birds that show the part of their row", hard["same"], 0.25, "<="))
+        hard = one("difficulty", preset, **{"class": Path(BIRD).name, "condition": OTHER})["groups"]
+        bars.append(bar(f"{preset}: intruders of other summaries that show the part of their row", hard["same"], 0.1, "<="))
     return bars
 
 
 def main() -> int:
-    arguments = parser(__doc__, "8 images of a bird", "20 images of each of three classes", needs_data=True)
-    arguments.add_argument("--keep", type=Path, default=Path("build/study"), help="where runs and kits are kept")
-    args = arguments.parse_args()
-    size, data, keep = SIZES[args.size], args.data.resolve(), args.keep
+    args = parser(__doc__, "8 images of a bird", "20 images of each of three classes", needs_data=True, keep=True).parse_args()
+    size, data, keep = SIZES[args.size], args.data.resolve(), args.keep or Path("build/study")
+    end, shares = time.perf_counter() + 60 * args.minutes, (StudySettings().unlike, 1.0)
+
+    def is_made(name: str) -> bool:
+        """Make the runs of a class while there is time; return whether all are there."""
+        cases = list(product(PRESETS, NETWORKS))
+        for preset, network in cases:
+            if time.perf_counter() < end:
+                run_of(name, network, preset, size, data, keep)
+        return all((folder_of(name, network, preset, size, keep) / "manifest.json").is_file() for preset, network in cases)
+
+    classes = [name for name in size["classes"] if is_made(name)]
+    if not classes:
+        raise SystemExit("no class has all its runs: give the command again, with more --minutes")
     participant, rows = pretrained(PARTICIPANT, data), []
     for preset in PRESETS:
         runs = {
-            (name, network): run_of(name, network, preset, size, data, keep) for name in size["classes"] for network in NETWORKS
+            (name, network): run_of(name, network, preset, size, data, keep) for name, network in product(classes, NETWORKS)
         }
         studied = list(runs.values())
-        rows.append(kit_row(preset, studied, keep / "kits" / preset))
-        print(json.dumps(rounded(rows[-1])), flush=True)
-        rows += simulated_rows(preset, studied, participant, size["seeds"], keep / "simulated")
+        study, row = kit(preset, studied, keep / "kits" / preset)
+        rows.append(row)
+        rows += simulated_rows(preset, study, studied, participant, size["studies"], keep / "simulated")
         of_class: dict[str, list[Row]] = defaultdict(list)
         for (name, _), run in runs.items():
-            of_class[name] += measured(run, participant, size["seeds"], data, name)
+            for row in measured(run, participant, size["seeds"], data, name, shares):
+                if row["unlike"] == shares[0]:
+                    of_class[name].append(row)
+                elif row["condition"] == OTHER:
+                    of_class[name].append(row | {"condition": ANY})
         rows += difficulty_rows(preset, of_class, StudySettings().chance)
+    if args.size == "full":
+        rows += choice_rows(participant, size, data, keep)
     settings = {**size, "networks": NETWORKS, "participant": PARTICIPANT, "presets": PRESETS}
-    return int(not finish(results("study", args.size, settings, rounded(rows), bars_of(rows)), args.json))
+    complete = len(classes) == len(size["classes"])
+    found = results("study", args.size, settings, rounded(rows), bars_of(rows), complete=complete, studied=classes)
+    return int(not finish(found, args.json))
 
 
 if __name__ == "__main__":

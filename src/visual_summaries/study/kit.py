@@ -159,7 +159,7 @@ Study {study.key.study}. Do not send this folder to participants: the key holds 
 ## Before you send it
 
 1. Take the study yourself, then watch one person take it. Those answers do not count.
-2. Check that you may send the images: each picture on the page is a whole image, darkened.
+2. Check that you may send the images: each picture on the page is a whole image, gray but for a part.
 3. Ask whether your institution wants an ethics review. The page collects no personal data; mail addresses are.
 4. Answers go to: {contact or "**nobody yet**; build the kit with a contact"}.
 5. Decide in advance, in writing: how many participants, who is left out (the default: who fails an attention check), which

@@ -9,7 +9,7 @@
   const byId = new Map(study.sections.flatMap((section) => section.tasks.map((task) => [task.id, task])));
   const TITLES = {
     intruder: "Which one does not belong?",
-    name: "What do these show?",
+    name: "What is in color?",
     preference: "Which side explains it better?",
   };
   const KEYS = {
@@ -199,15 +199,15 @@
     return made;
   }
 
-  const LOOK = "Each picture is an image of which only a part is bright. Look at the bright part. What is dark around it only helps you to see where it is.";
+  const LOOK = "In each picture only a part is in color, within a thin white line. Look at that part. What is gray around it only helps you to see where it is.";
   const TEXTS = {
     intruder: (section) => [
       `You see ${section.tasks[0].options.length} pictures. All but one show the same part of something, for example an eye in each. One does not belong with them: choose that one.`,
       "If you cannot tell, guess: that happens in a study like this.",
     ],
     name: () => [
-      "You see some pictures. What part do they all show? Write it in one or two words.",
-      "If most of them have nothing in common, say so by the button.",
+      "You see some pictures. What part of something is in color in all of them? Write it in one or two words.",
+      "If most of the parts have nothing in common, say so by the button.",
     ],
     preference: () => [
       "You see two sides, A and B. On each, every row shows one part by which a computer recognizes a thing, in several pictures.",
@@ -263,7 +263,7 @@
         write();
         part.reveal(task.answer);
         feedback.className = `feedback ${right ? "right" : "wrong"}`;
-        feedback.replaceChildren(node("b", {}, section.kind === "preference" ? (right ? "Most people agree. " : "Most people see it differently. ") : right ? "Right. " : "Not quite. "), task.explanation);
+        feedback.replaceChildren(node("b", {}, verdict(section.kind, value, right)), task.explanation);
         const last = given(state.practice, section) === section.practice.length;
         proceed.textContent = last ? `Start the ${section.tasks.length} tasks` : "Next";
         proceed.focus({ preventScroll: true });
@@ -284,8 +284,14 @@
 
   function question(kind, task) {
     if (kind === "intruder") return "Which one does not belong with the others?";
-    if (kind === "name") return "What do these pictures show?";
+    if (kind === "name") return "What is in color in these pictures?";
     return `Which side explains better how “${task.class}” is recognized?`;
+  }
+
+  // Neither an opinion nor a name that was written is judged: the explanation says what to look for.
+  function verdict(kind, value, right) {
+    if (kind === "preference" || (kind === "name" && right && !value.nothing)) return "";
+    return right ? "Right. " : "Not quite. ";
   }
 
   function correct(kind, task, value) {
