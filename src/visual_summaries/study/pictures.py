@@ -111,8 +111,8 @@ def practice_items(kind: str, settings: StudySettings) -> list[dict[str, Any]]:
                 [_mixed(500 + 9 * row, settings.row_members) for row in range(2)],
             ],
             "answer": 0,
-            "explanation": "On one side each row shows one part, wings and crests; on the other side the rows are mixed up, and "
-            "explain less. In the tasks that count there is no right or wrong: your opinion is asked.",
+            "explanation": "On one side each row shows one part, wings and crests; on the other side the rows are mixed up "
+            "and explain less. In the tasks that count there is no right or wrong: your opinion is asked.",
         }
     ]
 
