@@ -141,7 +141,8 @@ def simulated_rows(
         yield {
             "kind": "preference",
             "preset": preset,
-            "networks": [name.rpartition(":")[2] for name in networks],
+            "first_network": networks[0].rpartition(":")[2],
+            "second_network": networks[1].rpartition(":")[2],
             "first": first,
             "second": second,
             "no_difference": neither,
@@ -186,7 +187,8 @@ def measured(run: Run, participant: Classifier, seeds: int, data: Path, name: st
 
 def difficulty_rows(preset: str, of_class: dict[str, list[Row]], chance: float) -> Iterator[Row]:
     """Yield the difficulty by class and kind of intruder, and of all classes together."""
-    of_class = {**of_class, "all": [row for rows in of_class.values() for row in rows]}
+    every = [row | {"points": {}} for rows in of_class.values() for row in rows]  # birds alone have points
+    of_class = {**of_class, "all": every} if len(of_class) > 1 else of_class
     for name, rows in of_class.items():
         for condition in (*CONDITIONS, ANY):
             own = [row for row in rows if row["condition"] == condition]
