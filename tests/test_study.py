@@ -205,7 +205,7 @@ def test_runs_without_summaries_give_no_study(runs: tuple[Run, Run]) -> None:
 
 def test_the_page_does_not_give_the_answers_away(study: Study) -> None:
     data, text = page_data(study), study.page.read_text(encoding="utf-8")
-    assert set(data) == {"study", "title", "contact", "sections", "pictures"}
+    assert set(data) == {"study", "title", "contact", "minutes", "sections", "pictures"}
     for section in data["sections"]:
         for task in section["tasks"]:
             assert set(task) <= {"id", "options", "sides", "class", "instruction"}

@@ -37,9 +37,19 @@ study = typer.Typer(
 def build(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs; preference needs two of one class.")],
     out: Annotated[
-        Path,
-        typer.Option(help="Page to write; its key, not for participants, is written beside it.", rich_help_panel=OUTPUT),
-    ] = Path("study.html"),
+        Path | None,
+        typer.Option(
+            help="Page to write (`study.html` unless given); its key, not for participants, is written beside it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    kit: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a folder ready to be sent instead: page and invitation in `send`, key and instructions in `keep`.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +72,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a study: one page that people answer in a browser, and its key."""
-    from visual_summaries.study import StudySettings, build_study
+    from visual_summaries.study import StudySettings, build_kit, build_study
     from visual_summaries.study.build import TITLE
 
     settings = StudySettings(
@@ -75,9 +85,17 @@ def build(
         checks=checks,
         random_state=seed,
     )
+    if kit and out:
+        raise typer.BadParameter("give --out for a page or --kit for a folder, not both")
     with StageProgress(quiet) as progress:
-        made = build_study(
-            [vs.load_run(run) for run in runs], out, settings=settings, title=title or TITLE, contact=contact, progress=progress
+        write, where = (build_kit, kit) if kit else (build_study, out or Path("study.html"))
+        made = write(
+            [vs.load_run(run) for run in runs],
+            where,
+            settings=settings,
+            title=title or TITLE,
+            contact=contact,
+            progress=progress,
         )
     if open:
         open_page(made.page)
@@ -88,8 +106,12 @@ def build(
         say_json({"study": made.key.study, "page": str(made.page), "key": str(made.key.path), "tasks": counts})
         return
     say(f"tasks: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
-    say(f"page, for participants: {made.page}")
-    say(f"key, for you alone: {made.key.path}")
+    if kit:
+        say(f"to send: {kit / 'send'}")
+        say(f"for you alone: {kit / 'keep'} (read conduct.md)")
+    else:
+        say(f"page, for participants: {made.page}")
+        say(f"key, for you alone: {made.key.path}")
 
 
 @study.command(epilog=examples("study analyze"))

@@ -165,6 +165,7 @@ def render_part(
     *,
     style: str = "overlay",
     scale: int = 2,
+    dark: float = DARK,
 ) -> NDArray[np.uint8]:
     """Draw what a part has in an image: the whole image, so that one sees where the part is.
 
@@ -181,6 +182,8 @@ def render_part(
         the view as it is; ``"mask"``: the part white, other evidence dark gray, the rest black.
     scale : int
         Picture pixels for each view pixel.
+    dark : float
+        What remains of the brightness outside the part.
 
     Returns
     -------
@@ -208,7 +211,7 @@ def render_part(
     picture = cv2.resize(np.ascontiguousarray(view), size, interpolation=cv2.INTER_CUBIC)
     if style == "image":
         return np.asarray(picture, np.uint8)
-    ground = np.repeat((_gray(picture) * DARK).round().astype(np.uint8), 3, axis=2)
+    ground = np.repeat((_gray(picture) * dark).round().astype(np.uint8), 3, axis=2)
     for polygon in contours(evidence & ~part):
         _draw(ground, polygon, scale, (FAINT,) * 3, max(1, scale // 3))
     return _mixed(picture, ground, _edge(own, scale))

@@ -34,6 +34,9 @@ from visual_summaries.study.pictures import (
 from visual_summaries.study.tasks import IntruderTask, NameTask, PreferenceTask, StudySettings, Tasks, draw_tasks
 
 TITLE = "What do these pictures show?"
+#: Seconds that a task of each kind is assumed to take, and all instructions and practice together.
+SECONDS = {"intruder": 9, "name": 12, "preference": 18}
+PRACTICE_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Study:
     page: Path
     key: Key
     tasks: Tasks
+
+    @property
+    def minutes(self) -> int:
+        """How long it takes, estimated from assumed times for each task."""
+        return _minutes(self.tasks, self.key.data["settings"]["checks"])
 
 
 class _Builder:
@@ -199,13 +207,25 @@ def build_study(
             **content,
         },
     )
-    page = {"study": study, "title": title, "contact": contact, "sections": sections, "pictures": builder.pictures}
+    page = {
+        "study": study,
+        "title": title,
+        "contact": contact,
+        "minutes": _minutes(tasks, settings.checks),
+        "sections": sections,
+        "pictures": builder.pictures,
+    }
     # The key first: a page without its key could be taken, but never be analyzed.
     write_json(key.path, key.data)
     style, scripts = base_style() + resource("study.css"), {"script": resource("study.js")}
     context = {"title": title, "study": page}
     write_text(out, render_self_contained("study.html.j2", style=style, scripts=scripts, context=context))
     return Study(out, key, tasks)
+
+
+def _minutes(tasks: Tasks, checks: bool) -> int:
+    asked = {kind: len(own) + (checks and kind != "preference") for kind, own in tasks.by_kind().items() if own}
+    return max(1, round((PRACTICE_SECONDS + sum(SECONDS[kind] * count for kind, count in asked.items())) / 60))
 
 
 def _require_runs(runs: Sequence[Run], out: Path) -> None:

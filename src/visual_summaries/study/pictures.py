@@ -1,7 +1,7 @@
 """The pictures that people see, and the practice and checks of attention, which show other birds than the study.
 
-Of each region all pixels of its part are bright in its whole image, which is dark and gray. Runs of all presets are drawn
-alike, so that a picture does not tell which method it is of.
+Of each region all pixels of its part are in color, within a thin line, in its whole image, which is gray and dark. Runs of all
+presets are drawn alike, so that a picture does not tell which method it is of.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from visual_summaries.study.tasks import StudySettings
 
 #: Pixels of a picture's longer side; those of a row of a comparison are smaller.
 SIDE, SMALL_SIDE = 300, 168
+#: Mean gray level that surroundings are darkened to, and the least and most that remains of their brightness: people have to
+#: see where a part is in a dark photograph, too. Without the line around it, a dark part would not stand out.
+SURROUNDINGS, DARKEST, BRIGHTEST = 46, 0.25, 0.6
+LINE = (255, 255, 255)
 #: A part of a drawn bird with fewer pixels is hidden by something else.
 SMALLEST = 50
 
@@ -52,10 +56,14 @@ def practice_picture(part: str | None, seed: int, side: int = SIDE) -> str:
 
 def draw(view: NDArray[np.uint8], part: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
     """Draw a part (H, W) of an image, and nothing else that a method found there, as a square of `side`, padded with black."""
-    picture = render_part(view, part, part, scale=max(1, math.ceil(side / max(part.shape))))
+    dark = float(np.clip(SURROUNDINGS / max(view.mean(), 1), DARKEST, BRIGHTEST))
+    picture = render_part(view, part, part, scale=max(1, math.ceil(side / max(part.shape))), dark=dark)
     factor = side / max(picture.shape[:2])
     size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
+    lines, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(small, lines, -1, LINE, 1, cv2.LINE_AA)
     square = np.zeros((side, side, 3), np.uint8)
     top, left = (side - size[1]) // 2, (side - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = small
@@ -103,8 +111,8 @@ def practice_items(kind: str, settings: StudySettings) -> list[dict[str, Any]]:
                 [_mixed(500 + 9 * row, settings.row_members) for row in range(2)],
             ],
             "answer": 0,
-            "explanation": "On one side each row shows one part, wings and crests; on the other side the rows are mixed up. "
-            "Most people choose the first. In the tasks that count there is no right or wrong: your opinion is asked.",
+            "explanation": "On one side each row shows one part, wings and crests; on the other side the rows are mixed up "
+            "and explain less. In the tasks that count there is no right or wrong: your opinion is asked.",
         }
     ]
 

@@ -79,7 +79,7 @@ def simulate_answers(
     runs = runs or [load_run(Path(os.path.normpath(key.path.parent / described["path"]))) for described in key.runs]
     _require_same(runs, key)
     vectors = {
-        position: _features(run, sorted(set(_regions_of(tasks.values(), position))), classifier, progress)
+        position: region_features(run, sorted(set(_regions_of(tasks.values(), position))), classifier, progress)
         for position, run in enumerate(runs)
     }
     answers = [
@@ -125,8 +125,14 @@ def _regions_of(tasks: Iterable[Mapping[str, Any]], run: int) -> Iterator[int]:
             yield from (region for row in rows for region in row.values())
 
 
-def _features(run: Run, regions: Sequence[int], classifier: Classifier, progress: Progress | None) -> Vectors:
-    """Return a vector of length 1 for each region: feature maps averaged over its box, centered over all these regions."""
+def region_features(run: Run, regions: Sequence[int], classifier: Classifier, progress: Progress | None = None) -> Vectors:
+    """Return a vector of length 1 for each region: feature maps averaged over its box, centered over all these regions.
+
+    Raises
+    ------
+    StudyError
+        If the network has no feature maps.
+    """
     of_image: dict[int, list[int]] = {}
     for region in regions:
         of_image.setdefault(run.regions[region].image, []).append(region)
@@ -153,9 +159,14 @@ def _choice(task: Mapping[str, Any], vectors: Mapping[int, Vectors]) -> str | No
     if task["kind"] == "intruder":
         names = sorted(task["options"])  # an order that tells nothing: ids are random
         own = np.stack([vectors[task["run"]][task["options"][name]] for name in names])
-        return str(names[int((own @ own.T).sum(axis=1).argmin())])
+        return str(names[int(likeness(own).argmin())])
     coherence = {str(name): _coherence(side, vectors[side["run"]]) for name, side in task["sides"].items()}
     return max(coherence, key=coherence.__getitem__) if len(set(coherence.values())) > 1 else None
+
+
+def likeness(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean likeness (cosine) of each vector (N, D) of length 1 to the others: ``(N,)``."""
+    return np.asarray(((vectors @ vectors.T).sum(axis=1) - 1) / (len(vectors) - 1), np.float32)
 
 
 def _coherence(side: Mapping[str, Any], vectors: Vectors) -> float:

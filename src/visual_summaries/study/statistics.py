@@ -12,11 +12,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, fisher_exact
+from scipy.stats import binom, binomtest, fisher_exact
 
 from visual_summaries._statistics import percentile_interval, resamples
 
 _DRAWS = 2000
+#: The most answers that are tried for a power.
+_MOST = 5000
 
 
 def rate(hits: int, count: int, chance: float | None = None, alternative: str = "greater") -> dict[str, Any]:
@@ -41,6 +43,49 @@ def rate(hits: int, count: int, chance: float | None = None, alternative: str = 
 def sign_test(first: int, second: int) -> dict[str, Any]:
     """Return the share of the first among those who had a preference; two-sided sign test against one half."""
     return rate(first, first + second, 0.5, "two-sided")
+
+
+def answers_needed(
+    share: float, chance: float, *, power: float = 0.8, level: float = 0.05, alternative: str = "greater"
+) -> int | None:
+    """Return how many answers the exact binomial test against chance needs to find a share with a given power.
+
+    That many and any larger number have the power: an exact test's goes up and down with the count.
+
+    Parameters
+    ----------
+    share : float
+        The true share of right answers (or of preferences for one side).
+    chance : float
+        The share by guessing.
+    power : float
+        Wanted probability that p is at most `level`.
+    level : float
+    alternative : str
+        ``"greater"`` or ``"two-sided"``; two-sided is meant for a chance of one half, where it is twice the smaller tail.
+
+    Returns
+    -------
+    int or None
+        None when even 5000 answers are too few.
+
+    Examples
+    --------
+    >>> answers_needed(0.5, 0.2), answers_needed(0.75, 0.5, alternative="two-sided")
+    (19, 35)
+    >>> answers_needed(1.0, 0.2), answers_needed(0.2, 0.2)
+    (2, None)
+    """
+    counts = np.arange(1, _MOST + 1)
+    tail = level / 2 if alternative == "two-sided" else level
+    # The least hits that are significant: one more than those whose upper tail is still larger than the level.
+    least = binom.isf(tail, counts, chance).astype(int) + 1
+    powers = binom.sf(least - 1, counts, share)
+    if alternative == "two-sided":
+        powers += binom.cdf(counts - (binom.isf(tail, counts, 1 - chance).astype(int) + 1), counts, share)
+    short = np.flatnonzero(powers < power)
+    enough = int(short[-1]) + 2 if len(short) else 1
+    return enough if enough <= _MOST else None
 
 
 def differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> float | None:

@@ -39,6 +39,9 @@ class StudySettings:
         The most tasks of each kind.
     members : int
         Regions of the summary in an intruder task; the intruder comes on top, so that chance is ``1 / (members + 1)``.
+    unlike : float
+        An intruder from another summary is one of this share of the candidates: those that the explained network finds least
+        like the row. 1: any. Two summaries may show one thing, and who cannot see a difference can only guess.
     named : int
         The most regions in a task to name.
     random_groups : int
@@ -61,6 +64,7 @@ class StudySettings:
     names: int = 9
     preferences: int = 6
     members: int = 4
+    unlike: float = 1 / 3
     named: int = 6
     random_groups: int = 3
     rows: int = 3
@@ -72,6 +76,7 @@ class StudySettings:
         if self.kinds is not None and (not self.kinds or not set(self.kinds) <= set(KINDS)):
             raise SettingsError(f"kinds is {self.kinds!r}, but must name one or more of {', '.join(map(repr, KINDS))}")
         require_in_range("members", self.members, 2, 8)  # one digit on the keyboard for each picture
+        require_in_range("unlike", self.unlike, 0, 1)
         lows = {"intruders": 1, "names": 1, "preferences": 1, "rows": 1, "named": 2, "row_members": 2, "random_groups": 0}
         for name, low in {**lows, "random_state": 0}.items():
             require_in_range(name, getattr(self, name), low)
@@ -178,7 +183,7 @@ def _intruders(runs: Sequence[Run], settings: StudySettings, rng: np.random.Gene
             notes.append(f"{name} has regions in fewer than {settings.members} images: no intruder")
             continue
         for condition in CONDITIONS[: settings.intruders - len(found)]:
-            task = _intruder(run, position, summary, condition, settings.members, rng)
+            task = _intruder(run, position, summary, condition, settings, rng)
             if task is None:
                 notes.append(f"{name}: no intruder ({condition}) elsewhere")
             else:
@@ -192,9 +197,9 @@ def _intruders(runs: Sequence[Run], settings: StudySettings, rng: np.random.Gene
 
 
 def _intruder(
-    run: Run, position: int, summary: Summary, condition: str, members: int, rng: np.random.Generator
+    run: Run, position: int, summary: Summary, condition: str, settings: StudySettings, rng: np.random.Generator
 ) -> IntruderTask | None:
-    shown = _one_per_image(run, summary, rng)[:members]
+    shown = _one_per_image(run, summary, rng)[: settings.members]
     images = {run.regions[region].image for region in shown}
     own = [run.regions[region] for region in summary.cluster]
     kept = {region: other.index for other in run.summaries for region in other.cluster}
@@ -210,8 +215,18 @@ def _intruder(
     ]
     if not fits:
         return None
-    intruder = int(rng.choice(fits))
+    intruder = int(rng.choice(_least_like(run, summary, fits, settings.unlike) if condition == OTHER else fits))
     return IntruderTask(position, summary.index, condition, tuple(shown), intruder, kept.get(intruder))
+
+
+def _least_like(run: Run, summary: Summary, regions: Sequence[int], share: float) -> list[int]:
+    """Return that share of the regions, at least one, that the explained network finds least like a summary."""
+    if run.parts is not None and summary.part is not None:
+        distance = np.linalg.norm(run.descriptors[list(regions)] - run.parts.centers[summary.part], axis=1)
+    else:
+        members = [member.region for member in summary.members]
+        distance = -run.similarity[np.ix_(regions, members)].mean(axis=1)
+    return [region for region, far in zip(regions, distance >= np.quantile(distance, 1 - share), strict=True) if far]
 
 
 def _names(runs: Sequence[Run], settings: StudySettings, rng: np.random.Generator, notes: list[str]) -> list[NameTask]:

@@ -9,7 +9,7 @@
   const byId = new Map(study.sections.flatMap((section) => section.tasks.map((task) => [task.id, task])));
   const TITLES = {
     intruder: "Which one does not belong?",
-    name: "What do these show?",
+    name: "What is in color?",
     preference: "Which side explains it better?",
   };
   const KEYS = {
@@ -153,7 +153,6 @@
   function welcome() {
     progress(null);
     const total = byId.size;
-    const minutes = Math.max(1, Math.round((study.sections.reduce((sum, { kind, tasks }) => sum + tasks.length * { intruder: 9, name: 12, preference: 18 }[kind], 0) + 90) / 60));
     const again = state
       ? node("p", { class: "card-note" }, state.finished ? "All tasks were answered in this browser. " : `Welcome back: ${state.answers.length} of ${total} tasks are done. `)
       : null;
@@ -167,9 +166,10 @@
     });
     show(
       node("h1", {}, study.title),
-      node("p", { class: "headline" }, `You will see small pictures and answer ${total} short questions about them, in about ${minutes} minutes. Nothing has to be known beforehand; each part starts with practice.`),
+      node("p", { class: "headline" }, `You will see small pictures and answer ${total} short questions about them, in about ${study.minutes} minutes. Nothing has to be known beforehand; each part starts with practice.`),
       node("ul", { class: "points" },
         node("li", {}, node("b", {}, "Nothing is sent anywhere. "), "Your answers are kept in this browser as you give them. You can close the page and continue later, in the same browser."),
+        node("li", {}, node("b", {}, "Taking part is voluntary. "), "You can stop at any time. Only a file that you send is used."),
         node("li", {}, node("b", {}, "No name is asked. "), "The file with your answers has them, how long each took, and a number drawn at random."),
         node("li", {}, node("b", {}, "At the end "), study.contact ? "you save the answers as one file and send it to " : "you save the answers as one file and send it to the person who asked you.", study.contact ? node("bdi", {}, study.contact) : "", study.contact ? "." : "")),
       warning(),
@@ -199,15 +199,15 @@
     return made;
   }
 
-  const LOOK = "Each picture is an image of which only a part is bright. Look at the bright part. What is dark around it only helps you to see where it is.";
+  const LOOK = "In each picture only a part is in color, within a thin white line. Look at that part. What is gray around it only helps you to see where it is.";
   const TEXTS = {
     intruder: (section) => [
       `You see ${section.tasks[0].options.length} pictures. All but one show the same part of something, for example an eye in each. One does not belong with them: choose that one.`,
       "If you cannot tell, guess: that happens in a study like this.",
     ],
     name: () => [
-      "You see some pictures. What part do they all show? Write it in one or two words.",
-      "If most of them have nothing in common, say so by the button.",
+      "You see some pictures. What part of something is in color in all of them? Write it in one or two words.",
+      "If most of the parts have nothing in common, say so by the button.",
     ],
     preference: () => [
       "You see two sides, A and B. On each, every row shows one part by which a computer recognizes a thing, in several pictures.",
@@ -263,7 +263,7 @@
         write();
         part.reveal(task.answer);
         feedback.className = `feedback ${right ? "right" : "wrong"}`;
-        feedback.replaceChildren(node("b", {}, section.kind === "preference" ? (right ? "Most people agree. " : "Most people see it differently. ") : right ? "Right. " : "Not quite. "), task.explanation);
+        feedback.replaceChildren(node("b", {}, verdict(section.kind, value, right)), task.explanation);
         const last = given(state.practice, section) === section.practice.length;
         proceed.textContent = last ? `Start the ${section.tasks.length} tasks` : "Next";
         proceed.focus({ preventScroll: true });
@@ -284,8 +284,14 @@
 
   function question(kind, task) {
     if (kind === "intruder") return "Which one does not belong with the others?";
-    if (kind === "name") return "What do these pictures show?";
+    if (kind === "name") return "What is in color in these pictures?";
     return `Which side explains better how “${task.class}” is recognized?`;
+  }
+
+  // Neither an opinion nor a name that was written is judged: the explanation says what to look for.
+  function verdict(kind, value, right) {
+    if (kind === "preference" || (kind === "name" && right && !value.nothing)) return "";
+    return right ? "Right. " : "Not quite. ";
   }
 
   function correct(kind, task, value) {
