@@ -11,7 +11,9 @@ from PIL import Image
 from scipy.io import savemat
 from skimage import data
 
-from benchmarks.flow import flow, keypoints
+from benchmarks.flow import flow, keypoints, readings
+from benchmarks.flow.speed import synthetic
+from visual_summaries.flow import match
 
 SHIFTS = ((0, 0), (14, -8), (-10, 6))
 POINTS = np.array([(60 + 25 * (k % 5), 50 + 40 * (k // 5)) for k in range(10)], float)
@@ -103,3 +105,16 @@ def test_pck_is_measured_in_sizes_of_the_target():
     still = np.zeros((50, 60, 2), np.float32)
     p, q = np.array([[10.0, 10.0], [30.0, 20.0]]), np.array([[10.0, 14.0], [30.0, 29.0]])
     assert keypoints.correct(still, p, q, 80.0) == [0.5, 0.5, 1.0]  # 4 and 9 pixels; 0.05, 0.1, 0.15 of 80 are 4, 8, 12
+
+
+def test_readings_start_from_the_published_matcher():
+    a, b = synthetic(0), synthetic(1)
+    published = match(a, b, "lom")
+    assert abs(readings.lom(a, b, readings.Reading()) - published).max() < 1e-3 * published.max()
+    for section in ("hog", "deep"):
+        kind = readings.Reading if section == "hog" else readings.Choice
+        named = [readings.changed(kind(**change)) for change in readings.CHANGES[section]]
+        assert len(set(named)) == len(named), "two rows would have one name"
+    other = readings.lom(a, b, readings.Reading(median="joint", scale="log2", neighbors=0.1, share=False))
+    assert other.shape == published.shape
+    assert ((other > 0) <= (published >= 0)).all()
