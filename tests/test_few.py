@@ -9,46 +9,37 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.specialization import few, looks
+from benchmarks.specialization import few, looks, species
 from visual_summaries.flow.feature_maps import Layer
-from visual_summaries.specialization import SpecializeSettings
 from visual_summaries.specialization.examples import Examples, PartExamples
 from visual_summaries.specialization.learning import cut
 
 
-def test_looks_are_at_all_places_and_the_nearest_is_taken() -> None:
-    boxes = looks.look_boxes()
-    assert boxes.shape == (16, 4)
-    assert np.allclose(boxes[0], [0, 0, 0.4, 0.4])
-    assert np.allclose(boxes[6], [0.4, 0.2, 0.8, 0.6])
-    assert np.allclose(boxes[15], [0.6, 0.6, 1, 1])
-    assert looks.nearest_look(boxes).tolist() == list(range(16))
-    # Centers lie at 0.2, 0.4, 0.6, 0.8; 0.49 is nearer to 0.4, 0.71 to 0.8.
-    assert looks.nearest_look(np.array([[0.44, 0.66, 0.54, 0.76]], np.float32)).tolist() == [13]
-    assert [boxes[k].round(1).tolist() for k in few.MIDDLE] == [
-        pytest.approx(one) for one in ([0.2, 0.2, 0.6, 0.6], [0.4, 0.2, 0.8, 0.6], [0.2, 0.4, 0.6, 0.8], [0.4, 0.4, 0.8, 0.8])
-    ]
+def test_looks_lie_inside_the_image() -> None:
+    boxes = looks.look_boxes(np.array([[[0.5, 0.5], [0.1, 1.0]]]), 0.4)
+    assert boxes.tolist() == [[pytest.approx([0.3, 0.3, 0.7, 0.7]), pytest.approx([0.0, 0.6, 0.4, 1.0])]]
+    assert looks.look_boxes(np.array([0.2, 0.9]), 1.0).tolist() == [0, 0, 1, 1]
 
 
 def test_held_out_images_are_the_same_for_all_counts() -> None:
     labels = np.repeat([0, 1], [40, 33])
-    (five, test), (thirty, again) = few.split(labels, 5, 3), few.split(labels, 30, 3)
+    (five, test), (thirty, again) = species.split(labels, 5, 3), species.split(labels, 30, 3)
     assert np.bincount(labels[five]).tolist() == [5, 5]
     assert np.bincount(labels[test]).tolist() == [10, 3]
     assert test.tolist() == again.tolist()
     assert set(five) < set(thirty)
     assert not set(thirty) & set(test)
-    assert np.bincount(labels[few.split(labels, 5, 3, held_out=2)[1]]).tolist() == [2, 2]
+    assert np.bincount(labels[species.split(labels, 5, 3, held_out=2)[1]]).tolist() == [2, 2]
 
 
 def test_points_and_their_box() -> None:
     parts = {"beak": [150.0, 40.0], "crown": [130.0, 20.0], "tail": [400.0, 90.0]}
-    points = few.points_in((100, 0, 200), parts, ("crown", "throat", "beak"))
+    points = species.points_in((100, 0, 200), parts, ("crown", "throat", "beak"))
     assert points.tolist() == [pytest.approx([0.15, 0.1]), pytest.approx([0.25, 0.2])]
-    assert few.box_around(points, 0.0).tolist() == [pytest.approx([0.15, 0.1, 0.25, 0.2])]
-    assert few.box_around(points, 0.3).tolist() == [pytest.approx([0.05, 0.0, 0.35, 0.3])]
-    assert few.box_around(few.points_in((100, 0, 200), parts, ("nape",)), 0.3).tolist() == [[0.25, 0.25, 0.75, 0.75]]
-    assert few.points_in((100, 0, 200), parts, ("tail",)).tolist() == [pytest.approx([1.0, 0.45])]
+    assert species.box_around(points, 0.0).tolist() == [pytest.approx([0.15, 0.1, 0.25, 0.2])]
+    assert species.box_around(points, 0.3).tolist() == [pytest.approx([0.05, 0.0, 0.35, 0.3])]
+    assert species.box_around(species.points_in((100, 0, 200), parts, ("nape",)), 0.3).tolist() == [[0.25, 0.25, 0.75, 0.75]]
+    assert species.points_in((100, 0, 200), parts, ("tail",)).tolist() == [pytest.approx([1.0, 0.45])]
 
 
 def test_head_is_that_of_the_whole_space_and_survives_as_a_layer() -> None:
@@ -124,10 +115,28 @@ def test_detectors_find_shared_parts_in_images_they_have_not_seen(spotted) -> No
     examples, boxes = spotted
     training = np.arange(12)
     parts = [{i: boxes[i, k][None] for i in training} for k in (0, 1)]
-    found = looks.find_parts(examples, parts, training, cut(examples.labels[training], 3, 0), SpecializeSettings(), 0)
-    middle = (found[:, :, :2] + found[:, :, 2:]) / 2
+    cells = looks.cells_of(examples.maps, training)
+    assert cells.shape == (20, 8, 8, 5)
+    found = looks.find_parts(cells, parts, training, cut(examples.labels[training], 3, 0))
     true = (boxes[:, :, :2] + boxes[:, :, 2:]) / 2
-    assert np.abs(middle - true).max() < 0.13  # a cell is 0.125
+    assert np.abs(found - true).max() < 0.07  # half a cell is 0.0625
+    nowhere = looks.find_parts(cells, [{}], training, cut(examples.labels[training], 3, 0))
+    assert (nowhere == 0.5).all()
+
+
+def test_weights_are_those_of_the_best_held_out_likelihood() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    one, other = (2 * np.eye(3)[labels] + rng.normal(size=(60, 3)) for _ in range(2))
+    weights = looks.stack([one, other, rng.normal(size=(60, 3))], labels)
+
+    def likelihood(*own: float) -> float:
+        mixed = sum(w * looks.log_softmax(x) for w, x in zip(own, (one, other), strict=True))
+        return float(looks.log_softmax(mixed)[np.arange(60), labels].mean())
+
+    best = max((likelihood(a, b), a, b) for a in np.arange(0.5, 4, 0.1) for b in np.arange(0.5, 4, 0.1))
+    assert weights[:2] == pytest.approx(best[1:], abs=0.15)
+    assert weights[2] < 0.2
 
 
 def test_interval_over_splits() -> None:

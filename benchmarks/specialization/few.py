@@ -6,28 +6,26 @@
 Twelve species of birds that ImageNet does not have. A frozen network gets a linear head, fitted on 5, 15 or 30 images of each
 species; all but 30 images of each are held out. The network with this head is explained on its training images, a species at a
 time. The regions of all summaries become a few *shared parts* with a detector each (``looks.py``). In each image, training
-images by detectors that were fitted without them, the network looks again at the place of each part from near, and a new head
-is fitted on the features of the whole image and of these looks. Methods, all of them heads of the strength that
-cross-validation on the training images chooses:
+images by detectors that were fitted without them, the network looks again at the place of each part from near. Each look has a
+head of its own, and the log probabilities of all heads are added with weights. Strengths of heads and weights are those of the
+best likelihood in cross-validation on the training images. Methods, all with the plain head among theirs:
 
 - `head`: the network's own. `shift`: with a constant for each class, chosen by held-out scores of the training images.
-- `summaries`: the head on image and looks at parts. `regions`: the same, random boxes in the place of the summaries' regions.
-- `grid`: on the image, pooled in 3 x 3 places. `fixed`: on the image, and looks at the four middle places.
+- `summaries`: looks at parts. `regions`: the same, random boxes in the place of the summaries' regions.
+- `grid`: a head on the image pooled in 3 x 3 places. `fixed`: looks at five fixed places.
 - `oracle, found`: as `summaries`, with annotated points of head and body in the training images in the place of regions.
-- `oracle`: looks at annotated points of head and body in all images. No user has these: what could be gained at best.
-
-``--design pooled`` uses the network's maps in the windows of the detectors, one forward pass, in the place of closer looks.
-Its oracle pools at each annotated part.
+- `oracle`: looks at annotated points of head and body in all images. `object`: a look at the annotated box of the bird. No user
+  has these: what could be gained at best, and by the place of the bird alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,37 +39,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
 from benchmarks.harness import Finished, Row, bar, finish, parser, pretrained, results, rounded
-from benchmarks.shortcuts.training import BATCH, SIDE, Photo, class_names, frame, read_photos
+from benchmarks.shortcuts.training import BATCH, SIDE
 from benchmarks.specialization.looks import (
-    LOOKS,
+    LOOK,
     Features,
+    Head,
     Positions,
     as_block,
+    cells_of,
     find_parts,
     fit_head,
+    log_softmax,
     look_boxes,
-    nearest_look,
     pooled_places,
     shared_parts,
+    stack,
     standard,
 )
 from benchmarks.specialization.methods import random_regions
+from benchmarks.specialization.species import Birds, read_birds, split
 from benchmarks.specialization.worlds import boxes_of, sha256_of
 from visual_summaries.classifiers import Classifier, load_classifier
 from visual_summaries.errors import NoImagesError, TargetError
 from visual_summaries.files.atomic import atomic_file
-from visual_summaries.specialization.detectors import Boxes, described
+from visual_summaries.specialization.detectors import Boxes
 from visual_summaries.specialization.examples import Examples, PartExamples, find_layers, read_maps
 from visual_summaries.specialization.fusion import choose_shift, margins
 from visual_summaries.specialization.learning import average_precision, cut
 
-SET = "cub12_320"
-#: Images of a class that may be trained on; all others are held out, whatever the count.
-MOST = 30
 #: Shared parts of all classes, and places of the grid along each side.
-PARTS, GRID = 2, 3
-#: Places of the looks that are not at parts: the middle ones.
-MIDDLE = (LOOKS + 1, LOOKS + 2, 2 * LOOKS + 1, 2 * LOOKS + 2)
+PARTS, GRID = 4, 3
+#: Centers of the looks that are not at parts.
+FIXED = ((0.35, 0.35), (0.65, 0.35), (0.35, 0.65), (0.65, 0.65), (0.5, 0.5))
 #: Annotated points of each part of the oracle.
 ORACLE = {
     "head": ("beak", "crown", "forehead", "left eye", "right eye", "nape", "throat"),
@@ -81,7 +80,7 @@ CONTROLS = ("head", "shift", "regions", "grid", "fixed")
 #: Side of the box around an annotated point, over the image's.
 AROUND = 0.12
 #: Raised when a change makes finished figures worthless.
-CODE = "1"
+CODE = "2"
 
 SIZES: dict[str, dict[str, Any]] = {
     "quick": {"networks": ("efficientnet_lite0",), "counts": (5,), "seeds": (0, 1, 2), "held_out": 15, "preset": "quick"},
@@ -94,88 +93,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "preset": "default",
     },
 }
-
-
-def split(labels: Positions, count: int, seed: int, held_out: int = 100) -> tuple[Positions, Positions]:
-    """Return `count` images of each class to train on, and those held out, at most so many; larger counts hold smaller ones.
-
-    Examples
-    --------
-    >>> train, test = split(np.repeat([0, 1], 40), 5, 0)
-    >>> len(train), len(test), set(train) <= set(split(np.repeat([0, 1], 40), 15, 0)[0])
-    (10, 20, True)
-    """
-    rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    return np.concatenate([own[:count] for own in drawn]), np.concatenate([own[MOST:][:held_out] for own in drawn])
-
-
-def points_in(square: tuple[int, int, int], parts: Mapping[str, Sequence[float]], names: Sequence[str]) -> NDArray[np.float32]:
-    """Return those of the named points that are annotated, over the sides of a square (left, top, side): (n, 2).
-
-    Examples
-    --------
-    >>> points_in((100, 0, 200), {"beak": [200, 50], "tail": [0, 0]}, ["beak", "crown"]).tolist()
-    [[0.5, 0.25]]
-    """
-    left, top, side = square
-    own = [((parts[name][0] - left) / side, (parts[name][1] - top) / side) for name in names if name in parts]
-    return np.array(own, np.float32).reshape(-1, 2).clip(0, 1)
-
-
-def box_around(points: NDArray[np.float32], least: float) -> Boxes:
-    """Return the box (1, 4) of some points, at least of this side; the middle of the image where there is none.
-
-    Examples
-    --------
-    >>> box_around(np.array([[0.25, 0.5], [0.75, 0.5]]), 0.25).tolist()
-    [[0.25, 0.375, 0.75, 0.625]]
-    """
-    if not len(points):
-        return np.array([[0.25, 0.25, 0.75, 0.75]], np.float32)
-    low, high = points.min(axis=0), points.max(axis=0)
-    more = np.maximum(least - (high - low), 0) / 2
-    return np.concatenate([low - more, high + more])[None].clip(0, 1).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Birds:
-    """Photographs as squares, with the annotated points of each."""
-
-    folder: Path
-    photos: tuple[Photo, ...]
-    names: tuple[str, ...]
-    squares: tuple[tuple[int, int, int], ...]
-    parts: tuple[dict[str, list[float]], ...]
-
-    @property
-    def labels(self) -> Positions:
-        return np.array([photo.label for photo in self.photos], np.intp)
-
-    def look(self, position: int, box: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return what is in a box of a square, from the photograph as it is, as large as the network takes it."""
-        (left, top, side), file = self.squares[position], self.folder / self.photos[position].file
-        x0, y0, x1, y1 = (side * box + [left, top, left, top]).tolist()
-        with PIL.Image.open(file) as image:
-            near = image.convert("RGB").resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
-        return np.asarray(near)
-
-    def oracle(self, names: Sequence[str], least: float) -> Boxes:
-        """Return the box around some annotated points in each image: (N, 4)."""
-        pairs = zip(self.squares, self.parts, strict=True)
-        return np.concatenate([box_around(points_in(square, parts, names), least) for square, parts in pairs])
-
-
-def read_birds(data: Path) -> Birds:
-    """Return all photographs of the set."""
-    folder = data / "images" / SET
-    listed = json.loads((folder / "parts.json").read_text(encoding="utf-8"))["images"]
-    photos = tuple(read_photos(folder, most=1000))
-    squares = []
-    for photo in photos:
-        with PIL.Image.open(folder / photo.file) as image:
-            squares.append(frame(image.size, listed[photo.file]["bbox"]))
-    return Birds(folder, photos, tuple(class_names(folder)), tuple(squares), tuple(listed[p.file]["parts"] for p in photos))
 
 
 class Case:
@@ -245,25 +162,14 @@ class Case:
         logits = np.zeros((len(hashes), len(names)), np.float32)
         return Examples(hashes, self.birds.labels, logits, tuple(maps), layers, tuple(range(len(names))), ())
 
-    @cached_property
-    def _near(self) -> NDArray[np.float32]:
-        """Return the features of all closer looks (N, LOOKS², F), NaN where nobody looked yet."""
-        file = self._keep / self.network / "looks.npy"
-        if file.is_file():
-            return np.load(file, allow_pickle=False)
-        return np.full((len(self.birds.photos), LOOKS**2, self.whole[0].shape[1]), np.nan, np.float32)
-
-    def looks(self, images: Positions, which: Positions) -> Features:
-        """Return the features of closer looks (n, K) at some images: (n, K, F)."""
-        rows, columns = np.repeat(images, which.shape[1]), which.ravel()
-        wanted = np.unique(np.stack([rows, columns], 1)[np.isnan(self._near[rows, columns, 0])], axis=0)
-        boxes = look_boxes()
-        for first in range(0, len(wanted), 20 * BATCH):
-            some = wanted[first : first + 20 * BATCH]
-            self._near[some[:, 0], some[:, 1]] = self.seen([self.birds.look(i, boxes[k]) for i, k in some])[0]
-            with atomic_file(self._keep / self.network / "looks.npy") as file:
-                np.save(file, self._near)
-        return self._near[rows, columns].reshape(*which.shape, -1)
+    def look(self, images: Positions, boxes: Boxes) -> Features:
+        """Return the features (N, F) of a closer look at a box (n, 4) of some images; zeros of all others."""
+        found = np.zeros_like(self.whole[0])
+        for first in range(0, len(images), 20 * BATCH):
+            some = slice(first, first + 20 * BATCH)
+            views = [self.birds.look(image, box) for image, box in zip(images[some], boxes[some], strict=True)]
+            found[images[some]] = self.seen(views)[0]
+        return found
 
     def parts(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> tuple[PartExamples, ...]:
         """Return the summaries of the network with a head, each class explained on its training images."""
@@ -282,65 +188,59 @@ class Case:
                 found.append(PartExamples(owner, summary.index, summary.label, boxes_of(run, summary.cluster, place)))
         return tuple(found)
 
-    def measure(self, count: int, seed: int, held_out: int, design: str) -> Row:
+    def measure(self, count: int, seed: int, held_out: int) -> Row:
         """Return accuracy and mAP, in percent, of each method on the images held out of one split."""
         labels, (pooled, grid) = self.birds.labels, self.whole
         train, test = split(labels, count, seed, held_out)
-        known, folds = labels[train], cut(labels[train], self.settings.folds, seed)
-        image = as_block(pooled, train)
-        strengths: dict[str, float] = {}
+        used, known = np.concatenate([train, test]), labels[train]
+        folds = cut(known, self.settings.folds, seed)
+        weights: dict[str, list[float]] = {}
 
-        def logits(name: str, *blocks: Features) -> Features:
-            x = np.concatenate([image, *(as_block(block, train) for block in blocks)], axis=1)
-            fitted = fit_head(x[train], known, folds)
-            strengths[name] = fitted.strength
-            return fitted(x[test])
+        def fitted(features: Features) -> tuple[Head, Features]:
+            """Return a head, and its logits of the held-out images."""
+            x = as_block(features, train)
+            own = fit_head(x[train], known, folds)
+            return own, own(x[test])
 
-        def at(boxes: Boxes) -> list[Features]:
-            """Return the features of boxes of all images (N, K, 4) that are wanted, a block for each box and source."""
-            used = np.concatenate([train, test])
-            blocks = []
-            for k in range(boxes.shape[1]):
-                if design == "looks":
-                    own = np.zeros_like(pooled)
-                    own[used] = self.looks(used, nearest_look(boxes[used, k])[:, None])[:, 0]
-                    blocks.append(own)
-                else:
-                    rows, _ = described(self.examples.maps, {i: boxes[i, k : k + 1] for i in range(len(boxes))})
-                    blocks += np.split(rows, np.cumsum([one.shape[1] for one in self.examples.maps])[:-1], axis=1)
-            return blocks
+        plain = fitted(pooled)
+
+        def stacked(name: str, *more: Features) -> Features:
+            heads = [plain, *map(fitted, more)]
+            weights[name] = stack([head.held_out for head, _ in heads], known).tolist()
+            return np.tensordot(weights[name], np.stack([log_softmax(logits) for _, logits in heads]), axes=1)
+
+        def looks(boxes: Boxes) -> list[Features]:
+            """Return what is seen in boxes of all images (N, K, 4)."""
+            return [self.look(used, boxes[used, k]) for k in range(boxes.shape[1])]
+
+        examples = self.examples
+        cells = cells_of(examples.maps, train)
 
         def found(parts: Sequence[Mapping[int, Boxes]]) -> list[Features]:
-            return at(find_parts(self.examples, parts, train, folds, self.settings, seed))
+            return looks(look_boxes(find_parts(cells, parts, train, folds)))
 
-        head = fit_head(image[train], known, folds)
-        strengths["head"] = head.strength
-        methods = {"head": head(image[test])}
-        spare = self.settings.spare / len(self.birds.names)
-        none = np.zeros(len(train))
-        methods["shift"] = methods["head"] + [choose_shift(head.held_out, none, k, known == k, spare) for k in np.unique(known)]
-        methods["grid"] = logits("grid", grid)
-        middle = np.tile(look_boxes()[list(MIDDLE)], (len(labels), 1, 1))
-        methods["fixed"] = logits("fixed", *at(middle))
+        methods = {"head": plain[1]}
+        spare, none = self.settings.spare / len(self.birds.names), np.zeros(len(train))
+        shifts = [choose_shift(plain[0].held_out, none, k, known == k, spare) for k in np.unique(known)]
+        methods["shift"] = plain[1] + shifts
+        methods["grid"] = stacked("grid", grid)
+        methods["fixed"] = stacked("fixed", *looks(look_boxes(np.tile(np.array(FIXED), (len(labels), 1, 1)))))
         folder = self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}"
-        examples = replace(self.examples, parts=self.parts(head.layer(*standard(pooled[train])), train, folder))
+        examples = replace(examples, parts=self.parts(plain[0].layer(*standard(pooled[train])), train, folder))
         shuffled = random_regions(examples, [{} for _ in self.birds.names], seed)
-        methods["summaries"] = logits("summaries", *found(shared_parts(examples, PARTS, seed)))
-        methods["regions"] = logits("regions", *found(shared_parts(shuffled, PARTS, seed)))
+        methods["summaries"] = stacked("summaries", *found(shared_parts(examples, PARTS, seed)))
+        methods["regions"] = stacked("regions", *found(shared_parts(shuffled, PARTS, seed)))
         true = np.stack([self.birds.oracle(names, AROUND) for names in ORACLE.values()], axis=1)
-        methods["oracle, found"] = logits(
-            "oracle, found", *found([{i: own[i : i + 1] for i in train} for own in true.swapaxes(0, 1)])
-        )
-        if design == "pooled":
-            names = [(name,) for name in dict.fromkeys(name for own in ORACLE.values() for name in own)]
-            true = np.stack([self.birds.oracle(own, AROUND) for own in names], axis=1)
-        methods["oracle"] = logits("oracle", *at(true))
+        annotated = [{int(i): own[i : i + 1] for i in train} for own in true.swapaxes(0, 1)]
+        methods["oracle, found"] = stacked("oracle, found", *found(annotated))
+        methods["oracle"] = stacked("oracle", *looks(look_boxes((true[:, :, :2] + true[:, :, 2:]) / 2)))
+        methods["object"] = stacked("object", self.look(used, self.birds.objects[used]))
         return {
             "network": self.network,
             "count": count,
             "seed": seed,
             "summaries": [sum(part.owner == k for part in examples.parts) for k in range(len(self.birds.names))],
-            "strengths": strengths,
+            "weights": weights,
             "accuracy": {name: 100 * float((own.argmax(axis=1) == labels[test]).mean()) for name, own in methods.items()},
             "map": {name: 100 * mean_precision(own, labels[test]) for name, own in methods.items()},
         }
@@ -428,7 +328,6 @@ def main() -> None:
     arguments = parser(
         __doc__, "one network, 5 images, 3 splits", "two networks, 5, 15 and 30 images, 5 splits", needs_data=True, keep=True
     )
-    arguments.add_argument("--design", choices=("looks", "pooled"), default="looks", help="what is seen of a part")
     arguments.add_argument("--counts", type=int, nargs="*", help="training images of each class, not the size's")
     arguments.add_argument("--seeds", type=int, nargs="*", help="splits, not the size's")
     arguments.add_argument("--networks", nargs="*", help="not the size's")
@@ -441,20 +340,18 @@ def main() -> None:
         "parts": PARTS,
         "specialize": asdict(vs.SpecializeSettings()),
         "preset": size["preset"],
-        "design": options.design,
+        "look": LOOK,
         "held_out": size["held_out"],
     }
     splits = []
-    for network in size["networks"]:
-        case = Case(network, birds, options.data, keep, size["preset"])
-        for count in size["counts"]:
-            for seed in size["seeds"]:
-                name = f"{network}/{options.design}-{size['preset']}/{count}-{seed}"
-                row = kept(name, settings, partial(case.measure, count, seed, size["held_out"], options.design), CODE)
-                if row is not None:
-                    splits.append(row)
-                    told = ", ".join(f"{one} {value:.1f}" for one, value in row["accuracy"].items())
-                    print(f"{network}, {count} images, split {seed}: {told}", flush=True)
+    cases = [Case(network, birds, options.data, keep, size["preset"]) for network in size["networks"]]
+    for count, seed, case in product(size["counts"], size["seeds"], cases):
+        name = f"{case.network}/{size['preset']}-{count}-{seed}"
+        row = kept(name, settings, partial(case.measure, count, seed, size["held_out"]), CODE)
+        if row is not None:
+            splits.append(row)
+            told = ", ".join(f"{one} {value:.1f}" for one, value in row["accuracy"].items())
+            print(f"{case.network}, {count} images, split {seed}: {told}", flush=True)
     rows = conclusions(splits)
     complete = len(splits) == len(size["networks"]) * len(size["counts"]) * len(size["seeds"])
     found = results(

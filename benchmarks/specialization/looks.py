@@ -1,4 +1,4 @@
-"""Parts that all classes share, found by detectors and seen again from near, and a linear head on all that is seen.
+"""Parts that all classes share, found in each image and seen again from near, and linear heads on what is seen.
 
 Few images of each class cannot teach each class detectors of its own. But birds of all species have a head: regions of the
 summaries of all classes are put into few groups together, and each group, a *shared part*, gets one detector.
@@ -6,52 +6,43 @@ summaries of all classes are put into few groups together, and each group, a *sh
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from visual_summaries.specialization.detectors import Boxes, Detector, best_windows, described, random_boxes
+from visual_summaries.specialization.detectors import Boxes, described
 from visual_summaries.specialization.examples import Examples
-from visual_summaries.specialization.settings import SpecializeSettings
 
 Features = NDArray[np.floating]
 Positions = NDArray[np.intp]
 
-#: Side of a closer look over the image's, and how many places along each side there are for one.
-LOOK, LOOKS = 0.4, 4
+#: Side of a closer look over the image's.
+LOOK = 0.45
 #: Inverses of the penalty of a head, each tried; features have a mean squared length of 1.
 STRENGTHS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
-#: Random windows of each training image that are no region of the part.
-WINDOWS = 6
+#: Channels that detectors read, the inverse of their penalty, and the blur of their maps in cells.
+CHANNELS, DETECTOR, BLUR = 128, 0.01, 0.7
 
 
-def look_boxes() -> Boxes:
-    """Return all places for a closer look, row by row: (LOOKS², 4), over the image's sides."""
-    starts = np.linspace(0, 1 - LOOK, LOOKS)
-    y, x = (one.ravel() for one in np.meshgrid(starts, starts, indexing="ij"))
-    return np.stack([x, y, x + LOOK, y + LOOK], 1).astype(np.float32)
-
-
-def nearest_look(boxes: Boxes) -> Positions:
-    """Return for each box (n, 4) the look whose center is nearest to the box's.
+def look_boxes(centers: Features, side: float = LOOK) -> Boxes:
+    """Return squares around centers (..., 2), moved into the image: (..., 4), all over the image's sides.
 
     Examples
     --------
-    >>> nearest_look(np.array([[0, 0, 0.1, 0.1], [0.8, 0, 1, 0.2], [0.9, 0.9, 1, 1]])).tolist()
-    [0, 3, 15]
+    >>> look_boxes(np.array([[0.5, 0.5], [0.0, 0.9]]), 0.5).tolist()
+    [[0.25, 0.25, 0.75, 0.75], [0.0, 0.5, 0.5, 1.0]]
     """
-    looks = look_boxes()
-    away = (boxes[:, None, :2] + boxes[:, None, 2:] - looks[None, :, :2] - looks[None, :, 2:]) / 2
-    return np.asarray((away**2).sum(axis=2).argmin(axis=1))
+    low = np.clip(centers - side / 2, 0, 1 - side)
+    return np.concatenate([low, low + side], axis=-1).astype(np.float32)
 
 
 def shared_parts(examples: Examples, count: int, seed: int) -> list[dict[int, Boxes]]:
@@ -80,79 +71,91 @@ def _gathered(boxes: Sequence[tuple[int, NDArray[np.float32]]]) -> dict[int, Box
     return {image: np.stack(own) for image, own in found.items()}
 
 
-def outside(windows: Boxes, regions: Boxes) -> NDArray[np.bool_]:
-    """Return which windows (n, 4) have their center in none of the regions (m, 4).
+def cells_of(maps: Sequence[Tensor], training: Positions) -> NDArray[np.float32]:
+    """Return what detectors read of each cell of all images: (N, g, g, CHANNELS) or less, on the grid of the finest map.
+
+    All depths of a cell, each scaled to the same mean length, in the main directions of the training images' cells.
+    """
+    grid = max(one.shape[-1] for one in maps)
+    cells = []
+    for one in maps:
+        fine = torch.nn.functional.interpolate(one.float(), size=(grid, grid), mode="bilinear", align_corners=False)
+        cells.append(fine / fine[torch.from_numpy(training)].pow(2).sum(dim=1).sqrt().mean())
+    found = torch.cat(cells, 1).permute(0, 2, 3, 1).numpy()
+    known = found[training].reshape(-1, found.shape[-1])
+    reduced = PCA(min(CHANNELS, *known.shape), svd_solver="randomized", random_state=0).fit(known)
+    short = reduced.transform(found.reshape(-1, found.shape[-1]))
+    return np.asarray(short / reduced.transform(known).std(), np.float32).reshape(*found.shape[:3], -1)
+
+
+def cells_in(boxes: Boxes, grid: int) -> NDArray[np.bool_]:
+    """Return the cells (grid, grid) whose center is in one of the boxes (n, 4); of a box without any, the one at its center.
 
     Examples
     --------
-    >>> outside(np.array([[0, 0, 0.2, 0.2], [0.4, 0.4, 0.8, 0.8]]), np.array([[0.5, 0.5, 1, 1]])).tolist()
-    [True, False]
+    >>> cells_in(np.array([[0, 0, 0.5, 0.25], [0.9, 0.9, 0.95, 0.95]]), 4).astype(int).tolist()
+    [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     """
-    centers = (windows[:, None, :2] + windows[:, None, 2:]) / 2
-    return np.asarray(~((centers >= regions[None, :, :2]) & (centers <= regions[None, :, 2:])).all(axis=2).any(axis=1))
+    middle = (np.arange(grid) + 0.5) / grid
+    found = np.zeros((grid, grid), bool)
+    for x0, y0, x1, y1 in boxes:
+        rows, columns = (middle >= y0) & (middle <= y1), (middle >= x0) & (middle <= x1)
+        if not (rows.any() and columns.any()):
+            column, row = (min(int((low + high) / 2 * grid), grid - 1) for low, high in ((x0, x1), (y0, y1)))
+            rows, columns = np.arange(grid) == row, np.arange(grid) == column
+        found |= rows[:, None] & columns[None, :]
+    return found
 
 
-def train_shared(
-    examples: Examples, regions: Mapping[int, Boxes], training: Positions, settings: SpecializeSettings, seed: int
-) -> Detector | None:
-    """Return the detector of a shared part, by its regions in training images against the rest of these images.
-
-    Other than :func:`~visual_summaries.specialization.detectors.train_detector` it is not fitted against other images: those
-    of all classes show the part. None where no region is left.
-    """
-    rng = np.random.default_rng(seed)
-    own = {int(image): regions[int(image)] for image in training if int(image) in regions}
+def train_shared(cells: NDArray[np.float32], regions: Mapping[int, Boxes], training: Positions) -> LogisticRegression | None:
+    """Return what tells cells in a part's regions from all others of the training images that have one; None without any."""
+    own = [int(image) for image in training if int(image) in regions]
     if not own:
         return None
-    every = np.concatenate(list(own.values()))
-    sides = np.stack([every[:, 3] - every[:, 1], every[:, 2] - every[:, 0]], 1)
-    sizes = np.minimum(np.asarray(settings.scales)[:, None] * np.median(sides, axis=0)[None], 1).astype(np.float32)
-    good, _ = described(examples.maps, own)
+    inside = np.stack([cells_in(regions[image], cells.shape[1]) for image in own])
+    model = LogisticRegression(C=DETECTOR, class_weight="balanced", max_iter=300)
+    return model.fit(cells[own].reshape(-1, cells.shape[-1]), inside.ravel())
 
-    def rejected(windows: dict[int, Boxes]) -> Features:
-        left = {image: boxes[outside(boxes, own[image])] for image, boxes in windows.items()}
-        return described(examples.maps, {image: boxes for image, boxes in left.items() if len(boxes)})[0]
 
-    bad = rejected({image: random_boxes(sizes, WINDOWS, rng) for image in own})
-    if not len(bad):
-        return None
-    center, spread = bad.mean(0), bad.std(0) + 1e-6
-    for turn in range(settings.rounds + 1):
-        svm = LinearSVC(C=settings.svm, class_weight="balanced", tol=1e-2, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            svm.fit((np.concatenate([good, bad]) - center) / spread, np.repeat([1, 0], [len(good), len(bad)]))
-        weights = svm.coef_[0] / spread
-        detector = Detector(weights.astype(np.float32), float(svm.intercept_[0]) - float(weights @ center), sizes)
-        if turn < settings.rounds:
-            likes = best_windows(detector, examples.maps, np.array(list(own), np.intp), examples.places(settings))
-            bad = np.concatenate([bad, rejected(likes)])
-    return detector
+def peaks(scores: Features) -> Features:
+    """Return where blurred maps of log odds (n, g, g) are highest, to parts of a cell: (n, 2), x and y over the image's sides.
+
+    Examples
+    --------
+    >>> scores = np.full((1, 8, 8), -20.0)
+    >>> scores[0, 2, 4] = 20
+    >>> peaks(scores).round(2).tolist()
+    [[0.56, 0.31]]
+    """
+    grid = scores.shape[1]
+    middle = (np.arange(grid) + 0.5) / grid
+    found = np.empty((len(scores), 2))
+    for image, own in enumerate(scores):
+        blurred = gaussian_filter(0.5 * (1 + np.tanh(own / 2)), BLUR)
+        row, column = np.unravel_index(int(blurred.argmax()), blurred.shape)
+        rows, columns = (slice(max(one - 1, 0), one + 2) for one in (row, column))
+        near = blurred[rows, columns] / blurred[rows, columns].sum()
+        found[image] = near.sum(axis=0) @ middle[columns], near.sum(axis=1) @ middle[rows]
+    return found
 
 
 def find_parts(
-    examples: Examples,
-    parts: Sequence[Mapping[int, Boxes]],
-    training: Positions,
-    folds: Positions,
-    settings: SpecializeSettings,
-    seed: int,
-) -> Boxes:
-    """Return where each shared part is in each image (N, K, 4): the window that its detector likes most.
+    cells: NDArray[np.float32], parts: Sequence[Mapping[int, Boxes]], training: Positions, folds: Positions
+) -> Features:
+    """Return where each shared part is in each image (N, K, 2): where its detector's blurred log odds are highest.
 
     In a training image that is by a detector that was trained without the image's fold. The middle of the image where there is
     no detector.
     """
-    places = examples.places(settings)
-    others = np.setdiff1d(np.arange(len(examples)), training)
-    found = np.tile(np.array([0.25, 0.25, 0.75, 0.75], np.float32), (len(examples), len(parts), 1))
+    others = np.setdiff1d(np.arange(len(cells)), training)
+    found = np.full((len(cells), len(parts), 2), 0.5)
     rounds = [(training[folds != fold], training[folds == fold]) for fold in np.unique(folds)]
     for seen, asked in [*rounds, (training, others)]:
         for k, regions in enumerate(parts):
-            detector = train_shared(examples, regions, seen, settings, seed)
-            if detector is not None:
-                for image, box in best_windows(detector, examples.maps, asked, places).items():
-                    found[image, k] = box[0]
+            detector = train_shared(cells, regions, seen)
+            if detector is not None and len(asked):
+                scores = detector.decision_function(cells[asked].reshape(-1, cells.shape[-1]))
+                found[asked, k] = peaks(scores.reshape(len(asked), *cells.shape[1:3]))
     return found
 
 
@@ -212,11 +215,42 @@ def fit_head(features: Features, labels: Positions, folds: Positions) -> Head:
         for fold in np.unique(folds):
             left = folds == fold
             out[left] = _logistic(strength).fit(x[~left], labels[~left]).decision_function(x[left])
-        likelihood = float((out[np.arange(len(labels)), labels] - np.logaddexp.reduce(out, axis=1)).mean())
+        likelihood = float(log_softmax(out)[np.arange(len(labels)), labels].mean())
         if likelihood > best[0]:
             best = (likelihood, strength, out)
     model = _logistic(best[1]).fit(x, labels)
     return Head(model.coef_ @ directions, model.intercept_, best[1], best[2])
+
+
+def log_softmax(logits: Features) -> Features:
+    """Return log probabilities (n, C)."""
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def stack(held_out: Sequence[Features], labels: Positions) -> NDArray[np.float64]:
+    """Return a weight, not below 0, for each head's log probabilities: those of the best held-out likelihood of their sum.
+
+    Parameters
+    ----------
+    held_out : sequence of ndarray, (n, C)
+        Training images' logits by each head fitted without them; the first is the plain head.
+    labels : ndarray, (n,)
+
+    Examples
+    --------
+    >>> good, noise = np.log([[0.8, 0.2], [0.2, 0.8], [0.4, 0.6]]), np.log([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    >>> weights = stack([good, noise], np.array([0, 1, 0]))
+    >>> bool(weights[0] > 100 * weights[1])
+    True
+    """
+    logs = np.stack([log_softmax(one) for one in held_out])
+
+    def loss(exponents: NDArray[np.float64]) -> float:
+        mixed = log_softmax(np.tensordot(np.exp(exponents), logs, axes=1))
+        return -float(mixed[np.arange(len(labels)), labels].mean())
+
+    start = np.array([0.0, *[-1.0] * (len(logs) - 1)])
+    return np.exp(minimize(loss, start, method="L-BFGS-B", bounds=[(-8, 3)] * len(logs)).x)
 
 
 def _logistic(strength: float) -> LogisticRegression:
