@@ -111,6 +111,8 @@ CHANGES: dict[str, list[Mapping[str, Any]]] = {
         {"source": "edge_boxes"},
         {"boxes": 1000},
         {"boxes": 1000, "drawn": "large"},
+        {"side": 200},
+        {"side": 450},
     ],
     "deep": [
         {},
@@ -129,7 +131,14 @@ CHANGES: dict[str, list[Mapping[str, Any]]] = {
 #: What was chosen on the first half, beside what stands for comparison: measured on the second half, too.
 REPORTED: dict[str, list[Mapping[str, Any]]] = {
     "deep": [{}, {"method": "lom"}, LITE, LITE | {"method": "lom"}, LITE | DEPTHS, DEPTHS],
-    "hog": [{}, {"method": "nam"}, {"cover": "smaller"}, {"neighbors": 0.3}, {"neighbors": 0.3, "cover": "smaller"}],
+    "hog": [
+        {},
+        {"method": "nam"},
+        {"cover": "smaller"},
+        {"neighbors": 0.3},
+        {"neighbors": 0.3, "cover": "smaller"},
+        {"border": 0.0},
+    ],
 }
 
 
