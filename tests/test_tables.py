@@ -26,7 +26,6 @@ FORMER = {
     "masks",
     "objects",
     "parts",
-    "peers",
     "scale",
     "specialize",
     "specialize-rounds",
