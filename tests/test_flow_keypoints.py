@@ -117,4 +117,5 @@ def test_readings_start_from_the_published_matcher():
         assert len(set(named)) == len(named), "two rows would have one name"
     other = readings.lom(a, b, readings.Reading(median="joint", scale="log2", neighbors=0.1, share=False))
     assert other.shape == published.shape
-    assert ((other > 0) <= (published >= 0)).all()
+    assert (other > 0).any()
+    assert abs(other - published).max() > 0.1 * published.max()

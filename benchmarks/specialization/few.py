@@ -173,8 +173,9 @@ class Case:
 
     def parts(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> tuple[PartExamples, ...]:
         """Return the summaries of the network with a head, each class explained on its training images."""
-        classifier, found = self.classifier(layer), []
+        # First: where examples are not there yet, making them gives the network another head.
         place = {sha256: position for position, sha256 in enumerate(self.examples.sha256)}
+        classifier, found = self.classifier(layer), list[PartExamples]()
         for owner in range(len(self.birds.names)):
             paths = [self.paths[i] for i in train if self.birds.labels[i] == owner]
             try:
