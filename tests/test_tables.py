@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 FORMER = {
     "claims",
     "compiling",
-    "copies",
     "faults",
     "flow",
     "hiding",
@@ -28,7 +27,6 @@ FORMER = {
     "parts",
     "scale",
     "specialize",
-    "specialize-rounds",
 }
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -181,12 +181,9 @@ def main() -> None:
     arguments.add_argument(
         "--no-apply", action="store_true", help="do not look for the summaries in images that the runs set aside"
     )
-    arguments.add_argument("--rounds", type=int, help="rounds of looking for windows that detectors mistake, not the default's")
     options = arguments.parse_args()
     size, keep = SIZES[options.size], options.keep or Path("build/specialize")
     settings = vs.SpecializeSettings(apply=not options.no_apply)
-    if options.rounds is not None:
-        settings = replace(settings, rounds=options.rounds)
 
     cases = [("photographs", name) for name in size["networks"]] if options.data else []
     cases += [("drawn", name) for name in size["drawn"]]
