@@ -187,7 +187,7 @@ def look_closer(
 ) -> None:
     """Improve a network that was fitted on few images: look again, from near, at parts that its classes share.
 
-    Takes a run of each class. Linear heads are fitted anew on the images of the runs.
+    Takes a run of each class. New linear heads are fitted on the images of the runs.
     """
     from visual_summaries.pages.looks import verdict
     from visual_summaries.runs.directory import find_runs

@@ -176,7 +176,7 @@ def look_closer(
     Parameters
     ----------
     runs : sequence of Run
-        One of each class of the network, on its training images. Heads are fitted anew on these images alone: a network that
+        One of each class of the network, on its training images. New heads are fitted on these images alone: a network that
         was trained on many more images loses by it.
     classifier : Classifier
         The network that the runs explain.
@@ -235,7 +235,7 @@ def look_closer(
     )
     held_out = [log_softmax(head.held_out) for head in heads]
     mixed = log_softmax(np.tensordot(weights, np.stack(held_out), axes=1))
-    # A weight makes a head less sure of itself, which alone can gain likelihood: the whole image gets its best one, too.
+    # A weight makes a head less sure, which alone can gain likelihood: the whole image gets its best one, too.
     whole = log_softmax(stack(held_out[:1], labels)[0] * held_out[0])
     each = np.arange(len(labels))
     gains = mixed[each, labels] - whole[each, labels]
@@ -276,8 +276,8 @@ def _require_all(examples: Examples, runs: Sequence[Run], classifier: Classifier
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise RunError(
-            f"of {len(classifier.class_names)} classes {', '.join(map(repr, missing[:3]))}{more} have no run, but heads "
-            "are fitted anew for all classes: give a run of each; to improve some classes of a network, use specialize"
+            f"of {len(classifier.class_names)} classes {', '.join(map(repr, missing[:3]))}{more} have no run, but new "
+            "heads are fitted for all classes: give a run of each; to improve some classes of a network, use specialize"
         )
     if not examples.parts:
         raise RunError(f"none of the {len(runs)} runs has a summary, so there are no parts to look at; use more images")
