@@ -31,6 +31,7 @@ PAGES = (
     "docs/tutorials/finding-a-shortcut.md",
     "docs/study.md",
     "docs/specialize.md",
+    "docs/how-to/few-training-images.md",
     "docs/how-to/images.md",
     "docs/how-to/evidence-from-elsewhere.md",
     "docs/how-to/targets.md",

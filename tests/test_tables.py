@@ -16,12 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Results of a former default, or from before results named theirs: to be measured again.
 FORMER = {
-    "claims",
     "compiling",
     "faults",
     "flow",
     "hiding",
-    "inputs",
     "masks",
     "objects",
     "parts",

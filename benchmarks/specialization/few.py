@@ -5,13 +5,16 @@
 
 Twelve species of birds that ImageNet does not have. A frozen network gets a linear head, fitted on 5, 15 or 30 images of each
 species; all but 30 images of each are held out. The network with this head is explained on its training images, a species at a
-time. The regions of all summaries become a few *shared parts* with a detector each (``looks.py``). In each image, training
-images by detectors that were fitted without them, the network looks again at the place of each part from near. Each look has a
-head of its own, and the log probabilities of all heads are added with weights. Strengths of heads and weights are those of the
-best likelihood in cross-validation on the training images. Methods, all with the plain head among theirs:
+time. The regions of all summaries become a few *shared parts* with a detector each (``specialization.looks`` of the package).
+In each image, training images by detectors that were fitted without them, the network looks again at the place of each part
+from near. Each look has a head of its own, and the log probabilities of all heads are added with weights. Strengths of heads
+and weights are those of the best likelihood in cross-validation on the training images. Methods, all with the plain head among
+theirs:
 
 - `head`: the network's own. `shift`: with a constant for each class, chosen by held-out scores of the training images.
 - `summaries`: looks at parts. `regions`: the same, random boxes in the place of the summaries' regions.
+- `command`: as `visual-summaries look-closer` does it: it looks at what the network sees, where `summaries` and its controls
+  look at the photographs as they are, and leaves out looks of hardly any weight.
 - `grid`: a head on the image pooled in 3 x 3 places. `fixed`: looks at five fixed places.
 - `oracle, found`: as `summaries`, with annotated points of head and body in the training images in the place of regions.
 - `oracle`: looks at annotated points of head and body in all images. `object`: a look at the annotated box of the bird. No user
@@ -40,24 +43,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import visual_summaries as vs
 from benchmarks.harness import Finished, Row, bar, finish, parser, pretrained, results, rounded
 from benchmarks.shortcuts.training import BATCH, SIDE
-from benchmarks.specialization.looks import (
-    LOOK,
-    Features,
-    Head,
-    Positions,
-    as_block,
-    cells_of,
-    find_parts,
-    fit_head,
-    log_softmax,
-    look_boxes,
-    pooled_places,
-    shared_parts,
-    stack,
-    standard,
-)
 from benchmarks.specialization.methods import random_regions
-from benchmarks.specialization.species import Birds, read_birds, split
+from benchmarks.specialization.species import Birds, look_boxes, read_birds, split
 from benchmarks.specialization.worlds import boxes_of, sha256_of
 from visual_summaries.classifiers import Classifier, load_classifier
 from visual_summaries.errors import NoImagesError, TargetError
@@ -65,7 +52,10 @@ from visual_summaries.files.atomic import atomic_file
 from visual_summaries.specialization.detectors import Boxes
 from visual_summaries.specialization.examples import Examples, PartExamples, find_layers, read_maps
 from visual_summaries.specialization.fusion import choose_shift, margins
+from visual_summaries.specialization.heads import Features, Head, Positions, as_block, fit_head, log_softmax, stack, standard
 from visual_summaries.specialization.learning import average_precision, cut
+from visual_summaries.specialization.looking import LOOK
+from visual_summaries.specialization.looks import find_parts, fit_cells, shared_parts
 
 #: Shared parts of all classes, and places of the grid along each side.
 PARTS, GRID = 4, 3
@@ -171,11 +161,9 @@ class Case:
             found[images[some]] = self.seen(views)[0]
         return found
 
-    def parts(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> tuple[PartExamples, ...]:
-        """Return the summaries of the network with a head, each class explained on its training images."""
-        # First: where examples are not there yet, making them gives the network another head.
-        place = {sha256: position for position, sha256 in enumerate(self.examples.sha256)}
-        classifier, found = self.classifier(layer), list[PartExamples]()
+    def runs(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> list[vs.Run]:
+        """Return the runs of the network with a head, each class explained on its training images, where that is possible."""
+        classifier, found = self.classifier(layer), list[vs.Run]()
         for owner in range(len(self.birds.names)):
             paths = [self.paths[i] for i in train if self.birds.labels[i] == owner]
             try:
@@ -185,9 +173,17 @@ class Case:
             except (NoImagesError, TargetError) as error:
                 print(f"{folder}, class {owner}: {error}", flush=True)
                 continue
-            for summary in run.summaries:
-                found.append(PartExamples(owner, summary.index, summary.label, boxes_of(run, summary.cluster, place)))
-        return tuple(found)
+            found.append(run)
+        return found
+
+    def parts(self, runs: Sequence[vs.Run]) -> tuple[PartExamples, ...]:
+        """Return the summaries of runs."""
+        place = {sha256: position for position, sha256 in enumerate(self.examples.sha256)}
+        return tuple(
+            PartExamples(run.info.target.index or 0, summary.index, summary.label, boxes_of(run, summary.cluster, place))
+            for run in runs
+            for summary in run.summaries
+        )
 
     def measure(self, count: int, seed: int, held_out: int) -> Row:
         """Return accuracy and mAP, in percent, of each method on the images held out of one split."""
@@ -215,7 +211,7 @@ class Case:
             return [self.look(used, boxes[used, k]) for k in range(boxes.shape[1])]
 
         examples = self.examples
-        cells = cells_of(examples.maps, train)
+        cells = fit_cells(examples.maps, train)(examples.maps)
 
         def found(parts: Sequence[Mapping[int, Boxes]]) -> list[Features]:
             return looks(look_boxes(find_parts(cells, parts, train, folds)))
@@ -227,7 +223,8 @@ class Case:
         methods["grid"] = stacked("grid", grid)
         methods["fixed"] = stacked("fixed", *looks(look_boxes(np.tile(np.array(FIXED), (len(labels), 1, 1)))))
         folder = self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}"
-        examples = replace(examples, parts=self.parts(plain[0].layer(*standard(pooled[train])), train, folder))
+        runs = self.runs(plain[0].layer(*standard(pooled[train])), train, folder)
+        examples = replace(examples, parts=self.parts(runs))
         shuffled = random_regions(examples, [{} for _ in self.birds.names], seed)
         methods["summaries"] = stacked("summaries", *found(shared_parts(examples, PARTS, seed)))
         methods["regions"] = stacked("regions", *found(shared_parts(shuffled, PARTS, seed)))
@@ -245,6 +242,40 @@ class Case:
             "accuracy": {name: 100 * float((own.argmax(axis=1) == labels[test]).mean()) for name, own in methods.items()},
             "map": {name: 100 * mean_precision(own, labels[test]) for name, own in methods.items()},
         }
+
+    def command(self, count: int, seed: int, held_out: int) -> Row:
+        """Return what the package's own :func:`~visual_summaries.look_closer` makes of the same split and runs."""
+        labels, pooled = self.birds.labels, self.whole[0]
+        train, test = split(labels, count, seed, held_out)
+        folds = cut(labels[train], self.settings.folds, seed)
+        plain = fit_head(as_block(pooled[train], np.arange(len(train))), labels[train], folds)
+        layer, folder = (
+            plain.layer(*standard(pooled[train])),
+            self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}",
+        )
+        found = vs.look_closer(self.runs(layer, train, folder), self.classifier(layer), random_state=seed, progress=False)
+        views, logits = [self.birds.photos[i].view for i in test], []
+        for first in range(0, len(views), BATCH):
+            with torch.no_grad():
+                logits.append(found.classifier.logits(found.classifier.to_tensor(views[first : first + BATCH])).numpy())
+        own = np.concatenate(logits)
+        return {
+            "looks": [asdict(look) for look in found.looks],
+            "accuracy": {"command": 100 * float((own.argmax(axis=1) == labels[test]).mean())},
+            "map": {"command": 100 * mean_precision(own, labels[test])},
+        }
+
+
+def pooled_places(maps: torch.Tensor, cells: int) -> NDArray[np.float32]:
+    """Return the means of maps (N, C, h, w) in a grid of `cells` x `cells` places: (N, cells² C), place by place.
+
+    Examples
+    --------
+    >>> pooled_places(torch.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+    [[2.5, 4.5, 10.5, 12.5]]
+    """
+    pooled = torch.nn.functional.adaptive_avg_pool2d(maps.float(), cells)
+    return np.asarray(pooled.flatten(2).transpose(1, 2).flatten(1).numpy())
 
 
 def mean_precision(logits: Features, labels: Positions) -> float:
@@ -305,8 +336,10 @@ def _bars_at(where: str, rows: Sequence[Row]) -> list[Row]:
         return float(np.mean([row[f"{measure}_over"][control]["mean"] for row in rows]))
 
     above = sum((row["accuracy_over"]["head"]["low"] or 0) > 0 for row in rows)
+    command = float(np.mean([row["accuracy"]["command"] - row["accuracy"]["head"] for row in rows]))
     bars = [
         bar(f"{where}: points of accuracy over the head", gain(), 3, ">="),
+        bar(f"{where}: points of accuracy of the command over the head", command, 3, ">="),
         bar(f"{where}: points of mAP over the head", gain(measure="map"), 0, ">"),
         bar(f"{where}: networks whose interval is above 0", float(above), 2, ">="),
     ]
@@ -349,7 +382,9 @@ def main() -> None:
     for count, seed, case in product(size["counts"], size["seeds"], cases):
         name = f"{case.network}/{size['preset']}-{count}-{seed}"
         row = kept(name, settings, partial(case.measure, count, seed, size["held_out"]), CODE)
-        if row is not None:
+        own = kept(f"{name}-command", settings, partial(case.command, count, seed, size["held_out"]), CODE)
+        if row is not None and own is not None:
+            row = row | {"looks": own["looks"]} | {what: row[what] | own[what] for what in ("accuracy", "map")}
             splits.append(row)
             told = ", ".join(f"{one} {value:.1f}" for one, value in row["accuracy"].items())
             print(f"{case.network}, {count} images, split {seed}: {told}", flush=True)

@@ -12,8 +12,9 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from benchmarks.shortcuts.training import SIDE, Photo, class_names, frame, read_photos
-from benchmarks.specialization.looks import Positions, look_boxes
 from visual_summaries.specialization.detectors import Boxes
+from visual_summaries.specialization.heads import Features, Positions
+from visual_summaries.specialization.looking import LOOK
 
 SET = "cub12_320"
 #: Images of a class that may be trained on; all others are held out, whatever the count.
@@ -60,6 +61,18 @@ def box_around(points: NDArray[np.float32], least: float) -> Boxes:
     low, high = points.min(axis=0), points.max(axis=0)
     more = np.maximum(least - (high - low), 0) / 2
     return np.concatenate([low - more, high + more])[None].clip(0, 1).astype(np.float32)
+
+
+def look_boxes(centers: Features, side: float = LOOK) -> Boxes:
+    """Return squares around centers (..., 2), moved into the image: (..., 4), all over the image's sides.
+
+    Examples
+    --------
+    >>> look_boxes(np.array([[0.5, 0.5], [0.0, 0.9]]), 0.5).tolist()
+    [[0.25, 0.25, 0.75, 0.75], [0.0, 0.5, 0.5, 1.0]]
+    """
+    low = np.clip(centers - side / 2, 0, 1 - side)
+    return np.concatenate([low, low + side], axis=-1).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from visual_summaries.runs.randomization import randomization_check
     from visual_summaries.runs.summarize import summarize
     from visual_summaries.settings import Settings, preset
-    from visual_summaries.specialization import Specialization, SpecializeSettings, specialize
+    from visual_summaries.specialization import CloserLooks, Specialization, SpecializeSettings, look_closer, specialize
 
 _HOME = {
     "Classifier": "classifiers",
@@ -81,12 +81,15 @@ _HOME = {
     "Specialization": "specialization",
     "SpecializeSettings": "specialization",
     "specialize": "specialization",
+    "CloserLooks": "specialization",
+    "look_closer": "specialization",
     "preset": "settings",
     "load_run": "runs.directory",
 }
 
 __all__ = [
     "Classifier",
+    "CloserLooks",
     "Clusters",
     "Component",
     "Features",
@@ -114,6 +117,7 @@ __all__ = [
     "errors",
     "load_classifier",
     "load_run",
+    "look_closer",
     "match",
     "open_image",
     "optimize_masks",

@@ -26,6 +26,7 @@ LATE = {
     "read_description": "visual_summaries.specialization.files",
     "render_strip": "visual_summaries.pages.report",
     "write_application": "visual_summaries.pages.application",
+    "write_looks": "visual_summaries.pages.looks",
     "write_report": "visual_summaries.pages.report",
     "write_specialization": "visual_summaries.pages.specialized",
 }

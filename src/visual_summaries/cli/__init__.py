@@ -33,10 +33,10 @@ for _panel, _commands in (
     ("Explain", (running.run, running.demo, doctor.doctor)),
     ("Show a run", (showing.report, judging.verdict, showing.figure, showing.export, naming.tag, naming.rename)),
     ("Show several runs", (showing.compare, showing.index)),
-    ("Use a run with its network", (applying.apply, applying.check, applying.specialize)),
+    ("Use a run with its network", (applying.apply, applying.check, applying.specialize, applying.look_closer)),
 ):
     for _command in _commands:
-        app.command(epilog=examples(_command.__name__), rich_help_panel=_panel)(_command)
+        app.command(epilog=examples(_command.__name__.replace("_", "-")), rich_help_panel=_panel)(_command)
 app.add_typer(study, name="study", rich_help_panel="Ask people")
 
 

@@ -1,4 +1,4 @@
-"""Commands that use finished runs together with their network: apply, check, specialize."""
+"""Commands that use finished runs together with their network: apply, check, specialize, look-closer."""
 
 from __future__ import annotations
 
@@ -157,6 +157,55 @@ def specialize(
         say_json({**result.to_dict(), "page": str(page)})
         return
     _show_specialization(result)
+    say(f"network: {out}\npage: {page}")
+
+
+@loads_network
+def look_closer(
+    runs: RunFolders,
+    loading: Loading,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the network (safetensors and JSON) and the page `specialized.html`.", rich_help_panel=OUTPUT
+        ),
+    ],
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of class folders with images that neither the network nor the runs have seen: tests both networks.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    model: Model = None,
+    checkpoint: Checkpoint = None,
+    parts: Annotated[int, typer.Option(min=1, max=64, help="Shared parts to look at, at most.", rich_help_panel=METHOD)] = 4,
+    seed: Seed = 0,
+    open: Open = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Improve a network that was fitted on few images: look again, from near, at parts that its classes share.
+
+    Takes a run of each class. New linear heads are fitted on the images of the runs.
+    """
+    from visual_summaries.pages.looks import verdict
+    from visual_summaries.runs.directory import find_runs
+
+    loaded = [vs.load_run(path) for path in find_runs(runs)]
+    classifier = network_of(loaded[0], model, checkpoint, loading)
+    with StageProgress(quiet) as progress:
+        result = vs.look_closer(loaded, classifier, parts=parts, test=test, random_state=seed, progress=progress)
+    page = result.save(out)
+    if open:
+        open_page(page)
+    if as_json:
+        say_json({**result.to_dict(), "page": str(page)})
+        return
+    say(verdict(result))
+    for number, one in enumerate(result.looks):
+        what = f"part {number}, of {one.regions} regions of {one.classes} classes" if number else "whole image"
+        say(f"  {what}: {f'weight {one.weight:.2f}' if one.weight else 'not taken'}, {one.alone:.1%} right alone")
     say(f"network: {out}\npage: {page}")
 
 

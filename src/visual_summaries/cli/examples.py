@@ -39,6 +39,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "check": ("visual-summaries check runs/robin", "visual-summaries check runs/robin --images 24 --json"),
     "specialize": ("visual-summaries specialize runs/robin --negatives photos/others --out better",),
+    "look-closer": ("visual-summaries look-closer runs --test photos/test --out better",),
     "study build": ('visual-summaries study build runs/robin --out study.html --contact "you@example.org"',),
     "study analyze": ("visual-summaries study analyze answers-*.json --study study.html",),
     "study simulate": ("visual-summaries study simulate study.html --model timm/resnet18.a1_in1k",),

@@ -121,20 +121,10 @@ def gather_examples(
 
     Parameters and errors are those of :func:`~visual_summaries.specialization.specialize`.
     """
-    classes = _classes(runs, classifier)
+    classes = classes_of(runs, classifier)
     reader = _Reader(classifier, find_layers(classifier, settings.depths), settings.cells)
-    parts: list[PartExamples] = []
-    for owner, run in enumerate(runs):
-        reader.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
-        for summary in run.summaries:
-            boxes: dict[int, list[Box]] = {}
-            for index in summary.cluster:
-                region = run.regions[index]
-                boxes.setdefault(reader.known[run.images[region.image].sha256], []).append(region.box)
-            size = run.images[0].view.shape[:2]
-            own = {image: _relative(found, size) for image, found in boxes.items()}
-            parts.append(PartExamples(owner, summary.index, summary.label, own))
-    more = _more_images(images, classes, classifier)
+    parts = reader.add_runs(runs)
+    more = more_images(images, classes, classifier)
     for owner, run in enumerate(runs):
         fresh = reader.add_sources(more.get(owner, ()), owner, progress, "further images")
         if fresh and settings.apply:
@@ -146,25 +136,30 @@ def gather_examples(
         raise NoImagesError(
             "none of the negatives can be used: give a folder of images that show other classes than those of the runs"
         )
-    return Examples(
-        sha256=tuple(reader.known),
-        labels=np.array(reader.labels, np.intp),
-        logits=np.concatenate(reader.logits),
-        maps=tuple(torch.cat(own) for own in zip(*reader.maps, strict=True)),
-        layers=reader.layers,
-        classes=tuple(classes),
-        parts=tuple(parts),
-        skipped=tuple(reader.skipped),
-    )
+    return reader.examples(classes, parts)
 
 
-def _classes(runs: Sequence[Run], classifier: Classifier) -> list[int]:
+def examples_of_runs(runs: Sequence[Run], classifier: Classifier, settings: SpecializeSettings) -> Examples:
+    """Read the images of runs and the summaries' regions in them; errors are those of :func:`gather_examples`."""
+    classes = classes_of(runs, classifier, summaries=False)
+    reader = _Reader(classifier, find_layers(classifier, settings.depths), settings.cells)
+    return reader.examples(classes, reader.add_runs(runs))
+
+
+def classes_of(runs: Sequence[Run], classifier: Classifier, *, summaries: bool = True) -> list[int]:
+    """Return the class of each run; each has summaries, unless these are not needed.
+
+    Raises
+    ------
+    RunError, ClassifierError
+        As :func:`~visual_summaries.specialization.specialize` does.
+    """
     if not runs:
         raise RunError("no run was given; give one run for each class that is to be specialized")
     classes: list[int] = []
     for run in runs:
         target = require_same_network(run, classifier)
-        if not run.summaries:
+        if summaries and not run.summaries:
             raise RunError(f"the run of {target.name!r} has no summary, so there are no parts to detect; leave it out")
         index = cast("int", target.index)  # a class: of a function the call above raises
         if index in classes:
@@ -212,7 +207,7 @@ def with_matches(
     return result
 
 
-def _more_images(
+def more_images(
     images: ImageSources | None, classes: Sequence[int], classifier: Classifier
 ) -> Mapping[int, tuple[ImageSource, ...]]:
     """Return further images of each class, by its position: of a folder of class folders, or of the only class."""
@@ -294,6 +289,34 @@ class _Reader:
                 self.maps.append(maps)
                 self.labels += [label] * len(fresh)
                 self.known |= {sha256: len(self.known) + number for number, sha256 in enumerate(fresh)}
+
+    def add_runs(self, runs: Sequence[Run]) -> list[PartExamples]:
+        """Add the images of runs, each of the class at its position, and return their summaries' regions."""
+        parts = []
+        for owner, run in enumerate(runs):
+            self.add_views(((one.name, one.sha256, one.view) for one in run.images), owner)
+            for summary in run.summaries:
+                boxes: dict[int, list[Box]] = {}
+                for index in summary.cluster:
+                    region = run.regions[index]
+                    boxes.setdefault(self.known[run.images[region.image].sha256], []).append(region.box)
+                size = run.images[0].view.shape[:2]
+                own = {image: _relative(found, size) for image, found in boxes.items()}
+                parts.append(PartExamples(owner, summary.index, summary.label, own))
+        return parts
+
+    def examples(self, classes: Sequence[int], parts: Sequence[PartExamples]) -> Examples:
+        """Return what was added."""
+        return Examples(
+            sha256=tuple(self.known),
+            labels=np.array(self.labels, np.intp),
+            logits=np.concatenate(self.logits),
+            maps=tuple(torch.cat(own) for own in zip(*self.maps, strict=True)),
+            layers=self.layers,
+            classes=tuple(classes),
+            parts=tuple(parts),
+            skipped=tuple(self.skipped),
+        )
 
     def add_sources(
         self, sources: Iterable[ImageSource], label: int, progress: Progress | None, stage: str

@@ -18,13 +18,16 @@ from visual_summaries.errors import ClassifierError, RunError, SettingsError
 from visual_summaries.files.atomic import atomic_file, plain, write_json
 from visual_summaries.flow.feature_maps import Layer
 from visual_summaries.flow.token_order import ORDERS
+from visual_summaries.specialization.looking import LookingNetwork
 from visual_summaries.specialization.network import SpecializedNetwork
 
 if TYPE_CHECKING:
     from visual_summaries.classifiers import Classifier
 
 WEIGHTS, DESCRIPTION = "specialized.safetensors", "specialized.json"
-FORMAT = 1
+FORMAT = 2
+#: What was added to a network: detectors of parts, or looks at them.
+PARTS, LOOKS = "parts", "looks"
 
 _LAYOUTS = ("nchw", "nhwc", "tokens", *ORDERS)
 _NETWORK = "network."
@@ -39,19 +42,39 @@ def save_specialized(folder: Path, module: SpecializedNetwork, original: Classif
     RunError
         If it cannot be written to.
     """
+    own = {
+        "kind": PARTS,
+        "classes": module.classes.tolist(),
+        "detectors": len(module.weights),
+        "scales": int(module.sizes.shape[1]),
+        "evidence_limit": module.evidence_limit,
+        "offset_limit": module.offset_limit,
+        "probabilities": module.probabilities,
+    }
+    _save(folder, module, original, own, result)
+
+
+def save_looking(folder: Path, module: LookingNetwork, original: Classifier, result: dict[str, Any]) -> None:
+    """Write a network that looks again into a folder, as :func:`save_specialized` does."""
+    own = {"kind": LOOKS, "detectors": len(module.bias), "features": int(module.heads.shape[2]), "side": module.side}
+    _save(folder, module, original, own, result)
+
+
+def _save(
+    folder: Path,
+    module: SpecializedNetwork | LookingNetwork,
+    original: Classifier,
+    own: dict[str, Any],
+    result: dict[str, Any],
+) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, but a specialized network needs a folder; choose another --out")
     description = {
         "format": FORMAT,
         "network": original.spec,
         "stages": [asdict(layer) for layer in module.layers],
-        "classes": module.classes.tolist(),
-        "detectors": len(module.weights),
-        "scales": int(module.sizes.shape[1]),
         "cells": module.cells,
-        "evidence_limit": module.evidence_limit,
-        "offset_limit": module.offset_limit,
-        "probabilities": module.probabilities,
+        **own,
         "transform": original.transform.to_dict(),
         "class_names": list(original.class_names),
         "result": result,
@@ -99,29 +122,43 @@ def _check(values: Any) -> None:
         numbers = [layer.get("call"), layer.get("channels"), *layer.get("grid", ())]
         if not fits or layer["layout"] not in _LAYOUTS or len(layer["grid"]) != 2 or not all(map(_is_count, numbers)):
             raise ValueError(f"layer {layer} is none")
-    for name in ("detectors", "scales", "cells"):
+    if values["kind"] not in (PARTS, LOOKS):
+        raise ValueError(f"its kind is {values['kind']!r}")
+    for name in ("detectors", "cells", *(("scales",) if values["kind"] == PARTS else ("features",))):
         if not _is_count(values[name]):
             raise ValueError(f"{name} is {values[name]!r}")
-    if not 1 <= values["cells"] <= 64 or not 1 <= values["scales"] <= 8:
-        raise ValueError("cells or scales are out of range")
+    if not 1 <= values["cells"] <= 64:
+        raise ValueError("cells are out of range")
+    if values["kind"] == PARTS:
+        _check_parts(values)
+    elif not _is_positive(values["side"]) or values["side"] > 1:
+        raise ValueError(f"side is {values['side']!r}")
+    if not (isinstance(values["class_names"], list) and all(isinstance(name, str) for name in values["class_names"])):
+        raise ValueError("class_names must be a list of text")
+    ViewTransform.from_dict(values["transform"])
+
+
+def _check_parts(values: dict[str, Any]) -> None:
+    if not 1 <= values["scales"] <= 8:
+        raise ValueError("scales are out of range")
     for name in ("evidence_limit", "offset_limit"):
-        value = values[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} is {value!r}")
+        if not _is_positive(values[name]):
+            raise ValueError(f"{name} is {values[name]!r}")
     if not isinstance(values["probabilities"], bool):
         raise TypeError("probabilities must be true or false")
     if not (isinstance(values["classes"], list) and values["classes"] and all(map(_is_count, values["classes"]))):
         raise ValueError("classes must be indices")
-    if not (isinstance(values["class_names"], list) and all(isinstance(name, str) for name in values["class_names"])):
-        raise ValueError("class_names must be a list of text")
-    ViewTransform.from_dict(values["transform"])
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
-def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork:
+def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> SpecializedNetwork | LookingNetwork:
     """Return the network of a folder, given its description and a network of its architecture, whose weights are replaced.
 
     Raises
@@ -133,17 +170,22 @@ def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> Spe
     weights = read_checkpoint(path)
     own = {name.removeprefix(_NETWORK): tensor for name, tensor in weights.items() if name.startswith(_NETWORK)}
     load_weights(network, own, f"specialized network {folder}")
-    heads = {name: tensor for name, tensor in weights.items() if not name.startswith(_NETWORK)}
+    added = {name: tensor for name, tensor in weights.items() if not name.startswith(_NETWORK)}
     layers = [Layer(**{**layer, "grid": tuple(layer["grid"])}) for layer in values["stages"]]
-    expected = _shapes(values, layers)
-    wrong = [name for name, shape in expected.items() if name not in heads or tuple(heads[name].shape) != shape]
-    if wrong or len(heads) != len(expected):
+    parts = values["kind"] == PARTS
+    expected = _shapes(values, layers) if parts else _shapes_of_looks(values, layers)
+    wrong = [name for name, shape in expected.items() if name not in added or tuple(added[name].shape) != shape]
+    if wrong or len(added) != len(expected):
         raise ClassifierError(f"{path} does not hold the detectors that {DESCRIPTION} describes: make both again")
-    _require_sound(heads, values, path)
+    finite = all(bool(torch.isfinite(tensor).all()) for tensor in added.values())
+    if not finite or (parts and not _are_indices(added, values)):
+        raise ClassifierError(f"{path} holds detectors with impossible values: make it again with visual-summaries specialize")
+    if not parts:
+        return LookingNetwork(network, layers, added, cells=values["cells"], side=float(values["side"])).eval()
     return SpecializedNetwork(
         network,
         layers,
-        heads,
+        added,
         cells=values["cells"],
         evidence_limit=float(values["evidence_limit"]),
         offset_limit=float(values["offset_limit"]),
@@ -158,10 +200,15 @@ def _shapes(values: dict[str, Any], layers: list[Layer]) -> dict[str, tuple[int,
     return shapes | {f"detectors_{number}": (count, layer.channels) for number, layer in enumerate(layers)}
 
 
-def _require_sound(heads: dict[str, Tensor], values: dict[str, Any], path: Path) -> None:
-    owners, classes = heads["owners"], heads["classes"]
-    indices = owners.dtype == classes.dtype == torch.int64 and classes.tolist() == values["classes"]
-    inside = indices and bool(((owners >= 0) & (owners < len(classes))).all())
-    finite = all(bool(torch.isfinite(tensor).all()) for tensor in heads.values())
-    if not (inside and finite and max(values["classes"]) < len(values["class_names"])):
-        raise ClassifierError(f"{path} holds detectors with impossible values: make it again with visual-summaries specialize")
+def _shapes_of_looks(values: dict[str, Any], layers: list[Layer]) -> dict[str, tuple[int, ...]]:
+    count, classes = values["detectors"], len(values["class_names"])
+    shapes: dict[str, tuple[int, ...]] = {"bias": (count,), "weights": (count + 1,), "constants": (count + 1, classes)}
+    shapes["heads"] = (count + 1, classes, values["features"])
+    return shapes | {f"detectors_{number}": (count, layer.channels) for number, layer in enumerate(layers)}
+
+
+def _are_indices(added: dict[str, Tensor], values: dict[str, Any]) -> bool:
+    owners, classes = added["owners"], added["classes"]
+    same = owners.dtype == classes.dtype == torch.int64 and classes.tolist() == values["classes"]
+    inside = same and bool(((owners >= 0) & (owners < len(classes))).all())
+    return inside and max(values["classes"]) < len(values["class_names"])
