@@ -208,6 +208,12 @@ def test_nothing_is_gained_where_parts_tell_nothing(classifier: vs.Classifier, c
     assert "expect nothing" in verdict(found)
 
 
+def test_the_verdict_advises_against_what_does_not_help(result: CloserLooks) -> None:
+    worse = replace(result, classes=tuple(replace(one, before=20, after=19) for one in result.classes))
+    assert verdict(worse).endswith("100.0% right before, 95.0% with 2 looks at parts. Keep the network that was given.")
+    assert "Keep" not in verdict(result)
+
+
 def test_parts_without_a_weight_take_no_pass(result: CloserLooks) -> None:
     taken = [one.weight > 0 for one in result.looks[1:]]
     assert sum(taken) == len(result.module.bias) == len(result.module.weights) - 1

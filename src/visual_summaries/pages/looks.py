@@ -50,6 +50,8 @@ def verdict(result: CloserLooks) -> str:
         total = sum(one.tested for one in result.classes)
         before, after = result.share("before"), result.share("after")
         said = f"On {words.counted(total, 'test image')}: {before:.1%} right before, {after:.1%} with {looks}."
+        if after <= before:
+            return f"{said} Keep the network that was given."
     else:
         before, after = result.share("whole"), result.share("looks")
         said = f"Training images held out of the fit: {before:.1%} right by the whole image alone, {after:.1%} with {looks}."
