@@ -19,7 +19,6 @@ FORMER = {
     "compiling",
     "faults",
     "flow",
-    "hiding",
     "masks",
     "objects",
     "parts",
