@@ -20,7 +20,6 @@ FORMER = {
     "faults",
     "flow",
     "masks",
-    "objects",
     "parts",
     "scale",
     "specialize",
