@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visual_summaries.classifiers import Classifier
+from visual_summaries.images import ImageSource
 from visual_summaries.results import (
     Accuracy,
+    Box,
     Chance,
     ClassifierInfo,
     Component,
@@ -198,4 +203,33 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
             *(rng.random(shape).astype(np.float32) for shape in curves),
             *(rng.random(images).astype(np.float32) for _ in range(2)),
         ),
+    )
+
+
+def run_of_boxes(
+    classifier: Classifier, target: TargetInfo, pictures: Sequence[NDArray[np.uint8]], boxes: Sequence[Box]
+) -> Run:
+    """Make the run of a class whose one summary is a box in each picture, all of it evidence."""
+    images, masks, regions = [], [], []
+    for index, (picture, box) in enumerate(zip(pictures, boxes, strict=True)):
+        x0, y0, x1, y1 = box
+        evidence = np.zeros(picture.shape[:2], np.float16)
+        evidence[y0:y1, x0:x1] = 1
+        sha256, size = ImageSource("", picture).sha256(), (picture.shape[0], picture.shape[1])
+        images.append(Image(index, f"{index} <b>.png", sha256, picture, 0.9, target.index or 0, size))
+        masks.append(made_mask(evidence, infills=1))
+        regions.append(Region(index, index, box, np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
+    members = tuple(Member(i, 1.0, 0.5, np.zeros((*regions[0].size, 3), np.uint8)) for i in range(min(10, len(regions))))
+    return Run(
+        images=tuple(images),
+        masks=tuple(masks),
+        components=(),
+        regions=tuple(regions),
+        descriptors=np.zeros((len(regions), 0), np.float32),
+        similarity=np.zeros((len(regions),) * 2, np.float32),
+        summaries=(Summary(0, 0, members, tuple(range(len(regions))), 1.0, 0.4),),
+        rejected=(),
+        skipped=(),
+        settings=preset("paper"),
+        info=RunInfo(ClassifierInfo(**classifier.describe()), target, Accuracy(len(images), len(images))),
     )

@@ -21,15 +21,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import visual_summaries as vs
-from benchmarks.made_runs import made_mask
+from benchmarks.made_runs import run_of_boxes
 from visual_summaries.cli import main
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError, SettingsError
 from visual_summaries.images import ImageSource
 from visual_summaries.pages.looks import render_page, shown_images, verdict
-from visual_summaries.results import Accuracy, ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, TargetInfo
+from visual_summaries.results import Run, TargetInfo
 from visual_summaries.runs.directory import save_run
-from visual_summaries.settings import preset
-from visual_summaries.specialization import CloserLooks
+from visual_summaries.specialization import CloserLooks, closer
 from visual_summaries.specialization.files import read_description
 from visual_summaries.specialization.heads import fit_head, log_softmax
 from visual_summaries.specialization.learning import cut
@@ -97,29 +96,8 @@ def draw(label: int, count: int, seed: int) -> list[tuple[np.ndarray, Box]]:
 
 def make_run(classifier: vs.Classifier, label: int, drawn: list[tuple[np.ndarray, Box]], *, summaries: bool = True) -> Run:
     """Make the run of a class whose one summary is the head."""
-    images, masks, regions = [], [], []
-    for index, (picture, (x0, y0, x1, y1)) in enumerate(drawn):
-        evidence = np.zeros(SIZE, np.float16)
-        evidence[y0:y1, x0:x1] = 1
-        images.append(Image(index, f"{index}.png", ImageSource("", picture).sha256(), picture, 0.9, label, SIZE))
-        masks.append(made_mask(evidence, infills=1))
-        regions.append(Region(index, index, (x0, y0, x1, y1), np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
-    members = tuple(Member(i, 1.0, 0.5, np.zeros((SPOT, SPOT, 3), np.uint8)) for i in range(len(regions)))
-    summary = Summary(0, 0, members, tuple(range(len(regions))), 1.0, 0.4)
-    target = TargetInfo(label, NAMES[label])
-    return Run(
-        images=tuple(images),
-        masks=tuple(masks),
-        components=(),
-        regions=tuple(regions),
-        descriptors=np.zeros((len(regions), 0), np.float32),
-        similarity=np.zeros((len(regions),) * 2, np.float32),
-        summaries=(summary,) if summaries else (),
-        rejected=(),
-        skipped=(),
-        settings=preset("paper"),
-        info=RunInfo(ClassifierInfo(**classifier.describe()), target, Accuracy(len(images), len(images))),
-    )
+    run = run_of_boxes(classifier, TargetInfo(label, NAMES[label]), [one for one, _ in drawn], [box for _, box in drawn])
+    return run if summaries else replace(run, summaries=())
 
 
 @pytest.fixture(scope="module")
@@ -214,15 +192,22 @@ def test_the_verdict_advises_against_what_does_not_help(result: CloserLooks) -> 
     assert "Keep" not in verdict(result)
 
 
-def test_parts_without_a_weight_take_no_pass(result: CloserLooks) -> None:
-    taken = [one.weight > 0 for one in result.looks[1:]]
-    assert sum(taken) == len(result.module.bias) == len(result.module.weights) - 1
-    assert taken == sorted(taken, reverse=True)
+@pytest.mark.parametrize(("given", "taken"), [((1.0, 0.005, 0.5), [0.5]), ((1.0, 0.001, 0.002), [])])
+def test_parts_of_hardly_any_weight_take_no_pass(
+    runs: list[Run], given: tuple[float, ...], taken: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closer, "stack", lambda held_out, _: np.array(given[: len(held_out)]))
+    network = means()
+    found = vs.look_closer(runs, vs.load_classifier(network), parts=2)
+    assert [one.weight for one in found.looks] == [1.0, *taken, *[0.0] * (2 - len(taken))]
+    assert found.module.weights.tolist() == [1.0, *taken]
     passes: list[int] = []
-    handle = result.module.network.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
-    result.module(batch(0, 3, 1))
-    handle.remove()
-    assert passes == [3, 3 * sum(taken)]
+    network.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
+    x = batch(0, 3, 1)
+    answer = found.module(x)
+    assert passes == [3, *[3] * len(taken)]
+    found.save(tmp_path)
+    assert torch.equal(vs.load_classifier(means(), checkpoint=tmp_path).module(x), answer)
 
 
 def test_outputs_are_the_weighted_log_probabilities(result: CloserLooks) -> None:

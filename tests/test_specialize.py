@@ -20,13 +20,12 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 
 import visual_summaries as vs
-from benchmarks.made_runs import made_mask
+from benchmarks.made_runs import run_of_boxes
 from visual_summaries.cli import main
 from visual_summaries.errors import ClassifierError, NoImagesError, RunError
 from visual_summaries.pages.specialized import render_page
-from visual_summaries.results import Accuracy, ClassifierInfo, Image, Member, Region, Run, RunInfo, Summary, TargetInfo
+from visual_summaries.results import ClassifierInfo, Run, TargetInfo
 from visual_summaries.runs.directory import save_run
-from visual_summaries.settings import preset
 from visual_summaries.specialization import Specialization, SpecializedNetwork, SpecializeSettings
 from visual_summaries.specialization.detectors import best_windows, described, scores_of, sigmoid, train_detector
 from visual_summaries.specialization.examples import best_matches, gather_examples
@@ -98,33 +97,7 @@ def draw(count: int, patch: bool, seed: int) -> Drawn:
 
 def make_run(classifier: vs.Classifier, drawn: Drawn, boxes: list[tuple[int, int, int, int]] | None = None) -> Run:
     """Make the run whose one summary is the patch (or other boxes)."""
-    from visual_summaries.images import ImageSource
-
-    height, width = SIZE
-    places = drawn.boxes if boxes is None else boxes
-    images, masks, regions = [], [], []
-    for index, (picture, box) in enumerate(zip(drawn.images, places, strict=True)):
-        evidence = np.zeros((height, width), np.float16)
-        x0, y0, x1, y1 = box
-        evidence[y0:y1, x0:x1] = 1
-        images.append(Image(index, f"{index} <b>.png", ImageSource("", picture).sha256(), picture, 0.9, 0, SIZE))
-        masks.append(made_mask(evidence, infills=1))
-        regions.append(Region(index, index, box, np.ones((y1 - y0, x1 - x0), bool), 1.0, 0.5, 0.4, 0.1))
-    members = tuple(Member(i, 1.0, 0.5, np.zeros((*regions[0].size, 3), np.uint8)) for i in range(min(10, len(regions))))
-    summary = Summary(0, 0, members, tuple(range(len(regions))), 1.0, 0.4)
-    return Run(
-        images=tuple(images),
-        masks=tuple(masks),
-        components=(),
-        regions=tuple(regions),
-        descriptors=np.zeros((len(regions), 0), np.float32),
-        similarity=np.zeros((len(regions),) * 2, np.float32),
-        summaries=(summary,),
-        rejected=(),
-        skipped=(),
-        settings=preset("paper"),
-        info=RunInfo(ClassifierInfo(**classifier.describe()), TargetInfo(0, "patch"), Accuracy(len(images), len(images))),
-    )
+    return run_of_boxes(classifier, TargetInfo(0, "patch"), drawn.images, drawn.boxes if boxes is None else boxes)
 
 
 SETTINGS = SpecializeSettings(folds=3, rounds=1, confused=20, others=10, apply=False)

@@ -161,9 +161,10 @@ class Case:
             found[images[some]] = self.seen(views)[0]
         return found
 
-    def runs(self, layer: torch.nn.Linear, train: Positions, folder: Path) -> list[vs.Run]:
+    def runs(self, layer: torch.nn.Linear, train: Positions, name: str) -> list[vs.Run]:
         """Return the runs of the network with a head, each class explained on its training images, where that is possible."""
         classifier, found = self.classifier(layer), list[vs.Run]()
+        folder = self._keep / self.network / f"runs-{self.preset}" / name
         for owner in range(len(self.birds.names)):
             paths = [self.paths[i] for i in train if self.birds.labels[i] == owner]
             try:
@@ -222,8 +223,7 @@ class Case:
         methods["shift"] = plain[1] + shifts
         methods["grid"] = stacked("grid", grid)
         methods["fixed"] = stacked("fixed", *looks(look_boxes(np.tile(np.array(FIXED), (len(labels), 1, 1)))))
-        folder = self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}"
-        runs = self.runs(plain[0].layer(*standard(pooled[train])), train, folder)
+        runs = self.runs(plain[0].layer(*standard(pooled[train])), train, f"{count}-{seed}")
         examples = replace(examples, parts=self.parts(runs))
         shuffled = random_regions(examples, [{} for _ in self.birds.names], seed)
         methods["summaries"] = stacked("summaries", *found(shared_parts(examples, PARTS, seed)))
@@ -249,11 +249,10 @@ class Case:
         train, test = split(labels, count, seed, held_out)
         folds = cut(labels[train], self.settings.folds, seed)
         plain = fit_head(as_block(pooled[train], np.arange(len(train))), labels[train], folds)
-        layer, folder = (
-            plain.layer(*standard(pooled[train])),
-            self._keep / self.network / f"runs-{self.preset}" / f"{count}-{seed}",
+        layer = plain.layer(*standard(pooled[train]))
+        found = vs.look_closer(
+            self.runs(layer, train, f"{count}-{seed}"), self.classifier(layer), random_state=seed, progress=False
         )
-        found = vs.look_closer(self.runs(layer, train, folder), self.classifier(layer), random_state=seed, progress=False)
         views, logits = [self.birds.photos[i].view for i in test], []
         for first in range(0, len(views), BATCH):
             with torch.no_grad():

@@ -106,7 +106,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SettingsError) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | RecursionError) else str(error)
         raise ClassifierError(
-            f"{path} does not describe a specialized network ({reason}): make it again with visual-summaries specialize"
+            f"{path} does not describe a specialized network ({reason}): make it again with "
+            "visual-summaries specialize or look-closer"
         ) from error
     return dict(values)
 
@@ -179,7 +180,8 @@ def load_module(folder: Path, values: dict[str, Any], network: nn.Module) -> Spe
         raise ClassifierError(f"{path} does not hold the detectors that {DESCRIPTION} describes: make both again")
     finite = all(bool(torch.isfinite(tensor).all()) for tensor in added.values())
     if not finite or (parts and not _are_indices(added, values)):
-        raise ClassifierError(f"{path} holds detectors with impossible values: make it again with visual-summaries specialize")
+        command = "specialize" if parts else "look-closer"
+        raise ClassifierError(f"{path} holds detectors with impossible values: make it again with visual-summaries {command}")
     if not parts:
         return LookingNetwork(network, layers, added, cells=values["cells"], side=float(values["side"])).eval()
     return SpecializedNetwork(
