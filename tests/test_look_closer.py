@@ -35,7 +35,7 @@ from visual_summaries.specialization.learning import cut
 from visual_summaries.specialization.looking import BLUR, blur_matrix, cut_out, peaks
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 #: Height and width of the images, and the side of a bird's head and of its berry.
 SIZE, SPOT = (64, 80), 16
@@ -385,15 +385,9 @@ def test_the_page_escapes_and_requests_nothing(result: CloserLooks) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(
-    browser: Browser, faults: Callable[[Page], list[str]], result: CloserLooks, tmp_path: Path, width: int
+    watched: Callable[..., Page], faults: Callable[[Page], list[str]], result: CloserLooks, tmp_path: Path, width: int
 ) -> None:
-    path = result.save(tmp_path)
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
-    page.goto(path.as_uri())
-    assert not problems
+    page = watched(result.save(tmp_path), width=width)
     assert "On 60 test images" in page.locator(".headline").first.inner_text()
     assert page.locator(".part").count() == len(result.looks)
     assert page.locator(".part img").count() == 10 * (len(result.looks) - 1)
@@ -401,4 +395,3 @@ def test_the_page_in_a_browser(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert "100.0 %" in page.locator("tr.result").inner_text()
     assert faults(page) == []
-    page.close()

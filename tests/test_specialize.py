@@ -35,7 +35,7 @@ from visual_summaries.specialization.learning import ablate, best_scores, cut, l
 from visual_summaries.specialization.windows import bounded, place_weights, pool, slide, span_weights
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 #: Height and width of the images, and the side of their red patch.
 SIZE, PATCH = (48, 64), 16
@@ -595,15 +595,9 @@ def test_the_page_escapes_and_requests_nothing(result: Specialization) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(
-    browser: Browser, faults: Callable[[Page], list[str]], result: Specialization, tmp_path: Path, width: int
+    watched: Callable[..., Page], faults: Callable[[Page], list[str]], result: Specialization, tmp_path: Path, width: int
 ) -> None:
-    path = result.save(tmp_path)
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
-    page.goto(path.as_uri())
-    assert not problems
+    page = watched(result.save(tmp_path), width=width)
     assert "specialized" in page.locator(".headline").first.inner_text()
     assert page.locator(".part").count() == 1
     assert page.locator(".part img").count() == 5
@@ -613,4 +607,3 @@ def test_the_page_in_a_browser(
     page.get_by_text("Settings", exact=True).click()
     assert page.get_by_text("offset_limit").is_visible()
     assert faults(page) == []
-    page.close()
