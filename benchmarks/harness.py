@@ -115,6 +115,21 @@ def read(path: Path | None) -> Row | None:
     return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else None
 
 
+def unfinished(path: Path | None) -> Row | None:
+    """Return the results of a file that rows are to be added to; None where there is none.
+
+    Raises
+    ------
+    SystemExit
+        If they are of another default: rows of both would be told as the default's as it is.
+    """
+    found = read(path)
+    if found is not None and found.get("default") != default_hash():
+        was = f"{path} was measured with default {found.get('default')}, today's is {default_hash()}"
+        raise SystemExit(f"{was}: give another --json file, or move it away")
+    return found
+
+
 def bar(name: str, value: float | None, bound: float, sense: str, **more: Any) -> Row:
     """Return a figure with what was asked for; one that could not be measured does not hold.
 

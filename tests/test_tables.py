@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.harness import RESULTS, default_hash
+from benchmarks.harness import RESULTS, default_hash, unfinished
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +45,18 @@ def test_no_table_is_out_of_date(make_tables: ModuleType, page: Path) -> None:
 def test_results_are_of_the_default_as_it_is() -> None:
     named = {path.stem: json.loads(path.read_text(encoding="utf-8")).get("default") for path in RESULTS.glob("*.json")}
     assert {name for name, default in named.items() if default != default_hash()} == FORMER
+
+
+def test_rows_are_added_to_results_of_the_default_as_it_is_alone(tmp_path: Path) -> None:
+    path = tmp_path / "some.json"
+    assert unfinished(None) is None
+    assert unfinished(path) is None
+    for former in ({"default": "0123456789ab"}, {}):
+        path.write_text(json.dumps({"rows": [], **former}))
+        with pytest.raises(SystemExit, match="give another --json file, or move it away"):
+            unfinished(path)
+    path.write_text(json.dumps({"rows": [1], "default": default_hash()}))
+    assert unfinished(path) == {"rows": [1], "default": default_hash()}
 
 
 def test_a_table_of_no_results_says_so(make_tables: ModuleType) -> None:

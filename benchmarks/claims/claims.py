@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
 from benchmarks.claims.figures import bars_of, claim_a, claim_c, told
-from benchmarks.harness import Finished, Row, default_hash, demo_classifier, finish, parser, pretrained, read, results
+from benchmarks.harness import Finished, Row, demo_classifier, finish, parser, pretrained, results, unfinished
 from benchmarks.seeds import seeds
 from visual_summaries.birds.pictures import write_images
 from visual_summaries.birds.world import CLASS_NAMES
@@ -181,9 +181,9 @@ def make_row(case: Case, size: dict[str, Any], data: Path | None, shared: dict[s
     )
 
 
-def rows_of_today(found: Row | None, size: str) -> dict[tuple[str, str, int], Row]:
-    """Return the rows of runs that a file of results has, by world, network and class, if they are of this size and default."""
-    if found is None or (found["size"], found.get("default")) != (size, default_hash()):
+def rows_of_size(found: Row | None, size: str) -> dict[tuple[str, str, int], Row]:
+    """Return the rows of runs that a file of results has, by world, network and class, if they are of this size."""
+    if found is None or found["size"] != size:
         return {}
     return {(row["world"], row["network"], row["target"]): row for row in found["rows"] if row.get("kind") == "run"}
 
@@ -292,7 +292,7 @@ def main() -> None:
         shared["words by CLIP"] = ClipTagger(options.clip)
 
     cases, rows, kept = planned(size, data, keep), [], Finished(Path(), options.minutes)
-    known = rows_of_today(read(options.json), options.size)
+    known = rows_of_size(unfinished(options.json), options.size)
     for number, case in enumerate(cases, start=1):
         began = time.perf_counter()
         row = known.get((case.world, case.network, case.target)) or row_of(case, size, data, shared, kept)

@@ -52,7 +52,7 @@ def claim_a(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             ]
             if not runs:
                 continue
-            several = [run for run in runs if run.get("between") is not None]
+            several = [run for run in runs if run["between"] is not None]
             compared = {
                 "over_random": [run["within"] - run["random"] for run in runs],
                 "over_images": [run["within"] - run["images"] for run in runs],

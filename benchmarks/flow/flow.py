@@ -40,7 +40,7 @@ import visual_summaries as vs
 from benchmarks.flow.keypoints import evaluate, is_willow, measure_whitening
 from benchmarks.flow.parts import NETWORK, measure_parts
 from benchmarks.flow.speed import BOXES, GROWTH, growth_worker, load, measure_exact, measure_growth, measure_speed
-from benchmarks.harness import Row, bar, finish, parser, read, results, spec_of, write
+from benchmarks.harness import Row, bar, finish, parser, results, spec_of, unfinished, write
 from visual_summaries.classifiers import load_classifier
 from visual_summaries.flow import describe
 from visual_summaries.images import open_image
@@ -170,7 +170,7 @@ def begin(file: Path | None, size: str) -> Row:
     settings = {name: asdict(vs.preset(name).flow) for name in ("default", "paper")}
     fresh = results("flow", size, {**settings, "sizes": {}, "note": {}}, [], [])
     fresh["versions"]["torch"] = torch.__version__
-    if (kept := read(file)) is None:
+    if (kept := unfinished(file)) is None:
         return fresh
     for part in ("hardware", "versions"):
         for name, value in kept[part].items():

@@ -29,7 +29,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.flow.keypoints import Annotated, choose, correct, shared_points
-from benchmarks.harness import Row, finish, parser, pretrained, read, results, write
+from benchmarks.harness import Row, finish, parser, pretrained, results, unfinished, write
 from visual_summaries.flow import Features, Whitening, deep, dense, dense_flow, hog_boxes, match, matching
 from visual_summaries.flow.deep import DeepDescriptor, join, pooled
 from visual_summaries.regions.proposals import propose_boxes
@@ -293,7 +293,7 @@ def main() -> None:
     options = arguments.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    kept = read(options.json)
+    kept = unfinished(options.json)
     rows: list[Row] = kept["rows"] if kept else []
     found = results("flow-readings", options.size, {"pairs": PAIRS[options.size]}, rows, [])
     crops = options.data / "images" / "cub_crops227"

@@ -29,7 +29,7 @@ from skimage import measure
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
-from benchmarks.harness import Row, bar, finish, parser, pretrained, read, results, write
+from benchmarks.harness import Row, bar, finish, parser, pretrained, results, unfinished, write
 from visual_summaries.classifiers import Classifier, Target, classify, resolve_target
 from visual_summaries.masks import optimize
 from visual_summaries.masks.faithfulness import SHIFT, shifted
@@ -316,7 +316,7 @@ def main() -> None:
     rows: list[Row] = []
     result = results("masks", options.size, json.loads(json.dumps(settings)), rows, [], device=options.device)
     result["hardware"]["load_at_start"] = os.getloadavg()[0]
-    before = read(options.json)
+    before = unfinished(options.json)
     if before and all(before[name] == result[name] for name in ("size", "versions", "settings")):
         rows += [row for row in before["rows"] if row["network"] not in options.networks]
     for name in options.networks:

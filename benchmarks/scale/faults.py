@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.harness import Row, bar, finish, parser, read, results, write
+from benchmarks.harness import Row, bar, finish, parser, results, unfinished, write
 from benchmarks.scale import fault_scenarios
 from benchmarks.scale.fault_run import World, draw_images, fresh, run, start
 
@@ -90,7 +90,7 @@ def main() -> int:
     arguments.add_argument("--resume", action="store_true", help="keep the rows that are in the file")
     options = arguments.parse_args()
     logging.getLogger("visual_summaries").setLevel(logging.ERROR)
-    before = read(options.json) if options.resume else None
+    before = unfinished(options.json) if options.resume else None
     there = {row["fault"]: row for row in before["rows"]} if before else {}
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:

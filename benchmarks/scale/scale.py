@@ -25,7 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
-from benchmarks.harness import RESULTS, Row, bar, finish, parser, pretrained, read, results, write
+from benchmarks.harness import RESULTS, Row, bar, finish, parser, pretrained, results, unfinished, write
 from benchmarks.scale import fuzzing
 from benchmarks.scale.clusters import Steps, audit, engines, faults
 from benchmarks.scale.estimate import estimate
@@ -184,7 +184,7 @@ PARTS: dict[str, Callable[[str, Path | None], Steps]] = {
 
 def result(rows: list[Row], size: str) -> Row:
     masks = json.loads((RESULTS / "masks.json").read_text(encoding="utf-8"))
-    timed = [row for row in rows if row["part"] == "rates" and "parts" in row["stages"]]  # not those of the former default
+    timed = [row for row in rows if row["part"] == "rates"]
     estimated = [{"part": "reckoning", "step": "reckoning", **row} for row in estimate(masks, timed)]
     measured = sorted((row for row in rows if row["part"] in PARTS), key=lambda row: [*PARTS].index(row["part"]))
     shown = [*measured, *fuzzed([row for row in measured if row["part"] == "fuzz"]), *estimated]
@@ -199,7 +199,7 @@ def main() -> None:
     arguments.add_argument("--part", choices=tuple(PARTS), nargs="*", default=list(PARTS), help="rows of other parts are kept")
     arguments.add_argument("--resume", action="store_true", help="keep the rows of steps that are in the file")
     options = arguments.parse_args()
-    rows: list[Row] = (read(options.json) or {"rows": []})["rows"]
+    rows: list[Row] = (unfinished(options.json) or {"rows": []})["rows"]
     for part in options.part:
         for name, step in PARTS[part](options.size, options.data).items():
             mine = {"part": part, "step": name}
