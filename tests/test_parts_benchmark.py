@@ -13,8 +13,9 @@ import torch
 
 from benchmarks import harness
 from benchmarks.made_runs import made_mask
-from benchmarks.parts import bars, baselines, cost, planted, scores, units
+from benchmarks.parts import bars, baselines, cost, parts, planted, scores, units
 from visual_summaries import results
+from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import load_classifier
 
 
@@ -174,6 +175,31 @@ def test_rows_of_photographs_can_be_written(tmp_path: Path) -> None:
     text = (tmp_path / "parts.json").read_text()
     assert json.loads(text) == {"rows": rows, "bars": [], "size": "quick"}
     assert len(text.splitlines()) == len(rows) + 6
+
+
+def test_units_that_results_have_are_not_measured_again(tmp_path: Path) -> None:
+    bird = {"network": "tiny", "class": CLASS_NAMES[3], "methods": {"default": [1], "paper": [2]}}
+    jay = {"network": "efficientnet_lite0", "class": "017_Blue_Jay", "summaries": 5}
+    found = {
+        "size": "full",
+        "settings": {"stages": parts.code_of_stages()},
+        "photographs": [jay],
+        "papers": [jay],
+        "units": [bird],
+    }
+    known = parts.known_figures(found, "full")
+    assert known == {
+        "full/tiny_3": bird,
+        "full/tiny_3-paper": [2],
+        "full/photographs/efficientnet_lite0-017_Blue_Jay": jay,
+        "full/photographs/efficientnet_lite0-017_Blue_Jay-paper": jay,
+    }
+    assert parts.known_figures(None, "full") == parts.known_figures(found, "quick") == {}
+    assert parts.known_figures({**found, "settings": {"stages": "masks1"}}, "full") == {}
+    assert parts.known_figures({**found, "settings": {}}, "full") == {}
+    kept = harness.Finished(tmp_path, known=known)
+    assert kept("full/tiny_3", ["other inputs"], lambda: pytest.fail("measured again")) == bird
+    assert kept("full/tiny_4", [], lambda: 4) == 4
 
 
 def test_crops_of_images_take_their_masks_along() -> None:

@@ -2,7 +2,9 @@
 
 Run with ``python benchmarks/parts/parts.py --json FILE --data DIR [--size quick|full]``. Finished units (a network and a class)
 are kept in ``--keep`` and found again, and their runs with them: an interrupted benchmark goes on, and several can work side by
-side on different ``--units``. Without ``--data`` there are drawn birds only. What is measured is in ``docs/truth.md``.
+side on different ``--units``. Units that FILE has already, of the same size, default and stages, are not measured again either;
+``--minutes 0`` writes what is finished, to go on with elsewhere. Without ``--data`` there are drawn birds only. What is
+measured is in ``docs/truth.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
 import visual_summaries.runs
-from benchmarks.harness import Finished, Row, finish, parser, results
+from benchmarks.harness import Finished, Row, finish, parser, results, unfinished
 from benchmarks.parts import photos
 from benchmarks.parts import planted as drawn
 from benchmarks.parts.bars import cost_bars, photograph_bars, photograph_rows
@@ -66,6 +68,20 @@ def code_of_stages() -> str:
     modules = [import_module(f"{package.__name__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
     found = {value.name: value.code for module in modules for value in vars(module).values() if isinstance(value, Stage)}
     return " ".join(f"{name}{code}" for name, code in sorted(found.items()))
+
+
+def known_figures(found: Row | None, size: str) -> dict[str, Any]:
+    """Return the finished figures, by name, that a file of results has, if it is of this size and these stages."""
+    if found is None or (found["size"], found["settings"].get("stages")) != (size, code_of_stages()):
+        return {}
+    names = {(unit.network, unit.folder.split("/")[-1]): unit.name for unit in units()}
+
+    def named(rows: list[Row], end: str = "") -> dict[str, Any]:
+        return {f"{size}/photographs/{names[row['network'], row['class']]}{end}": row for row in rows}
+
+    birds = {f"{size}/{row['network']}_{CLASS_NAMES.index(row['class'])}": row for row in found["units"]}
+    papers = {f"{name}-paper": row["methods"]["paper"] for name, row in birds.items() if "paper" in row["methods"]}
+    return named(found["photographs"]) | named(found["papers"], "-paper") | birds | papers
 
 
 def drawn_unit(network: str, index: int, size: str, keep: Path, kept: Finished) -> Row | None:
@@ -138,17 +154,18 @@ def main() -> None:
     )
     options = arguments.parse_args()
     size, keep, data = options.size, options.keep or Path("build/parts"), options.data
-    kept = Finished(keep / "figures", options.minutes)
+    kept = Finished(keep / "figures", options.minutes, known_figures(unfinished(options.json), size))
     chosen = [unit for unit in units() if size == "full" or unit.name in QUICK]
     if options.units is not None:
         chosen = [unit for unit in chosen if any(word in unit.name for word in options.units)]
     rows: list[Row] = []
     bars: list[Row] = []
     found: list[Row] = []
+    papers: list[Row] = []
     if data is not None:
         measured = [photograph_unit(unit, size, data, keep, kept, options.figures) for unit in chosen]
-        found = [row for row, _ in measured if row]
-        rows, bars = photograph_rows(found, [paper for _, paper in measured if paper]), photograph_bars(found)
+        found, papers = [row for row, _ in measured if row], [paper for _, paper in measured if paper]
+        rows, bars = photograph_rows(found, papers), photograph_bars(found)
         if not options.no_cost and (timed := cost_rows(size, data, keep, kept)):
             rows, bars = rows + timed, bars + cost_bars(timed, TIMED[size][1])
     pairs = [(network, index) for index in ORDER for network in options.networks]
@@ -158,7 +175,8 @@ def main() -> None:
     settings: dict[str, Any] = {name: vs.preset(name).to_dict() for name in ("default", "paper")}
     settings |= {"images_of_photographs": PHOTOGRAPHS[size], "images_of_drawn_birds": DRAWN[size]}
     settings |= {"labels": list(LABELS), "classes": list(CLASS_NAMES)}
-    more = {"shortcut": truth["shortcut"], "photographs": found, "units": birds}
+    settings["stages"] = code_of_stages()
+    more = {"shortcut": truth["shortcut"], "photographs": found, "papers": papers, "units": birds}
     finish(results("parts", size, settings, truth["rows"] + rows, bars + truth["bars"], **more), options.json)
 
 
