@@ -77,7 +77,8 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
     height, width = size
     rows, columns = np.mgrid[:height, :width]
     unit = height / 48
-    images, masks, regions = [], [], []
+    images, masks = [], []
+    regions: list[Region] = []
     for index in range(count):
         view = np.stack([rows * 255 // height, columns * 255 // width, np.full(size, 40 + 150 * index // count)], axis=2)
         view = (view + rng.integers(0, texture, view.shape)).clip(0, 255).astype(np.uint8)
@@ -85,17 +86,17 @@ def make_run(count: int = 6, size: tuple[int, int] = (48, 64), texture: int = 30
         boxes = []
         for x, y in ((16, 20 + index % 4), (44, 26 - index % 3)):
             evidence[(columns - x * unit) ** 2 + (rows - y * unit) ** 2 < (9 * unit) ** 2] = 1
-            boxes.append(tuple(round(v * unit) for v in (x - 7, y - 7, x + 7, y + 7)))
-        boxes.append(tuple(round(v * unit) for v in (12, 14, 22, 24)))
+            boxes.append((x - 7, y - 7, x + 7, y + 7))
+        boxes.append((12, 14, 22, 24))
         smooth = cv2.GaussianBlur(evidence, (0, 0), 3 * unit)
         images.append(Image(index, NAMES[index % len(NAMES)], "0" * 64, view, 0.9, 0 if index else 1))
         after = 0.8 if index == 1 else 0.01
         hidden = 0.6 if index == 2 else 0.1
         masks.append(made_mask(evidence.astype(np.float16), 0.9, after, hidden, infills=1, smooth=smooth.astype(np.float16)))
         for box in boxes:
-            x0, y0, x1, y1 = box
+            x0, y0, x1, y1 = (round(v * unit) for v in box)
             inside = evidence[y0:y1, x0:x1] > 0.5
-            regions.append(Region(len(regions), index, box, inside, float(inside.mean()), 0.6, 0.4, 0.2))
+            regions.append(Region(len(regions), index, (x0, y0, x1, y1), inside, float(inside.mean()), 0.6, 0.4, 0.2))
 
     def summary(rank: int, part: int, score: float, importance: float) -> Summary:
         cluster = tuple(range(part, 3 * count, 3))[: count if part == 0 else count - 1]
@@ -164,7 +165,8 @@ def small_run(height: int = 12, width: int = 20, images: int = 3) -> Run:
     curve, orders = np.array([1.0, 0.4], np.float32), np.ones((3, 2), np.float32)
     joint = JointEffects((0,), curve, 1 - curve, orders, orders, (0.1, 0.8), (0,), ())
     chance = Chance(3, 1, 0.4, 0.1, np.arange(4), *rng.random((2, 4)).astype(np.float32))
-    analysis = SummaryAnalysis(np.arange(2), *(rng.random(shape).astype(np.float32) for shape in ((2,), (2,))), (0.1, 0.4), 0.6)
+    drops, controls = (rng.random(2).astype(np.float32) for _ in range(2))
+    analysis = SummaryAnalysis(np.arange(2), drops, controls, (0.1, 0.4), 0.6)
     regions = tuple(Region(i, i, (i, 2, i + 5, 8), rng.random((6, 5)) < 0.5, 0.8, 0.5, 0.4, 1.2 + i) for i in range(images))
     members = tuple(Member(i, 0.5, 0.25, rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for i in range(images))
     return Run(

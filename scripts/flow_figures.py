@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import visual_summaries as vs
 from visual_summaries.birds.render import render
 from visual_summaries.birds.scene import sample_scene
-from visual_summaries.classifiers import Classifier, ViewTransform
+from visual_summaries.classifiers import Classifier, ViewTransform, resolve_transform
 from visual_summaries.demo import demo_network
 from visual_summaries.flow import warp
 
@@ -28,13 +28,13 @@ def main() -> None:
     a, b = (render(sample_scene(class_index=0, seed=seed)).image for seed in (1, 4))
     size = (a.shape[0], a.shape[1])
     network = demo_network()
-    config = network.pretrained_cfg
-    classifier = Classifier(network, transform=ViewTransform(size, mean=config["mean"], std=config["std"]))
-    features = [vs.describe(image, vs.propose_boxes(image), "deep", classifier=classifier) for image in (a, b)]
-    confidences = vs.match(*features)
+    shown = resolve_transform(network)
+    classifier = Classifier(network, transform=ViewTransform(size, mean=shown.mean, std=shown.std))
+    first, second = (vs.describe(image, vs.propose_boxes(image), "deep", classifier=classifier) for image in (a, b))
+    confidences = vs.match(first, second)
     OUT.mkdir(exist_ok=True)
-    save("matches.jpg", drawn_matches(a, b, features[0].boxes, features[1].boxes, confidences.numpy()))
-    flow = vs.dense_flow(*features, confidences, guide=a)
+    save("matches.jpg", drawn_matches(a, b, first.boxes, second.boxes, confidences.numpy()))
+    flow = vs.dense_flow(first, second, confidences, guide=a)
     save("warped.jpg", np.concatenate([enlarged(image) for image in (a, b, warp(b, flow))], 1))
 
 
@@ -59,8 +59,8 @@ def drawn_matches(
         first, second = boxes_a[i] * _ZOOM, boxes_b[j] * _ZOOM + np.array([a.shape[1] * _ZOOM, 0] * 2)
         for box in (first, second):
             cv2.rectangle(canvas, box[:2].tolist(), box[2:].tolist(), color, 2)
-        ends = [((box[:2] + box[2:]) // 2).tolist() for box in (first, second)]
-        cv2.line(canvas, *ends, color, 1, cv2.LINE_AA)
+        start, end = (((box[:2] + box[2:]) // 2).tolist() for box in (first, second))
+        cv2.line(canvas, start, end, color, 1, cv2.LINE_AA)
         if len(shown) == _SHOWN:
             break
     return canvas

@@ -27,8 +27,12 @@ _LONGEST = 512
 
 def photographs() -> Iterator[NDArray[np.uint8]]:
     """Yield the photographs, each with its longer side at most 512 pixels, and each mirrored."""
-    loaders = (data.astronaut, data.camera, data.chelsea, data.coffee, data.rocket)
-    loaders += (
+    loaders = (
+        data.astronaut,
+        data.camera,
+        data.chelsea,
+        data.coffee,
+        data.rocket,
         data.brick,
         data.grass,
         data.gravel,

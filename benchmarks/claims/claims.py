@@ -38,6 +38,7 @@ import visual_summaries as vs
 from benchmarks.claims.figures import bars_of, claim_a, claim_c, told
 from benchmarks.harness import Finished, Row, demo_classifier, finish, parser, pretrained, results, unfinished
 from benchmarks.seeds import seeds
+from visual_summaries.analyses import AnalysisSettings
 from visual_summaries.birds.pictures import write_images
 from visual_summaries.birds.world import CLASS_NAMES
 from visual_summaries.classifiers import Classifier, classify
@@ -45,7 +46,6 @@ from visual_summaries.compare import count_summaries
 from visual_summaries.errors import ConvergenceError, ImageError, NoImagesError, TargetError
 from visual_summaries.files.atomic import plain
 from visual_summaries.images import gather_images
-from visual_summaries.settings import AnalysisSettings
 from visual_summaries.tags import ClassifierTagger, ClipTagger, Tagger, reference_tagger, tag_run
 
 #: Published top-1 accuracies on ImageNet, in percent.

@@ -70,7 +70,7 @@ def measure_parts(data: Path, size: str) -> list[Row]:
     """Purity of neighbors and clusters of part-centered boxes, for each species and similarity."""
     classifier = pretrained(NETWORK, data)
     everything = list(annotated_images(data / "images" / "cub_crops227", 300))
-    rows = []
+    rows: list[Row] = []
     for species in sorted({one.group for one in everything}):
         images = [one for one in everything if one.group == species][: 6 if size == "quick" else 20]
         proposed = list(propose_all([one.image for one in images], 500))

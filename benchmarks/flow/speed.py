@@ -40,10 +40,10 @@ def synthetic(seed: int, side: int = 224) -> Features:
 def direct(a: Features, b: Features, method: str) -> Values:
     """NAM, PHM or LOM written down from the formulas with NumPy in double precision, box by box."""
 
-    def geometry(one: Features) -> tuple[Values, ...]:
+    def geometry(one: Features) -> tuple[Values, Values, Values, Values, NDArray[np.bool_]]:
         boxes = one.boxes.astype(np.float64)
         sides = boxes[:, 2:] - boxes[:, :2]
-        out = (boxes[:, :2] < 0.01 * one.size[0]).any(1) | (boxes[:, 2:] > 0.99 * one.size[0]).any(1)
+        out = np.asarray(((boxes[:, :2] < 0.01 * one.size[0]) | (boxes[:, 2:] > 0.99 * one.size[0])).any(axis=1))
         return boxes, (boxes[:, :2] + boxes[:, 2:]) / 2, sides.prod(1), sides[:, 0] / sides[:, 1], out
 
     (boxes, center_a, area_a, aspect_a, out_a), (_, center_b, area_b, aspect_b, out_b) = geometry(a), geometry(b)

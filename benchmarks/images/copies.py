@@ -79,7 +79,7 @@ def measure(half: str, folders: list[Path], images: int, of_each: int) -> list[R
     for change, found in copies.items():
         share = float(np.mean(np.array(found) <= NEAR))
         rows.append({"half": half, "what": change, "count": len(found), "median": float(np.median(found)), "found": share})
-    return [{**row, "pairs": within} if row["what"].startswith("different") else row for row in rows]
+    return [{**row, "pairs": within} if "within" in row else row for row in rows]
 
 
 def main() -> int:

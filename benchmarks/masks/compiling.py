@@ -53,8 +53,8 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
     target = Target(index, classifier.class_names[index])
     with classifier.frozen():
         plain = GradientMode(channels_last=True, classifier=fold(classifier, images[:2]))
-        compiled = copy.copy(plain.classifier or classifier)
-        compiled.module = torch.compile(compiled.module)  # type: ignore[attr-defined]
+        compiled: Any = copy.copy(plain.classifier or classifier)
+        compiled.module = torch.compile(compiled.module)
         networks = [
             Network(classifier, target, settings, batch, mode)
             for mode in (plain, GradientMode(channels_last=True, classifier=compiled))

@@ -32,8 +32,8 @@ from visual_summaries.birds.scene import sample_scene
 from visual_summaries.birds.world import CLASS_NAMES, PARTS
 from visual_summaries.classifiers import Classifier, Target, resolve_target
 from visual_summaries.demo import NETWORKS
-from visual_summaries.masks.infill import INFILLS, hide
-from visual_summaries.settings.masks import infills_of
+from visual_summaries.masks.infill import hide
+from visual_summaries.settings.masks import INFILLS, infills_of
 
 #: Photographs: network, another network, folder, class.
 CASE = ("mobilenetv2_100", "squeezenet1_1", "imagewoof320/258_Samoyed", 258)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -39,7 +40,7 @@ from visual_summaries.masks.level_set import large_pieces
 from visual_summaries.masks.network import Network
 from visual_summaries.masks.objective import area, geometry
 from visual_summaries.masks.perturb import gaussian_blur, perturb
-from visual_summaries.masks.plan import find_batch_size
+from visual_summaries.masks.plan import find_batch_size, make_network
 from visual_summaries.masks.scorer import MOST_LEFT, Scorer
 from visual_summaries.runs.manifest import peak_memory_mib
 from visual_summaries.settings.masks import MaskSettings
@@ -246,14 +247,14 @@ def run_case(name: str, data: Path, count: int, device: str) -> dict[str, Any]:
     )
     _, time_b = timed(lambda: fast(images[half:]), len(images) - half)
     for which in ours:
-        masks[which], times[which] = timed(lambda which=which: fast(images, which), len(images))
+        masks[which], times[which] = timed(partial(fast, images, which), len(images))
     with classifier.frozen(), torch.no_grad():
-        network = optimize.make_network(classifier, target, ours["default"], images[:1])
+        network = make_network(classifier, target, ours["default"], images[:1])
         batch = find_batch_size(network, images[:1])
     shares = profile(images.device, lambda: fast(images))
     seconds = {which: one["seconds_per_image"] for which, one in times.items()}
     processor = {which: one["processor_seconds_per_image"] for which, one in times.items()}
-    row = {
+    row: Row = {
         "network": name,
         "images": len(images),
         "class": target.name,

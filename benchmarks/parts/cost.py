@@ -66,13 +66,18 @@ def cost(data: Path, count: int, keep: Path) -> dict[str, Any]:
     }
 
 
+def index_of(run: vs.Run) -> int:
+    assert run.info.target.index is not None
+    return run.info.target.index
+
+
 def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     """Return what a mask of the former default takes here and now: its passes and scores, each timed (the fastest counts).
 
     As it ran: in bfloat16, 16 images at a time, with memory handed back to the system.
     """
     x = classifier.to_tensor([image.view for image in run.images[:_TIMED]])
-    target = resolve_target(classifier, int(run.info.target.index))
+    target = resolve_target(classifier, index_of(run))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
         network.mode, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
@@ -89,7 +94,7 @@ def growth(data: Path, count: int, times: int, keep: Path) -> dict[str, Any]:
     """
     run = vs.load_run(keep / "cost" / str(count))
     classifier = read_unit(UNIT, data, 1, keep).classifier
-    target = int(run.info.target.index)
+    target = index_of(run)
     few, many = (list(run.images), list(run.masks)), enlarged(classifier, target, run.images, run.masks, times)
     stages_after_masks(classifier, target, few[0][:_WARM], few[1][:_WARM])
     seconds = [stages_after_masks(classifier, target, *some) for some in (few, many)]

@@ -90,8 +90,8 @@ def as_summaries(label_maps: Sequence[NDArray[np.integer]], members: int = 10) -
     crop = np.zeros((1, 1, 3), np.uint8)
     for _, own in sorted(groups.items()):
         own.sort(key=lambda region: -int(region.mask.sum()))
-        seen: set[int] = set()
-        shown = [one.index for one in own if not (one.image in seen or seen.add(one.image))][:members]
+        largest = {one.image: one.index for one in reversed(own)}
+        shown = [one.index for one in own if largest[one.image] == one.index][:members]
         if len(shown) >= 2:
             shown_members = tuple(Member(k, 0.0, float("nan"), crop) for k in shown)
             cluster = tuple(region.index for region in own)

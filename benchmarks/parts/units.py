@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -212,7 +213,8 @@ def with_head(network: str, data: Path, group: str, keep: Path) -> Classifier:
     """
     whole, folder = pretrained(network, data), data / "images" / group
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    module, path = whole.module, keep / "heads" / f"{network}-{group}.safetensors"
+    module: Any = whole.module
+    path = keep / "heads" / f"{network}-{group}.safetensors"
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (whole.transform.mean, whole.transform.std))
     if not path.exists():
         x, y = [], []

@@ -13,7 +13,7 @@ from benchmarks.parts.scores import agreement
 from benchmarks.parts.units import Points
 from visual_summaries.masks.scorer import Scorer
 from visual_summaries.masks.seen import infill_of
-from visual_summaries.settings import preset
+from visual_summaries.settings.stages import PartSettings
 
 Labels = NDArray[np.integer]
 Pixels = NDArray[np.bool_]
@@ -33,7 +33,7 @@ NEEDS = {
 #: The network that the bars ask about.
 JUDGED = "mobilenetv2_100"
 #: A group is in an image when it has at least this share of its pixels: as much as a piece of one of our parts.
-IN_IMAGE = preset("default").parts.min_piece
+IN_IMAGE = PartSettings().min_piece
 
 #: Figures whose means over units are shown.
 _MEANS = ("groups", "seconds", "processor_seconds", "coverage", "together", "area", "agreement", "agreement_of_all")

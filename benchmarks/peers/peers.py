@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def measure(unit: Unit, photographs: Photographs, data: Path, python: Path, pres
     }
     everywhere = [np.ones(view.shape[:2], bool) for view in views]
     concepts = [strongest(own, pixels) for own, pixels in zip(craft.arrays["maps"], everywhere, strict=True)]
-    labels = {
+    labels: dict[str, Any] = {
         **{name: own.arrays["labels"] for name, own in ours.items()},
         "CRAFT": np.stack(concepts),
         **{name: own.arrays["labels"] for name, own in rebuilt.items()},

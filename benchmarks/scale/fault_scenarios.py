@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,13 +187,17 @@ def read_only_folder(world: World) -> Outcome:
     return outcome
 
 
+def _run(images: Path, out: Path, progress: Any) -> vs.Run:
+    return run(images, out, progress=progress)
+
+
 def two_processes(world: World, tries: int) -> Outcome:
     """A second process says who holds the run; when the first is killed, its lock is taken over."""
     outcome = Outcome()
     for _ in range(tries):
         out = world.out()
         outcome.tried += 1
-        holder = start(lambda progress, out=out: run(world.images, out, progress=progress), world.folder / "holder.txt")
+        holder = start(partial(_run, world.images, out), world.folder / "holder.txt")
         _until(holder, "masks")
         holder.kill(signal.SIGSTOP)
         code, _ = finish(world.images, out, world.log)
@@ -293,7 +298,7 @@ def out_of_memory(world: World, rooms: tuple[int, ...] = (2, 1, 0)) -> Outcome:
     outcome = Outcome()
     for most in rooms:
         module = Hungry(4)  # loading a classifier asks about two images
-        module.pretrained_cfg = network().pretrained_cfg  # type: ignore[assignment]
+        module.pretrained_cfg = network().pretrained_cfg
         classifier = vs.load_classifier(module.eval())
         module.most = most
         outcome.tried += 1

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,9 +93,10 @@ def others(features: Sequence[NDArray[np.float32]], views: Sequence[View]) -> di
     rims = [np.pad(np.zeros((rows - 2, columns - 2), bool), 1, constant_values=True).ravel() for rows, columns in grids]
     first = np.linalg.svd(np.concatenate([one[::3] for one in unit]), full_matrices=False)[2][0]
     rim, inner = (np.mean([(one[own == side] @ first).mean() for one, own in zip(unit, rims, strict=True)]) for side in (1, 0))
+    made: Any = cv2.saliency
     saliency = {
-        "spectral residual": cv2.saliency.StaticSaliencySpectralResidual_create(),
-        "fine-grained saliency": cv2.saliency.StaticSaliencyFineGrained_create(),
+        "spectral residual": made.StaticSaliencySpectralResidual_create(),
+        "fine-grained saliency": made.StaticSaliencyFineGrained_create(),
     }
     return {
         "the middle alone": [middle_of(grid) for grid in grids],
@@ -242,15 +245,16 @@ def means(rows: Sequence[Row]) -> list[Row]:
 def main() -> int:
     options = parser(__doc__, "two species of each half", "all species, drawn birds", needs_data=True, keep=True).parse_args()
     size, keep, data = options.size, options.keep or Path("build/objects"), options.data
-    kept, rows = Finished(keep / "figures", options.minutes), []
+    kept = Finished(keep / "figures", options.minutes)
+    rows: list[Row] = []
     birds = [one for one in units() if one.kind == "new birds" and one.network == NETWORK]
     halves = zip(*([one for one in birds if one.half == half] for half in (CHOSEN, REPORTED)), strict=True)
     for number, pair in enumerate(islice(halves, 2 if size == "quick" else None)):
         for unit in pair:
             cues = number < PLANTED[size]
-            rows += kept(unit.name, [VERSION, cues], lambda unit=unit, cues=cues: photographed(unit, data, keep, cues)) or []
+            rows += kept(unit.name, [VERSION, cues], partial(photographed, unit, data, keep, cues)) or []
     for network, index in DRAWN[size]:
-        rows += kept(f"{network}-{index}", [VERSION], lambda network=network, index=index: of_drawn(network, index)) or []
+        rows += kept(f"{network}-{index}", [VERSION], partial(of_drawn, network, index)) or []
     settings = {"network": NETWORK, "images": IMAGES, "preset": "quick", "cells": CELLS}
     return 0 if finish(results("objects", size, settings, [*means(rows), *rows], bars(rows)), options.json) else 1
 

@@ -212,6 +212,9 @@ def natural(one: Natural, data: Path, keep: Path) -> Row:
     """Explain photographs with a natural cue, and return what is said of each summary."""
     torch.set_num_threads(1)
     out = keep / "runs" / one.name.replace(" ", "-")
+    classifier: Any
+    images: Any
+    others: Any
     if one.folder.startswith("husky_wolf"):
         own, foreign = (
             read_unit(PartsUnit("confounded", one.network, name, ""), data, NATURAL_IMAGES, keep)
@@ -352,9 +355,8 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         begun = {job[0]: pool.submit(job[2], *job[3]) for job in jobs if not done.has(job[0]) and arguments.minutes}
         rows = [
-            done(name, known, lambda job=job: (begun.get(job[0]) or pool.submit(job[2], *job[3])).result())
-            for job in jobs
-            for name, known in [job[:2]]
+            done(name, known, lambda: (begun.get(name) or pool.submit(measure, *given)).result())  # noqa: B023 (asked at once)
+            for name, known, measure, given in jobs
         ]
         pool.shutdown(cancel_futures=True)
     rows = [row for row in rows if row is not None]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -116,12 +117,12 @@ def split(labels: NDArray[np.integer], seed: int) -> tuple[NDArray[np.intp], NDA
 
 def features(network: nn.Module, views: Sequence[View]) -> NDArray[np.float32]:
     """Return what the linear layer gets of views: ``(N, F)``."""
-    network = network.to(memory_format=torch.channels_last)
+    given: Any = network.to(memory_format=torch.channels_last)
     found = []
     with torch.no_grad():
         for first in range(0, len(views), BATCH):
             x = torch.from_numpy(np.stack(views[first : first + BATCH])).permute(0, 3, 1, 2).float() / 127.5 - 1
-            found.append(network.forward_head(network.forward_features(x), pre_logits=True).numpy())
+            found.append(given.forward_head(given.forward_features(x), pre_logits=True).numpy())
     return np.concatenate(found)
 
 

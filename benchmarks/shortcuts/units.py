@@ -206,7 +206,8 @@ class Maker:
         labels = np.concatenate([np.repeat(np.arange(len(names)), training.TRAINING), wrong])
         x = clean if planted is None else np.where(seen[:, None], planted, clean)
         layer = training.fit(x[np.concatenate([train.ravel(), spare[target, : len(wrong)]])], labels)
-        without, p = (None if one is None else layer(torch.from_numpy(one)).softmax(1).numpy() for one in (clean, planted))
+        without = layer(torch.from_numpy(clean)).softmax(1).numpy()
+        p = None if planted is None else layer(torch.from_numpy(planted)).softmax(1).numpy()
         figures = {
             "effect": None if p is None else p[own, target].mean() - without[own, target].mean(),
             "p_with": None if p is None else p[own, target].mean(),

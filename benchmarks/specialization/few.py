@@ -94,7 +94,7 @@ class Case:
         self.settings = vs.SpecializeSettings()
 
     @cached_property
-    def _module(self) -> torch.nn.Module:
+    def _module(self) -> Any:
         return pretrained(self.network, self._data).module.to(memory_format=torch.channels_last)
 
     @cached_property
@@ -145,7 +145,8 @@ class Case:
         if not file.is_file():
             _, maps = read_maps(classifier, [photo.view for photo in self.birds.photos], layers, self.settings.cells)
             with atomic_file(file) as opened:
-                np.savez(opened, **{f"m{k}": one.numpy() for k, one in enumerate(maps)})
+                named: dict[str, Any] = {f"m{k}": one.numpy() for k, one in enumerate(maps)}
+                np.savez(opened, **named)
         with np.load(file, allow_pickle=False) as loaded:
             maps = [torch.from_numpy(loaded[f"m{k}"]) for k in range(len(layers))]
         hashes = tuple(sha256_of(path) for path in self.paths)

@@ -150,7 +150,7 @@ def interval_of(kept: Sequence[dict[str, NDArray[Any]]], first: str, second: str
     rng = np.random.default_rng(0)
     count = len(everyone)
     draws = [difference(rng.multinomial(count, np.full(count, 1 / count)).astype(float)) for _ in range(RESAMPLES)]
-    low, high = percentile_interval(draws)
+    low, high = percentile_interval(np.array(draws))
     return {"mean": difference(np.ones(count)), "low": low, "high": high}
 
 

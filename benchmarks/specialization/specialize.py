@@ -28,6 +28,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def main() -> None:
         chosen = kept if not options.networks or network in options.networks else only_kept
         for seed in size["seeds"]:
             name = f"{world}/{network}/split-{seed}"
-            row = chosen(name, asdict(settings), lambda case=case, seed=seed: case.measure(seed))
+            row = chosen(name, asdict(settings), partial(case.measure, seed))
             if row is None:
                 continue
             rows.append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,8 @@ def read_images(
             paths = [path for path, _, _ in world.images[start : start + CHUNK]]
             own_logits, own = read_maps(classifier, [classifier.view(path) for path in paths], layers, settings.cells)
             with atomic_file(kept) as file:
-                np.savez(file, logits=own_logits, **{f"m{k}": one.numpy() for k, one in enumerate(own)})
+                named: dict[str, Any] = {f"m{k}": one.numpy() for k, one in enumerate(own)}
+                np.savez(file, logits=own_logits, **named)
         with np.load(kept, allow_pickle=False) as loaded:
             logits.append(loaded["logits"])
             maps.append([torch.from_numpy(loaded[f"m{k}"]) for k in range(len(layers))])
