@@ -1,4 +1,4 @@
-"""The benchmark of few training images: its pure functions, by hand."""
+"""The benchmarks of specialization: their pure functions, by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 import pytest
 
-from benchmarks.specialization import few, species
+from benchmarks.specialization import few, figures, species
 
 
 def test_looks_lie_inside_the_image() -> None:
@@ -76,3 +76,15 @@ def test_bars_are_of_both_counts() -> None:
 def test_options_take_the_place_of_what_a_size_measures() -> None:
     given = few.sized(argparse.Namespace(size="quick", counts=[15], seeds=None, networks=None, preset=None, design="looks"))
     assert given == few.SIZES["quick"] | {"counts": [15]}
+
+
+def test_the_interval_of_a_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "RESAMPLES", 20)
+    labels = np.repeat([0, 1, -1], 20)
+    sure = np.stack([labels == 0, labels == 1], axis=1).astype(float)
+    none = np.zeros_like(sure)  # as good as chance: a third of the images is of each class
+    split = {"sha256": np.arange(60).astype(str), "labels": labels, "sure": sure, "none": none}
+    gain = figures.interval_of([split, split], "sure", "none")
+    assert gain["mean"] == pytest.approx(100 * (1 - 1 / 3))
+    assert 50 < gain["low"] < gain["mean"] < gain["high"] < 85
+    assert figures.interval_of([split], "none", "none") == {"mean": 0, "low": 0, "high": 0}
