@@ -23,6 +23,7 @@ from benchmarks.scale.fault_run import World, draw_images, fresh, run, start
 
 #: Name of the row that tells of memory.
 MEMORY = "memory"
+COUNTS = (40, 80)
 
 
 def peak_memory(folder: Path, count: int) -> float:
@@ -55,9 +56,12 @@ def try_scenario(world: World, what: str, size: str) -> Row:
 
 
 def try_memory(folder: Path) -> Row:
-    """Return the row that tells how the peak memory of a run grows with its images."""
+    """Return the row that tells how the peak memory of a run grows with its images.
+
+    With fewer images than these, batches and the sample of cells that parts are found on are not yet full.
+    """
     began = time.perf_counter()
-    peaks = {str(count): peak_memory(folder, count) for count in (10, 40)}
+    peaks = {str(count): peak_memory(folder, count) for count in COUNTS}
     return {"fault": MEMORY, "peak_mib_by_images": peaks, "seconds": round(time.perf_counter() - began, 1)}
 
 
@@ -73,8 +77,9 @@ def bars_of(rows: list[Row], size: str) -> list[Row]:
         bars.append(bar("minutes for all", round(sum(row["seconds"] for row in rows) / 60, 1), 20, "<="))
     for row in rows:
         if row["fault"] == MEMORY:
-            peaks = row["peak_mib_by_images"]
-            bars.append(bar("memory for each further image, MiB", round((peaks["40"] - peaks["10"]) / 30, 2), 1.0, "<="))
+            few, many = (row["peak_mib_by_images"][str(count)] for count in COUNTS)
+            each = round((many - few) / (COUNTS[1] - COUNTS[0]), 2)
+            bars.append(bar("memory for each further image, MiB", each, 1.0, "<="))
     return bars
 
 

@@ -26,6 +26,7 @@ MOST_AT_ONCE = 20_000
 _STARTS = 5
 _OWN = 0.5  # weight of a cell's own features beside the mean of its neighbors
 _CHUNK = 2048  # cells whose neighbors are searched for at a time
+_ROWS = 256  # of which so many are ordered at a time
 _REACH, _SLACK = 0.99, 1.25  # share of a part's cells within its reach, and how much further new images' may lie
 
 
@@ -129,11 +130,17 @@ def _join(parts: Parts, look: NDArray[np.float32], place: NDArray[np.float32], i
         rows = slice(start, start + _CHUNK)
         similarity = look[rows] @ parts.references.T
         similarity[image[rows, None] == parts.reference_images[None]] = -np.inf
-        best = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        best = _largest(similarity, count)
         usable = np.isfinite(np.take_along_axis(similarity, best, axis=1))
         total = np.einsum("nk,nkd->nd", usable.astype(np.float32), parts.references[best])
         joined[rows] = total / np.maximum(usable.sum(axis=1, keepdims=True), 1) + _OWN * look[rows]
     return np.concatenate([unit(joined), parts.place * place], axis=1).astype(np.float32)
+
+
+def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Return the columns of the largest values of each row, in no order; a few rows at a time, as their order takes 8 bytes."""
+    some = (values[start : start + _ROWS] for start in range(0, len(values), _ROWS))
+    return np.concatenate([np.argpartition(-rows, count - 1, axis=1)[:, :count] for rows in some])
 
 
 def embed(parts: Parts, cells: Cells, image: int = -1) -> NDArray[np.float32]:
