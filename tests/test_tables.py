@@ -17,12 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Results of a former default, or from before results named theirs: to be measured again.
 FORMER = {
     "compiling",
-    "faults",
     "flow",
     "masks",
     "parts",
     "scale",
-    "specialize",
 }
 
 
