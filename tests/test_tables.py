@@ -14,7 +14,8 @@ from benchmarks.harness import RESULTS, default_hash, unfinished
 ROOT = Path(__file__).resolve().parent.parent
 
 
-#: Results of a former default, or from before results named theirs: to be measured again.
+#: Results of a former default, or from before results named theirs: to be measured again. What is finished of it is in
+#: results/begun, where the same command with this file as --json goes on.
 FORMER = {
     "compiling",
     "flow",
