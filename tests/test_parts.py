@@ -773,3 +773,11 @@ def test_photographs_of_sheepdogs_are_not_lost(data_dir: Path) -> None:
     assert found.analysis is not None
     assert found.analysis.together is not None
     assert found.analysis.together.share >= 0.6
+
+
+def test_neighbors_are_the_largest_of_each_row_however_many_rows_there_are() -> None:
+    values = np.random.default_rng(0).permuted(np.tile(np.arange(40, dtype=np.float32), (600, 1)), axis=1)
+    values[:, 0] = -np.inf
+    found = embedding._largest(values, 5)
+    assert found.shape == (600, 5)
+    assert (np.sort(found, axis=1) == np.sort(np.argsort(-values, axis=1)[:, :5], axis=1)).all()
