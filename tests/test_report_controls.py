@@ -211,7 +211,7 @@ def test_a_picture_is_enlarged_and_moved(visit: Opener) -> None:
     assert page.evaluate(box)[0] > before[0]
     page.keyboard.press("Escape")
     assert not page.locator("#zoom").evaluate("e => e.open")
-    assert page.locator("#stage svg").count() == 0
+    page.wait_for_selector("#stage svg", state="detached")  # emptied by the dialog's event, which comes after it closes
 
 
 def test_map_and_images_lead_to_each_other(visit: Opener) -> None:
