@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 import torch
+from threadpoolctl import threadpool_limits
 
 import visual_summaries as vs
 from benchmarks.harness import Row, demo_classifier
@@ -53,9 +54,20 @@ def summarize(images: list[Any], **options: Any) -> tuple[Run, float]:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system can do that; PyTorch has one thread from now on."""
+def one_thread() -> Iterator[None]:
+    """Give this process one thread, as a task on a node has: results are equal bit for bit only at equal threads."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # NumPy's and SciPy's
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system can do that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -80,11 +92,12 @@ def engines(size: str, data: Path | None) -> Steps:
 
     def workers(count: int) -> list[Row]:
         images = drawn(4 if size == "quick" else 24)
-        with one_core():
-            local, seconds = summarize(images)
-        with cluster(count):
-            summarize(images[:3], engine="ray")  # starts workers, loads libraries
-            run, on_cluster = summarize(images, engine="ray")
+        with one_thread():
+            with one_core():
+                local, seconds = summarize(images)
+            with cluster(count):
+                summarize(images[:3], engine="ray")  # starts workers, loads libraries
+                run, on_cluster = summarize(images, engine="ray")
         return [
             {
                 "workers": count,
@@ -106,21 +119,21 @@ def faults(size: str, data: Path | None) -> Steps:
 
     def strike(kind: str, stage: str) -> list[Row]:
         images = drawn(4)
-        torch.set_num_threads(1)
-        local, _ = summarize(images)
         struck: list[str] = []
-        with cluster(2) as nodes:
+        with one_thread():
+            local, _ = summarize(images)
+            with cluster(2) as nodes:
 
-            def progress(name: str, done: int, total: int) -> None:
-                if name == stage and 0 < done < total and not struck:
-                    struck.append(name)
-                    if kind == "node lost":
-                        nodes.lose()
-                    else:
-                        for pid in nodes.workers():
-                            os.kill(pid, signal.SIGKILL)
+                def progress(name: str, done: int, total: int) -> None:
+                    if name == stage and 0 < done < total and not struck:
+                        struck.append(name)
+                        if kind == "node lost":
+                            nodes.lose()
+                        else:
+                            for pid in nodes.workers():
+                                os.kill(pid, signal.SIGKILL)
 
-            run, seconds = summarize(images, engine="ray", progress=progress)
+                run, seconds = summarize(images, engine="ray", progress=progress)
         row = {"fault": kind, "stage": stage, "tried": len(struck), "survived": int(bool(struck) and same_results(run, local))}
         return [{**row, "seconds": seconds}]
 
