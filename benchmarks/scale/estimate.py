@@ -39,7 +39,7 @@ def estimate(masks: Row, timed: list[Row]) -> Iterator[Row]:
         seconds = [row["stages"].get(stage, 0.0) / row["times_as_slow"] for row in timed]
         stages[stage] = sum(a * b for a, b in zip(seconds, growth, strict=True)) / len(timed)
     run = sum(stages.values())
-    cores = masks["hardware"]["cores"]
+    cores, threads = (masks["hardware"][name] for name in ("cores", "threads"))
     for stage, seconds in {**stages, "whole run": run}.items():
         yield {
             "stage": stage,
@@ -49,14 +49,14 @@ def estimate(masks: Row, timed: list[Row]) -> Iterator[Row]:
         }
     on_cpu = sum(stages.get(stage, 0.0) for stage in ON_CPU)
     for machine, factor, basis in (
-        (f"1 of {cores} cores", 1.0, "rates measured"),
-        (f"1 of 64 cores, {64 // cores} runs at a time", cores / 64, "the same for each core; not measured"),
-        ("16 of 64 cores", cores / 1024, "the same for each core; not measured"),
+        (f"1 of {cores} cores", 1 / cores, "rates measured"),
+        ("1 of 64 cores", 1 / 64, "the same for each core; not measured"),
+        ("16 of 64 cores", 1 / 1024, "the same for each core; not measured"),
         (
             f"1 of {cores} cores with a card that makes all but {' and '.join(ON_CPU)} free",
-            on_cpu / run,
+            on_cpu / run / cores,
             "a bound; not measured",
         ),
     ):
-        hours = run * 3000 / 3600 * factor
+        hours = run * 3000 / 3600 * threads * factor  # as many runs at a time as there are cores for
         yield {"machine": machine, "hours": hours, "days": hours / 24, "basis": basis}

@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import visual_summaries as vs
 from benchmarks.harness import RESULTS, Row, bar, finish, parser, pretrained, results, unfinished, write
 from benchmarks.scale import fuzzing
-from benchmarks.scale.clusters import Steps, audit, engines, faults
+from benchmarks.scale.clusters import Steps, audit, engines, faults, one_thread
 from benchmarks.scale.estimate import estimate
 from visual_summaries.pages.catalog import write_index
 from visual_summaries.runs.directory import FORMAT
@@ -139,14 +137,14 @@ def fuzzed(rows: list[Row]) -> Iterator[Row]:
 
 
 def rates(size: str, data: Path | None) -> Steps:
-    """Seconds of each stage of a run of photographs."""
+    """Seconds of each stage of a run of photographs, on one thread as those of the masks that they are told beside."""
 
     def network(name: str) -> list[Row]:
         assert data is not None
-        torch.set_num_threads(os.cpu_count() or 1)
         loaded = pretrained(name, data)
         start = time.perf_counter()
-        run = vs.summarize(loaded, data / "images" / FOLDER, TARGET, max_images=RATE_IMAGES)
+        with one_thread():
+            run = vs.summarize(loaded, data / "images" / FOLDER, TARGET, max_images=RATE_IMAGES)
         row = {"network": name, "images": len(run.images), "regions": len(run.regions), "summaries": len(run.summaries)}
         return [{**row, "run_s": time.perf_counter() - start, "stages": run.info.timings}]
 
