@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.harness import bar, finish, parser, pretrained, results
+from benchmarks.harness import Row, bar, finish, parser, pretrained, results, unfinished, write
 from benchmarks.masks.masks import CASES
 from visual_summaries.classifiers import Target
 from visual_summaries.masks.gradients import agrees, fold, measure
@@ -77,11 +77,7 @@ def measure_case(name: str, data: Path, batch: int, times: int, device: str) -> 
     return row
 
 
-def main() -> None:
-    """Measure and write; compiling is not used where it takes longer than it saves over the images of a run."""
-    options = parser(__doc__, "one network, 3 passes", "8 passes", needs_data=True).parse_args()
-    device, quick = "cuda" if torch.cuda.is_available() else "cpu", options.size == "quick"
-    rows = [measure_case(name, options.data, 16, 3 if quick else 8, device) for name in NETWORKS[-1 if quick else 0 :]]
+def result(rows: list[Row], size: str, device: str) -> Row:
     bars = [
         bar(
             f"{row['network']}: seconds to compile, beside those saved over {RUN} images",
@@ -92,7 +88,19 @@ def main() -> None:
         for row in rows
     ]
     settings = {"batch": 16, "passes_an_image": FastSchedule().steps}
-    finish(results("compiling", options.size, settings, rows, bars, device=device), options.json)
+    return results("compiling", size, settings, rows, bars, device=device)
+
+
+def main() -> None:
+    """Measure and write; compiling is not used where it takes longer than it saves over the images of a run."""
+    options = parser(__doc__, "one network, 3 passes", "8 passes", needs_data=True).parse_args()
+    device, quick = "cuda" if torch.cuda.is_available() else "cpu", options.size == "quick"
+    rows: list[Row] = (unfinished(options.json) or {"rows": []})["rows"]
+    for name in NETWORKS[-1 if quick else 0 :]:
+        if not any(row["network"] == name for row in rows):
+            rows.append(measure_case(name, options.data, 16, 3 if quick else 8, device))
+            write(result(rows, options.size, device), options.json)  # compiling takes many minutes
+    finish(result(rows, options.size, device), options.json)
 
 
 if __name__ == "__main__":
