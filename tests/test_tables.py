@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 FORMER = {
     "compiling",
     "flow",
-    "masks",
     "parts",
     "scale",
 }
