@@ -20,7 +20,6 @@ FORMER = {
     "compiling",
     "flow",
     "parts",
-    "scale",
 }
 
 
