@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 #: results/begun, where the same command with this file as --json goes on.
 FORMER = {
     "compiling",
-    "flow",
     "parts",
 }
 
