@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Results of a former default, or from before results named theirs: to be measured again. What is finished of it is in
 #: results/begun, where the same command with this file as --json goes on.
 FORMER = {
-    "compiling",
     "parts",
 }
 

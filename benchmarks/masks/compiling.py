@@ -26,7 +26,7 @@ from visual_summaries.masks.infill import hide
 from visual_summaries.masks.network import GradientMode, Network
 from visual_summaries.settings.masks import FastSchedule, MaskSettings
 
-NETWORKS = ("squeezenet1_1", "mobilenetv2_100", "mobilenetv1_050")
+NETWORKS = ("squeezenet1_1", "mobilenetv2_100")
 #: Images of one class that a run has (the paper's: about 100).
 RUN = 100
 
