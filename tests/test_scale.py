@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import visual_summaries as vs
 from benchmarks.scale import estimate, scale
+from benchmarks.scale.clusters import one_thread
 
 MASKS = {
     "hardware": {"cores": 2, "threads": 1},
@@ -36,6 +39,22 @@ def test_a_run_is_timed_by_the_stages_that_it_has(striped_run: vs.Run) -> None:
 def test_the_committed_rates_can_be_read() -> None:
     rows = [row for row in scale.result([], "quick")["rows"] if row.get("stage") == "whole run"]
     assert rows[0]["hours_of_3000"] > 1
+
+
+def test_one_thread_is_that_of_every_library() -> None:
+    def threads() -> set[int]:
+        return {torch.get_num_threads()} | {pool["num_threads"] for pool in threadpool_info()}
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2):
+            assert threads() == {2}
+            with one_thread():
+                assert threads() == {1}
+            assert threads() == {2}
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_inputs_of_a_kind_are_counted_together() -> None:
