@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import timeit
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from visual_summaries.runs.analyzing import analyze_summaries
 from visual_summaries.runs.dividing import group_evidence
 from visual_summaries.runs.manifest import Stopwatch
 from visual_summaries.runs.pieces import Pieces
+from visual_summaries.runs.reading import ImageSet
+from visual_summaries.runs.shortcuts import Beside, measure_shortcuts
 from visual_summaries.runs.stages import Context, Shared
 
 #: What is timed.
@@ -74,17 +76,25 @@ def index_of(run: vs.Run) -> int:
 def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     """Return what a mask of the former default takes here and now: its passes and scores, each timed (the fastest counts).
 
-    As it ran: in bfloat16, 16 images at a time, with memory handed back to the system.
+    As it ran: in bfloat16 or float32, whichever this machine is faster in, 16 images at a time, with memory handed back to the
+    system.
     """
     x = classifier.to_tensor([image.view for image in run.images[:_TIMED]])
     target = resolve_target(classifier, index_of(run))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
-        network.mode, network.chunk = GradientMode(True, True, fold(classifier, x[:1])), _TIMED
-        mask = torch.rand(len(x), *x.shape[-2:])
-        ask = (lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask), lambda: network.quick_scores(x))
-        seconds = [min(timeit.repeat(one, number=1, repeat=4)) / len(x) for one in ask]
-    return sum(times * one for times, one in zip(FORMER, seconds, strict=True))
+        network.chunk, mask = _TIMED, torch.rand(len(x), *x.shape[-2:])
+
+        def gradients(bfloat16: bool) -> float:
+            network.mode = replace(in_float32, bfloat16=bfloat16)
+            return seconds(lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask))
+
+        def seconds(ask: Callable[[], object]) -> float:
+            return min(timeit.repeat(ask, number=1, repeat=3)) / len(x)
+
+        in_float32 = GradientMode(channels_last=True, classifier=fold(classifier, x[:1]))
+        each = (min(map(gradients, (False, True))), seconds(lambda: network.quick_scores(x)))
+    return sum(times * one for times, one in zip(FORMER, each, strict=True))
 
 
 def growth(data: Path, count: int, times: int, keep: Path) -> dict[str, Any]:
@@ -145,7 +155,7 @@ def enlarged(
 
 @freed_memory_kept()
 def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Image], masks: Sequence[Mask]) -> dict[str, float]:
-    """Go through the stages of a run that come after the masks' faithfulness, as ``pipeline.job`` does; return their seconds.
+    """Go through the stages of a run that come after the masks' faithfulness, as ``summarize`` does; return their seconds.
 
     Pieces are written to a new folder, which is deleted again.
     """
@@ -154,5 +164,7 @@ def stages_after_masks(classifier: Classifier, target: int, images: Sequence[Ima
         context = Context(Shared(classifier, resolve_target(classifier, target), settings), Pieces(Path(folder)))
         evidence = [mask.binary(settings.regions.threshold) for mask in masks]
         grouped = group_evidence(context, watch, images, evidence)
-        analyze_summaries(context, watch, images, evidence, grouped)
+        summaries, analysis = analyze_summaries(context, watch, images, evidence, grouped)
+        read = ImageSet(tuple(images), (), len(images), len(images), {})
+        measure_shortcuts(context, watch, read, evidence, grouped, summaries, analysis, Beside())
     return watch.seconds
