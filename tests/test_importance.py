@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -228,6 +229,24 @@ def test_no_evidence_no_object() -> None:
 
 def test_evidence_all_over_leaves_no_background_to_learn_from() -> None:
     assert object_mask(np.zeros((4, 5, 3), np.uint8), np.ones((4, 5), bool)).all()
+
+
+def test_an_object_is_looked_for_once_for_the_same_image_and_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = np.random.default_rng(5).integers(0, 255, (30, 40, 3), np.uint8)
+    view[8:20, 10:30] = (200, 30, 30)
+    evidence = np.zeros((2, 30, 40), bool)
+    evidence[0, 9:12, 11:14], evidence[1, 15:18, 20:26] = True, True
+    grown = []
+    monkeypatch.setattr("cv2.grabCut", lambda *given, ran=cv2.grabCut: grown.append(ran(*given)))
+    first, other = (object_mask(view, one) for one in evidence)
+    assert object_mask(view.copy(), evidence[0].copy()) is first
+    assert object_mask(view, evidence[1]) is other
+    assert len(grown) == 2
+    view[8:20, 10:30] = (30, 30, 200)
+    object_mask(view, evidence[0])
+    assert len(grown) == 3
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = True
 
 
 def joint(needs: Callable[..., torch.Tensor], names: tuple[str, ...], **settings: Any) -> JointEffects:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
 
-from torch import Tensor
+
+class _Sized(Protocol):
+    """A tensor or an array."""
+
+    @property
+    def nbytes(self) -> int: ...
 
 
-class Recent:
-    """The tensors that were used last.
+T = TypeVar("T", bound=_Sized)
+
+
+class Recent(Generic[T]):
+    """The tensors or arrays that were used last.
 
     Parameters
     ----------
@@ -29,9 +38,9 @@ class Recent:
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
-        self._kept: OrderedDict[Hashable, tuple[Tensor, ...]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[T, ...]] = OrderedDict()
 
-    def __call__(self, key: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    def __call__(self, key: Hashable, make: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
         """Return what is kept under a key, or else make it; nobody may write to it."""
         if key not in self._kept:
             self._kept[key] = made = make()

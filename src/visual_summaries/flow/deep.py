@@ -66,7 +66,7 @@ class DeepDescriptor:
         x = torch.rand(1, *classifier.input_size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
         with classifier.frozen():
             self._classifier = fold(classifier, x) or classifier
-        self._recent = Recent(_MAPS)
+        self._recent = Recent[Tensor](_MAPS)
         _, height, width = classifier.input_size
         shorter = min(height, width)
         self._shorter = max(round(shorter * _ENLARGE / _MULTIPLE) * _MULTIPLE, shorter)

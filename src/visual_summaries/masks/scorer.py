@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: An infill that leaves more than this share of a class's score when it hides everything does not hide.
 MOST_LEFT = 0.1
 
-_RECENT = Recent(2**26)  # what hides an image: a strong blur or inpainting takes as long as a pass of the network
+_RECENT = Recent[Tensor](2**26)  # what hides an image: a strong blur or inpainting takes as long as a pass of the network
 
 #: A view (H, W, 3), masks (M, H, W) of what is hidden, and the infill of each mask.
 Asked = tuple[NDArray[np.uint8], NDArray[np.bool_], Sequence[str]]
