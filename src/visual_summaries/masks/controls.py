@@ -57,7 +57,7 @@ def object_mask(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray
 
 
 def _grown(view: NDArray[np.uint8], evidence: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return what :func:`object_mask` does, computed anew."""
+    """Return what :func:`object_mask` does, from GrabCut each time."""
     height, width = evidence.shape
     hull = np.zeros((height, width), np.uint8)
     rows, columns = np.nonzero(evidence)
