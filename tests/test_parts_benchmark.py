@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import visual_summaries as vs
 from benchmarks import harness
 from benchmarks.made_runs import made_mask
 from benchmarks.parts import bars, baselines, cost, parts, planted, scores, units
@@ -216,6 +217,12 @@ def test_crops_of_images_take_their_masks_along() -> None:
         assert one.view.shape == (40, 60, 3)
         np.testing.assert_array_equal(own.final > 0.5, one.view[..., 0] > 127.5)
     assert len({bool(one.view[20, 0, 0]) for one in images}) == 2  # some are mirrored
+
+
+def test_what_is_timed_after_the_masks_is_all_that_a_run_does_after_them(striped_run: vs.Run, stripe_network) -> None:
+    classifier = load_classifier(stripe_network)
+    seconds = cost.stages_after_masks(classifier, cost.index_of(striped_run), striped_run.images, striped_run.masks)
+    assert set(seconds) == set(striped_run.info.timings) - set(cost.BEFORE)
 
 
 def test_views_pass_a_run_unchanged() -> None:

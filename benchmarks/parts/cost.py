@@ -83,18 +83,17 @@ def former_seconds(classifier: Classifier, run: vs.Run) -> float:
     target = resolve_target(classifier, index_of(run))
     with torch.no_grad(), classifier.frozen():
         network = make_network(classifier, target, run.settings.masks, x[:1])
-        network.chunk, mask = _TIMED, torch.rand(len(x), *x.shape[-2:])
+        network.chunk, folded, mask = _TIMED, fold(classifier, x[:1]), torch.rand(len(x), *x.shape[-2:])
 
-        def gradients(bfloat16: bool) -> float:
-            network.mode = replace(in_float32, bfloat16=bfloat16)
-            return seconds(lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask))
-
-        def seconds(ask: Callable[[], object]) -> float:
+        def fastest(ask: Callable[[], object]) -> float:
             return min(timeit.repeat(ask, number=1, repeat=3)) / len(x)
 
-        in_float32 = GradientMode(channels_last=True, classifier=fold(classifier, x[:1]))
-        each = (min(map(gradients, (False, True))), seconds(lambda: network.quick_scores(x)))
-    return sum(times * one for times, one in zip(FORMER, each, strict=True))
+        gradients = []
+        for bfloat16 in (False, True):
+            network.mode = GradientMode(bfloat16, channels_last=True, classifier=folded)
+            gradients.append(fastest(lambda: network.odds_and_gradient(x, torch.zeros_like(x), mask)))
+        passes, scores = FORMER
+        return passes * min(gradients) + scores * fastest(lambda: network.quick_scores(x))
 
 
 def growth(data: Path, count: int, times: int, keep: Path) -> dict[str, Any]:
